@@ -1,0 +1,62 @@
+# Two commands: `make book` and `make test`. Both set up .venv first, with uv if it is installed, else with pip.
+STUDY ?= simulated_cities
+VENV  ?= .venv
+BIN    = $(VENV)/bin
+UV    := $(shell command -v uv 2>/dev/null)
+FITS   = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
+           $$p -c '$(FITS)' >/dev/null 2>&1 && command -v $$p && break; done)
+# uv does not read pip's settings: hand over pip's wheel folders, those that exist
+WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
+CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
+
+export OMP_NUM_THREADS ?= 1
+# what lies here is used, also where .venv came along with a copied folder
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup book why test test-real publish lab
+
+help:       ## this list
+	@grep -hE '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*##/ -/'
+
+setup: $(VENV)/.ready  ## .venv with everything, at the versions of constraints.txt
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "setting up $(VENV): some minutes the first time"
+ifneq ($(UV),)
+	$(UV) venv -q --allow-existing --python "$(or $(PYTHON),3.11)" "$(VENV)"
+	$(UV) pip install -q --python "$(BIN)/python" $(WHEELS) -c constraints.txt -e ".[dev]"
+else
+	@test -n "$(PYTHON)" || { echo "geonb needs Python 3.11, 3.12 or 3.13: none is on the PATH; make PYTHON=/path/to/it" >&2; exit 1; }
+	"$(PYTHON)" -m venv "$(VENV)"
+	"$(BIN)/python" -m pip install -q -c constraints.txt -e ".[dev]"
+endif
+	@touch $@
+
+book: setup  ## run what changed of a study and build its book: make book STUDY=simulated_cities
+	@GEONB_MAKE_PID=$$PPID $(BIN)/snakemake all $(CONFIG)
+	@echo "open $(CURDIR)/build/$(STUDY)/_build/html/index.html"
+
+why: setup  ## what `make book` would run, and why
+	@$(BIN)/snakemake all $(CONFIG) --dry-run --quiet host
+
+publish: book  ## copy the tables and headline numbers of a finished study to data/results/, to be committed alone
+	@$(BIN)/python -m geonb.results publish --study $(STUDY)
+
+lab: setup  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+test: setup  ## everything but the books of real photos: unit tests, every notebook once, the book with warnings as errors
+	@rm -rf build/smoke
+	@echo "geonb has $$(find geonb -name '*.py' ! -path '*/cities/*' ! -path '*/sources/*' -exec cat {} + | wc -l) lines outside cities/ and sources/"
+	$(BIN)/python -m pytest tests -m "not real"
+	$(BIN)/python -m pytest --nbmake notebooks --exitfirst
+	@echo "building the book of study smoke, warnings are errors"
+	@mkdir -p build/smoke/logs
+	@$(BIN)/python -m geonb.book --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
+	$(BIN)/python -m pytest tests/test_built_book.py
+	@echo "not run here: the books of real photos (make test-real)"
+
+test-real: setup  ## whole books of the real photos in GEONB_REAL_DATA
+	@test -d "$(GEONB_REAL_DATA)" || { echo "make test-real needs GEONB_REAL_DATA, the folder of real photos: it is '$(GEONB_REAL_DATA)'" >&2; exit 1; }
+	$(BIN)/python -m pytest tests -m real

@@ -1,0 +1,130 @@
+# The order of the notebooks as a graph. `make book` runs it; `make why` says what would run, and why.
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from geonb.runner import end_with
+from geonb.studies import DEFAULT, TEMPLATES, code, data, digest, flat, pages, parameters
+from snakemake.exceptions import WorkflowError
+
+READS = {  # notebook: the notebooks whose tables it reads
+    "00_start_here": [],
+    "01_photos": [],
+    "02_embeddings": ["01_photos"],
+    "03_semivariograms": ["01_photos", "02_embeddings"],
+    "04_splits": ["01_photos"],
+    "05_soft_labels": ["01_photos", "04_splits"],
+    "06_train": ["01_photos", "02_embeddings", "04_splits"],  # a template: runs once per method
+    "07_compare": ["01_photos", "02_embeddings", "04_splits", "06_train"],
+    "09_error_maps": ["01_photos", "07_compare"],
+    "10_spatial_coherence": ["01_photos", "02_embeddings", "04_splits", "06_train"],
+}
+LONG = ["01_photos", "02_embeddings", "06_train"]  # pictures, features, trainings: not run with published=true
+
+if unknown := set(config) - {"study", "published"}:
+    raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")
+STUDY = config.get("study", DEFAULT)
+BUILD = f"build/{STUDY}"
+TAKEN = LONG if config.get("published") else []  # their published tables stand for them
+RUN = [notebook for notebook in READS if notebook not in TAKEN]
+THE_LOCK = FileLock(".snakemake/geonb.lock")
+STARTED = time.time()
+
+os.environ["PATH"] = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+os.environ["GEONB_SNAKEMAKE_PID"] = str(os.getpid())
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two notebooks at a time: more threads are slower
+if "GEONB_MAKE_PID" in os.environ:
+    end_with(int(os.environ.pop("GEONB_MAKE_PID")))
+
+
+def all_pages(notebooks):
+    return [page for notebook in notebooks for page in pages(notebook, STUDY)]
+
+
+def manifests(notebooks):
+    made, published = f"{BUILD}/tables", f"data/results/{STUDY}"
+    return [
+        f"{published if notebook in TAKEN else made}/{page}/manifest.json"
+        for notebook in notebooks for page in all_pages([notebook])
+    ]
+
+
+def executed(notebooks):
+    return [f"{BUILD}/executed/{flat(page)}.ipynb" for page in all_pages(notebooks)]
+
+
+def digests(*patterns):
+    paths = sorted(path for pattern in patterns for path in Path().glob(pattern) if path.is_file())
+    return [f"{path.as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}" for path in paths]
+
+
+try:
+    all_pages(READS)
+except ValueError as error:
+    raise WorkflowError(str(error))
+
+
+onstart:  # the operating system frees this lock even after kill -9; Snakemake's own is off (profiles/default)
+    try:
+        THE_LOCK.acquire(timeout=0)
+    except Timeout:
+        raise WorkflowError("a book is being made in this folder already: wait for that run, or end it")
+
+
+onerror:  # once more, as the last thing on the screen
+    for path in Path(BUILD, "logs").glob("*.log"):
+        failed = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("FAILED")]
+        if failed and path.stat().st_mtime > STARTED:
+            print(failed[-1], f"(the whole of it: {path})", sep="\n", file=sys.stderr)
+
+
+rule all:  # names everything: Snakemake does not miss a file that lies between two finished ones
+    input: manifests(READS), executed(RUN), f"{BUILD}/headline.json", f"{BUILD}/_build/html/index.html"
+
+
+rule notebooks:
+    input: manifests(READS), executed(RUN), f"{BUILD}/headline.json"
+
+
+rule headline:
+    input: manifests(READS)
+    output: f"{BUILD}/headline.json"
+    log: f"{BUILD}/logs/headline.log"
+    params: code=digest(Path("geonb/results.py").read_text(encoding="utf-8")), pages=all_pages(READS)
+    message: "gathering headline.json"
+    shell: "python -m geonb.results headline --study {STUDY:q} > {log:q} 2>&1"
+
+
+rule book:
+    input: manifests(READS), executed(RUN)
+    output: f"{BUILD}/_build/html/index.html"
+    log: f"{BUILD}/logs/book.log"
+    params:
+        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book.py"),
+        pages=all_pages(READS),
+        published="--published " + " ".join(all_pages(TAKEN)) if TAKEN else "",
+    message: "building the book, log: {log}"
+    shell: "python -m geonb.book --study {STUDY:q} {params.published} > {log:q} 2>&1"
+
+
+for notebook in RUN:
+    page = f"{notebook}/{{{TEMPLATES[notebook]}}}" if notebook in TEMPLATES else notebook
+
+    rule:
+        name: notebook
+        input: manifests(READS[notebook])
+        output:
+            f"{BUILD}/tables/{page}/manifest.json",
+            f"{BUILD}/executed/{flat(page)}.ipynb",
+        log: f"{BUILD}/logs/{flat(page)}.log"
+        params:
+            values=parameters(notebook, STUDY),  # when one of these changes, the notebook runs again, and what reads it
+            code=code(notebook),
+            data=data(notebook, STUDY),
+            reads=all_pages(READS[notebook]),
+            page=page,
+        message: "running {params.page}, log: {log}"
+        shell: "python -m geonb.runner {params.page} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"

@@ -1,0 +1,229 @@
+"""Tables of record: one parquet file, one manifest beside it, nothing unnamed, written whole or not at all.
+
+The path says who made a table: build/<study>/tables/<page>/<name>.parquet. Published ones lie in data/results/<study>/.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from geonb.studies import DEFAULT, ROOT, all_pages, build_folder, code
+
+PACKAGES = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "scikit-gstat", "esda")  # could change a number
+HEADLINE = {
+    "key": "name of the number",
+    "value": "the number [unit in column unit]",
+    "low": "lower bound of its 95 % interval",
+    "high": "upper bound of its 95 % interval",
+    "unit": "unit of value, low and high",
+    "seeds": "trainings behind it [count]",
+    "n": "photos behind it [count]",
+    "table": "page/table that it was read from",
+}
+_read = {}  # the tables that this process read, by name: their digests go to the manifests of those it writes
+
+
+def tables_folder(study):
+    """Where the tables that were made on this machine lie."""
+    return build_folder(study) / "tables"
+
+
+def published_folder(study):
+    """Where the published tables lie, in git."""
+    return ROOT / "data" / "results" / study
+
+
+def sha256_of(path):
+    """The sha256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def write_whole(path, write):
+    """Call write(partial path) and give the file its name only afterwards: a kill leaves the old file or none."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_table(table, study, page, name, *, parameters, columns):
+    """Write a table with its manifest: parameters, meaning of each column, rows, digests, versions.
+
+    columns : what each column means, its unit in brackets: {"error_m": "great-circle distance to the truth [m]"}.
+    ValueError when columns and table differ.
+    """
+    undescribed = set(table.columns) ^ set(columns)
+    if undescribed:
+        raise ValueError(
+            f"{page}/{name}: these columns and their descriptions differ: {', '.join(sorted(undescribed))}"
+        )
+    path = tables_folder(study) / page / f"{name}.parquet"
+    # by hand is not of record: without its manifest `make book` runs the page again
+    (path.parent / "manifest.json").unlink(missing_ok=True)
+    write_whole(path, lambda partial: table.to_parquet(partial, index=False, compression="zstd"))
+    manifest = {
+        "parameters": parameters,
+        "columns": columns,
+        "rows": len(table),
+        "sha256": sha256_of(path),
+        "reads": dict(sorted(_read.items())),
+        "made_with": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path.with_suffix(".json"), lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def checkpoint_folder(study, page, parameters):
+    """A folder for the checkpoints of a page, another one for other parameters, other code or other tables read."""
+    depends = json.dumps([parameters, code(page.split("/")[0]), sorted(_read.items())], sort_keys=True)
+    return build_folder(study) / "checkpoints" / page / hashlib.sha256(depends.encode()).hexdigest()[:12]
+
+
+def save_headline(rows, study, page, *, parameters):
+    """Write the numbers of a page that the project stands by; the pipeline's last rule gathers them."""
+    table = pd.DataFrame(rows, columns=list(HEADLINE)).astype({"value": float, "low": float, "high": float})
+    save_table(table, study, page, "headline", parameters=parameters, columns=HEADLINE)
+
+
+def find_table(study, page, name):
+    """The path of a table: made here, else published. FileNotFoundError names the command that makes it."""
+    for folder in (tables_folder(study), published_folder(study)):
+        path = folder / page / f"{name}.parquet"
+        if path.exists():
+            return path
+    raise FileNotFoundError(
+        f"there is no table {page}/{name} of study {study}, neither in build/ nor in data/results/: "
+        f"run the notebook {page.split('/')[0]} first, or `make book STUDY={study}`"
+    )
+
+
+def read_table(study, page, name):
+    """A table as a (Geo)DataFrame, made here or else published; says which. An edited file is refused."""
+    declared = os.environ.get("GEONB_READS")
+    if declared is not None and page not in declared.split():
+        raise PermissionError(f"the Snakefile lets this page read {declared or 'nothing'}, not {page}: add it to READS")
+    path = find_table(study, page, name)
+    shown = path.relative_to(ROOT).as_posix()
+    promised = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+    if sha256_of(path) != promised:
+        raise ValueError(f"{shown} was changed after its manifest was written: remove it, and run {page} again")
+    _read[f"{page}/{name}"] = promised
+    print(f"read {shown}")
+    if b"geo" in (pq.read_schema(path).metadata or {}):
+        import geopandas
+
+        return geopandas.read_parquet(path)
+    return pd.read_parquet(path)
+
+
+def has_table(study, page, name):
+    """Whether read_table would find it."""
+    try:
+        return bool(find_table(study, page, name))
+    except FileNotFoundError:
+        return False
+
+
+# ---- the numbers the project stands by -------------------------------------------------------------------------------
+def gather_headline(study, pages):
+    """headline.json of a study: {key: {value, low, high, unit, seeds, n, table}} from the pages' `headline` tables."""
+    tables = [read_table(study, page, "headline") for page in pages if has_table(study, page, "headline")]
+    rows = pd.concat(tables) if tables else pd.DataFrame(columns=list(HEADLINE))
+    if rows.key.duplicated().any():
+        raise ValueError(f"two pages give {rows.key[rows.key.duplicated()].tolist()}: a headline has one source")
+    undefined = rows.isna() | rows.isin([float("inf"), float("-inf")])  # JSON knows neither
+    rows = rows.astype(object).mask(undefined, None).set_index("key").sort_index()
+    return rows.to_dict(orient="index")
+
+
+def write_headline(study, pages):
+    """Write build/<study>/headline.json."""
+    text = json.dumps(gather_headline(study, pages), indent=1, ensure_ascii=False) + "\n"
+    path = build_folder(study) / "headline.json"
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def publish(study):
+    """Copy the tables of record and headline.json of a finished study to data/results/<study>/, all or nothing."""
+    made, headline = tables_folder(study), build_folder(study) / "headline.json"
+    unfinished = [page for page in all_pages(study) if not (made / page / "manifest.json").exists()]
+    if not headline.exists() or unfinished:
+        raise ValueError(
+            f"study {study} is not finished ({', '.join(unfinished) or 'no headline'}): run `make book STUDY={study}`"
+        )
+    target = published_folder(study)
+    fresh, old = target.with_name(f"{study}.partial"), target.with_name(f"{study}.old")
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for page in all_pages(study):  # not what an earlier list of methods left behind
+        shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
+    shutil.copy(headline, fresh)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def readme_table(headline):
+    """The medians of a headline, {key: row}, as a Markdown table: one row per method, one column per split."""
+    medians = {tuple(key.split(".")[1:]): row for key, row in headline.items() if key.startswith("median_error_m.")}
+    splits = list(dict.fromkeys(split for split, _, _ in medians))
+    names = sorted(
+        {method for _, _, method in medians}, key=lambda m: -max(r["value"] for k, r in medians.items() if k[2] == m)
+    )
+    lines = [f"| median error [m] | {' | '.join(splits)} |", "|---|" + "---:|" * len(splits)]
+    for name in names:
+        found = {split: row for (split, _, method), row in medians.items() if method == name}
+        lines.append(f"| {name} | {' | '.join(told(found.get(split)) for split in splits)} |")
+    return "\n".join(lines)
+
+
+def told(row):
+    """A headline row as text: value, and its interval where there is one."""
+    if row is None:
+        return ""
+    bounds = "" if row["low"] is None else f" ({row['low']:,.0f} to {row['high']:,.0f})"
+    return f"{row['value']:,.0f}{bounds}"
+
+
+def write_readme(study, readme=ROOT / "README.md"):
+    """Put the published headline of a study between the two marks of the README."""
+    headline = json.loads((published_folder(study) / "headline.json").read_text(encoding="utf-8"))
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- headline: written by `make publish` -->\n")
+    after = rest[rest.index("<!-- /headline -->") :]
+    mark = "<!-- headline: written by `make publish` -->\n"
+    write_whole(readme, lambda partial: partial.write_text(f"{before}{mark}{readme_table(headline)}\n{after}", "utf-8"))
+
+
+def main():
+    """Gather or publish, as the Snakefile and `make publish` do."""
+    import argparse
+
+    ask = argparse.ArgumentParser(prog="python -m geonb.results", description="headline and publishing of a study")
+    ask.add_argument("act", choices=["headline", "publish"])
+    ask.add_argument("--study", required=True)
+    got = ask.parse_args()
+    try:
+        if got.act == "headline":
+            write_headline(got.study, all_pages(got.study))
+        else:
+            print(f"published {publish(got.study).relative_to(ROOT)}: look at `git diff --stat`, commit it alone")
+            if got.study == DEFAULT:
+                write_readme(got.study)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"geonb.results: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""What a page of the book depends on: the values of its parameters, the code that it runs and the data they name.
+
+A *notebook* is a file of notebooks/; a *page* is one execution of it: '01_photos', or '06_train/clip' for a template;
+a *study* is a file of notebooks/studies/ that says what differs from the notebooks' own parameters.
+Light to import: the Snakefile asks this room at every start.
+"""
+
+import ast
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import yaml
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+DEFAULT = "simulated_cities"
+SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
+TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
+
+
+def build_folder(study):
+    """Where everything that a study makes lies; git ignores it."""
+    return ROOT / "build" / study
+
+
+def notebook_names():
+    """The notebooks in the order of the book."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def pages(notebook, study):
+    """The pages that a notebook becomes: itself, or one for each method."""
+    if notebook not in TEMPLATES:
+        return [notebook]
+    return [f"{notebook}/{method}" for method in parameters("07_compare", study)["methods"]]
+
+
+def all_pages(study):
+    """Every page of a study in the order of the book."""
+    return [page for notebook in notebook_names() for page in pages(notebook, study)]
+
+
+def flat(page):
+    """The name of a page as a file name."""
+    return page.replace("/", "-")
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+def cells(notebook):
+    """The cells of a notebook's source; ValueError names the notebooks when there is no such one."""
+    path = NOTEBOOKS / f"{notebook}.ipynb"
+    if not path.exists():
+        raise ValueError(f"there is no notebook {notebook!r}; there are {', '.join(notebook_names())}")
+    return nbformat.read(path, as_version=4).cells
+
+
+def is_tagged(cell, tag):
+    """Whether a cell carries a tag."""
+    return tag in cell.metadata.get("tags", [])
+
+
+def parameters_cell(notebook):
+    """The source of the one cell tagged 'parameters'; ValueError when there are none or more."""
+    tagged = [cell.source for cell in cells(notebook) if is_tagged(cell, "parameters")]
+    if len(tagged) != 1:
+        raise ValueError(f"{notebook}.ipynb needs one cell tagged 'parameters', it has {len(tagged)}")
+    return tagged[0]
+
+
+def defaults(notebook):
+    """The parameters cell as name -> value: assignments of literals, nothing else."""
+    body = ast.parse(parameters_cell(notebook)).body
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in body}
+
+
+def meanings(notebook):
+    """What the parameters cell says of each name, name -> 'type: meaning [unit]': the comment where the value ends."""
+    source = parameters_cell(notebook)
+    lines = source.splitlines()
+    comments = {line.targets[0].id: lines[line.end_lineno - 1] for line in ast.parse(source).body}
+    return {name: line.partition("  # ")[2] for name, line in comments.items()}
+
+
+def follows(notebook):
+    """name -> notebook for parameters whose comment says 'as in NN_name': one change of a study holds for both."""
+    found = {name: re.search(r"\bas in (\d\d_\w+)", meaning) for name, meaning in meanings(notebook).items()}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def changes_of(study):
+    """What a study's file says, as notebook -> name -> value; an unknown study or notebook is refused."""
+    path = NOTEBOOKS / "studies" / f"{study}.yml"
+    if not path.exists():
+        raise ValueError(
+            f"no study {study!r}: there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yml')))}"
+        )
+    try:
+        changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is not valid YAML: {error}") from error
+    if not isinstance(changes, dict):
+        raise ValueError(f"{path.name} must map notebooks to parameters, it is a {type(changes).__name__}")
+    for name, values in changes.items():
+        if name not in notebook_names():
+            raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(notebook_names())}")
+        if values is not None and not isinstance(values, dict):
+            raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
+    return changes
+
+
+def parameters(page, study):
+    """The values a page runs with: the notebook's own, changed where the study's file says so.
+
+    A parameter that stands 'as in' another notebook changes with it, unless the study names it for this one too.
+
+    ValueError names an unknown study, notebook or parameter, or a value of another type than the notebook's own.
+    """
+    notebook, *chosen = page.split("/")
+    known = defaults(notebook)
+    own = checked(changes_of(study).get(notebook) or {}, known, f"{study}.yml: {notebook}")
+    other = {name: parameters(whose, study)[name] for name, whose in follows(notebook).items() if name not in own}
+    return known | other | own | {"study": study} | ({TEMPLATES[notebook]: chosen[0]} if chosen else {})
+
+
+def checked(changes, known, where):
+    """The changes, if every name is known and every value is of the type of the known one; else ValueError."""
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(f"{where} has no parameter {name!r}; it has {', '.join(known)}")
+        expected = (int, float) if isinstance(known[name], float) else type(known[name])
+        if not isinstance(value, expected) or isinstance(value, bool) != isinstance(known[name], bool):
+            hint = "; YAML reads 1e-3 as text, 1.0e-3 as a number" if re.fullmatch(r"\d+e-?\d+", str(value)) else ""
+            raise ValueError(
+                f"{where}: {name} = {value!r} is not a {type(known[name]).__name__} like {known[name]!r}{hint}"
+            )
+    return changes
+
+
+def injected(page, study):
+    """What papermill sets in: the values that differ from the notebook's own."""
+    known = defaults(page.split("/")[0])
+    return {name: value for name, value in parameters(page, study).items() if value != known[name]}
+
+
+def used(page, namespace):
+    """The parameters of a page as they stand in a running notebook: used('01_photos', globals())."""
+    return {name: namespace[name] for name in defaults(page.split("/")[0])}
+
+
+# ---- code ------------------------------------------------------------------------------------------------------------
+def code(notebook):
+    """'<file> <digest>' of the notebook and of each geonb room that it imports, directly or through others.
+
+    Only what runs counts: no markdown, comments, docstrings, layout, outputs; parameters are counted by their values.
+    """
+    ran = [without_magics(cell.source) for cell in cells(notebook) if runs(cell)]
+    # cell by cell: the book pairs cells with outputs, so where a cell ends counts too
+    together = hashlib.sha256(" ".join(map(digest, ran)).encode()).hexdigest()[:12]
+    found, queue = {f"{notebook}.ipynb": together}, imported_rooms("\n".join(ran))
+    while queue:
+        room = queue.pop()
+        name = room.relative_to(ROOT).as_posix()
+        if name not in found:
+            text = room.read_text(encoding="utf-8")
+            found[name] = digest(text)
+            queue |= imported_rooms(text)
+    return [f"{name} {value}" for name, value in sorted(found.items())]
+
+
+def runs(cell):
+    """Whether a cell is code that counts: the parameters cell counts by its values."""
+    return cell.cell_type == "code" and not is_tagged(cell, "parameters")
+
+
+def without_magics(source):
+    """The source of a cell as plain Python: IPython's own lines become `pass`."""
+    return re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+
+
+def imported_rooms(source):
+    """The files of the geonb rooms that a text imports, at its top or inside a function."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError("write `from geonb import room`: relative imports are not followed")
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    paths = [ROOT.joinpath(*name.split(".")) for name in names if name.split(".")[0] == "geonb"]
+    return {p for path in paths for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()}
+
+
+def digest(source):
+    """A short digest of what a text does: its syntax tree without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        if documented and ast.get_docstring(node) is not None:
+            node.body[0] = ast.Pass()
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:12]
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+def data(page, study):
+    """'<path> <digest>' of each file or folder that a parameter of the page names (through $NAME, ~, local-dir: too).
+
+    A file counts by its content, a folder too if it is small, else by the names and sizes in it (photos).
+    """
+    values = {name: value for name, value in parameters(page, study).items() if name != "study"}
+    return [f"{text} {lying_there(path)}" for text, path in named_paths(values)]
+
+
+def named_paths(value):
+    """Every string within a value that names something that exists, with its path."""
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in named_paths(item)]
+    if isinstance(value, list):
+        return [found for item in value for found in named_paths(item)]
+    if not isinstance(value, str) or not value.strip():
+        return []
+    path = ROOT / os.path.expanduser(os.path.expandvars(value.removeprefix("local-dir:")))
+    return [(value, path)] if os.path.exists(path) else []
+
+
+def lying_there(path):
+    """A short digest of a file's content, or of what lies in a folder: contents up to SMALL bytes, else the sizes."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    files = sorted(found for found in path.rglob("*") if found.is_file())
+    small = sum(found.stat().st_size for found in files) <= SMALL  # a tower trained anew has its old size
+    sizes = [lying_there(found) if small else found.stat().st_size for found in files]
+    listing = [f"{found.relative_to(path).as_posix()} {size}" for found, size in zip(files, sizes, strict=True)]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()[:12]

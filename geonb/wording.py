@@ -1,0 +1,56 @@
+"""Sentences whose truth depends on a number, or on where photos and towers come from."""
+
+FEW_PHOTOS = 1000
+
+
+def length(metres):
+    """A length as text that people read: '56 m', '1.4 km', '392 km'."""
+    if metres < 1000:
+        return f"{metres:.0f} m"
+    return f"{metres / 1000:.1f} km" if metres < 10_000 else f"{metres / 1000:,.0f} km"
+
+
+def verdict(ratio, low, high, *, ours, other, quantity="median error"):
+    """'helps', 'not shown' or 'harms' as a sentence, from a ratio ours / other with its 95 % interval.
+
+    Without an interval (NaN bounds) nothing is claimed.
+    """
+    change = (
+        f"the {quantity} of {ours} is {abs(1 - ratio):.0%} {'smaller' if ratio < 1 else 'larger'} than that of {other}"
+    )
+    if not (low <= high):
+        return f"Not shown: {change}, but there are too few independent blocks for an interval."
+    bounds = f"95 % interval of the ratio {low:.3f} to {high:.3f}"
+    if high < 1:
+        return f"It helps here: {change} ({bounds})."
+    if low > 1:
+        return f"It harms here: {change} ({bounds})."
+    return f"Not shown: {change}, within what chance explains ({bounds})."
+
+
+def caveats(source, tower, photo_count):
+    """What a reader must know before any number: a list of sentences, empty when there is nothing to warn of."""
+    simulated_tower = "geonb-tiny" in tower
+    found = []
+    if source == "simulated":
+        found.append(
+            "These photos are simulated: they show how a mechanism works, not how well it does in a real city."
+        )
+    elif simulated_tower:
+        found.append(
+            f"The tower {tower} was trained on simulated pictures only: on real photos its numbers mean nothing. "
+            "Choose a pretrained open_clip tower in the study (parameters tower and weights of 02_embeddings)."
+        )
+    if photo_count < FEW_PHOTOS:
+        found.append(
+            f"There are only {photo_count} photos, fewer than {FEW_PHOTOS}: errors say little, "
+            "differences between methods nothing."
+        )
+    return found
+
+
+def note(sentences):
+    """The sentences as a Markdown admonition, for IPython's display; None when there are none."""
+    from IPython.display import Markdown
+
+    return Markdown("\n".join(f"> **Read with care.** {sentence}\n>" for sentence in sentences)) if sentences else None
