@@ -1,0 +1,354 @@
+"""The catalogue of photos: one validated table that every source yields, and the list of what was left out and why.
+
+Paths in it stay as portable as the study wrote them; ``picture_path`` finds the file on this machine.
+"""
+
+import functools
+import hashlib
+import os
+import re
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from geonb import sphere
+from geonb.studies import ROOT
+
+COLUMNS = {
+    "photo_id": "identifier, unique in the catalogue [text]",
+    "path": "file of the picture: from $NAME, from ~, or from the root of the repository [text]",
+    "geometry": "where the camera stood: longitude, latitude on WGS 84 [degree]",
+    "city": "city or cluster of photos that the photo belongs to [text]",
+    "country": "country, '' where unknown [text]",
+    "district": "part of the city, '' where unknown [text]",
+    "street": "street, '' where unknown [text]",
+    "heading_deg": "direction of view, clockwise from north, missing where unknown [degree, 0 to below 360]",
+    "captured_at": "when the photo was taken, missing where unknown [UTC]",
+    "sequence_id": "drive or walk that the photo belongs to, '' where unknown [text]",
+    "source": "where the photo comes from [text]",
+    "licence": "licence of the photo [text]",
+    "author": "who took the photo, '' where unknown [text]",
+    "caption": "words about the photo, '' where there are none [text]",
+    "width_px": "width of the upright picture [pixel]",
+    "height_px": "height of the upright picture [pixel]",
+    "sha256": "SHA-256 of the file [64 hexadecimal digits]",
+}
+UNKNOWN = {"country": "", "district": "", "street": "", "heading_deg": np.nan, "captured_at": pd.NaT} | dict.fromkeys(
+    ("sequence_id", "author", "caption"), ""
+)
+TEXTS = [name for name in COLUMNS if name not in ("geometry", "heading_deg", "captured_at", "width_px", "height_px")]
+LEFT_OUT_COLUMNS = {
+    "path": "file that was left out, '' where a row names none [text]",
+    "reason": "why, one of the reasons of geonb.photos.REASONS [text]",
+    "detail": "the value that was met, and the way out [text]",
+}
+REASONS = {
+    "no position": "nothing tells where the photo was taken",
+    "position 0,0": "latitude and longitude are both zero: a receiver without a fix",
+    "broken position": "there is a position, but it cannot be read without guessing",
+    "other datum": "the position does not refer to WGS 84",
+    "latitude out of range": "latitude beyond 90 degrees",
+    "longitude out of range": "longitude beyond 180 degrees",
+    "heading out of range": "heading beyond 360 degrees",
+    "not a number": "text where a number belongs",
+    "not a time": "text where a time in ISO 8601 belongs",
+    "no path": "a row without a file",
+    "missing file": "a row or a link whose file is not there",
+    "unreadable": "the system does not let the file be read",
+    "not a picture": "the content is no picture",
+    "empty file": "the file has no content",
+    "truncated": "the picture ends too early",
+    "broken picture": "the picture cannot be decoded",
+    "too many pixels": "so large that decoding it could exhaust the memory",
+    "HEIC": "the picture is in HEIC/HEIF, which has to be converted first",
+    "hidden": "a hidden picture, often a thumbnail or a deleted photo",
+    "link": "a symbolic link that leads out of the folder, to a folder, or in a circle",
+    "duplicate": "the same content as a photo that was kept",
+}
+# Only what cameras and editors write: Pillow would start Ghostscript to decode an EPS file.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
+HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+class Unreadable(Exception):
+    """A photo that cannot be used: ``reason`` is one of REASONS, ``detail`` names the value and the way out."""
+
+    def __init__(self, reason, detail):
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+def catalogue(rows):
+    """The catalogue: a GeoDataFrame in EPSG:4326 with the columns of COLUMNS, in the order of the paths.
+
+    ``rows`` has ``lat_deg`` and ``lon_deg`` instead of a geometry. What is in UNKNOWN may be missing, and photo_id too:
+    it then is the first 16 digits of sha256. ValueError names the first column or value that is wrong.
+    """
+    import geopandas
+
+    allowed = [name for name in COLUMNS if name != "geometry"] + ["lat_deg", "lon_deg"]
+    missing = [name for name in allowed if name not in rows and name not in UNKNOWN and name != "photo_id"]
+    unknown = [name for name in rows if name not in allowed]
+    if missing or unknown:
+        raise ValueError(f"the catalogue needs columns {missing} and has no columns {unknown}; it has {allowed}")
+    positions = sphere.check_lat_lon_deg(rows[["lat_deg", "lon_deg"]])
+    filled = _typed(rows.assign(**{name: value for name, value in UNKNOWN.items() if name not in rows}))
+    _validate(filled.drop(columns=["lat_deg", "lon_deg"]))
+    points = geopandas.points_from_xy(positions[:, 1], positions[:, 0], crs="EPSG:4326")
+    table = geopandas.GeoDataFrame(filled.drop(columns=["lat_deg", "lon_deg"]), geometry=points)
+    return table[list(COLUMNS)].sort_values("path", kind="stable", ignore_index=True)
+
+
+def _typed(rows):
+    """The rows with the types of the catalogue; missing text becomes ''."""
+    if "photo_id" not in rows:
+        rows = rows.assign(photo_id=rows["sha256"].str[:16])
+    texts = {name: rows[name].astype(object).where(rows[name].notna(), "").astype(str) for name in TEXTS}
+    times = pd.to_datetime(rows["captured_at"], utc=True).astype("datetime64[us, UTC]")
+    numbers = {"heading_deg": "float64", "width_px": "int64", "height_px": "int64"}
+    return rows.assign(captured_at=times, **texts).astype(numbers)
+
+
+@functools.cache
+def _schema():
+    import pandera.pandas as pa
+
+    some = pa.Check.str_length(min_value=1)
+    checks = {
+        "photo_id": pa.Column(str, some, unique=True),
+        "path": pa.Column(str, some, unique=True),
+        "heading_deg": pa.Column(float, pa.Check.in_range(0, 360, include_max=False), nullable=True),
+        "captured_at": pa.Column(pd.DatetimeTZDtype("us", "UTC"), nullable=True),
+        "width_px": pa.Column(int, pa.Check.gt(0)),
+        "height_px": pa.Column(int, pa.Check.gt(0)),
+        "sha256": pa.Column(str, pa.Check.str_matches("^[0-9a-f]{64}$")),
+    } | {name: pa.Column(str, some) for name in ("city", "source", "licence")}
+    others = {name: pa.Column(str) for name in TEXTS if name not in checks}
+    return pa.DataFrameSchema(checks | others, strict=True)
+
+
+def _validate(rows):
+    """Nothing, or a ValueError that names the first value outside the schema."""
+    import pandera.errors
+
+    try:
+        _schema().validate(rows, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        value = getattr(first["failure_case"], "item", lambda: first["failure_case"])()
+        where = f"column {first['column']}: {value!r} fails {first['check']}"
+        raise ValueError(f"{len(error.failure_cases)} values do not fit the catalogue, the first: {where}") from None
+
+
+def lat_lon_deg(catalogue):
+    """Positions (n, 2) of the photos, float64: latitude, longitude in degrees."""
+    return np.column_stack([catalogue.geometry.y, catalogue.geometry.x]).astype(np.float64)
+
+
+def collected(rows, left_out, *, city_link_m):
+    """(rows, left_out) as tables from lists of dicts: duplicates are left out, photos without a city given one."""
+    if not rows:
+        return pd.DataFrame(columns=["path"]), left_out_table(left_out)
+    kept, again = without_duplicates(pd.DataFrame(rows))
+    return assign_cities(kept, city_link_m), left_out_table(left_out + again)
+
+
+def left_out_table(left_out):
+    """What was left out, in the order of the paths; a reason that REASONS does not name is refused."""
+    table = pd.DataFrame(left_out, columns=list(LEFT_OUT_COLUMNS)).astype(str)
+    unnamed = sorted(set(table["reason"]) - set(REASONS))
+    if unnamed:
+        raise ValueError(f"photos.REASONS does not name {unnamed}; it has {', '.join(REASONS)}")
+    return table.sort_values("path", kind="stable", ignore_index=True)
+
+
+def without_duplicates(rows):
+    """(rows, left out as dicts): of photos with the same content the first by path stays."""
+    rows = rows.sort_values("path", kind="stable", ignore_index=True)
+    kept = rows.groupby("sha256")[["path", "lat_deg", "lon_deg"]].transform("first")
+    apart_m = sphere.distance_m(rows[["lat_deg", "lon_deg"]], kept[["lat_deg", "lon_deg"]])
+    again = rows.duplicated("sha256").to_numpy()
+    left_out = [
+        {"path": path, "reason": "duplicate", "detail": f"same content as {first}, positions {metres:.0f} m apart"}
+        for path, first, metres in zip(rows["path"][again], kept["path"][again], apart_m[again], strict=True)
+    ]
+    return rows[~again].reset_index(drop=True), left_out
+
+
+# ---- cities ----------------------------------------------------------------------------------------------------------
+def assign_cities(rows, link_m=10_000.0):
+    """The rows, those without a city named after the middle of their cluster, such as 'near 50.94N 6.96E'.
+
+    Single linkage on the sphere: photos belong together when steps of at most ``link_m`` metres lead from one to the
+    other. The names do not depend on the order of the rows.
+    """
+    if not link_m > 0:
+        raise ValueError(f"link_m is {link_m}, it must be above 0 metres")
+    cities = rows["city"].to_numpy(dtype=object, copy=True)
+    homeless = np.flatnonzero(cities == "")
+    if not len(homeless):
+        return rows
+    positions = rows[["lat_deg", "lon_deg"]].to_numpy(np.float64)[homeless]
+    order = np.lexsort(positions.T)  # a mean that is summed in one order is rounded in one way
+    cluster = linked(positions[order], link_m)
+    groups = pd.DataFrame(positions[order]).groupby(cluster)
+    centres = [tuple(sphere.centre(group.to_numpy()).tolist()) for _, group in groups]
+    names = _unique_names(centres, taken=set(cities))
+    cities[homeless[order]] = [names[k] for k in cluster]
+    return rows.assign(city=cities)
+
+
+def linked(lat_lon_deg, link_m):
+    """Cluster (n,) of each position (n, 2) under single linkage: numbers from 0.
+
+    As DBSCAN with one point per core, but without a list of all near pairs, which for one dense city grows with n^2:
+    cubes smaller than the link hold only photos that are linked, so only pairs of cubes are compared.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    chord = 2 * np.sin(min(link_m / (2 * sphere.EARTH_RADIUS_M), np.pi / 2))
+    xyz = sphere.unit_xyz(lat_lon_deg)
+    cubes, cube = np.unique(np.floor(xyz / (chord / 2)), axis=0, return_inverse=True)  # diagonal: 0.87 of the chord
+    trees = [cKDTree(xyz[cube.ravel() == k]) for k in range(len(cubes))]
+    near = cKDTree(cubes).query_pairs(3.5)  # two cubes along each axis: farther ones are more than a chord away
+    pairs = [pair for pair in sorted(near) if trees[pair[0]].count_neighbors(trees[pair[1]], chord)]
+    ends = np.array(pairs, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(pairs)), (ends[0], ends[1])), shape=(len(cubes), len(cubes)))
+    return connected_components(graph, directed=False)[1][cube.ravel()]
+
+
+def _unique_names(centres, taken):
+    """One name per centre; from south to north, names that are taken get a number."""
+    names, used = {}, Counter(taken)
+    for lat, lon in sorted(centres):
+        name = f"near {abs(lat):.2f}{'NS'[lat < 0]} {abs(lon):.2f}{'EW'[lon < 0]}"
+        used[name] += 1
+        names[lat, lon] = f"{name} ({used[name]})" if used[name] > 1 else name
+    return [names[centre] for centre in centres]
+
+
+def check_position(lat_deg, lon_deg):
+    """Nothing, or Unreadable: out of range, or within 10 m of 0, 0, where no street is."""
+    for name, value, bound in (("latitude", lat_deg, 90), ("longitude", lon_deg, 180)):
+        if not abs(value) <= bound:
+            raise Unreadable(f"{name} out of range", f"{name} is {value}, not within -{bound}..{bound} degrees")
+    if max(abs(lat_deg), abs(lon_deg)) < 1e-4:
+        raise Unreadable("position 0,0", f"latitude {lat_deg}, longitude {lon_deg}: a receiver without a fix")
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+def picture_path(path):
+    """The Path on this machine of a path in the catalogue: $NAME and ~ at its start expanded, relative ones from ROOT.
+
+    ValueError names an environment variable that is not set.
+    """
+    path = str(path)
+    variable = re.match(r"\$(?:\{(\w+)\}|(\w+))(?=/|$)", path)
+    if variable:
+        name = variable[1] or variable[2]
+        if not os.environ.get(name):
+            raise ValueError(f"{path!r} begins with ${name}, which is not set: `export {name}=/the/folder`")
+        path = os.environ[name] + path[variable.end() :]
+    return ROOT / os.path.expanduser(path)
+
+
+@contextmanager
+def opened(path):
+    """The picture as Pillow opens it, not yet decoded; twice Image.MAX_IMAGE_PIXELS and more is refused."""
+    with warnings.catch_warnings():
+        # Pillow warns from 89 megapixels on, where phones and panoramas lie, and refuses at 179.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        picture = Image.open(picture_path(path), formats=FORMATS)
+    with picture:
+        yield picture
+
+
+def open_picture(path):
+    """The picture of a path in the catalogue, RGB and upright (EXIF orientation applied)."""
+    upright = _upright(path)
+    return (upright.convert("RGBA") if upright.has_transparency_data else upright).convert("RGB")
+
+
+def _upright(path):
+    """The decoded picture, turned as its EXIF says; an EXIF that cannot be read turns nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # damaged EXIF is reported where positions are read
+        with opened(path) as picture:
+            return _turned(picture)
+
+
+def _turned(picture):
+    picture.load()
+    try:
+        picture.getexif()
+    except Exception:  # any bytes can stand there, and Pillow's reader fails in many ways
+        return picture.copy()
+    for name in ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"):
+        picture.info.pop(name, None)  # exif_transpose would write it again, and fail on odd tags
+    return ImageOps.exif_transpose(picture)
+
+
+def examine(path):
+    """width_px and height_px of the upright picture and the sha256 of its file; decodes all of it.
+
+    Unreadable tells why a file cannot be used: missing, empty, no picture, cut off, HEIC, too many pixels.
+    """
+    file = picture_path(path)
+    try:
+        _refuse_at_sight(file)
+        width, height = _upright(path).size
+        with file.open("rb") as content:
+            return {
+                "width_px": width,
+                "height_px": height,
+                "sha256": hashlib.file_digest(content, "sha256").hexdigest(),
+            }
+    except (Unreadable, MemoryError):
+        raise
+    except Exception as error:  # decoders fail in many ways: each is a row of left_out, never the end of the run
+        raise _why(error, file) from error
+
+
+def _refuse_at_sight(file):
+    """Nothing, or Unreadable for what the file system and the first bytes tell."""
+    if not file.is_file():
+        there = file.exists()
+        raise Unreadable(*(("not a picture", "not a regular file") if there else ("missing file", "there is no file")))
+    with file.open("rb") as content:
+        head = content.read(64)
+    if not head:
+        raise Unreadable("empty file", "0 bytes")
+    brands = {head[start : start + 4] for start in (8, *range(16, min(int.from_bytes(head[:4], "big"), 64), 4))}
+    if head[4:8] == b"ftyp" and brands & HEIF_BRANDS and not brands & {b"avif", b"avis"}:
+        raise Unreadable("HEIC", "convert it to JPEG, which keeps its EXIF: `magick photo.heic photo.jpg`")
+
+
+def _why(error, file):
+    """The Unreadable that tells what an error of opening or decoding means."""
+    if isinstance(error, PermissionError):
+        return Unreadable("unreadable", "permission denied")
+    if isinstance(error, Image.DecompressionBombError):
+        return Unreadable("too many pixels", f"above {2 * Image.MAX_IMAGE_PIXELS:,} pixels: shrink it first")
+    if isinstance(error, UnidentifiedImageError):
+        with file.open("rb") as content:
+            begun = content.read(8).startswith(SIGNATURES)
+        return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))
+    words = f"{type(error).__name__}: {error}".replace(str(file), "the file")
+    cut = isinstance(error, EOFError) or "truncated" in words.lower()
+    if isinstance(error, OSError) and error.errno is not None:
+        return Unreadable("unreadable", error.strerror or words)
+    return Unreadable("truncated" if cut else "broken picture", words)
+
+
+def thumbnail(path, height_px):
+    """A small copy of a picture, upright, height_px high."""
+    picture = open_picture(path)
+    return picture.resize((max(1, round(picture.width * height_px / picture.height)), height_px))

@@ -1,0 +1,113 @@
+"""Sources of photos: each gives rows and the list of what it left out; ``gather`` makes the catalogue of them."""
+
+import inspect
+
+from geonb import photos
+
+WAYS_OUT = {
+    "no position": "use source 'table' with a CSV of positions, or photos that kept their EXIF (messengers remove it)",
+    "missing file": "check the options folder and path_column",
+    "HEIC": "convert the pictures to JPEG first: `magick mogrify -format jpg *.heic`",
+    "not a number": "check the options lat_column, lon_column and columns",
+    "not a time": "check the option columns: captured_at wants ISO 8601, such as 2024-07-09T03:25:24+02:00",
+    "link": "copy the files behind the links: `cp -rL`",
+}
+
+
+# Imports inside functions: no source loads what another needs, and the code that a page depends on stays traceable.
+def _simulated():
+    from geonb.sources.simulated import read
+
+    return read
+
+
+def _folder():
+    from geonb.sources.folder import read
+
+    return read
+
+
+def _table():
+    from geonb.sources.table import read
+
+    return read
+
+
+SOURCES = {"simulated": _simulated, "folder": _folder, "table": _table}
+
+
+def gather(source, options):
+    """(catalogue, left_out) of a source; the options are the keyword arguments of its ``read``.
+
+    ValueError for an unknown source, an unknown, missing or wrongly typed option, and a source without a usable photo.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
+    read = SOURCES[source]()
+    check_options(read, options, f"source {source!r}")
+    rows, left_out = read(**options)
+    left_out = photos.left_out_table(left_out)
+    if not len(rows):
+        raise ValueError(_nothing(source, options, left_out))
+    return photos.catalogue(rows), left_out
+
+
+def check_options(read, options, who):
+    """Nothing, or a ValueError that names the option which ``read`` does not have, needs, or wants of another type."""
+    known = inspect.signature(read, eval_str=True).parameters
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{who} has no option {name!r}; it has {', '.join(known)}")
+    needed = [name for name, option in known.items() if option.default is option.empty and name not in options]
+    if needed:
+        raise ValueError(f"{who} needs the option {', '.join(needed)}; it has {', '.join(known)}")
+    for name, value in options.items():
+        wanted = (int, float) if known[name].annotation is float else known[name].annotation
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            expected = getattr(known[name].annotation, "__name__", known[name].annotation)
+            raise ValueError(f"{who}: {name} = {value!r} is not of type {expected}")
+
+
+def _nothing(source, options, left_out):
+    """The words of the error for a source without a usable photo."""
+    where = options.get("table") or options.get("folder") or source
+    if not len(left_out):
+        return f"source {source!r} found nothing in {where}: check the path"
+    counts = left_out["reason"].value_counts()
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.items())
+    ways = "; ".join(f"{reason}: {WAYS_OUT[reason]}" for reason in counts.index if reason in WAYS_OUT)
+    first = left_out[left_out["reason"] == counts.index[0]].iloc[0]
+    example = f"for example {first['path'] or 'a row'}: {first['detail']}"
+    return f"none of the {len(left_out)} entries of {where} is a usable photo: {reasons} ({example}). {ways}".strip()
+
+
+# ---- what only a simulated source knows ------------------------------------------------------------------------------
+def streets(source, options):
+    """The street lines of a source as a GeoDataFrame (city, country, street, geometry); empty where it knows none."""
+    import geopandas
+
+    if source != "simulated":
+        empty = {"city": [], "country": [], "street": [], "geometry": []}
+        return geopandas.GeoDataFrame(empty, crs="EPSG:4326").astype({"city": str, "country": str, "street": str})
+    from geonb.sources import simulated
+
+    return simulated.streets(simulated.World(**options))
+
+
+def planted_fields(source, options, lat_lon_deg, city):
+    """The planted fields (n, K) at positions (n, 2) in cities (n,); None where nothing was planted."""
+    if source != "simulated":
+        return None
+    from geonb.sources import simulated
+
+    return simulated.truth(simulated.World(**options), lat_lon_deg, city)
+
+
+def planted_semivariogram(source, options, distance_m):
+    """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
+    if source != "simulated":
+        return None
+    from geonb.cities.fields import planted_semivariogram as curve
+    from geonb.sources import simulated
+
+    return curve(simulated.World(**options).planted(), distance_m)

@@ -1,0 +1,188 @@
+"""A table of one's own, CSV or (Geo)Parquet: one row per photo, with its position."""
+
+import sys
+import warnings
+from pathlib import PurePosixPath
+
+import pandas as pd
+from tqdm import tqdm
+
+from geonb import photos
+from geonb.photos import Unreadable
+
+REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
+FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
+
+
+def read(
+    *,
+    table: str,
+    folder: str = "",
+    path_column: str = "path",
+    lat_column: str = "lat",
+    lon_column: str = "lon",
+    columns: dict | None = None,
+    city: str = "",
+    country: str = "",
+    licence: str = "unknown",
+    author: str = "",
+    city_link_m: float = 10_000.0,
+):
+    """(rows, left_out) of a table: each of its rows ends in one of the two.
+
+    ``folder`` is where its paths begin, without it the folder of the table. ``columns`` maps fields of the catalogue to
+    columns of the table; a column with the name of a field is taken without being named, unless the field is mapped to
+    ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own; photos still without a city
+    share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84; a
+    GeoParquet file without these columns gives its points. Times are ISO 8601, in UTC where they have no offset.
+    Row 1 is the first below the header.
+    """
+    given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
+    entries = fields(load(table), path_column, lat_column, lon_column, columns or {})
+    start = folder or str(PurePosixPath(table).parent)
+    rows, left_out = [], []
+    for number, entry in tqdm(enumerate(entries, 1), total=len(entries), desc="photos", unit="row", file=sys.stdout):
+        path = _joined(start, entry["path"])
+        try:
+            rows.append(photo(path, entry, given))
+        except Unreadable as why:
+            left_out.append({"path": path, "reason": why.reason, "detail": f"row {number}: {why.detail}"})
+    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+# ---- the file --------------------------------------------------------------------------------------------------------
+def load(table):
+    """The table as it is: a CSV as text, a GeoParquet file as a GeoDataFrame in EPSG:4326."""
+    path = photos.picture_path(table)
+    if not path.is_file():
+        raise FileNotFoundError(f"table {table!r} is not a file on this machine: {path}")
+    if path.suffix.lower() not in (".parquet", ".geoparquet", ".pq"):
+        return _csv(path)
+    import geopandas
+    import pyarrow.parquet
+
+    if b"geo" not in (pyarrow.parquet.read_schema(path).metadata or {}):
+        return pd.read_parquet(path)
+    frame = geopandas.read_parquet(path)
+    if frame.crs is None:
+        raise ValueError(f"{path.name} does not say its coordinate system: save it again after `.set_crs(4326)`")
+    return frame.to_crs(4326)
+
+
+def _csv(path):
+    """All cells as text, so that nothing is turned into a number, a date or a missing value (NA is Namibia)."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            header = lines.readline()
+        separator = max(",;\t", key=header.count)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
+            return pd.read_csv(
+                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+            )
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
+    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{path.name} is not a CSV with one header and equally long rows: {error}") from error
+
+
+# ---- its columns -----------------------------------------------------------------------------------------------------
+def fields(frame, path_column, lat_column, lon_column, columns):
+    """One dict per row, keys named as in the catalogue; numbers stay as written beside their value."""
+    names = {name: name for name in FIELDS if name in frame} | columns
+    unknown = [name for name in columns if name not in FIELDS]
+    if unknown:
+        raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {', '.join(FIELDS)}")
+    names = {name: column for name, column in names.items() if column}
+    from_points = lat_column not in frame and lon_column not in frame and hasattr(frame, "geom_type")
+    positions = [] if from_points else [lat_column, lon_column]
+    missing = [column for column in [path_column, *positions, *names.values()] if column not in frame]
+    if missing:
+        raise ValueError(f"the table has no column {missing}; it has {', '.join(map(str, frame.columns))}")
+    chosen = {name: frame[column] for name, column in names.items()}
+    points = _points(frame) if from_points else {"lat_deg": frame[lat_column], "lon_deg": frame[lon_column]}
+    _refuse_swapped(points, lat_column, lon_column)
+    return pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object).to_dict("records")
+
+
+def _points(frame):
+    """Latitude and longitude of the points of a GeoDataFrame; rows without a geometry have none."""
+    wrong = frame.geom_type[frame.geometry.notna() & (frame.geom_type != "Point")]
+    if len(wrong):
+        raise ValueError(f"row {list(frame.index).index(wrong.index[0]) + 1} is a {wrong.iloc[0]}, not a Point")
+    return {"lat_deg": frame.geometry.y, "lon_deg": frame.geometry.x}
+
+
+def _refuse_swapped(points, lat_column, lon_column):
+    """Nothing, or a ValueError when most rows only make sense with latitude and longitude exchanged."""
+    lat, lon = (pd.Series([_number(value) for value in points[name]], dtype=float) for name in ("lat_deg", "lon_deg"))
+    swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
+    if swapped.sum() > len(lat.dropna()) / 2:
+        row = swapped.idxmax()
+        raise ValueError(
+            f"latitude and longitude look swapped: row {row + 1} has latitude {lat[row]}, longitude {lon[row]}; "
+            f"exchange the options: lat_column: {lon_column}, lon_column: {lat_column}"
+        )
+
+
+# ---- a row -----------------------------------------------------------------------------------------------------------
+def photo(path, entry, given):
+    """The row of the catalogue; Unreadable tells why there is none."""
+    if not path:
+        raise Unreadable("no path", "the row names no file")
+    lat, lon = (_required(entry[name], name) for name in ("lat_deg", "lon_deg"))
+    photos.check_position(lat, lon)
+    texts = {name: _text(entry.get(name)) or given.get(name, "") for name in FIELDS}
+    seen = {"heading_deg": _heading(entry.get("heading_deg")), "captured_at": _time(entry.get("captured_at"))}
+    facts = photos.examine(path)
+    position = {"lat_deg": lat, "lon_deg": lon, "photo_id": facts["sha256"][:16]}
+    return {"path": path} | texts | seen | facts | position
+
+
+def _joined(start, name):
+    """The path of a photo; one that begins with /, $ or ~ does not need the folder."""
+    name = _text(name)
+    if not name or name.startswith(("/", "$", "~")) or start in ("", "."):
+        return name
+    return f"{start.rstrip('/')}/{name}"
+
+
+def _text(value):
+    return "" if value is None or pd.isna(value) else str(value).strip()
+
+
+def _number(value):
+    """The number, also with a decimal comma; not-a-number for anything else."""
+    words = _text(value)
+    words = words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
+    return float(pd.to_numeric(words, errors="coerce")) if words else float("nan")
+
+
+def _required(value, name):
+    number = _number(value)
+    if number != number:
+        what = name.removesuffix("_deg")
+        if _text(value):
+            raise Unreadable("not a number", f"{what} is {_text(value)!r}, not decimal degrees")
+        raise Unreadable("no position", f"{what} is empty")
+    return number
+
+
+def _heading(value):
+    """Degrees within [0, 360), not-a-number where empty; -180..180 is understood."""
+    number = _number(value)
+    if number != number and _text(value):
+        raise Unreadable("not a number", f"heading_deg is {_text(value)!r}, not degrees")
+    if abs(number) > 360:
+        raise Unreadable("heading out of range", f"heading_deg is {number}, not within -360..360")
+    return number % 360
+
+
+def _time(value):
+    """The time in UTC, NaT where empty."""
+    if not _text(value):
+        return pd.NaT
+    try:
+        return pd.to_datetime(value if hasattr(value, "year") else _text(value), utc=True, format="ISO8601")
+    except (ValueError, OverflowError):
+        raise Unreadable("not a time", f"captured_at is {_text(value)!r}, not ISO 8601") from None

@@ -1,0 +1,184 @@
+"""Splits: which photos train, choose, test, and which are set aside because they lie too near.
+
+Every photo gets one part: train, validation, test or buffer. Validation is cut exactly as test is.
+"""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from geonb import seeds, sphere, wording
+
+PARTS = ("train", "validation", "test", "buffer")
+QUESTIONS = {
+    "random": "How good does it look when test photos lie among training photos? (shown for the leakage alone)",
+    "other_drive": "Does it find a known street again, on another drive?",
+    "blocked": "Does it place photos in quarters that it never saw, within a known city?",
+    "unseen_city": "Does it place photos in a city that it never saw?",
+}
+
+WAYS_OUT = {
+    "random": "take more photos or larger shares",
+    "other_drive": "it needs streets that several drives pass; choose random, blocked or unseen_city",
+    "blocked": "take smaller blocks (block_size_m) or a smaller buffer_m, other shares or another seed",
+    "unseen_city": "take smaller shares or more cities",
+}
+
+
+def make(
+    name, lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, block_size_m, buffer_m, gap_m
+):
+    """Parts (n,) of a split by name. ValueError for an unknown name, or a split that these photos cannot have.
+
+    A split that leaves no photo to train, to choose or to test is none.
+    """
+    if name not in QUESTIONS:
+        raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
+    if not (0 < test_share < 1 and 0 < validation_share < 1 and test_share + validation_share < 1):
+        raise ValueError(
+            f"test_share {test_share} and validation_share {validation_share} must be above 0 and sum to less than 1"
+        )
+    shares = dict(seed=seed, test_share=test_share, validation_share=validation_share)
+    cut = {
+        "random": lambda: random(len(city), **shares),
+        "other_drive": lambda: other_drive(lat_lon_deg, city, street, sequence_id, gap_m=gap_m, **shares),
+        "blocked": lambda: blocked(
+            lat_lon_deg, city, sequence_id, block_size_m=block_size_m, buffer_m=buffer_m, **shares
+        ),
+        "unseen_city": lambda: unseen_city(city, **shares),
+    }
+    parts = cut[name]()
+    if empty := [part for part in ("train", "validation", "test") if part not in parts]:
+        raise ValueError(f"split {name} leaves none of the {len(city)} photos for {', '.join(empty)}: {WAYS_OUT[name]}")
+    return parts
+
+
+def random(n, *, seed, test_share, validation_share):
+    """Photos drawn one by one: neighbours of test photos train."""
+    order = seeds.stream(seed, "splits", "random").permutation(n)
+    return part_at((np.argsort(order) + 0.5) / n, test_share, validation_share)
+
+
+def part_at(position, test_share, validation_share):
+    """Parts of positions in [0, 1): first test, then validation, then train."""
+    return np.select([position < test_share, position < test_share + validation_share], ["test", "validation"], "train")
+
+
+def blocked(lat_lon_deg, city, sequence_id, *, seed, block_size_m, buffer_m, test_share, validation_share):
+    """Square blocks drawn in each city; what lies within buffer_m of a held-out block's photos is set aside.
+
+    A sequence that touches test and another block keeps only its test photos, one that touches validation and training
+    only its validation photos: the rest go to buffer.
+    """
+    if block_size_m <= 0 or buffer_m < 0:
+        raise ValueError(f"block_size_m {block_size_m} must be above 0 and buffer_m {buffer_m} at least 0")
+    block = block_ids(lat_lon_deg, city, block_size_m)
+    rng = seeds.stream(seed, "splits", "blocked")
+    parts = np.full(len(city), "train", dtype="U10")
+    for name in np.unique(city):
+        here = np.flatnonzero(city == name)
+        blocks, of_photo, counts = np.unique(block[here], return_inverse=True, return_counts=True)
+        order = rng.permutation(len(blocks))
+        before = np.empty(len(blocks))
+        before[order] = np.cumsum(counts[order]) - counts[order] / 2
+        # a random start, so that a city of one block is not always test
+        parts[here] = part_at((before / len(here) + rng.uniform()) % 1, test_share, validation_share)[of_photo]
+    for held_out in ("test", "validation"):
+        parts = set_aside(parts, held_out, split_sequences(parts, held_out, sequence_id))
+    for held_out in ("test", "validation"):
+        parts = set_aside(parts, held_out, within(lat_lon_deg, parts == held_out, buffer_m))
+    return parts
+
+
+def set_aside(parts, held_out, mask):
+    """Photos of the mask that are in a part after held_out become buffer."""
+    later = {"test": ("validation", "train"), "validation": ("train",)}[held_out]
+    return np.where(mask & np.isin(parts, later), "buffer", parts)
+
+
+def split_sequences(parts, held_out, sequence_id):
+    """Photos of sequences that have at least one photo in the held-out part."""
+    touching = np.unique(sequence_id[(parts == held_out) & (sequence_id != "")])
+    return np.isin(sequence_id, touching)
+
+
+def within(lat_lon_deg, mask, radius_m):
+    """Photos (n,) with a photo of the mask nearer than radius_m."""
+    if not mask.any():
+        return np.zeros(len(mask), bool)
+    return sphere.nearest(lat_lon_deg, lat_lon_deg[mask])[1] < radius_m
+
+
+def block_ids(lat_lon_deg, city, block_size_m):
+    """'<city> <row> <column>' of the square block of each photo.
+
+    The same for a part of the photos as for all: intervals over test photos draw again the blocks that were held out.
+    """
+    cells = sphere.square_cells(lat_lon_deg, block_size_m)
+    return np.array([f"{name} {row} {column}" for name, (row, column) in zip(city, cells, strict=True)], dtype=object)
+
+
+def other_drive(
+    lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, gap_m, passed_within_m=60.0
+):
+    """Whole sequences held out where another drive that trains passes too; no shared sequence; gap_m between photos.
+
+    A sequence can be held out when at least half of its photos have, within passed_within_m on the same street, a photo
+    of another sequence that trains. Its photos without one, and those nearer than gap_m to a training photo, go to
+    buffer. Photos without a sequence train. ValueError when there are no sequences.
+    """
+    if not (sequence_id != "").any():
+        raise ValueError(
+            "split other_drive needs sequence_id, and no photo has one: choose random, blocked or unseen_city"
+        )
+    neighbours = passing(lat_lon_deg, city, street, sequence_id, passed_within_m)
+    parts = np.full(len(city), "train", dtype="U10")
+    quota = {"test": test_share * len(city), "validation": validation_share * len(city)}
+    names = np.unique(sequence_id[sequence_id != ""])
+    for name in seeds.stream(seed, "splits", "other_drive").permutation(names):
+        members = np.flatnonzero(sequence_id == name)
+        passed = np.mean([(parts[neighbours[i]] == "train").any() for i in members])
+        part = next((p for p, left in quota.items() if left > 0), None)
+        if part and passed >= 0.5:
+            parts[members] = part
+            quota[part] -= len(members)
+    held_out = np.isin(parts, ("test", "validation"))
+    # a drive may have been held out after another had counted on it
+    alone = np.array([not (parts[near] == "train").any() for near in neighbours])
+    too_near = within(lat_lon_deg, parts == "train", gap_m)
+    return np.where(held_out & (alone | too_near), "buffer", parts)
+
+
+def passing(lat_lon_deg, city, street, sequence_id, radius_m):
+    """For each photo the photos of other sequences on the same street within radius_m."""
+    xyz = sphere.unit_xyz(lat_lon_deg)
+    near = cKDTree(xyz).query_ball_point(xyz, radius_m / sphere.EARTH_RADIUS_M)
+    return [
+        np.array(
+            [
+                j
+                for j in found
+                if sequence_id[j] not in ("", sequence_id[i]) and (city[j], street[j]) == (city[i], street[i])
+            ],
+            int,
+        )
+        for i, found in enumerate(near)
+    ]
+
+
+def unseen_city(city, *, seed, test_share, validation_share):
+    """Whole cities held out: at least one for test and one for validation. ValueError below three cities."""
+    names = np.unique(city)
+    if len(names) < 3:
+        raise ValueError(f"split unseen_city needs 3 cities, there are {len(names)}: choose random or blocked")
+    order = seeds.stream(seed, "splits", "unseen_city").permutation(names)
+    test_count = max(1, round(test_share * len(names)))
+    validation_count = max(1, round(validation_share * len(names)))
+    parts = np.where(np.isin(city, order[:test_count]), "test", "train")
+    return np.where(np.isin(city, order[test_count : test_count + validation_count]), "validation", parts)
+
+
+def answer(nearest):
+    """How near training photos lie in each split, in one sentence."""
+    medians = nearest.groupby("split", sort=False).nearest_train_m.median()
+    said = ", ".join(f"{wording.length(metres)} ({split})" for split, metres in medians.items())
+    return f"The median distance from a test photo to the nearest training photo is {said}."
