@@ -1,0 +1,126 @@
+"""Spatial statistics: do errors cluster, and did an embedding become smoother in space?"""
+
+import numpy as np
+import pandas as pd
+
+from geonb import seeds, semivariograms, sphere
+
+SUMMARY = {
+    "method": "frozen tower or training",
+    "between_cities": "mean cosine distance of photos of different cities (of all photos where there is one city) [-]",
+    "nugget_share": "fitted nugget over nugget and partial sill; missing when flagged [share]",
+    "effective_range_m": "fitted effective range; missing when flagged [m]",
+    "flag": "why the fit must not be used; empty when it may",
+    "first_lag_share": "semivariance of the first lag with pairs over the level between cities; missing where all "
+    "vectors are alike [share]",
+}
+
+
+def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
+    """Moran's I of values (n,) over the k nearest neighbours on the ground, its expectation and its p value, by esda.
+
+    Row-standardised weights; one-sided p value from permutations: the share in which I is at least as large, so that
+    it is small where errors cluster and large where neighbours are unlike. ValueError with fewer than neighbours + 2
+    photos, or when all values are equal.
+    """
+    from esda import Moran
+    from libpysal.weights import KNN
+
+    values = np.asarray(values, dtype=float)
+    if len(values) < neighbours + 2:
+        raise ValueError(
+            f"Moran's I over {neighbours} neighbours needs {neighbours + 2} photos, there are {len(values)}"
+        )
+    if np.ptp(values) == 0:
+        raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
+    # cities are islands to each other, which is what is meant: no warning about it
+    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
+    weights.transform = "r"
+    state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
+    np.random.seed(int(seeds.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
+    try:
+        result = Moran(values, weights, permutations=permutations)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    # esda's own p_sim takes the smaller of the two tails: it would call neighbours that are unlike a cluster
+    p_value = (1 + (result.sim >= result.I).sum()) / (permutations + 1)
+    return {"morans_i": float(result.I), "expected": float(result.EI), "p_value": float(p_value)}
+
+
+def morans_i_by_method(errors, *, neighbours, permutations, seed):
+    """Moran's I of log10(1 + error in metres), mean over seeds, per method; a flag where it is not defined."""
+    rows = []
+    for method, group in errors.groupby("method", sort=False):
+        logs = np.log10(1 + group.error_m).groupby(group.photo_id).mean()
+        at = group.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index, ["lat_deg", "lon_deg"]].to_numpy()
+        row = {"method": method, "n": len(logs), "morans_i": np.nan, "expected": np.nan, "p_value": np.nan, "flag": ""}
+        try:
+            row |= morans_i(logs, at, neighbours=neighbours, permutations=permutations, seed=seed)
+        except ValueError as error:
+            row["flag"] = str(error)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def answer(moran):
+    """What Moran's I of the errors says, in one sentence."""
+    said = [
+        row.flag or f"{row.method}: I = {row.morans_i:.2f}, p = {row.p_value:.3f} "
+        + ("(errors cluster)" if row.p_value < 0.05 else "(no clustering shown)")
+        for row in moran.itertuples()
+    ]  # fmt: skip
+    return "Moran's I of the error: " + "; ".join(said) + "."
+
+
+# ---- embeddings ------------------------------------------------------------------------------------------------------
+def before_and_after(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count, seed):
+    """(lags, summary) of unit vectors (n, d) by name: semivariance pooled within cities, relative to that between them.
+
+    A cosine distance of one tower is not comparable with that of another, a share of its own between-city level is.
+    Where all vectors are alike there is no level, and no share of it.
+    """
+    lags, rows = [], []
+    for name, unit in vectors.items():
+        found, _ = semivariograms.by_city(
+            unit, lat_lon_deg, city, model=model, max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed
+        )
+        curve, level = semivariograms.pooled(found), between_cities(unit, city)
+        level = level if level > semivariograms.LEAST_RISE else np.nan
+        fitted = semivariograms.fit(curve, model=model)
+        share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if not fitted["flag"] else np.nan
+        first = float(curve.semivariance.iloc[0] / level) if len(curve) else np.nan
+        rows.append((name, level, share, fitted["effective_range_m"], fitted["flag"], first))
+        lags.append(curve.assign(method=name, relative_semivariance=curve.semivariance / level))
+    return pd.concat(lags, ignore_index=True), pd.DataFrame(rows, columns=list(SUMMARY))
+
+
+def between_cities(vectors, city):
+    """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo."""
+    names, code = np.unique(city, return_inverse=True)
+    sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
+    counts = np.bincount(code)
+    if len(names) == 1:
+        n = len(vectors)
+        if n < 2:
+            return np.nan
+        return float(1 - ((sums[0] ** 2).sum() - n) / (n * (n - 1)))
+    products = (sums.sum(axis=0) ** 2).sum() - (sums**2).sum()
+    return float(1 - products / (counts.sum() ** 2 - (counts**2).sum()))
+
+
+def answer_smoothness(summary):
+    """Whether the first lag fell beside the frozen tower's, in one sentence."""
+    share = summary.set_index("method").first_lag_share
+    if not np.isfinite(share.get("frozen", np.nan)):
+        return "There are too few pairs of neighbouring test photos to tell."
+    said = [
+        f"{method} {'smoother' if share[method] < share['frozen'] else 'not smoother'} ({share[method]:.2f})"
+        if np.isfinite(share[method])
+        else f"{method} has no such share, all its vectors are alike"
+        for method in share.index.drop("frozen")
+    ]
+    return (
+        f"In the first lag the frozen tower stands at {share['frozen']:.2f} of its level between cities; "
+        + ", ".join(said)
+        + "."
+    )

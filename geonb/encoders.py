@@ -1,0 +1,256 @@
+"""Towers: ready-made open_clip models, their cached image features, and the small trainable towers of this book.
+
+All outputs are L2-normalised. This room takes paths and arrays, never the catalogue.
+"""
+
+from geonb import _torchvision  # noqa: F401  before open_clip, which imports torchvision
+
+# isort: split
+import hashlib
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image, ImageOps
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import normalize
+from tqdm import tqdm
+
+from geonb import seeds, sphere
+from geonb.studies import ROOT
+
+FEATURES = ROOT / "build" / "features"
+# wavelengths of the Fourier-feature tower: streets, quarters, cities, countries [m]
+BANDS_M = ((150.0, 1_500.0), (1_500.0, 15_000.0), (300_000.0, 20_000_000.0))
+
+
+@dataclass(frozen=True)
+class Tower:
+    """An open_clip model with its transform and tokenizer; digest names exactly these weights and this transform."""
+
+    name: str
+    model: nn.Module
+    transform: Any
+    tokenizer: Any
+    context_length: int
+    digest: str
+
+
+def device():
+    """CUDA when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tower(name, weights=""):
+    """A tower by (name, weights) exactly as open_clip takes them, or `local-dir:FOLDER`, relative to the repository.
+
+    weights: a tag of open_clip, which needs the network once, or the path of a safetensors file.
+    ValueError lists what there is when the name or the tag is unknown.
+    """
+    if name.startswith("local-dir:"):
+        folder = ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
+        if not (folder / "open_clip_config.json").exists():
+            raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
+        model, transform = _quietly(lambda: open_clip.create_model_from_pretrained(f"local-dir:{folder}"))
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    else:
+        check_open_clip_name(name, weights)
+        model, transform = _quietly(lambda: open_clip.create_model_from_pretrained(name, pretrained=weights))
+        tokenizer = open_clip.get_tokenizer(name)
+    model = model.float().eval()
+    return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
+
+
+def check_open_clip_name(name, weights):
+    """ValueError unless open_clip knows the model, and the tag or the file."""
+    if name not in open_clip.list_models() and not name.startswith("hf-hub:"):
+        raise ValueError(f"open_clip has no model {name!r}: see open_clip.list_models(), or give local-dir:FOLDER")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if not name.startswith("hf-hub:") and weights not in tags and not Path(weights).is_file():
+        raise ValueError(f"{weights!r} is neither a file nor one of the weights of {name}: {', '.join(tags)}")
+
+
+def _quietly(make):
+    """open_clip reports what it loads on the root logger, which a published page would show as an error."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        return make()
+    finally:
+        root.setLevel(level)
+
+
+def digest_of(model, transform):
+    """sha256 of a model's weights and of its transform's settings, shortened."""
+    sha = hashlib.sha256(repr(transform).encode().split(b"<function")[0])
+    for name, value in sorted(model.state_dict().items()):
+        sha.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]
+
+
+# ---- image features --------------------------------------------------------------------------------------------------
+def open_picture(path):
+    """A picture upright, in RGB."""
+    with Image.open(path) as picture:
+        return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+class Pictures:
+    """Pictures that are opened when asked for: pictures[indices] is a float tensor (n, 3, height, width)."""
+
+    def __init__(self, paths, transform):
+        self.paths, self.transform = list(paths), transform
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, indices):
+        return torch.stack([self.transform(open_picture(self.paths[i])) for i in indices])
+
+
+def image_features(paths, sha256, tower, *, batch_size=64, folder=FEATURES):
+    """Unit features (n, d) float32 of pictures, each computed once per content, tower and transform.
+
+    paths, sha256: where each picture lies, and the digest of its content. The cache in `folder` is written whole.
+    """
+    file = Path(folder) / f"{Path(tower.name).name.removeprefix('local-dir:')}-{tower.digest}.safetensors"
+    known = read_features(file)
+    missing = {digest: path for digest, path in zip(sha256, paths, strict=True) if digest not in known}
+    if missing:
+        fresh = compute_features(list(missing.values()), tower, batch_size)
+        known |= dict(zip(missing, fresh, strict=True))
+        write_features(file, known)
+    return np.stack([known[digest] for digest in sha256])
+
+
+def read_features(file):
+    """{sha256: feature} of a cache file; empty when there is none."""
+    if not file.exists():
+        return {}
+    with safe_open(file, "np") as stored:
+        return dict(zip(json.loads(stored.metadata()["sha256"]), stored.get_tensor("features"), strict=True))
+
+
+def write_features(file, known):
+    """Write a cache file, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    features = torch.from_numpy(np.stack(list(known.values())))
+    save_file({"features": features}, partial, metadata={"sha256": json.dumps(list(known))})
+    partial.replace(file)
+
+
+@torch.inference_mode()
+def compute_features(paths, tower, batch_size):
+    """Unit image features (n, d) float32 of pictures, in bf16 on CUDA, float32 on the CPU."""
+    where = device()
+    model, pictures, found = tower.model.to(where), Pictures(paths, tower.transform), []
+    for first in tqdm(
+        range(0, len(paths), batch_size), desc=f"features of {tower.name}", unit="batch", file=sys.stdout
+    ):
+        seen = pictures[range(first, min(first + batch_size, len(paths)))].to(where)
+        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+            feature = model.encode_image(seen)
+        found.append(normalize(feature.float(), dim=-1).cpu())
+    return torch.cat(found).numpy()
+
+
+# ---- location towers -------------------------------------------------------------------------------------------------
+def fourier_features(lat_lon_deg, *, per_band=64, bands_m=BANDS_M, seed=0):
+    """Cosines and sines (n, 2 * bands * per_band) float32 of plane waves through the globe at positions (n, 2).
+
+    Random directions; wavelengths log-uniform within each band (random Fourier features, Tancik et al. 2020, at several
+    scales as in GeoCLIP, Vivanco Cepeda et al. 2023; waves in space instead of on a projection, and the bands, are our
+    choice: no seam at the date line or the poles). Phases in float64: in float32 they would be off by metres.
+    """
+    rng = seeds.stream(seed, "fourier")
+    directions = rng.normal(size=(len(bands_m) * per_band, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    low, high = np.repeat(np.log(bands_m), per_band, axis=0).T
+    wave_m = np.exp(rng.uniform(low, high))
+    phase = 2 * np.pi * (sphere.unit_xyz(lat_lon_deg) @ (directions * sphere.EARTH_RADIUS_M / wave_m[:, None]).T)
+    return np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
+
+
+class ImageHead(nn.Module):
+    """Frozen image features (n, d) to unit vectors (n, size)."""
+
+    def __init__(self, feature_size, size, hidden=256, dropout=0.1):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(feature_size, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, size),
+        )
+
+    def forward(self, features):
+        return normalize(self.layers(features).float(), dim=-1)
+
+
+class ImageTower(nn.Module):
+    """Pictures (n, 3, height, width) to unit vectors: a whole visual tower that is trained, then a head."""
+
+    def __init__(self, visual, head):
+        super().__init__()
+        self.visual, self.head = visual, head
+
+    def forward(self, pictures):
+        return self.head(normalize(self.visual(pictures).float(), dim=-1))
+
+
+class FourierTower(nn.Module):
+    """Fourier features (n, d) of places to unit vectors (n, size)."""
+
+    def __init__(self, feature_size, size, hidden=256):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(feature_size, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, size)
+        )
+
+    def forward(self, features):
+        return normalize(self.layers(features).float(), dim=-1)
+
+
+class CaptionTower(nn.Module):
+    """Token ids (n, context) of captions to unit vectors (n, size): an open_clip text tower that is trained."""
+
+    def __init__(self, model, size):
+        super().__init__()
+        self.text = model
+        for parameter in model.visual.parameters():
+            parameter.requires_grad_(False)  # only the words of this copy are used
+        self.head = nn.Linear(text_width(model), size)
+
+    def forward(self, tokens):
+        return normalize(self.head(self.text.encode_text(tokens)).float(), dim=-1)
+
+
+def text_width(model):
+    """Size of an open_clip model's text features."""
+    with torch.no_grad():
+        return model.encode_text(torch.zeros(1, getattr(model, "context_length", 77), dtype=torch.long)).shape[-1]
+
+
+class TwoTowers(nn.Module):
+    """An image tower and a location tower that meet in one space, with the temperature that CLIP learns."""
+
+    def __init__(self, image, location, temperature=0.07):
+        super().__init__()
+        self.image, self.location = image, location
+        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / temperature))))
+
+    def scale(self):
+        """1 / temperature, at most 100 as in CLIP."""
+        return self.log_scale.exp().clamp(max=100.0)

@@ -1,0 +1,636 @@
+"""Static figures from tables: every function takes tables and returns a matplotlib Figure that is shown once.
+
+Figures are 7.6 inches wide (760 px in the book), on white, in colours that colour-blind readers can tell apart, and
+they say "simulated" in the picture itself where their data are. Text from tables is never read as mathematics.
+"""
+
+import textwrap
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm, PowerNorm
+from matplotlib.font_manager import fontManager
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from PIL import Image, ImageOps
+
+from geonb.sphere import centre, check_lat_lon_deg, to_local_m
+
+WIDTH_IN = 7.6
+CITIES_AT_MOST = 8  # panels that stay legible at the book's width
+# Okabe and Ito (2008), without yellow, which white paper swallows; black and line styles follow when they run out.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
+GREY = "#767676"
+PARTS = {
+    "buffer": ("#A8A8A8", "x"),
+    "train": ("#0072B2", "o"),
+    "validation": ("#009E73", "^"),
+    "test": ("#D55E00", "s"),
+}
+SPLITS = ("random", "other_drive", "blocked", "unseen_city")
+# Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
+EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic")
+FALLBACK_FONTS = sorted({font.name for font in fontManager.ttflist} & set(EAST_ASIAN_FONTS))
+HOUSE = {
+    "figure.facecolor": "white",
+    "figure.dpi": 150,  # twice what the book shows, for sharp screens
+    "savefig.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "font.family": ["DejaVu Sans", *FALLBACK_FONTS],
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "text.parse_math": False,
+}
+house_style = mpl.rc_context(HOUSE)
+
+
+# ---------------------------------------------------------------------------------------------- photos
+
+
+@house_style
+def contact_sheet(pictures, titles, columns=6, simulated=False):
+    """Figure of pictures (PIL images) in rows, each with its title above it."""
+    if len(pictures) == 0:
+        raise ValueError("there are no pictures: a contact sheet needs at least one")
+    if len(pictures) != len(titles):
+        raise ValueError(f"{len(pictures)} pictures but {len(titles)} titles: give one title per picture")
+    rows = -(-len(pictures) // columns)
+    figure, axes = panels(rows * columns, columns, height_in=WIDTH_IN / columns + 0.2)
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, picture, title in zip(axes, pictures, titles, strict=False):
+        ax.imshow(ImageOps.contain(picture.convert("RGB"), (320, 320), Image.Resampling.LANCZOS))
+        ax.set_title("\n".join(textwrap.wrap(short(title, 180 // columns), 96 // columns)[:2]), fontsize=7, pad=2)
+    return with_note(figure, simulated)
+
+
+@house_style
+def photo_counts(photos, simulated=False):
+    """Figure of the number of photos per city, largest first; cities beyond thirty share one bar."""
+    need(photos, ("city",), "photos")
+    counts = photos["city"].astype(object).where(photos["city"].notna(), "(no city)").value_counts()
+    shown, rest = counts.iloc[:30], counts.iloc[30:]
+    names = [short(name, 28) for name in shown.index] + ([f"{len(rest)} other cities"] if len(rest) else [])
+    values = [*shown, rest.sum()] if len(rest) else list(shown)
+    figure, (ax,) = panels(1, 1, height_in=0.9 + 0.21 * len(values))
+    bars = ax.barh(range(len(values)), values, color=COLOURS[0], height=0.72)
+    ax.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8)
+    ax.set_yticks(range(len(values)), names)
+    ax.set_ylim(len(values) - 0.4, -0.6)
+    ax.margins(x=0.1)
+    ax.grid(axis="y", visible=False)
+    round_ticks(ax.xaxis, 6)
+    ax.set(xlabel="photos [count]")
+    return with_note(figure, simulated)
+
+
+# ---------------------------------------------------------------------------------------------- semivariograms
+
+
+@house_style
+def semivariogram(lags, fits, simulated, curves=None):
+    """Figure of semivariances (mean cosine distance) by distance, one panel per city, with fits and planted truth.
+
+    A point's area grows with the pairs behind it. Dotted vertical lines stand at the effective range of fits without a
+    flag; a flag is written instead. Of more than eight cities those with the most pairs are drawn, and it says so.
+    lags : tower, city, distance_m, semivariance, pairs, planted (optional). curves : tower, city, distance_m,
+    semivariance, or None. fits : tower, city, effective_range_m, flag.
+    """
+    need(lags, ("tower", "city", "distance_m", "semivariance", "pairs"), "lags")
+    cities, note = chosen_cities(lags.groupby("city", sort=False)["pairs"].sum())
+    colour = dict(zip(lags["tower"].unique(), cycle_colours(), strict=False))
+    figure, axes = panels(
+        len(cities), grid_columns(len(cities)), height_in=2.6 if len(cities) < 4 else 2.1, sharex=True, sharey=True
+    )
+    for ax, city in zip(axes, cities, strict=True):
+        here = lags[lags["city"] == city]
+        for tower, points in here.groupby("tower", sort=False):
+            size = 6 + 40 * points["pairs"] / lags["pairs"].max()
+            ax.scatter(points["distance_m"], points["semivariance"], size, color=colour[tower], alpha=0.75, lw=0)
+            draw_fit(ax, tower_city(fits, tower, city), tower_city(curves, tower, city), colour[tower])
+        draw_planted(ax, here)
+        ax.set_xlim(0, lags["distance_m"].max() * 1.04)
+        ax.set_title(short(city, 26))
+        round_ticks(ax.xaxis, 4 if len(cities) <= 4 else 3)
+    label_outer(figure, axes, "distance between photos [m]", "semivariance [1]")
+    marks = [Line2D([], [], color=shade, marker="o", ms=4, label=tower) for tower, shade in colour.items()]
+    if "planted" in lags and lags["planted"].notna().any():
+        marks.append(Line2D([], [], color="black", ls="--", lw=1, label="planted truth"))
+    marks.append(Line2D([], [], color=GREY, ls=":", label="effective range"))
+    bottom_legend(figure, marks)
+    return with_note(figure, simulated, note)
+
+
+def draw_fit(ax, fit, curve, colour):
+    """Draw one fitted curve, and its effective range or the flag that says why there is none."""
+    if curve is not None and len(curve):
+        curve = curve.sort_values("distance_m")
+        ax.plot(curve["distance_m"], curve["semivariance"], color=colour, lw=1.4)
+    if fit is None or len(fit) == 0:
+        return
+    flag, range_m = fit["flag"].iloc[0], fit["effective_range_m"].iloc[0]
+    if isinstance(flag, str) and flag:
+        line = len(ax.texts)
+        ax.text(0.97, 0.04 + 0.09 * line, short(flag, 30), transform=ax.transAxes, fontsize=7, color=colour, ha="right")
+    elif np.isfinite(range_m):
+        ax.axvline(range_m, color=colour, ls=":", lw=1.2)
+
+
+def draw_planted(ax, lags):
+    """Draw the planted semivariogram of a simulated city, where the table has one."""
+    if "planted" in lags and lags["planted"].notna().any():
+        truth = lags.dropna(subset="planted").drop_duplicates("distance_m").sort_values("distance_m")
+        ax.plot(truth["distance_m"], truth["planted"], color="black", ls="--", lw=1)
+
+
+def tower_city(table, tower, city):
+    """The rows of one tower and city; None stays None."""
+    return None if table is None else table[(table["tower"] == tower) & (table["city"] == city)]
+
+
+@house_style
+def coherence(lags, simulated=False):
+    """Figure of semivariance by distance before (dashed) and after (solid) training, one colour per method.
+
+    Cities are averaged by pairs. ``relative_semivariance`` is drawn where the table has it, else ``semivariance``.
+    lags : method (or tower), distance_m, lag_from_m, lag_to_m, pairs, one of the two semivariances, and stage
+    ("before" or "after", optional).
+    """
+    value = "relative_semivariance" if "relative_semivariance" in lags else "semivariance"
+    name = "method" if "method" in lags else "tower"
+    need(lags, (name, "lag_from_m", "lag_to_m", "distance_m", "pairs", value), "lags")
+    curves = mean_over_cities(lags.assign(stage=lags.get("stage", "after")), name, value)
+    colour = dict(zip(lags[name].unique(), cycle_colours(), strict=False))
+    figure, (ax,) = panels(1, 1, height_in=3.6)
+    for (method, when), curve in curves.groupby([name, "stage"], sort=False):
+        before = when == "before"
+        ax.plot(curve["distance_m"], curve[value], color=colour[method], ls="--" if before else "-", marker="o", ms=3)
+    relative = value.startswith("relative")
+    if relative:
+        ax.axhline(1, color=GREY, lw=0.8)
+    ax.set(xlabel="distance between photos [m]", ylabel=f"{'relative ' if relative else ''}semivariance [1]")
+    round_ticks(ax.xaxis, 7)
+    ax.set_xlim(left=0)
+    marks = [Line2D([], [], color=shade, label=method) for method, shade in colour.items()]
+    if "stage" in lags:
+        marks += [Line2D([], [], color=GREY, ls=s, label=w) for w, s in (("before", "--"), ("after", "-"))]
+    bottom_legend(figure, marks)
+    return with_note(figure, simulated)
+
+
+def mean_over_cities(lags, name, value):
+    """One row per method, stage and lag: distance and semivariance averaged by pairs."""
+    weighed = lags.dropna(subset=[value]).assign(
+        distance_m=lambda t: t["distance_m"] * t["pairs"], **{value: lambda t: t[value] * t["pairs"]}
+    )
+    keys = [name, "stage", "lag_from_m", "lag_to_m"]
+    total = weighed.groupby(keys, sort=False)[["distance_m", value, "pairs"]].sum()
+    mean = total[["distance_m", value]].div(total["pairs"], axis=0)
+    return mean.reset_index().sort_values([name, "stage", "lag_from_m"], kind="stable")
+
+
+# ---------------------------------------------------------------------------------------------- splits
+
+
+@house_style
+def split_maps(points, simulated):
+    """Figure of one city's photos under each split, coloured by part, in metres with a scale bar.
+
+    points : split, part, lat_deg, lon_deg, city. More than one city is refused.
+    """
+    need(points, ("split", "part", "lat_deg", "lon_deg", "city"), "split points")
+    if points["city"].nunique() != 1:
+        raise ValueError(f"one city at a time, not {points['city'].nunique()}: choose rows of one city first")
+    unknown = sorted(set(points["part"]) - set(PARTS))
+    if unknown:
+        raise ValueError(f"unknown parts {unknown}: a part is one of {list(PARTS)}")
+    splits = sorted(points["split"].unique(), key=lambda s: SPLITS.index(s) if s in SPLITS else len(SPLITS))
+    east_north_m = local_m(points)
+    columns = len(splits) if len(splits) < 4 else 2
+    figure, axes = panels(len(splits), columns, height_in=min(WIDTH_IN / columns, 3.4), sharex=True, sharey=True)
+    for ax, split in zip(axes, splits, strict=True):
+        for part, (colour, marker) in PARTS.items():
+            here = east_north_m[((points["split"] == split) & (points["part"] == part)).to_numpy()]
+            ax.scatter(here[:, 0], here[:, 1], 7, color=colour, marker=marker, lw=0.7 if marker == "x" else 0)
+        ax.set_title(split)
+        ground(ax, east_north_m)
+    label_outer(figure, axes, "east [m]", "north [m]")
+    used = [part for part in ("train", "validation", "test", "buffer") if (points["part"] == part).any()]
+    bottom_legend(figure, [dot(PARTS[part][0], part, PARTS[part][1]) for part in used])
+    return with_note(figure, simulated, short(points["city"].iloc[0], 60))
+
+
+@house_style
+def nearest_train_cdf(nearest, simulated=False):
+    """Figure of the share of test photos that have a training photo within a distance, one curve per split.
+
+    The distance axis is logarithmic, and linear below 1 m where some distance is zero (the same place in both parts).
+    """
+    need(nearest, ("split", "nearest_train_m"), "nearest distances")
+    distances_m = nearest["nearest_train_m"]
+    figure, (ax,) = panels(1, 1, height_in=3.3)
+    for (split, rows), (colour, dashes) in zip(nearest.groupby("split", sort=False), cycle_styles(), strict=False):
+        ax.ecdf(rows["nearest_train_m"].dropna(), color=colour, ls=dashes, label=f"{split} (n = {len(rows):,})")
+    if (distances_m <= 0).any():
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set_xlim(left=-0.05)
+    else:
+        ax.set_xscale("log")
+    log_metres(ax.xaxis, max(distances_m.min(), 1), distances_m.max())
+    ax.set(xlabel="distance to the nearest training photo [m, km]", ylabel="share of test photos [1]", ylim=(0, 1.02))
+    bottom_legend(figure, ax.get_legend_handles_labels()[0])
+    return with_note(figure, simulated)
+
+
+# ---------------------------------------------------------------------------------------------- targets
+
+
+@house_style
+def target_matrices(targets, simulated=False):
+    """Figure of target matrices (n, n) side by side: row = photo, column = candidate, colour = target probability."""
+    if not targets:
+        raise ValueError("there are no target matrices: give {name: (n, n) array}")
+    shapes = {name: np.shape(target) for name, target in targets.items()}
+    if len(set(shapes.values())) > 1 or any(len(s) != 2 for s in shapes.values()):
+        raise ValueError(f"the matrices must be (n, n) of one batch, not {shapes}")
+    columns = min(len(targets), 4)
+    figure, axes = panels(len(targets), columns, height_in=WIDTH_IN / max(columns, 2) * 0.92, sharex=True, sharey=True)
+    # Square-root colours: beside the 1 of a one-hot target, soft ones would vanish on a linear scale.
+    norm = PowerNorm(0.5, vmin=0, vmax=max(np.max(target) for target in targets.values()))
+    for ax, (name, target) in zip(axes, targets.items(), strict=True):
+        image = ax.imshow(target, cmap="cividis", norm=norm, interpolation="nearest")
+        ax.set_title(short(name, 96 // columns))
+        ax.grid(visible=False)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(4, integer=True))
+    figure.colorbar(image, ax=list(axes), label="target probability [1]", shrink=0.85, pad=0.02)
+    label_outer(figure, axes, "candidate in the batch [index]", "photo in the batch [index]")
+    return with_note(figure, simulated)
+
+
+@house_style
+def target_on_ground(positions_m, weights, anchor, simulated=False):
+    """Figure of one photo's target on the ground: the star is the photo, a circle's colour and area its weights.
+
+    positions_m : east, north (n, 2). weights : (n,), the anchor's row of the target matrix. anchor : its index.
+    """
+    positions_m, weights = np.asarray(positions_m, float), np.asarray(weights, float)
+    if len(positions_m) == 0 or positions_m.shape != (len(weights), 2):
+        raise ValueError(f"positions {positions_m.shape} and weights {weights.shape} must be (n, 2) and (n,), n > 0")
+    order = np.argsort(weights)
+    figure, (ax,) = panels(1, 1, height_in=4.2)
+    ground(ax, positions_m)
+    size = 8 + 90 * weights / weights.max()
+    marks = ax.scatter(
+        *positions_m[order].T,
+        size[order],
+        c=weights[order],
+        cmap="viridis_r",
+        norm=PowerNorm(0.5, vmin=0),
+        lw=0.4,
+        ec=GREY,
+    )
+    ax.scatter(*positions_m[anchor], 150, color="#D55E00", marker="*", ec="white", lw=0.8, label="the photo itself")
+    ax.set(xlabel="east [m]", ylabel="north [m]")
+    figure.colorbar(marks, ax=ax, label="target probability [1]", shrink=0.85, pad=0.02)
+    bottom_legend(figure, ax.get_legend_handles_labels()[0])
+    return with_note(figure, simulated)
+
+
+# ---------------------------------------------------------------------------------------------- training and errors
+
+
+@house_style
+def training_curves(curve, simulated=False):
+    """Figure of loss and validation error by step, one line per seed, one colour per method (and split)."""
+    need(curve, ("method", "split", "seed", "step", "loss", "validation_error_m"), "training curves")
+    curve = curve.assign(line=layer_names(curve))
+    seeds_apart = curve["line"].nunique() == 1
+    key = "seed" if seeds_apart else "line"
+    style = dict(zip(curve[key].unique(), cycle_styles(), strict=False))
+    figure, (loss, error) = panels(2, 2, height_in=2.9)
+    for (line, seed), rows in curve.sort_values("step").groupby(["line", "seed"], sort=False):
+        colour, dashes = style[seed if seeds_apart else line]
+        loss.plot(rows["step"], rows["loss"], color=colour, ls=dashes, lw=1)
+        checked = rows.dropna(subset="validation_error_m")
+        error.plot(checked["step"], checked["validation_error_m"], color=colour, ls=dashes, lw=1, marker="o", ms=2.5)
+    loss.set(xlabel="optimiser step [count]", ylabel="training loss [nat]")
+    error.set(xlabel="optimiser step [count]", ylabel="median validation error [m, km]", yscale="log")
+    log_metres(error.yaxis, curve["validation_error_m"].min(), curve["validation_error_m"].max())
+    for ax in (loss, error):
+        round_ticks(ax.xaxis, 5)
+    names = [f"seed {name}" if seeds_apart else name for name in style]
+    bottom_legend(figure, [line_mark(*style[k], name) for k, name in zip(style, names, strict=True)])
+    return with_note(figure, simulated, curve["line"].iloc[0] if seeds_apart else "")
+
+
+@house_style
+def error_cdf(errors, simulated=False):
+    """Figure of the share of photos placed within a distance: mean over seeds per method, one panel per split.
+
+    errors : split, method, seed, error_m, and kind (optional); rows of kind "trivial" or "reference" are grey dashed.
+    """
+    need(errors, ("split", "method", "seed", "error_m"), "errors")
+    style = method_styles(errors)
+    low, high = max(errors["error_m"].quantile(0.002), 1), max(errors["error_m"].max(), 10)
+    grid_m = np.geomspace(low, high, 300)
+    splits = list(errors["split"].unique())
+    figure, axes = panels(
+        len(splits), min(len(splits), 2), height_in=3.4 if len(splits) < 3 else 2.6, sharex=True, sharey=True
+    )
+    for ax, split in zip(axes, splits, strict=True):
+        for method, rows in errors[errors["split"] == split].groupby("method", sort=False):
+            colour, dashes = style[method]
+            ax.plot(grid_m, mean_share_within(rows, grid_m), color=colour, ls=dashes, lw=1.4)
+        ax.set(xscale="log", ylim=(0, 1.02), xlim=(low, high))
+        ax.set_title(split)
+        log_metres(ax.xaxis, low, high, 4 if len(splits) > 1 else 7)
+    label_outer(figure, axes, "error: distance from the true place [m, km]", "share of photos placed within [1]")
+    bottom_legend(figure, [line_mark(*marks, method) for method, marks in style.items()])
+    return with_note(figure, simulated)
+
+
+def mean_share_within(errors, grid_m):
+    """Share of photos (len(grid_m),) with at most that error, averaged over seeds."""
+    return np.mean(
+        [np.searchsorted(np.sort(e), grid_m, side="right") / len(e) for _, e in errors.groupby("seed")["error_m"]],
+        axis=0,
+    )
+
+
+@house_style
+def comparison(compare, metric, split, simulated=False):
+    """Figure of one metric per method, best first: dot, interval where there is one, and the number.
+
+    Trivial rows are grey; references, which know the answer, are hollow and stand below a line.
+    compare : split, method, kind, metric, value, low, high, unit, seeds, n.
+    """
+    need(compare, ("split", "method", "kind", "metric", "value", "low", "high", "unit"), "comparison")
+    rows = compare[(compare["metric"] == metric) & (compare["split"] == split)]
+    if len(rows) == 0:
+        known = sorted(set(zip(compare["metric"], compare["split"], strict=True)))
+        raise ValueError(f"no rows of metric {metric!r} in split {split!r}; there are {known}")
+    unit = rows["unit"].iloc[0]
+    is_length = unit in ("m", "km")
+    order = rows.assign(reference=rows["kind"] == "reference").sort_values(
+        ["reference", "value"], ascending=[True, is_length], kind="stable"
+    )
+    figure, (ax,) = panels(1, 1, height_in=1.0 + 0.27 * len(order))
+    for place, row in enumerate(order.to_dict("records")):
+        draw_interval(ax, place, row, unit)
+    ax.set_yticks(range(len(order)), [short(name, 34) for name in order["method"]])
+    ax.set_ylim(len(order) - 0.5, -0.5)
+    if 0 < order["reference"].sum() < len(order):
+        ax.axhline((~order["reference"]).sum() - 0.5, color=GREY, lw=0.8)
+    spread = order[["value", "low", "high"]].min().min(), order[["value", "low", "high"]].max().max()
+    if is_length and spread[0] > 0 and spread[1] > 12 * spread[0]:
+        ax.set_xscale("log")
+        log_metres(ax.xaxis, *spread, unit=unit)
+        unit = "m, km"
+    ax.set_xlabel(f"{metric.removesuffix('_' + rows['unit'].iloc[0]).replace('_', ' ')} [{unit}], {split}")
+    bottom_legend(figure, kind_marks(order["kind"].unique()))
+    return with_note(figure, simulated)
+
+
+KIND_STYLE = {"method": (COLOURS[0], COLOURS[0]), "trivial": (GREY, GREY), "reference": (GREY, "white")}
+
+
+def draw_interval(ax, place, row, unit):
+    """Draw one row of the comparison: interval, dot, number at the right edge."""
+    edge, face = KIND_STYLE[row["kind"]]
+    if np.isfinite(row["low"]) and np.isfinite(row["high"]):
+        ax.plot([row["low"], row["high"]], [place, place], color=edge, lw=2, alpha=0.55, solid_capstyle="butt")
+    ax.plot(row["value"], place, "o", color=edge, mfc=face, ms=6)
+    digits = 0 if abs(row["value"]) >= 100 else 1 if abs(row["value"]) >= 10 else 2
+    words = f"{row['value']:,.{digits}f} {unit}".removesuffix(" 1")
+    ax.text(1.01, place, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8, color="#222222")
+
+
+def kind_marks(kinds):
+    """Legend marks of the kinds of row that are there."""
+    words = {"method": "method", "trivial": "trivial", "reference": "reference (knows the answer)"}
+    marks = [
+        Line2D([], [], ls="", marker="o", color=KIND_STYLE[kind][0], mfc=KIND_STYLE[kind][1], label=words[kind])
+        for kind in words
+        if kind in kinds
+    ]
+    return [*marks, Line2D([], [], color=GREY, lw=2, alpha=0.55, label="interval")]
+
+
+@house_style
+def error_maps(errors, simulated):
+    """Figure of test photos at their true places in local metres, one panel per city, coloured by log error.
+
+    Photos placed in a wrong city are grey crosses. One method and split only; of several seeds the one with the middle
+    error is drawn. Of more than eight cities those with the most photos are drawn, and it says so.
+    """
+    need(errors, ("method", "photo_id", "lat_deg", "lon_deg", "error_m", "city", "right_city"), "errors")
+    layers = list(layer_names(errors).unique())
+    if len(layers) > 1:
+        raise ValueError(f"one method and split at a time, not {layers}: choose rows of one first")
+    ordered = errors.sort_values("error_m", kind="stable")
+    photos = ordered.groupby("photo_id", sort=False)
+    errors = ordered[photos.cumcount() == (photos["photo_id"].transform("size") - 1) // 2].sort_index()
+    cities, note = chosen_cities(errors.groupby("city").size())
+    right = errors["right_city"].astype(bool)
+    shown = errors.loc[right, "error_m"] if right.any() else errors["error_m"]
+    norm = LogNorm(max(shown.quantile(0.02), 1), max(shown.quantile(0.98), 10), clip=True)
+    columns = grid_columns(len(cities))
+    figure, axes = panels(len(cities), columns, height_in=WIDTH_IN / max(columns, 2) * 0.95)
+    for ax, city in zip(axes, cities, strict=True):
+        here, east_north_m = errors[errors["city"] == city], local_m(errors[errors["city"] == city])
+        good = here["right_city"].astype(bool).to_numpy()
+        ax.scatter(*east_north_m[~good].T, 16, color=GREY, marker="x", lw=0.9)
+        marks = ax.scatter(
+            *east_north_m[good].T, 13, c=here["error_m"][good], cmap="viridis_r", norm=norm, lw=0.3, ec=GREY
+        )
+        ax.set_title(short(city, 26))
+        ground(ax, east_north_m)
+        ax.tick_params(labelbottom=False, labelleft=False)  # each city has its own extent: its bar tells the scale
+    bar = figure.colorbar(marks, ax=list(axes), shrink=0.7, pad=0.02, label="error [m, km]", extend="both")
+    log_metres(bar.ax.yaxis, norm.vmin, norm.vmax)
+    label_outer(figure, axes, "east [m, km: bars]", "north [m, km: bars]")
+    if not right.all():
+        bottom_legend(figure, [dot(GREY, "placed in a wrong city", "x")])
+    return with_note(figure, simulated, " · ".join(part for part in (layers[0], note) if part))
+
+
+# ---------------------------------------------------------------------------------------------- tables
+
+
+def need(table, columns, what):
+    """ValueError when a table is empty or lacks a column."""
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(f"the table of {what} has no column {missing}; it has {list(table.columns)}")
+    if len(table) == 0:
+        raise ValueError(f"the table of {what} is empty: there is nothing to draw")
+
+
+def chosen_cities(weight):
+    """Names of the at most eight heaviest cities in the order given, and a note where some were left out."""
+    if len(weight) <= CITIES_AT_MOST:
+        return list(weight.index), ""
+    heaviest = set(weight.sort_values(ascending=False, kind="stable").index[:CITIES_AT_MOST])
+    return [c for c in weight.index if c in heaviest], f"{CITIES_AT_MOST} of {len(weight)} cities, the largest samples"
+
+
+def layer_names(table):
+    """Name of each row's method, with the split where the table has several."""
+    splits = table["split"].nunique() if "split" in table else 1
+    return table["method"].astype(str) + (", " + table["split"].astype(str) if splits > 1 else "")
+
+
+def local_m(table):
+    """East and north (n, 2) in metres from the centre of the table's positions."""
+    lat_lon_deg = check_lat_lon_deg(table[["lat_deg", "lon_deg"]].to_numpy())
+    return to_local_m(lat_lon_deg, centre(lat_lon_deg))
+
+
+def short(text, length):
+    """Text on one line of at most that many characters."""
+    text = " ".join(str(text).split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+# ---------------------------------------------------------------------------------------------- parts of figures
+
+
+def panels(count, columns, *, height_in, sharex=False, sharey=False):
+    """A Figure that pyplot does not keep, and its axes (count,), row by row; height_in is one row's height."""
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(WIDTH_IN, min(rows * height_in + 0.5, 11)),
+        sharex=sharex,
+        sharey=sharey,
+        squeeze=False,
+        layout="constrained",
+    )
+    plt.close(figure)  # else a notebook shows it twice: as the cell's value and from pyplot's registry
+    axes = axes.ravel()
+    for spare in axes[count:]:
+        spare.remove()
+    for ax in axes[:count]:
+        ax.tick_params(labelsize=8)
+    if sharex and count % columns:  # above a removed panel the distances would be missing
+        for ax in axes[count - columns : count]:
+            ax.xaxis.set_tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def grid_columns(count):
+    """Columns of a grid of panels that reads well at the book's width."""
+    return {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}.get(count, 4)
+
+
+def label_outer(figure, axes, xlabel, ylabel):
+    """Label the lowest panel of every column, and the figure once at its left."""
+    columns = {ax.get_subplotspec().colspan.start: ax for ax in axes}  # the last one of a column wins
+    for ax in columns.values():  # not supxlabel: a legend below the panels would cover it
+        ax.set_xlabel(xlabel, fontsize=9 if len(columns) < 4 else 8)
+    figure.supylabel(ylabel, fontsize=9)
+
+
+def with_note(figure, simulated, note=""):
+    """The figure with a small line at its top right: a note, and the word "simulated" where it applies."""
+    words = " · ".join(word for word in (note, "simulated" if simulated else "") if word)
+    if words:
+        figure.suptitle(words, x=0.995, ha="right", fontsize=8, fontstyle="italic", color="#444444")
+    return figure
+
+
+def bottom_legend(figure, marks):
+    """One legend below all panels."""
+    widest = max(len(mark.get_label()) for mark in marks)
+    columns = max(1, min(len(marks), int(135 / (widest + 7))))
+    figure.legend(handles=marks, loc="outside lower center", ncols=columns)
+
+
+def dot(colour, label, marker="o"):
+    """A legend mark for points."""
+    return Line2D([], [], ls="", marker=marker, color=colour, ms=5, label=label)
+
+
+def line_mark(colour, dashes, label):
+    """A legend mark for lines."""
+    return Line2D([], [], color=colour, ls=dashes, label=label)
+
+
+def cycle_colours(count=70):
+    """Colours in order, from the start again when they run out."""
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def cycle_styles(count=70):
+    """Pairs (colour, line style) that stay different for 28 lines."""
+    return [(COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]) for i in range(count)]
+
+
+def method_styles(table):
+    """{method: (colour, line style)}: colours for methods, grey broken lines for trivial rows and references."""
+    kind = table.drop_duplicates("method").set_index("method")["kind"] if "kind" in table else {}
+    plain = [m for m in table["method"].unique() if len(kind) == 0 or kind[m] == "method"]
+    grey = [m for m in table["method"].unique() if m not in plain]
+    greys = [("#6b6b6b", DASHES[1 + i % 3]) if i < 3 else ("#a3a3a3", DASHES[1 + i % 3]) for i in range(len(grey))]
+    return dict(zip(plain, cycle_styles(), strict=False)) | dict(zip(grey, greys, strict=True))
+
+
+def round_ticks(axis, ticks):
+    """Give an axis few round ticks with thousands separators."""
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value == round(value) else f"{value:g}"))
+
+
+def log_metres(axis, low, high, ticks=7, unit="m"):
+    """Give a logarithmic axis ticks in words: 50 m, 1 km, 1,000 km; more per decade where there are few decades."""
+    decades = np.log10(high / low) if 0 < low < high else 1
+    subs = (1, 2, 5) if decades * 3 <= ticks else (1, 3) if decades * 2 <= ticks else (1,)
+    scale = 1_000 if unit == "km" else 1
+    if axis.get_scale() == "log":
+        axis.set_major_locator(LogLocator(subs=subs, numticks=ticks + 2))
+        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: metres_in_words(value * scale)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def metres_in_words(length_m):
+    """A tick's text: 0, 20 m, 5 km."""
+    return f"{length_m:g} m" if abs(length_m) < 1_000 else f"{length_m / 1_000:,g} km"
+
+
+def ground(ax, east_north_m):
+    """Make axes a square piece of ground around some positions: equal scale, few ticks, a scale bar."""
+    low, high = east_north_m.min(axis=0), east_north_m.max(axis=0)
+    half = max((high - low).max(), 20) * 0.56  # a single place still gets some ground
+    for middle, limit, axis in zip((low + high) / 2, (ax.set_xlim, ax.set_ylim), (ax.xaxis, ax.yaxis), strict=True):
+        limit(middle - half, middle + half)
+        round_ticks(axis, 3)
+    ax.set_aspect("equal")
+    scale_bar(ax)
+
+
+def scale_bar(ax):
+    """Draw a bar of round length, about a quarter of the panel wide, at its lower left."""
+    left, right = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    wanted = (right - left) / 4
+    power = 10 ** np.floor(np.log10(wanted))
+    length_m = power * max(step for step in (1, 2, 5) if step * power <= wanted)
+    x, y = left + 0.05 * (right - left), bottom + 0.05 * (top - bottom)
+    ax.plot([x, x + length_m], [y, y], color="black", lw=2.2, solid_capstyle="butt")
+    ax.annotate(
+        metres_in_words(length_m), (x + length_m / 2, y), (0, 3), textcoords="offset points", ha="center", fontsize=7
+    )

@@ -1,0 +1,247 @@
+"""Localisation by retrieval: the gallery place most similar to a photo is where it is taken to be."""
+
+import numpy as np
+import pandas as pd
+
+from geonb import seeds, sphere, uncertainty, wording
+
+NEAR_M = {"25m": 25, "50m": 50, "100m": 100, "250m": 250, "500m": 500, "1km": 1_000, "25km": 25_000, "200km": 200_000}
+METRICS = ("median_error_m", "mean_error_m", "p90_error_m", *(f"share_within_{name}" for name in NEAR_M))
+UNITS = {name: "m" if name.endswith("_m") else "share" for name in (*METRICS, "share_right_city")}
+TRIVIAL = {
+    "chance": "a random place of the gallery",
+    "mode": "the one training place that is nearest to all training photos in the median",
+    "city_centroid": "the centre of the training photos of the city of the frozen nearest neighbour",
+    "frozen_nearest": "the place of the training photo with the most similar frozen features: training places only",
+}
+REFERENCES = {
+    "gallery_floor": "the gallery place nearest to the truth: what perfect retrieval would reach",
+    "field_reference": "the gallery place most similar in the planted fields: what perfect features could reach",
+}
+
+
+def most_similar(queries, gallery, chunk=1024):
+    """Index (n,) of the gallery vector (m, d) with the largest inner product with each query (n, d), and that product.
+
+    Arrays of NumPy; where they come from a device, that device has done its work.
+    """
+    best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
+    for first in range(0, len(queries), chunk):
+        part = slice(first, first + chunk)
+        similarity = queries[part] @ gallery.T
+        best[part] = similarity.argmax(axis=1)
+        score[part] = similarity.max(axis=1)
+    return best, score
+
+
+def most_similar_of_other_sequence(queries, gallery, sequence_id, gallery_sequence_id, chunk=1024):
+    """As most_similar, but photos of the query's own sequence do not count ('' is no sequence)."""
+    best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
+    for first in range(0, len(queries), chunk):
+        part = slice(first, first + chunk)
+        own = sequence_id[part][:, None]
+        similarity = np.where((own == gallery_sequence_id[None]) & (own != ""), -np.inf, queries[part] @ gallery.T)
+        best[part] = similarity.argmax(axis=1)
+        score[part] = similarity.max(axis=1)
+    return best, score
+
+
+def nearest_vectors(queries, gallery):
+    """Index (n,) of the gallery vector (m, d) at the smallest Euclidean distance from each query (n, d)."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(gallery).query(queries)[1]
+
+
+def statistics(error_m):
+    """The METRICS of errors (n,) as an array."""
+    shares = [(error_m <= bound).mean() for bound in NEAR_M.values()]
+    return np.array([np.median(error_m), error_m.mean(), np.quantile(error_m, 0.9), *shares])
+
+
+def predictions(photos, places, chosen):
+    """One row per photo: truth, chosen place, error, whether the city is right.
+
+    photos, places: tables with city, lat_deg, lon_deg (photos also photo_id); chosen (n,) indexes places.
+    """
+    at = places.iloc[chosen].reset_index(drop=True)
+    photos = photos.reset_index(drop=True)
+    error_m = sphere.distance_m(photos[["lat_deg", "lon_deg"]].to_numpy(), at[["lat_deg", "lon_deg"]].to_numpy())
+    return photos[["photo_id", "city", "lat_deg", "lon_deg"]].assign(
+        predicted_city=at.city.to_numpy(), predicted_lat_deg=at.lat_deg.to_numpy(),
+        predicted_lon_deg=at.lon_deg.to_numpy(), error_m=error_m,
+        right_city=at.city.to_numpy() == photos.city.to_numpy(),
+    )  # fmt: skip
+
+
+# ---- the rows every table needs --------------------------------------------------------------------------------------
+def rivals(photos, features, parts, galleries, own_fields, gallery_fields, *, seed):
+    """Predictions of the TRIVIAL rows and the REFERENCES in each split, with columns split, method, kind and seed.
+
+    photos: table of all photos; features (n, d); parts, galleries: by split; own_fields (n, K) and gallery_fields by
+    split, or None where nothing was planted.
+    """
+    tables = []
+    for split, part in parts.items():
+        test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
+        known = split == "unseen_city"
+        sides = photos.iloc[test], photos.iloc[train], galleries[split]
+        rows = {"trivial": trivial(*sides, features[test], features[train], seed=seed, city_known=known)}
+        fields = (None, None) if own_fields is None else (own_fields[test], gallery_fields[split])
+        rows["reference"] = references(sides[0], galleries[split], *fields, city_known=known)
+        tables += [
+            table.assign(split=split, method=name, kind=kind, seed=seed)
+            for kind, named in rows.items() for name, table in named.items()
+        ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def trivial(photos, train, gallery, test_features, train_features, *, seed, city_known=False):
+    """Predictions of the TRIVIAL rows, as name -> table. photos: the test photos; train, gallery: tables of places."""
+    nearest = most_similar(test_features, train_features)[0]
+    centroids = centroids_of(train)
+    chosen_city = centroids.set_index("city").index.get_indexer(train.city.iloc[nearest])
+    rng = seeds.stream(seed, "chance")
+    chance = by_city(lambda q, g: rng.integers(0, len(g), len(q)), photos, gallery, city_known)
+    return {
+        "chance": predictions(photos, gallery, chance),
+        "mode": predictions(photos, train, np.full(len(photos), best_constant(train))),
+        "city_centroid": predictions(photos, centroids, chosen_city),
+        "frozen_nearest": predictions(photos, train, nearest),
+    }
+
+
+def by_city(choose, photos, gallery, city_known):
+    """Indices (n,) into the gallery from choose(photo indices, gallery indices), within the photo's city if known.
+
+    ValueError for a photo of a city of which the gallery has no place.
+    """
+    everything = np.arange(len(gallery))
+    if not city_known:
+        return everything[choose(np.arange(len(photos)), everything)]
+    chosen = np.empty(len(photos), int)
+    for name in photos.city.unique():
+        here, there = np.flatnonzero(photos.city == name), np.flatnonzero(gallery.city == name)
+        if len(there) == 0:
+            raise ValueError(f"the gallery has no place of city {name!r}, which is to be searched")
+        chosen[here] = there[choose(here, there)]
+    return chosen
+
+
+def centroids_of(train):
+    """The middle of each city's training photos: city, lat_deg, lon_deg."""
+    rows = [(name, *sphere.centre(rows[["lat_deg", "lon_deg"]].to_numpy())) for name, rows in train.groupby("city")]
+    return pd.DataFrame(rows, columns=["city", "lat_deg", "lon_deg"])
+
+
+def best_constant(train, candidates=500):
+    """Index of the training place with the smallest median distance to all training photos (of 500 evenly drawn)."""
+    positions = train[["lat_deg", "lon_deg"]].to_numpy()
+    tried = np.unique(np.linspace(0, len(train) - 1, min(candidates, len(train))).astype(int))
+    medians = [np.median(sphere.distance_m(positions, positions[i])) for i in tried]
+    return int(tried[np.argmin(medians)])
+
+
+def references(photos, gallery, test_fields=None, gallery_fields=None, *, city_known=False):
+    """Predictions of the REFERENCES, which know the answer; field_reference only where fields were planted."""
+    at, places = (table[["lat_deg", "lon_deg"]].to_numpy() for table in (photos, gallery))
+    chosen = by_city(lambda q, g: sphere.nearest(at[q], places[g])[0], photos, gallery, city_known)
+    found = {"gallery_floor": predictions(photos, gallery, chosen)}
+    if test_fields is not None:
+        chosen = by_city(lambda q, g: nearest_vectors(test_fields[q], gallery_fields[g]), photos, gallery, city_known)
+        found["field_reference"] = predictions(photos, gallery, chosen)
+    return found
+
+
+# ---- comparing -------------------------------------------------------------------------------------------------------
+COMPARE = {
+    "split": "how test photos were kept away from training photos",
+    "method": "method, trivial row or reference",
+    "kind": "method, trivial or reference",
+    "metric": "what is measured",
+    "value": "over all seeds and test photos [unit in column unit]",
+    "low": "lower bound of the 95 % interval over blocks and seeds; missing below 20 blocks [unit in column unit]",
+    "high": "upper bound of it [unit in column unit]",
+    "unit": "m or share",
+    "seeds": "trainings [count]",
+    "n": "test photos [count]",
+}
+ERRORS = {
+    "split": "how test photos were kept away from training photos",
+    "method": "method, trivial row or reference",
+    "kind": "method, trivial or reference",
+    "seed": "seed of the training",
+    "photo_id": "photo of the catalogue",
+    "city": "city of the photo",
+    "block": "block of the photo, drawn again as a whole in intervals",
+    "lat_deg": "latitude of the photo [degree]",
+    "lon_deg": "longitude of the photo [degree]",
+    "predicted_city": "city of the chosen place",
+    "predicted_lat_deg": "latitude of the chosen place [degree]",
+    "predicted_lon_deg": "longitude of the chosen place [degree]",
+    "error_m": "great-circle distance from the chosen place to the photo [m]",
+    "right_city": "whether the chosen place is in the photo's city",
+}
+
+
+def compare(errors, *, replicates=500, seed=0):
+    """One row per split, method and metric with its interval (columns COMPARE), from a table with columns ERRORS."""
+    rows = []
+    for (split, method, kind), group in errors.groupby(["split", "method", "kind"], sort=False):
+        error_m, blocks = by_seed(group, "error_m")
+        right, _ = by_seed(group.assign(right=group.right_city.astype(float)), "right")
+        draw = {"replicates": replicates, "seed": seed}
+        values = [*statistics(error_m.ravel()), right.mean()]
+        bounds = np.hstack([
+            uncertainty.block_bootstrap(error_m, blocks, statistics, **draw),
+            uncertainty.block_bootstrap(right, blocks, lambda drawn: np.array([drawn.mean()]), **draw),
+        ])  # fmt: skip
+        rows += [
+            dict(
+                zip(
+                    COMPARE, (split, method, kind, metric, value, low, high, UNITS[metric], *error_m.shape), strict=True
+                )
+            )
+            for metric, value, low, high in zip(UNITS, values, *bounds, strict=True)
+        ]
+    return pd.DataFrame(rows, columns=list(COMPARE))
+
+
+def by_seed(group, column):
+    """(values (seeds, n), block (n,)) of one method's rows, photos in one order."""
+    # not pivot_table: a photo that stands twice in a run must be an error, not a mean
+    wide = group.pivot(index="photo_id", columns="seed", values=column)  # noqa: PD010
+    block = group.drop_duplicates("photo_id").set_index("photo_id").block.loc[wide.index]
+    return wide.to_numpy().T, block.to_numpy()
+
+
+def ratio(errors, split, ours, other, *, replicates=500, seed=0):
+    """(ratio, low, high) of the median errors of two methods in a split."""
+    (a, blocks), (b, _) = (
+        by_seed(errors[(errors.split == split) & (errors.method == m)], "error_m") for m in (ours, other)
+    )
+    return uncertainty.ratio_of_medians(a, b, blocks, replicates=replicates, seed=seed)
+
+
+def headline(compared, density, table, metrics=("median_error_m", "share_within_250m", "share_right_city")):
+    """Rows for results.save_headline: '<metric>.<split>.<density>.<method>' of methods, trivial rows and references."""
+    rows = compared[compared.metric.isin(metrics)]
+    keys = rows.metric + "." + rows.split + f".{density}." + rows.method
+    return rows.assign(key=keys, table=table)[["key", "value", "low", "high", "unit", "seeds", "n", "table"]]
+
+
+def all_errors(rivals, predicted):
+    """One table of the rivals' rows and of each method's predictions (method -> table)."""
+    tables = [table.drop(columns="similarity").assign(method=name, kind="method") for name, table in predicted.items()]
+    return pd.concat([*tables, rivals], ignore_index=True)
+
+
+def answer(compared, split, methods, ratios):
+    """What a comparison says, in one or two sentences."""
+    medians = compared[(compared.metric == "median_error_m") & (compared.split == split)].set_index("method").value
+    best, frozen = medians.loc[list(methods)].idxmin(), medians["frozen_nearest"]
+    first = (
+        f"In split {split} the smallest median error of a trained method is {wording.length(medians[best])} ({best}); "
+        f"the frozen nearest neighbour reaches {wording.length(frozen)} without training."
+    )
+    return " ".join([first, *ratios.verdict[ratios.split == split]])

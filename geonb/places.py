@@ -1,0 +1,48 @@
+"""Tables of places brought into the arrays that towers and methods read."""
+
+import numpy as np
+import torch
+
+from geonb import captions, encoders, photos
+
+
+def with_lat_lon(catalogue):
+    """The catalogue with plain columns lat_deg and lon_deg instead of its geometry."""
+    lat, lon = photos.lat_lon_deg(catalogue).T
+    return catalogue.drop(columns="geometry").assign(lat_deg=lat, lon_deg=lon)
+
+
+def parts_by_split(table, photo_id, splits):
+    """{split: part (n,) of each photo} from the table of 04_splits. ValueError names a split that it does not hold."""
+    if missing := [split for split in splits if split not in set(table.split)]:
+        raise ValueError(f"04_splits made no split {', '.join(missing)}: it made {', '.join(table.split.unique())}")
+    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]
+    return {split: wide[split].to_numpy(dtype=object) for split in splits}
+
+
+def reader(location_tower, base, *, parts, decimals):
+    """The function from a table of places to what the location tower reads: Fourier features, or tokens of captions."""
+    if location_tower == "fourier":
+        return lambda table: torch.from_numpy(encoders.fourier_features(table[["lat_deg", "lon_deg"]].to_numpy()))
+    if location_tower != "text":
+        raise ValueError(f"no location tower {location_tower!r}: there are fourier, text")
+
+    def tokens(table):
+        names = {name: table[name].to_numpy() for name in ("street", "city", "country")}
+        said = captions.location_captions(
+            table[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=parts, decimals=decimals
+        )
+        return captions.tokens(said, base.tokenizer, base.context_length)
+
+    return tokens
+
+
+def planted(fields_of, source, options, table):
+    """The planted fields (n, K) at the places of a table; None where nothing was planted."""
+    return fields_of(source, options, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
+
+
+def blocks_of(errors, block_size_m, block_ids):
+    """The block (n,) of each row: a square on the ground, and the whole city where cities were held out."""
+    blocks = block_ids(errors[["lat_deg", "lon_deg"]].to_numpy(), errors.city.to_numpy(), block_size_m)
+    return np.where(errors.split == "unseen_city", errors.city, blocks)

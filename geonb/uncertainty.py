@@ -1,0 +1,46 @@
+"""Intervals that respect space: whole blocks are drawn again, not single photos."""
+
+import numpy as np
+
+from geonb import seeds
+
+FEWEST_BLOCKS = 20
+
+
+def block_bootstrap(values, blocks, statistics, *, replicates=500, seed=0):
+    """95 % intervals (2, k) of k statistics of values (seeds, n), drawing blocks and seeds again together.
+
+    blocks (n,): the block of each photo; statistics: values (m,) -> (k,). With fewer than 20 blocks the interval would
+    be an illusion: NaN.
+    """
+    values = np.atleast_2d(values)
+    draws = list(redraws(len(values), blocks, replicates, seed))
+    if not draws:
+        return np.full((2, len(statistics(values.ravel()))), np.nan)
+    drawn = [statistics(values[np.ix_(runs, photos)].ravel()) for runs, photos in draws]
+    return np.quantile(drawn, [0.025, 0.975], axis=0)
+
+
+def ratio_of_medians(ours, other, blocks, *, replicates=500, seed=0):
+    """(ratio, low, high) of median errors of two methods on the same photos, both (seeds, n), redrawn together.
+
+    Seeds are drawn in pairs; a method with fewer trainings, as one that needs none, takes its own in turn.
+    """
+    ours, other = np.atleast_2d(ours), np.atleast_2d(other)
+    drawn = [
+        np.median(ours[np.ix_(runs % len(ours), photos)]) / np.median(other[np.ix_(runs % len(other), photos)])
+        for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
+    return float(np.median(ours) / np.median(other)), float(low), float(high)
+
+
+def redraws(seed_count, blocks, replicates, seed):
+    """(runs, photos): indices with replacement of trainings, and of all photos of blocks; none below 20 blocks."""
+    members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
+    if len(members) < FEWEST_BLOCKS:
+        return
+    rng = seeds.stream(seed, "block bootstrap")
+    for _ in range(replicates):
+        photos = np.concatenate([members[b] for b in rng.integers(0, len(members), len(members))])
+        yield rng.integers(0, seed_count, seed_count), photos
