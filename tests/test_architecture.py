@@ -1,0 +1,118 @@
+"""The floors of the library: imports point downwards, training needs no catalogue, all is used."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_magics
+
+FLOORS = (  # CONTRIBUTING.md says what each floor is for
+    ("_torchvision", "seeds", "sphere", "studies"),
+    ("book", "cities", "machine", "photos", "results", "runner", "uncertainty", "wording"),
+    ("batches", "captions", "galleries", "semivariograms", "sources", "splits"),
+    ("encoders", "losses"),
+    ("geolocation", "methods", "places"),
+    ("training",),
+    ("coherence",),
+    ("figures", "maps"),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FILES = sorted((ROOT / "geonb").rglob("*.py"))
+LEARNING = ("sphere", "seeds", "losses", "encoders", "methods", "geolocation", "training", "batches", "semivariograms")
+HEAVY = {"geopandas", "pandera", "folium", "faiss", "papermill", "pyproj", "skgstat"}
+
+
+def room_of(path):
+    """A file's room: geonb/cities/fields.py belongs to room cities."""
+    return path.relative_to(ROOT / "geonb").parts[0].removesuffix(".py")
+
+
+def short(path):
+    return path.relative_to(ROOT / "geonb").as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_every_room_has_a_floor_and_imports_only_from_lower_ones(path):
+    room = room_of(path)
+    if room == "__init__":
+        assert imported_rooms(path.read_text()) == set()  # so that importing one room loads no other
+        return
+    assert room in FLOOR_OF, f"give {room} a floor"
+    for other in imported_rooms(path.read_text()) - {path}:
+        if other == ROOT / "geonb" / "__init__.py":
+            continue
+        same_package = room_of(other) == room and path.parent != ROOT / "geonb"
+        lower = FLOOR_OF[room_of(other)] < FLOOR_OF[room]
+        assert lower or same_package, f"{short(path)} may not import {short(other)}"
+
+
+@pytest.mark.parametrize("package", ["cities", "sources"])
+def test_within_a_package_no_two_files_need_each_other(package):
+    files = {path for path in FILES if room_of(path) == package}
+    needs = {path: (imported_rooms(path.read_text()) & files) - {path} for path in files}
+    needs[ROOT / "geonb" / package / "__init__.py"] = set()  # it may name its files
+    start = ROOT / "geonb" / package / "__init__.py"
+    needs = {path: others - {start} for path, others in needs.items()}
+    while needs:
+        free = {path for path, others in needs.items() if not others}
+        assert free, f"these need each other: {sorted(map(short, needs))}"
+        needs = {path: others - free for path, others in needs.items() if path not in free}
+
+
+def test_training_loads_nothing_that_a_bare_machine_with_a_gpu_lacks():
+    script = f"import sys; from geonb import {', '.join(LEARNING)}, uncertainty; print(*sys.modules)"
+    here = os.environ | {"PYTHONPATH": str(ROOT)}
+    loaded = subprocess.run([sys.executable, "-c", script], env=here, check=True, stdout=subprocess.PIPE, text=True)
+    assert HEAVY & set(loaded.stdout.split()) == set()
+
+
+def test_what_snakemake_asks_at_every_start_is_light():
+    script = "import sys; from geonb import studies, runner; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.split()
+    assert (HEAVY | {"torch", "pandas", "numpy"}) & set(loaded) == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_every_room_and_every_public_function_says_what_it_is(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), "the room"
+    silent = [
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and not node.name.startswith("_") and not ast.get_docstring(node)
+    ]  # fmt: skip
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_no_function_swallows_misspelt_names_and_no_warning_is_silenced_wholesale(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            assert node.args.kwarg is None, f"line {node.lineno}: **{node.args.kwarg.arg}"
+        silences = isinstance(node, ast.Call) and re.search(
+            r"(filterwarnings|simplefilter)\('ignore'", ast.unparse(node)
+        )
+        if silences:
+            assert len(node.args) + len(node.keywords) > 1, f"line {node.lineno}: name the warning that is silenced"
+
+
+def test_nothing_lies_in_the_library_that_no_page_and_no_command_uses():
+    commands = (ROOT / "Makefile").read_text() + (ROOT / "Snakefile").read_text()
+    used = {ROOT / "geonb" / f"{room}.py" for room in re.findall(r"geonb[. ](?:import )?(\w+)", commands)}
+    used = {path for path in used if path.exists()} | {ROOT / "geonb" / "__init__.py"}
+    for notebook in notebook_names():
+        source = "\n".join(without_magics(cell.source) for cell in cells(notebook) if cell.cell_type == "code")
+        used |= imported_rooms(source)
+    reached, queue = set(), set(used)
+    while queue:
+        path = queue.pop()
+        reached.add(path)
+        queue |= imported_rooms(path.read_text()) - reached
+    assert sorted(map(short, set(FILES) - reached)) == []

@@ -1,0 +1,109 @@
+"""The HTML of the smoke book, as a reader without a network gets it. `make test` builds it before it asks here."""
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from geonb.studies import ROOT, all_pages
+
+HTML = ROOT / "build" / "smoke" / "_build" / "html"
+PAGES = sorted(HTML.glob("*.html")) + sorted(HTML.glob("executed/*.html"))
+TELLING = [path for path in PAGES if path.stem not in {"genindex", "search", "index"}]
+pytestmark = pytest.mark.skipif(not PAGES, reason="the smoke book is not built: `make test` does it")
+
+every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+every_telling_page = pytest.mark.parametrize("path", TELLING, ids=lambda path: path.stem)
+REMOTE = re.compile(r"^(https?:)?//")
+
+
+def soup_of(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def loaded_by(soup):
+    """What a browser fetches for a page by itself: not the links that a reader may follow."""
+    for tag in soup.find_all(["script", "img", "iframe", "source", "video", "audio", "embed", "object", "link"]):
+        if tag.name == "link" and "canonical" in tag.get("rel", []):
+            continue
+        for name in ("src", "data", "href" if tag.name == "link" else "src"):
+            if tag.get(name):
+                yield tag[name]
+    for frame in soup.find_all("iframe", srcdoc=True):  # maps
+        yield from loaded_by(BeautifulSoup(html.unescape(frame["srcdoc"]), "html.parser"))
+    for style in soup.find_all("style"):
+        yield from re.findall(r"url\(['\"]?([^'\")]+)", style.get_text())
+
+
+@every_page
+def test_nothing_is_fetched_from_the_network(path):
+    assert [address for address in loaded_by(soup_of(path)) if REMOTE.match(address)] == []
+
+
+@pytest.mark.parametrize("path", sorted(HTML.rglob("*.css")), ids=lambda path: path.name)
+def test_no_style_sheet_fetches_from_the_network(path):
+    found = re.findall(r"(?:url\(|@import )['\"]?((?:https?:)?//[^'\")]+)", path.read_text(encoding="utf-8"))
+    assert found == []
+
+
+@every_page
+def test_every_file_that_a_page_loads_is_there(path):
+    for address in loaded_by(soup_of(path)):
+        if not address.startswith(("data:", "#", "about:")):
+            assert (path.parent / address.split("?")[0].split("#")[0]).exists(), address
+
+
+@every_page
+def test_no_page_shows_what_was_written_to_stderr(path):
+    assert soup_of(path).select(".output.stderr") == []
+
+
+@every_telling_page
+def test_mathjax_is_the_books_own_and_loaded_once(path):
+    scripts = [tag["src"] for tag in soup_of(path).find_all("script", src=True)]
+    assert sum("mathjax" in address.lower() for address in scripts) <= 1
+    assert not any("leaflet" in address or "jquery" in address for address in scripts)
+
+
+def test_pages_with_formulas_find_mathjax():
+    with_formulas = [path for path in PAGES if soup_of(path).select(".math")]
+    assert with_formulas
+    assert all("vendor/mathjax/tex-mml-chtml.js" in path.read_text(encoding="utf-8") for path in with_formulas)
+
+
+def test_every_page_of_the_study_is_in_the_book_and_says_how_it_was_made():
+    shown = {path.stem: soup_of(path).get_text() for path in (HTML / "executed").glob("*.html")}
+    assert len(shown) == len(all_pages("smoke"))
+    for name, text in shown.items():
+        assert "Study smoke" in text, name
+
+
+def test_the_introduction_shows_numbers_that_the_pages_have_made():
+    text = soup_of(HTML / "intro.html").get_text(" ")
+    assert re.search(r"within\s+[\d.]+\s+m by ordinary CLIP", text), text[:3000]
+
+
+@every_telling_page
+def test_reading_is_possible_by_day_and_night_on_a_phone_and_with_search(path):
+    soup = soup_of(path)
+    assert soup.select(".theme-switch-button, .theme-switch")
+    assert soup.find("meta", attrs={"name": "viewport"})
+    assert len({form.get("action") for form in soup.select("form.bd-search")}) == 1
+    assert any("geonb.css" in tag["href"] for tag in soup.find_all("link", href=True))
+
+
+def test_the_index_of_the_search_knows_the_pages():
+    assert "executed/07_compare" in (HTML / "searchindex.js").read_text(encoding="utf-8")
+
+
+@every_page
+def test_no_page_is_too_heavy_for_a_phone(path):
+    assert path.stat().st_size < 4e6
+
+
+def test_no_page_names_a_folder_of_the_machine_that_made_it():
+    for path in PAGES:
+        assert str(Path.home()) + "/" not in soup_of(path).get_text(), path.stem
+        assert str(ROOT) not in soup_of(path).get_text(), path.stem

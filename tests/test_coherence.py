@@ -1,0 +1,166 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from geonb import coherence, semivariograms, sphere
+
+CENTRE = np.array([50.7374, 7.0982])
+
+
+def grid(side=10, step_m=50.0):
+    metres = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1).reshape(-1, 2) * step_m
+    return metres, sphere.from_local_m(metres, CENTRE)
+
+
+METRES, AT = grid()
+SMOOTH = METRES.sum(axis=1)
+CHESS = (METRES / 50).sum(axis=1) % 2
+NOISE = np.random.default_rng(0).normal(size=100)
+
+
+# ---- Moran's I -------------------------------------------------------------------------------------------------------
+def test_morans_i_equals_its_formula():
+    """I = sum_i z_i (mean of z over the k nearest) / sum_i z_i^2 (Moran 1950, row-standardised weights)."""
+    at = AT + np.random.default_rng(1).uniform(-2e-4, 2e-4, AT.shape)  # no ties among neighbours
+    apart = sphere.pair_distance_m(at)
+    np.fill_diagonal(apart, np.inf)
+    z = NOISE - NOISE.mean()
+    lagged = [z[np.argsort(row)[:8]].mean() for row in apart]
+    found = coherence.morans_i(NOISE, at, permutations=9)
+    assert found["morans_i"] == pytest.approx((z * lagged).sum() / (z * z).sum(), rel=1e-9)
+    assert found["expected"] == pytest.approx(-1 / 99)
+
+
+def test_morans_i_does_not_change_with_unit_and_origin_of_the_values():
+    a, b = (coherence.morans_i(values, AT, permutations=99) for values in (NOISE, -3 * NOISE + 7))
+    assert a["morans_i"] == pytest.approx(b["morans_i"])
+
+
+def test_what_clusters_has_a_large_i_and_a_small_p():
+    found = coherence.morans_i(SMOOTH, AT)
+    assert found["morans_i"] > 0.7
+    assert found["p_value"] == pytest.approx(0.001)
+
+
+def test_noise_has_no_small_p_more_often_than_it_should():
+    rng = np.random.default_rng(2)
+    p = [coherence.morans_i(rng.normal(size=100), AT, permutations=99, seed=s)["p_value"] for s in range(60)]
+    assert np.mean(np.array(p) <= 0.05) < 0.15
+    assert 0.35 < np.mean(p) < 0.65
+
+
+def test_neighbours_that_are_unlike_are_not_called_a_cluster():
+    found = coherence.morans_i(CHESS, AT, neighbours=4)
+    assert found["morans_i"] < -0.5
+    assert found["p_value"] > 0.99
+    assert "no clustering shown" in coherence.answer(pd.DataFrame([found | {"method": "clip", "flag": ""}]))
+
+
+def test_constant_values_and_too_few_photos_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"all 100 values are 3.0: Moran's I is not defined"):
+        coherence.morans_i(np.full(100, 3), AT)
+    with pytest.raises(ValueError, match="over 8 neighbours needs 10 photos, there are 9"):
+        coherence.morans_i(NOISE[:9], AT[:9])
+
+
+def test_the_seed_decides_and_numpys_global_stream_is_left_as_it_was():
+    np.random.seed(42)  # noqa: NPY002  the global stream is what is tested
+    expected = np.random.random(3)  # noqa: NPY002
+    np.random.seed(42)  # noqa: NPY002
+    a = coherence.morans_i(NOISE, AT, seed=1)
+    np.testing.assert_array_equal(np.random.random(3), expected)  # noqa: NPY002
+    assert coherence.morans_i(NOISE, AT, seed=1) == a
+    assert coherence.morans_i(NOISE, AT, seed=2)["p_value"] != a["p_value"]
+
+
+def test_photos_at_one_point_have_a_finite_i():
+    assert np.isfinite(coherence.morans_i(NOISE, np.tile(CENTRE, (100, 1)), permutations=9)["morans_i"])
+
+
+def test_errors_are_averaged_over_seeds_and_a_constant_method_is_flagged():
+    errors = pd.DataFrame({
+        "photo_id": [f"p{n:03d}" for n in range(100)], "lat_deg": AT[:, 0], "lon_deg": AT[:, 1],
+        "method": "clip", "error_m": 10**NOISE,
+    })  # fmt: skip
+    twice = pd.concat([errors.assign(seed=0), errors.assign(seed=1).sample(frac=1, random_state=0)])
+    table = coherence.morans_i_by_method(
+        pd.concat([twice, errors.assign(method="mode", error_m=5.0)]), neighbours=8, permutations=99, seed=0
+    ).set_index("method")
+    alone = coherence.morans_i(np.log10(1 + 10**NOISE), AT, permutations=99)
+    assert table.morans_i["clip"] == pytest.approx(alone["morans_i"])
+    assert table.n["clip"] == 100
+    assert "Moran's I is not defined" in table.flag["mode"]
+    assert np.isnan(table.morans_i["mode"])
+    assert "not defined" in coherence.answer(table.reset_index())
+
+
+# ---- embeddings ------------------------------------------------------------------------------------------------------
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_the_level_between_cities_equals_the_mean_over_all_pairs_of_different_cities():
+    rng = np.random.default_rng(0)
+    vectors, city = unit(rng.normal(size=(40, 6))), rng.choice([*"abc"], 40)
+    cosine = 1 - vectors @ vectors.T
+    different = city[:, None] != city[None]
+    assert coherence.between_cities(vectors, city) == pytest.approx(cosine[different].mean(), rel=1e-12)
+    alone = cosine[np.triu_indices(40, 1)].mean()
+    assert coherence.between_cities(vectors, np.full(40, "a")) == pytest.approx(alone, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_photo_has_no_level():
+    assert np.isnan(coherence.between_cities(np.ones((1, 1)), np.array(["a"])))
+
+
+def embeddings(noise, seed=0):
+    """Unit vectors that are smooth over the grid, with noise; two cities of one grid each."""
+    rng = np.random.default_rng(seed)
+    smooth = np.stack([np.sin(METRES[:, 0] / 150), np.cos(METRES[:, 0] / 150), np.sin(METRES[:, 1] / 150)], axis=1)
+    return unit(np.concatenate([smooth + 2, smooth - 2]) + rng.normal(0, noise, (200, 3)))
+
+
+PLACES = np.concatenate([AT, AT + np.array([3.0, 0.0])])
+CITY = np.repeat(["a", "b"], 100).astype(object)
+SETTINGS = dict(model="exponential", max_lag_m=500.0, lag_count=8, seed=0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_less_noise_is_called_smoother_and_each_curve_stands_on_its_own_level():
+    vectors = {"frozen": embeddings(0.8), "clip": embeddings(0.1), "sw_clip": embeddings(2.0)}
+    lags, summary = coherence.before_and_after(vectors, PLACES, CITY, **SETTINGS)
+    assert list(summary.columns) == list(coherence.SUMMARY)
+    assert lags.method.unique().tolist() == ["frozen", "clip", "sw_clip"]
+    said = coherence.answer_smoothness(summary)
+    assert "clip smoother" in said
+    assert "sw_clip not smoother" in said
+    first = lags.groupby("method", sort=False).first()
+    np.testing.assert_allclose(first.relative_semivariance, summary.first_lag_share)
+    np.testing.assert_allclose(first.semivariance / first.relative_semivariance, summary.between_cities)
+
+
+def test_pairs_of_different_cities_are_no_pairs_of_a_lag():
+    lags, _ = coherence.before_and_after({"frozen": embeddings(0.5)}, np.tile(AT, (2, 1)), CITY, **SETTINGS)
+    inside = (sphere.pair_distance_m(AT)[np.triu_indices(100, 1)] <= 500).sum()
+    assert lags.pairs.sum() == 2 * inside
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tower_that_gives_every_photo_one_vector_is_not_called_smooth():
+    vectors = {"frozen": embeddings(0.5), "clip": np.tile(np.full(3, 1 / np.sqrt(3), np.float32), (200, 1))}
+    _, summary = coherence.before_and_after(vectors, PLACES, CITY, **SETTINGS)
+    assert summary.flag[1] == "no rise with distance"
+    assert np.isnan(summary.first_lag_share[1])
+    assert "clip has no such share, all its vectors are alike" in coherence.answer_smoothness(summary)
+
+
+@pytest.mark.filterwarnings("error")
+def test_with_one_photo_in_each_city_there_is_nothing_to_tell():
+    lags, summary = coherence.before_and_after(
+        {"frozen": embeddings(0.5)[[0, 100]]}, PLACES[[0, 100]], CITY[[0, 100]], **SETTINGS
+    )
+    assert len(lags) == 0
+    assert summary.flag[0] == "only 0 lags hold pairs"
+    assert coherence.answer_smoothness(summary) == "There are too few pairs of neighbouring test photos to tell."
+    assert set(semivariograms.LAGS) <= set(lags.columns)

@@ -1,0 +1,210 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
+
+from geonb import figures
+
+CITIES = ["Oulu", "Lima"]
+RANDOM = np.random.default_rng(0)
+
+
+def made_lags():
+    h = np.geomspace(10, 900, 8)
+    rows = [(t, c, x * 0.9, x * 1.1, x, 1 - np.exp(-x / 200), 90, 0.9) for t in "ab" for c in CITIES for x in h]
+    columns = "tower city lag_from_m lag_to_m distance_m semivariance pairs planted"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def made_fits(flag=""):
+    rows = [(t, c, "exponential", 0.0, 1.0, 200.0, 600.0, flag) for t in "ab" for c in CITIES]
+    columns = "tower city model nugget partial_sill range_m effective_range_m flag"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def made_points():
+    n = 60
+    here = {"photo_id": np.arange(n), "lat_deg": RANDOM.normal(65, 0.01, n), "lon_deg": RANDOM.normal(25, 0.01, n)}
+    parts = RANDOM.choice(["train", "validation", "test", "buffer"], n)
+    return pd.concat([pd.DataFrame(here).assign(split=s, part=parts, city="Oulu") for s in ("random", "blocked")])
+
+
+def made_errors(methods=("clip", "sw_clip"), seeds=(0, 1), cities=CITIES):
+    n = 40
+    tables = [
+        pd.DataFrame(
+            {
+                "split": "blocked",
+                "method": method,
+                "seed": seed,
+                "photo_id": np.arange(n),
+                "lat_deg": RANDOM.normal(60, 0.01, n),
+                "lon_deg": RANDOM.normal(20, 0.01, n),
+                "error_m": RANDOM.lognormal(5, 1, n),
+                "city": np.resize(cities, n),
+                "right_city": np.arange(n) % 7 > 0,
+            }
+        )
+        for method in methods
+        for seed in seeds
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def made_curve():
+    step = np.arange(0, 50, 10)
+    rows = pd.DataFrame({"step": step, "loss": 2.0, "validation_error_m": [900, np.nan, 300, np.nan, 200]})
+    return pd.concat([rows.assign(method="clip", split="blocked", seed=s) for s in (0, 1)])
+
+
+def made_comparison():
+    rows = [
+        ("blocked", "clip", "method", "median_error_m", 280.0, 250.0, 310.0, "m", 3, 40),
+        ("blocked", "sw_clip", "method", "median_error_m", 92.0, 80.0, 99.0, "m", 3, 40),
+        ("blocked", "chance", "trivial", "median_error_m", 9000.0, np.nan, np.nan, "m", 3, 40),
+        ("blocked", "gallery_floor", "reference", "median_error_m", 8.0, np.nan, np.nan, "m", 1, 40),
+    ]
+    columns = "split method kind metric value low high unit seeds n"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def made_nearest():
+    return pd.DataFrame({"split": ["random", "blocked"] * 20, "nearest_train_m": RANDOM.lognormal(4, 1, 40)})
+
+
+FIGURES = {
+    "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": ["Oulu", "Lima", None]}), True),
+    "semivariogram": lambda: figures.semivariogram(made_lags(), made_fits(), True, made_lags()),
+    "coherence": lambda: figures.coherence(made_lags(), True),
+    "split_maps": lambda: figures.split_maps(made_points(), True),
+    "nearest_train_cdf": lambda: figures.nearest_train_cdf(made_nearest(), True),
+    "target_matrices": lambda: figures.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}, True),
+    "target_on_ground": lambda: figures.target_on_ground(RANDOM.normal(0, 90, (9, 2)), np.arange(9) / 36, 8, True),
+    "training_curves": lambda: figures.training_curves(made_curve(), True),
+    "error_cdf": lambda: figures.error_cdf(made_errors(), True),
+    "comparison": lambda: figures.comparison(made_comparison(), "median_error_m", "blocked", True),
+    "error_maps": lambda: figures.error_maps(made_errors(("clip",)), True),
+}
+EMPTY = {
+    "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": []})),
+    "semivariogram": lambda: figures.semivariogram(made_lags()[:0], made_fits(), True),
+    "coherence": lambda: figures.coherence(made_lags()[:0]),
+    "split_maps": lambda: figures.split_maps(made_points()[:0], True),
+    "nearest_train_cdf": lambda: figures.nearest_train_cdf(made_nearest()[:0]),
+    "target_matrices": lambda: figures.target_matrices({}),
+    "target_on_ground": lambda: figures.target_on_ground(np.zeros((0, 2)), np.zeros(0), 0),
+    "training_curves": lambda: figures.training_curves(made_curve()[:0]),
+    "error_cdf": lambda: figures.error_cdf(made_errors()[:0]),
+    "comparison": lambda: figures.comparison(made_comparison()[:0], "median_error_m", "blocked"),
+    "error_maps": lambda: figures.error_maps(made_errors()[:0], True),
+    "contact_sheet": lambda: figures.contact_sheet([], []),
+}
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+@pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES)
+def test_every_figure_is_white_says_simulated_labels_its_axes_with_units_and_is_shown_once(make):
+    figure = make()
+    labels = [ax.get_xlabel() for ax in figure.axes] + [ax.get_ylabel() for ax in figure.axes]
+    labels = [label for label in (*labels, figure.get_supylabel()) if label]
+    assert labels
+    assert all("[" in label and "]" in label for label in labels)
+    assert "simulated" in " ".join(texts(figure))
+    assert to_rgb(figure.get_facecolor()) == (1, 1, 1)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("make", EMPTY.values(), ids=EMPTY)
+def test_nothing_to_draw_is_said_in_words(make):
+    with pytest.raises(ValueError, match=r"empty|no pictures|no target|n > 0"):
+        make()
+
+
+def test_a_figure_of_measured_data_does_not_say_simulated():
+    assert "simulated" not in " ".join(texts(figures.error_maps(made_errors(("clip",)), False)))
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(ValueError, match="error_m"):
+        figures.error_cdf(made_errors().drop(columns="error_m"))
+
+
+def test_text_of_a_table_is_not_read_as_mathematics():
+    figure = figures.photo_counts(pd.DataFrame({"city": ["$x_{", r"\frac$$"]}))
+    figure.draw_without_rendering()
+    assert "$x_{" in texts(figure)
+
+
+@pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES)
+def test_no_legend_covers_a_label_or_the_panels(make):
+    figure = make()
+    figure.draw_without_rendering()
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        for ax in figure.axes:
+            assert not box.overlaps(ax.get_tightbbox())
+
+
+def test_a_contact_sheet_shows_every_picture_with_its_title():
+    pictures = [Image.new(mode, (90, 60)) for mode in ("RGB", "L", "P", "RGBA")]
+    figure = figures.contact_sheet(pictures, list("abcd"), columns=3)
+    assert sum(len(ax.images) for ax in figure.axes) == 4
+    assert set("abcd") <= set(texts(figure))
+    with pytest.raises(ValueError, match="one title per picture"):
+        figures.contact_sheet(pictures, ["a"])
+
+
+def test_a_flagged_fit_writes_its_flag_instead_of_a_range():
+    plain = figures.semivariogram(made_lags(), made_fits(), True)
+    flagged = figures.semivariogram(made_lags(), made_fits("no sill"), True)
+    assert "no sill" in texts(flagged)
+    assert len(flagged.axes[0].lines) == len(plain.axes[0].lines) - 2
+
+
+def test_a_range_beyond_the_lags_does_not_stretch_the_axis():
+    figure = figures.semivariogram(made_lags(), made_fits().assign(effective_range_m=1e9), True)
+    assert figure.axes[0].get_xlim()[1] < 1_000
+
+
+def test_more_cities_than_panels_are_cut_and_it_says_so():
+    errors = made_errors(("clip",), (0,), [f"City {i}" for i in range(20)])
+    figure = figures.error_maps(errors, True)
+    assert "8 of 20 cities" in " ".join(texts(figure))
+
+
+def test_maps_refuse_two_cities_or_two_methods_at_once():
+    with pytest.raises(ValueError, match="one city at a time"):
+        figures.split_maps(made_points().assign(city=np.resize(CITIES, 120)), True)
+    with pytest.raises(ValueError, match="one method and split"):
+        figures.error_maps(made_errors(), True)
+
+
+def test_a_share_within_is_the_mean_over_seeds_of_shares():
+    errors = pd.DataFrame({"seed": [0, 0, 1, 1], "error_m": [1.0, 3.0, 3.0, 5.0]})
+    np.testing.assert_allclose(figures.mean_share_within(errors, np.array([0.5, 1, 3, 9])), [0, 0.25, 0.75, 1])
+
+
+def test_cities_are_averaged_by_their_pairs():
+    lags = made_lags().query("tower == 'a'").assign(stage="after")
+    lags["semivariance"] = np.where(lags["city"] == "Oulu", 1.0, 4.0)
+    lags["pairs"] = np.where(lags["city"] == "Oulu", 2, 1)
+    np.testing.assert_allclose(figures.mean_over_cities(lags, "tower", "semivariance")["semivariance"], 2.0)
+
+
+def test_the_best_method_stands_first_and_references_last():
+    figure = figures.comparison(made_comparison(), "median_error_m", "blocked")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["sw_clip", "clip", "chance", "gallery_floor"]
+
+
+def test_zero_distances_to_training_are_drawn():
+    figure = figures.nearest_train_cdf(
+        made_nearest().assign(nearest_train_m=lambda t: t["nearest_train_m"].where(t.index > 3, 0))
+    )
+    assert figure.axes[0].get_xscale() == "symlog"

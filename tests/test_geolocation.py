@@ -1,0 +1,273 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geonb import geolocation, sphere
+
+METRE = np.degrees(1 / sphere.EARTH_RADIUS_M)  # of latitude
+
+
+def places(rows):
+    """A table of places from (city, metres north of the equator)."""
+    city, north_m = zip(*rows, strict=True)
+    return pd.DataFrame({
+        "photo_id": [f"p{n}" for n in range(len(rows))], "city": city, "country": "k", "street": "s",
+        "lat_deg": np.array(north_m) * METRE, "lon_deg": 0.0,
+    })  # fmt: skip
+
+
+def unit(rng, *shape):
+    vectors = rng.normal(size=shape).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+# ---- retrieval -------------------------------------------------------------------------------------------------------
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 40))
+def test_the_most_similar_place_is_the_one_a_plain_loop_finds_in_any_chunk(seed, chunk):
+    rng = np.random.default_rng(seed)
+    queries, gallery = unit(rng, 23, 6), unit(rng, 40, 6)
+    best, score = geolocation.most_similar(queries, gallery, chunk=chunk)
+    assert best.tolist() == [max(range(40), key=lambda j: float(q @ gallery[j])) for q in queries]
+    np.testing.assert_allclose(score, [q @ gallery[j] for q, j in zip(queries, best, strict=True)], rtol=1e-5)
+
+
+def test_a_vector_finds_itself():
+    vectors = unit(np.random.default_rng(0), 50, 8)
+    best, score = geolocation.most_similar(vectors, vectors)
+    assert best.tolist() == list(range(50))
+    np.testing.assert_allclose(score, 1, atol=1e-6)
+
+
+def test_photos_of_the_own_sequence_do_not_count_and_photos_without_one_do():
+    vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+    sequence = np.array(["a", "a", "b"], object)
+    best, _ = geolocation.most_similar_of_other_sequence(vectors, vectors, sequence, sequence, chunk=2)
+    assert best.tolist() == [2, 2, 1]
+    none = np.full(3, "", object)
+    best, _ = geolocation.most_similar_of_other_sequence(vectors, vectors, none, none)
+    assert best.tolist() == [0, 1, 2]
+
+
+def test_the_nearest_vector_is_nearest_not_most_parallel():
+    assert geolocation.nearest_vectors([[1.0, 1.0]], [[9.0, 9.0], [1.0, 0.5]]).tolist() == [1]
+
+
+# ---- metrics ---------------------------------------------------------------------------------------------------------
+def test_metrics_equal_those_worked_by_hand():
+    found = dict(zip(geolocation.METRICS, geolocation.statistics(np.array([10.0, 25, 60, 300, 2_000])), strict=True))
+    assert found["median_error_m"] == 60
+    assert found["mean_error_m"] == 479
+    assert found["p90_error_m"] == pytest.approx(300 + 0.6 * 1_700)
+    shares = [found[f"share_within_{d}"] for d in ("25m", "50m", "100m", "250m", "500m", "1km", "25km", "200km")]
+    assert shares == [0.4, 0.4, 0.6, 0.6, 0.8, 0.8, 1.0, 1.0]
+
+
+def test_a_prediction_holds_truth_place_error_and_whether_the_city_is_right():
+    photos, gallery = places([("a", 0), ("b", 100)]), places([("b", 30), ("a", 0)]).drop(columns="photo_id")
+    table = geolocation.predictions(photos.set_axis([7, 3]), gallery, np.array([1, 0]))
+    assert table.photo_id.tolist() == ["p0", "p1"]
+    assert table.predicted_city.tolist() == ["a", "b"]
+    np.testing.assert_allclose(table.error_m, [0, 70])
+    assert table.right_city.tolist() == [True, True]
+    assert geolocation.predictions(photos, gallery, np.array([0, 0])).right_city.tolist() == [False, True]
+
+
+# ---- trivial rows ----------------------------------------------------------------------------------------------------
+TRAIN = places([("a", 0), ("a", 100), ("a", 500), ("b", 10_000)])
+TEST = places([("a", 20), ("b", 9_000)])
+TRAIN_FEATURES = np.eye(4, dtype=np.float32)
+
+
+def rows(**changes):
+    given = dict(seed=0, city_known=False) | changes
+    return geolocation.trivial(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **given)
+
+
+def test_trivial_rows_equal_those_worked_by_hand():
+    """Medians of the distances to the training photos: from 0 m 300, from 100 m 250, from 500 m 450."""
+    found = rows()
+    assert list(found) == list(geolocation.TRIVIAL)
+    np.testing.assert_allclose(found["frozen_nearest"].error_m, [480, 1_000])
+    np.testing.assert_allclose(found["mode"].error_m, [80, 8_900])
+    np.testing.assert_allclose(found["city_centroid"].error_m, [180, 1_000], rtol=1e-6)
+    assert found["city_centroid"].right_city.all()
+    assert found["mode"].right_city.tolist() == [True, False]
+
+
+def test_chance_draws_every_place_equally_often_and_the_same_for_the_same_seed():
+    photos, gallery = places([("a", 0)] * 8_000), places([("a", n) for n in range(8)])
+    features = np.repeat(TRAIN_FEATURES[:1], 8_000, 0)
+
+    def draw(seed):
+        found = geolocation.trivial(photos, TRAIN, gallery, features, TRAIN_FEATURES, seed=seed)
+        return found["chance"].error_m.round()
+
+    assert draw(0).value_counts().between(850, 1_150).all()
+    assert (draw(0) == draw(0)).all()
+    assert (draw(0) != draw(1)).any()
+
+
+def test_where_the_city_is_known_chance_searches_in_it_alone():
+    found = rows(city_known=True)["chance"]
+    assert found.right_city.all()
+    assert found.error_m[1] == pytest.approx(1_000)
+    assert not all(rows(seed=seed)["chance"].right_city.all() for seed in range(20))
+
+
+def test_a_known_city_without_a_place_is_named():
+    with pytest.raises(ValueError, match="gallery has no place of city 'b'"):
+        geolocation.references(TEST, TRAIN[TRAIN.city == "a"], city_known=True)
+
+
+def test_the_centroid_of_a_city_is_not_drawn_by_other_cities():
+    centroids = geolocation.centroids_of(TRAIN).set_index("city")
+    np.testing.assert_allclose(centroids.loc["a", "lat_deg"] / METRE, 200)
+    np.testing.assert_allclose(centroids.loc["b", "lat_deg"] / METRE, 10_000)
+
+
+def test_no_training_place_beats_the_best_constant_and_many_places_are_tried_evenly():
+    rng = np.random.default_rng(0)
+    train = places([("a", m) for m in rng.uniform(0, 5_000, 300)])
+    at = train[["lat_deg", "lon_deg"]].to_numpy()
+    medians = np.median(sphere.pair_distance_m(at), axis=1)
+    assert geolocation.best_constant(train) == medians.argmin()
+    assert medians[geolocation.best_constant(train, candidates=60)] <= 1.2 * medians.min()
+
+
+# ---- references ------------------------------------------------------------------------------------------------------
+def test_no_row_that_names_gallery_places_beats_the_gallery_floor():
+    rng = np.random.default_rng(1)
+    photos, gallery = (places([("ab"[i % 2], m) for i, m in enumerate(rng.uniform(0, 900, n))]) for n in (40, 60))
+    for known in (False, True):
+        floor = geolocation.references(photos, gallery, city_known=known)["gallery_floor"]
+        assert floor.right_city.all() == known
+        for seed in range(5):
+            features = unit(rng, 40, 4), unit(rng, 60, 4)
+            drawn = geolocation.trivial(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
+            assert (floor.error_m <= drawn.error_m + 1e-6).all()
+
+
+def test_the_field_reference_takes_the_place_with_the_nearest_fields():
+    fields = np.array([[0.0], [1.0], [2.0], [3.0]])
+    found = geolocation.references(TEST, TRAIN, np.array([[2.9], [0.2]]), fields)
+    np.testing.assert_allclose(found["field_reference"].error_m, [9_980, 9_000])
+    found = geolocation.references(TEST, TRAIN, np.array([[2.9], [0.2]]), fields, city_known=True)
+    np.testing.assert_allclose(found["field_reference"].error_m, [480, 1_000])
+    assert list(geolocation.references(TEST, TRAIN)) == ["gallery_floor"]
+
+
+def test_rivals_stand_in_one_table_with_split_kind_and_seed():
+    photos = pd.concat([TRAIN, TEST], ignore_index=True).assign(photo_id=[*"uvwxyz"])
+    features = np.concatenate([TRAIN_FEATURES, TRAIN_FEATURES[[2, 3]]])
+    part = np.array(["train"] * 4 + ["test"] * 2)
+    splits, fields = ("random", "unseen_city"), np.arange(6.0)[:, None]
+    table = geolocation.rivals(
+        photos, features, dict.fromkeys(splits, part), dict.fromkeys(splits, TRAIN), fields,
+        dict.fromkeys(splits, fields[:4]), seed=5,
+    )  # fmt: skip
+    assert table.groupby(["split", "kind"]).method.nunique().to_dict() == {
+        (split, kind): count for split in splits for kind, count in (("trivial", 4), ("reference", 2))
+    }
+    assert set(table.photo_id) == {"y", "z"}
+    assert set(table.seed) == {5}
+    assert table[(table.split == "unseen_city") & (table.method == "chance")].right_city.all()
+    bare = geolocation.rivals(photos, features, {"random": part}, {"random": TRAIN}, None, None, seed=5)
+    assert set(bare.method) == {*geolocation.TRIVIAL, "gallery_floor"}
+
+
+def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():
+    rng = np.random.default_rng(0)
+    photos = places([("a", m) for m in rng.uniform(0, 5_000, 3_000)])
+    features = unit(rng, 3_000, 16)
+    found = geolocation.most_similar(features, features)[0]
+    assert np.median(geolocation.predictions(photos, photos, found).error_m) == 0
+    shuffled = photos.assign(lat_deg=rng.permutation(photos.lat_deg))
+    permuted = np.median(geolocation.predictions(shuffled, photos, found).error_m)
+    chance = geolocation.trivial(shuffled, photos, photos, features, features, seed=0)["chance"].error_m.median()
+    assert permuted == pytest.approx(chance, rel=0.08)
+    # two uniform points on a line of length L lie (1 - sqrt(1/2)) L apart in the median
+    assert permuted == pytest.approx((1 - np.sqrt(0.5)) * 5_000, rel=0.06)
+
+
+# ---- comparing -------------------------------------------------------------------------------------------------------
+def errors_of(method="clip", seeds=(0, 1), blocks=25, scale=100.0, kind="method"):
+    rng = np.random.default_rng(0)
+    error = rng.exponential(scale, 4 * blocks)
+    tables = [
+        pd.DataFrame({
+            "split": "blocked", "method": method, "kind": kind, "seed": seed,
+            "photo_id": [f"p{n:03d}" for n in range(4 * blocks)],
+            "city": "a", "block": np.repeat(np.arange(blocks), 4), "lat_deg": 0.0, "lon_deg": 0.0,
+            "error_m": error * (1 + 0.1 * seed), "right_city": np.arange(4 * blocks) % 2 == 0,
+        }) for seed in seeds
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_a_comparison_has_one_row_per_split_method_and_metric_with_its_interval():
+    errors = pd.concat([errors_of(), errors_of("chance", seeds=(0,), scale=900.0, kind="trivial")], ignore_index=True)
+    table = geolocation.compare(errors, replicates=50)
+    assert list(table.columns) == list(geolocation.COMPARE)
+    assert len(table) == 2 * len(geolocation.UNITS)
+    assert (table.low <= table.high).all()
+    assert table.groupby("method").seeds.first().to_dict() == {"clip": 2, "chance": 1}
+    assert set(table.n) == {100}
+    values = table.set_index(["method", "metric"]).value
+    assert values["clip", "median_error_m"] == errors[errors.method == "clip"].error_m.median()
+    assert values["clip", "share_right_city"] == 0.5
+
+
+def test_the_order_of_rows_does_not_change_a_comparison():
+    errors = errors_of()
+    shuffled = errors.sample(frac=1, random_state=3)
+    a, b = geolocation.compare(errors, replicates=30), geolocation.compare(shuffled, replicates=30)
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_below_20_blocks_a_comparison_has_values_but_no_interval():
+    table = geolocation.compare(errors_of(blocks=19), replicates=20)
+    assert table.value.notna().all()
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_a_photo_that_stands_twice_in_a_run_is_an_error():
+    with pytest.raises(ValueError, match="duplicate"):
+        geolocation.compare(pd.concat([errors_of(), errors_of()]), replicates=5)
+
+
+def test_the_ratio_of_a_method_that_halves_every_error_is_one_half_with_a_narrow_interval():
+    errors = pd.concat([errors_of("sw_clip", scale=50.0), errors_of("clip", scale=100.0)], ignore_index=True)
+    ratio, low, high = geolocation.ratio(errors, "blocked", "sw_clip", "clip", replicates=100)
+    assert [ratio, low, high] == pytest.approx([0.5] * 3)
+
+
+def test_headline_keys_name_metric_split_density_and_method():
+    rows = geolocation.headline(geolocation.compare(errors_of(), replicates=5), 1000, "07_compare/compare")
+    assert rows.key.tolist() == [
+        f"{metric}.blocked.1000.clip" for metric in ("median_error_m", "share_within_250m", "share_right_city")
+    ]
+    assert rows.unit.tolist() == ["m", "share", "share"]
+
+
+def test_all_errors_joins_methods_and_rivals():
+    rivals = errors_of("chance", kind="trivial")
+    predicted = {"clip": errors_of().drop(columns=["method", "kind"]).assign(similarity=0.5)}
+    table = geolocation.all_errors(rivals, predicted)
+    assert set(geolocation.ERRORS) - set(table.columns) == {"predicted_city", "predicted_lat_deg", "predicted_lon_deg"}
+    assert table.groupby("method").kind.first().to_dict() == {"chance": "trivial", "clip": "method"}
+    assert "similarity" not in table
+
+
+def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
+    compared = pd.DataFrame({
+        "metric": "median_error_m", "split": "blocked", "method": ["clip", "sw_clip", "frozen_nearest"],
+        "value": [210.0, 190.4, 400.0],
+    })  # fmt: skip
+    ratios = pd.DataFrame({"split": ["blocked", "random"], "verdict": ["It helps here.", "Not this."]})
+    said = geolocation.answer(compared, "blocked", ["clip", "sw_clip"], ratios)
+    assert "190 m (sw_clip)" in said
+    assert "400 m without training" in said
+    assert said.endswith("It helps here.")

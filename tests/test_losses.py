@@ -1,0 +1,130 @@
+"""Laws of the spatial targets and of the contrastive loss."""
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from geonb import losses, sphere
+
+SPATIAL = [name for name in losses.KERNELS if name != "one_hot"]
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    metres = np.random.default_rng(0).uniform(-800, 800, (12, 2))
+    places = sphere.from_local_m(metres, (51.5, -0.12))
+    image, location = (normalize(torch.randn(12, 6), dim=-1).requires_grad_() for _ in range(2))
+    distance_m = losses.pair_distance_m(*(torch.from_numpy(part) for part in sphere.split_xyz_m(places)))
+    return image, location, distance_m, places
+
+
+def weights(distance_m, kernel, bandwidth_m=100.0, cutoff_m=1e9):
+    return losses.kernel_weights(distance_m, kernel=kernel, bandwidth_m=bandwidth_m, cutoff_m=cutoff_m)
+
+
+@pytest.mark.parametrize("origin", [(51.5, -0.12), (0.0, 179.999), (89.99, 0.0), (-33.9, 151.2)])
+def test_distances_within_a_city_are_those_of_the_sphere_to_a_centimetre(origin):
+    places = sphere.from_local_m(np.random.default_rng(1).uniform(-5000, 5000, (30, 2)), origin)
+    found = losses.pair_distance_m(*(torch.from_numpy(part) for part in sphere.split_xyz_m(places)))
+    np.testing.assert_allclose(found, sphere.pair_distance_m(places), atol=0.01)
+
+
+def test_distances_on_the_globe_are_those_of_the_sphere_to_ten_metres():
+    rng = np.random.default_rng(2)
+    places = np.stack([np.degrees(np.arcsin(rng.uniform(-1, 1, 50))), rng.uniform(-180, 180, 50)], axis=1)
+    places[1] = -places[0, 0], places[0, 1] - 179.999
+    found = losses.pair_distance_m(*(torch.from_numpy(part) for part in sphere.split_xyz_m(places)))
+    np.testing.assert_allclose(found, sphere.pair_distance_m(places), atol=10)
+
+
+@pytest.mark.parametrize("kernel", losses.KERNELS)
+def test_targets_are_rows_that_sum_to_one_with_the_own_place_on_top(batch, kernel):
+    target = losses.row_targets(weights(batch[2], kernel))
+    torch.testing.assert_close(target.sum(dim=1), torch.ones(12))
+    assert (target.argmax(dim=1) == torch.arange(12)).all() or kernel == "uniform"
+    assert (target >= 0).all()
+
+
+@pytest.mark.parametrize("kernel", SPATIAL)
+def test_without_a_cutoff_an_endless_bandwidth_gives_every_place_the_same_share(batch, kernel):
+    target = losses.row_targets(weights(batch[2], kernel, bandwidth_m=1e9, cutoff_m=1e12))
+    torch.testing.assert_close(target, torch.full((12, 12), 1 / 12), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", SPATIAL)
+def test_photos_at_one_place_share_the_target_at_every_bandwidth(kernel):
+    distance_m = torch.tensor([[0.0, 0.0, 500.0], [0.0, 0.0, 500.0], [500.0, 500.0, 0.0]])
+    for bandwidth_m in (0.1, 10.0, 100.0):
+        target = losses.row_targets(weights(distance_m, kernel, bandwidth_m))
+        assert target[0, 0] == target[0, 1]
+        assert target[0, 0].item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_gaussian_of_equation_4_by_hand():
+    distance_m = torch.tensor([[0.0, 100.0, 299.0, 301.0]])
+    found = losses.gaussian(distance_m, 100.0, 300.0)[0]
+    expected = [1, np.exp(-0.5), np.exp(-(2.99**2) / 2), 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", SPATIAL)
+def test_a_vanishing_bandwidth_is_open_clips_loss_in_value_and_gradient(batch, kernel):
+    image, location, distance_m, _ = batch
+    ours = losses.contrastive_loss(image, location, torch.tensor(14.0), weights(distance_m, kernel, 1e-3))
+    theirs = open_clip.ClipLoss()(image, location, torch.tensor(14.0))
+    torch.testing.assert_close(ours, theirs)
+    for a, b in zip(
+        torch.autograd.grad(ours, (image, location)), torch.autograd.grad(theirs, (image, location)), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("directions", [(True, True), (True, False), (False, True)])
+def test_the_loss_equals_a_slow_double_loop(batch, directions):
+    image, location, distance_m, _ = batch
+    weight = weights(distance_m, "gaussian", 200.0, 600.0)
+    forward, backward = directions
+    fast = losses.contrastive_loss(
+        image, location, torch.tensor(5.0), weight, image_to_location=forward, location_to_image=backward
+    )
+    total, logits, w = 0.0, 5.0 * (image @ location.T).detach().double().numpy(), weight.double().numpy()
+    for on, side, target in ((forward, logits, w), (backward, logits.T, w.T)):
+        for i in range(12) if on else ():
+            for j in range(12):
+                share = target[i, j] / target[i].sum()
+                total -= share * (side[i, j] - np.log(np.exp(side[i]).sum())) / 12 / sum(directions)
+    assert fast.item() == pytest.approx(total, rel=1e-5)
+
+
+def test_permuting_the_pairs_changes_nothing(batch):
+    image, location, distance_m, _ = batch
+    order = torch.randperm(12)
+    weight = weights(distance_m, "gaussian")
+    one = losses.contrastive_loss(image, location, torch.tensor(5.0), weight)
+    other = losses.contrastive_loss(image[order], location[order], torch.tensor(5.0), weight[order][:, order])
+    torch.testing.assert_close(one, other)
+
+
+def test_logits_stay_in_float32_under_autocast(batch):
+    image, location, distance_m, _ = batch
+    weight = weights(distance_m, "gaussian")
+    plain = losses.contrastive_loss(image, location, torch.tensor(50.0), weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = losses.contrastive_loss(image, location, torch.tensor(50.0), weight)
+    assert cast.dtype == torch.float32
+    torch.testing.assert_close(plain, cast)
+
+
+def test_bad_settings_are_refused_with_the_value(batch):
+    image, location, distance_m, _ = batch
+    with pytest.raises(ValueError, match="no kernel 'box': there are one_hot, gaussian, exponential, uniform"):
+        weights(distance_m, "box")
+    with pytest.raises(ValueError, match=r"bandwidth_m 0.0 and cutoff_m 5 must be above 0"):
+        weights(distance_m, "gaussian", 0.0, 5)
+    with pytest.raises(ValueError, match="at least one of"):
+        losses.contrastive_loss(
+            image, location, torch.tensor(1.0), distance_m, image_to_location=False, location_to_image=False
+        )

@@ -1,0 +1,297 @@
+"""What reruns after which change, and what a kill leaves behind: asked of Snakemake itself, on copies of the project.
+
+A slice of study smoke - pages 01 to 04 and the trainings of two methods - is run twice, the second time with a kill in
+the middle of a training; everything else is asked of the first run.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+import yaml
+from filelock import FileLock
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from geonb.studies import ROOT
+
+TRAININGS = {"06_train/clip", "06_train/sw_clip"}
+PAGES = ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", *sorted(TRAININGS)]
+LONGER = {"splits": ["other_drive"], "seed_count": 1, "steps": 1000, "evaluate_every": 250, "checkpoint_every": 100}
+NOT_COPIED = (
+    ".git",
+    ".venv",
+    ".snakemake",
+    "build",
+    "results",
+    "node_modules",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+)
+
+
+def copy_of_the_project(folder):
+    """A clone with a longer training, so that it can be killed in the middle."""
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    change_study(folder, "04_splits", {"splits": ["other_drive"]})
+    change_study(folder, "06_train", LONGER)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t", "commit", "-qm", "all"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def change_study(folder, notebook, values):
+    path = folder / "notebooks" / "studies" / "smoke.yml"
+    study = yaml.safe_load(path.read_text())
+    study[notebook] = study.get(notebook, {}) | values
+    path.write_text(yaml.safe_dump(study))
+
+
+def manifest(page):
+    return f"build/smoke/tables/{page}/manifest.json"
+
+
+def command(*arguments, study="smoke", config=()):
+    return [sys.executable, "-m", "snakemake", *arguments, "--config", f"study={study}", *config]
+
+
+def environment(folder):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GEONB_")}
+    return kept | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+
+
+def snakemake(folder, *arguments, code=0, **options):
+    done = subprocess.run(
+        command(*arguments, **options), cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout[-5000:]
+    return done.stdout
+
+
+def pending(folder):
+    """The pages of the slice that would run."""
+    text = snakemake(folder, *map(manifest, PAGES), "--summary")
+    rows = csv.DictReader(io.StringIO(text[text.index("output_file") :]), delimiter="\t")
+    plans = {row["output_file"]: row["plan"] for row in rows}
+    return {page for page in PAGES if plans[manifest(page)] != "no update"}
+
+
+def tables(folder):
+    """The sha256 of every table of the slice."""
+    return {page: json.loads((folder / manifest(page)).read_text())["tables"] for page in PAGES}
+
+
+def processes_in(folder):
+    """Processes that work in a folder: Snakemake, runners, kernels."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory):
+    """Two copies of the project as it is now."""
+    return [copy_of_the_project(tmp_path_factory.mktemp(name) / "geonb") for name in ("finished", "killed")]
+
+
+@pytest.fixture(scope="module")
+def finished(copies):
+    """A copy with the slice done, uninterrupted."""
+    snakemake(copies[0], *map(manifest, PAGES))
+    return copies[0]
+
+
+@pytest.fixture(scope="module")
+def killed(copies):
+    """Another copy whose run was killed in the middle of a training."""
+    folder = copies[1]
+    make = [
+        "sh",
+        "-c",
+        'GEONB_MAKE_PID=$$ "$@"; exit $?',
+        "make",
+        *command(*map(manifest, PAGES)),
+    ]  # as the Makefile does
+    with (folder.parent / "first.log").open("w") as log:
+        process = subprocess.Popen(
+            make, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    checkpoints = folder / "build" / "smoke" / "checkpoints"
+    wait_for(lambda: process.poll() is not None or list(checkpoints.rglob("checkpoint.safetensors")), 300)
+    assert process.poll() is None, (folder.parent / "first.log").read_text()[-5000:]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return folder
+
+
+# ---- what reruns
+def test_a_finished_slice_has_nothing_to_do_and_says_so_soon(finished):
+    started = time.monotonic()
+    assert "Nothing to be done" in snakemake(finished, *map(manifest, PAGES))
+    assert time.monotonic() - started < 30
+
+
+def test_the_clone_stays_clean(finished):
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=finished, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert status.stdout == ""
+
+
+def with_sentence(folder, notebook):
+    path = folder / "notebooks" / f"{notebook}.ipynb"
+    source = nbformat.read(path, as_version=4)
+    source.cells.append(new_markdown_cell("One more sentence."))
+    nbformat.write(source, path)
+
+
+def with_statement(folder, notebook):
+    path = folder / "notebooks" / f"{notebook}.ipynb"
+    source = nbformat.read(path, as_version=4)
+    source.cells.append(new_code_cell("one_more = 1"))
+    nbformat.write(source, path)
+
+
+def append(folder, file, text):
+    path = folder / file
+    path.write_text(path.read_text() + text)
+
+
+def touch_everything(folder):
+    for path in [*folder.glob("notebooks/**/*"), *folder.glob("geonb/**/*.py"), *folder.glob("data/towers/**/*")]:
+        os.utime(path)
+
+
+def without_consequences(copy):
+    change_study(copy, "07_compare", {"replicates": 31})  # a page after the slice
+    with_sentence(copy, "01_photos")
+    append(copy, "geonb/losses.py", "\n# one more comment\n")
+    append(copy, "geonb/coherence.py", "\nONE_MORE = 1\n")  # a room of later pages
+    touch_everything(copy)
+
+
+CHANGES = {
+    "a parameter": (
+        lambda copy: change_study(copy, "03_semivariograms", {"lag_count": 9}),
+        {"03_semivariograms"},
+    ),
+    "a parameter of a page that others read": (
+        lambda copy: change_study(copy, "04_splits", {"gallery_spacing_m": 90.0}),
+        {"04_splits"} | TRAININGS,
+    ),
+    "a parameter of the template": (
+        lambda copy: change_study(copy, "06_train", {"bandwidth_m": 90.0}),
+        TRAININGS,
+    ),
+    "a parameter of the first page": (
+        lambda copy: change_study(copy, "01_photos", {"seed": 1}),
+        set(PAGES),
+    ),
+    "a statement": (
+        lambda copy: with_statement(copy, "03_semivariograms"),
+        {"03_semivariograms"},
+    ),
+    "a room": (
+        lambda copy: append(copy, "geonb/losses.py", "\nONE_MORE = 1\n"),
+        TRAININGS,
+    ),
+    "a file in a folder that a parameter names": (
+        lambda copy: append(copy, "data/towers/geonb-tiny/SHA256SUMS", "\n"),
+        set(PAGES) - {"01_photos", "04_splits"},
+    ),
+    "a sentence, a comment, new times of old contents": (without_consequences, set()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished, tmp_path, change):
+    kept = {name: tmp_path / name for name in ("notebooks", "geonb", "data")}
+    for name, copy in kept.items():
+        shutil.copytree(finished / name, copy)
+    make, expected = CHANGES[change]
+    make(finished)
+    try:
+        assert pending(finished) == expected
+    finally:
+        for name, copy in kept.items():
+            shutil.rmtree(finished / name)
+            shutil.copytree(copy, finished / name)
+
+
+def test_published_tables_stand_for_the_long_pages(finished, tmp_path):
+    copy = tmp_path / "geonb"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    shutil.copytree(finished / "build" / "smoke" / "tables", copy / "data" / "results" / "smoke")
+    plan = snakemake(copy, "all", "--dry-run", config=["published=true"])
+    planned = set(re.findall(r"running (\d\d_[\w/]+),", plan))
+    assert planned == {
+        "00_start_here", "03_semivariograms", "04_splits", "05_soft_labels", "07_compare", "09_error_maps",
+        "10_spatial_coherence",
+    }  # fmt: skip
+
+
+# ---- what goes wrong
+def test_the_terminal_names_the_notebook_the_heading_and_the_error(finished):
+    path = finished / "notebooks" / "00_start_here.ipynb"
+    before = path.read_text()
+    source = nbformat.read(path, as_version=4)
+    source.cells[2:2] = [new_markdown_cell("## Is it there?"), new_code_cell("raise FileNotFoundError('no tower')")]
+    nbformat.write(source, path)
+    try:
+        said = snakemake(finished, manifest("00_start_here"), code=1)
+    finally:
+        path.write_text(before)
+    expected = r"FAILED 00_start_here, cell \[\d\] under 'Is it there\?': FileNotFoundError: no tower"
+    assert any(re.fullmatch(expected, line) for line in said.splitlines()[-8:]), said
+    assert not (finished / manifest("00_start_here")).exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(finished):
+    with FileLock(finished / ".snakemake" / "geonb.lock"):
+        assert "a book is being made in this folder already" in snakemake(finished, manifest("00_start_here"), code=1)
+
+
+def test_an_unknown_study_is_refused_with_the_list(finished):
+    said = snakemake(finished, "all", "--dry-run", study="nowhere", code=1)
+    assert re.search(r"no study 'nowhere': there are .*smoke", said)
+
+
+def test_an_unknown_setting_is_refused(finished):
+    assert "--config knows only study and published, not stdy" in snakemake(finished, "-n", config=["stdy=1"], code=1)
+
+
+# ---- a kill
+def test_a_killed_run_leaves_no_ghost_and_goes_on_to_the_same_numbers(finished, killed):
+    wait_for(lambda: not processes_in(killed), 20)
+    snakemake(killed, *map(manifest, PAGES))
+    logs = "".join(
+        (killed / "build" / "smoke" / "logs" / f"06_train-{name}.log").read_text() for name in ("clip", "sw_clip")
+    )
+    resumed = [int(step) for step in re.findall(r"resumed at step (\d+)", logs)]
+    assert any(0 < step < LONGER["steps"] for step in resumed), logs
+    assert tables(killed) == tables(finished)  # and so: the same seed twice gives the same tables, on every page
+    assert not processes_in(killed)

@@ -1,0 +1,101 @@
+from types import SimpleNamespace
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from geonb import encoders, machine, places
+
+PLACES = pd.DataFrame({
+    "street": ["Elm Row", "Oak Lane"], "city": ["Velmora", "Ostrand"], "country": "Lutania",
+    "lat_deg": [50.5, -10.25], "lon_deg": [7.125, 179.5],
+})  # fmt: skip
+
+
+def test_a_catalogue_becomes_plain_columns_with_latitude_first():
+    table = PLACES.drop(columns=["lat_deg", "lon_deg"])
+    catalogue = geopandas.GeoDataFrame(
+        table, geometry=geopandas.points_from_xy(PLACES.lon_deg, PLACES.lat_deg), crs="EPSG:4326"
+    )
+    plain = places.with_lat_lon(catalogue)
+    assert "geometry" not in plain
+    assert plain.lat_deg.tolist() == [50.5, -10.25]
+    assert plain.lon_deg.tolist() == [7.125, 179.5]
+
+
+def test_parts_follow_the_order_of_the_photos_not_of_the_table():
+    table = pd.DataFrame({"photo_id": [*"abcabc"], "split": ["random"] * 3 + ["blocked"] * 3, "part": [*"123456"]})
+    parts = places.parts_by_split(table.sample(frac=1, random_state=0), [*"cab"], ["blocked"])
+    assert list(parts) == ["blocked"]
+    assert parts["blocked"].tolist() == ["6", "4", "5"]
+
+
+def test_a_split_that_was_not_made_is_named():
+    table = pd.DataFrame({"photo_id": ["a"], "split": ["random"], "part": ["train"]})
+    with pytest.raises(ValueError, match="04_splits made no split blocked, unseen_city: it made random"):
+        places.parts_by_split(table, ["a"], ["blocked", "random", "unseen_city"])
+
+
+def test_a_photo_without_a_part_is_an_error():
+    table = pd.DataFrame({"photo_id": ["a"], "split": ["random"], "part": ["train"]})
+    with pytest.raises(KeyError, match="b"):
+        places.parts_by_split(table, ["a", "b"], ["random"])
+
+
+def test_the_fourier_reader_gives_the_features_of_the_positions_alone():
+    read = places.reader("fourier", None, parts=("street",), decimals=2)
+    found = read(PLACES)
+    expected = encoders.fourier_features(PLACES[["lat_deg", "lon_deg"]].to_numpy())
+    np.testing.assert_array_equal(found.numpy(), expected)
+    assert torch.equal(found, read(PLACES.assign(city="x", street="y", country="z")))
+
+
+class Words:
+    """A tokenizer whose tokens are the words themselves."""
+
+    def encode(self, caption):
+        return caption.split()
+
+    def __call__(self, captions, context_length):
+        return [caption.split() for caption in captions]
+
+
+def test_the_text_reader_gives_the_tokens_of_each_places_own_caption():
+    base = SimpleNamespace(tokenizer=Words(), context_length=77)
+    read = places.reader("text", base, parts=("street", "city", "coordinates"), decimals=2)
+    assert [" ".join(words) for words in read(PLACES)] == [
+        "[Street: Elm Row, City: Velmora. Lat: 50.50, Lon: 7.12.]",
+        "[Street: Oak Lane, City: Ostrand. Lat: -10.25, Lon: 179.50.]",
+    ]
+    with pytest.raises(ValueError, match="the text tower reads 6"):
+        places.reader("text", SimpleNamespace(tokenizer=Words(), context_length=6), parts=("street",), decimals=2)(
+            PLACES.assign(street="a very long name of a street")
+        )
+
+
+def test_an_unknown_location_tower_is_refused_with_the_list():
+    with pytest.raises(ValueError, match="no location tower 'siren': there are fourier, text"):
+        places.reader("siren", None, parts=(), decimals=2)
+
+
+def test_planted_fields_are_asked_for_with_latitude_first_and_may_be_none():
+    asked = []
+    fields_of = lambda *given: asked.append(given)  # noqa: E731
+    assert places.planted(fields_of, "table", {"a": 1}, PLACES) is None
+    source, options, lat_lon_deg, city = asked[0]
+    assert (source, options, city.tolist()) == ("table", {"a": 1}, ["Velmora", "Ostrand"])
+    np.testing.assert_array_equal(lat_lon_deg, [[50.5, 7.125], [-10.25, 179.5]])
+
+
+# ---- the machine -----------------------------------------------------------------------------------------------------
+def test_a_machine_is_described_with_what_matters_for_a_rerun():
+    table = machine.describe().set_index("name").value
+    assert {"Python", "system", "cores", "memory", "torch", "accelerator"} == set(table.index)
+    assert int(table.cores) >= 1
+    assert table.memory.endswith(" GiB")
+
+
+def test_the_reference_work_takes_processor_time():
+    assert 0.01 < machine.reference_seconds() < 60

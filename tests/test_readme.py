@@ -1,0 +1,55 @@
+"""The README says what is published, and names commands that exist."""
+
+import json
+import re
+
+from geonb import results
+from geonb.studies import DEFAULT, ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = {"low": None, "high": None, "unit": "m", "seeds": 1, "n": 2, "table": "07_compare/compare"}
+
+
+def test_the_numbers_in_the_readme_are_those_of_the_published_headline():
+    headline = json.loads((results.published_folder(DEFAULT) / "headline.json").read_text(encoding="utf-8"))
+    shown = README.split("<!-- headline: written by `make publish` -->\n")[1].split("\n<!-- /headline -->")[0]
+    assert shown == results.readme_table(headline)
+
+
+def test_the_table_has_a_row_per_method_worst_first_and_a_column_per_split():
+    headline = {
+        "median_error_m.blocked.1000.clip": ROW | {"value": 1234.4, "low": 1000.0, "high": 2000.0},
+        "median_error_m.blocked.1000.chance": ROW | {"value": 5000.0},
+        "median_error_m.random.1000.clip": ROW | {"value": 7.0},
+        "share_right_city.blocked.1000.clip": ROW | {"value": 0.5},
+    }
+    assert results.readme_table(headline).splitlines() == [
+        "| median error [m] | blocked | random |",
+        "|---|---:|---:|",
+        "| chance | 5,000 |  |",
+        "| clip | 1,234 (1,000 to 2,000) | 7 |",
+    ]
+
+
+def test_publishing_again_replaces_the_table_and_nothing_else(tmp_path, monkeypatch):
+    (tmp_path / "headline.json").write_text(json.dumps({"median_error_m.blocked.1000.clip": ROW | {"value": 3.0}}))
+    monkeypatch.setattr(results, "published_folder", lambda study: tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- headline: written by `make publish` -->\nold\n<!-- /headline -->\nafter\n")
+    for _ in range(2):
+        results.write_readme("toy", readme)
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!--")
+    assert text.endswith("| clip | 3 |\n<!-- /headline -->\nafter\n")
+    assert "old" not in text
+
+
+def test_every_make_command_of_the_readme_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", README)) <= targets
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []

@@ -1,0 +1,85 @@
+"""Whole books of real photos from one command: nothing is lost, positions are right, pages say what they cannot."""
+
+import os
+import re
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from geonb import photos, results, sphere
+from geonb.studies import ROOT, build_folder
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif("GEONB_REAL_DATA" not in os.environ, reason="GEONB_REAL_DATA is not set: no real photos"),
+]
+EXPECTED = {"hund_i_snor": 224, "seoul_jongno": 38}
+
+
+@pytest.fixture(scope="module", params=EXPECTED)
+def study(request):
+    """The name of a study whose book was made."""
+    made = subprocess.run(
+        ["make", "book", f"STUDY={request.param}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout[-4000:]
+    index = build_folder(request.param) / "_build" / "html" / "index.html"
+    assert str(index) in made.stdout
+    return request.param
+
+
+def html(study, page):
+    found = next((build_folder(study) / "_build" / "html").rglob(f"{page}.html"))
+    return found.read_text(encoding="utf-8")
+
+
+def test_every_photo_is_kept_or_accounted_for(study):
+    catalogue = results.read_table(study, "01_photos", "photos")
+    left_out = results.read_table(study, "01_photos", "left_out")
+    folder = photos.picture_path(f"$GEONB_REAL_DATA/{study}/images")
+    there = {path.name for path in folder.iterdir()}
+    named = {path.rsplit("/")[-1] for path in [*catalogue.path, *left_out.path]}
+    assert there <= named
+    assert len(catalogue) + (left_out.reason == "duplicate").sum() >= EXPECTED[study]
+
+
+def test_positions_are_those_of_the_manifest_within_a_metre(study):
+    catalogue = results.read_table(study, "01_photos", "photos")
+    manifest = pd.read_csv(photos.picture_path(f"$GEONB_REAL_DATA/{study}/manifest.csv")).set_index("file")
+    expected = manifest.loc[[f"images/{path.rsplit('/')[-1]}" for path in catalogue.path], ["lat", "lon"]].to_numpy()
+    assert sphere.geodesic_m(photos.lat_lon_deg(catalogue), expected).max() < 1
+
+
+def test_semivariogram_trainings_and_error_map_are_there(study):
+    fits = results.read_table(study, "03_semivariograms", "fits")
+    assert ((fits.flag != "") | (fits.effective_range_m > 0)).all()
+    errors = results.read_table(study, "07_compare", "errors")
+    assert set(errors.method) >= {
+        "clip",
+        "sw_clip",
+        "chance",
+        "mode",
+        "city_centroid",
+        "frozen_nearest",
+        "gallery_floor",
+    }
+    assert np.isfinite(errors.error_m).all()
+    assert "srcdoc" in html(study, "09_error_maps")
+
+
+def test_pages_say_that_numbers_mean_nothing_here(study):
+    for page in ("02_embeddings", "07_compare"):
+        text = re.sub(r"\s+", " ", html(study, page))
+        assert "on real photos its numbers mean nothing" in text
+        assert f"only {EXPECTED[study]} photos" in text or "photos, fewer than" in text
+
+
+def test_no_picture_or_position_of_the_real_photos_is_in_git(study):
+    tracked = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    assert "build/" not in tracked

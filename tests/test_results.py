@@ -1,0 +1,182 @@
+"""Tables of record: whole or not at all, never unnamed, never edited; headline and publishing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+
+from geonb import results
+from geonb.results import gather_headline, has_table, publish, read_table, save_headline, save_table, write_headline
+
+TABLE = pd.DataFrame({"photo_id": ["a", "b"], "error_m": [1.5, None]})
+COLUMNS = {"photo_id": "name of the photo", "error_m": "distance to the truth [m]"}
+NUMBER = {"key": "median_error_m.clip", "value": 12.5, "low": float("nan"), "high": float("inf"), "unit": "m"}
+NUMBER |= {"seeds": 2, "n": 10, "table": "01_photos/errors"}
+
+
+def save(name="errors", table=TABLE, page="01_photos", columns=COLUMNS):
+    save_table(table, "toy", page, name, parameters={"seed": 0}, columns=columns)
+    return results.tables_folder("toy") / page / f"{name}.parquet"
+
+
+def finish_every_page(toy):
+    for page in ("01_photos", "06_train/hard", "06_train/soft", "07_compare"):
+        save(page=page)
+        (toy / "build" / "toy" / "tables" / page / "manifest.json").write_text("{}")
+
+
+def test_a_table_comes_back_as_it_was_saved(toy, capsys):
+    save()
+    pd.testing.assert_frame_equal(read_table("toy", "01_photos", "errors"), TABLE)
+    assert "read build/toy/tables/01_photos/errors.parquet" in capsys.readouterr().out
+
+
+def test_positions_come_back_as_positions(toy):
+    photos = gpd.GeoDataFrame({"photo_id": ["a"]}, geometry=gpd.points_from_xy([13.4], [52.5]), crs=4326)
+    save("photos", photos, columns={"photo_id": "name", "geometry": "position [WGS84]"})
+    back = read_table("toy", "01_photos", "photos")
+    assert isinstance(back, gpd.GeoDataFrame)
+    assert back.crs == 4326
+
+
+def test_the_manifest_says_what_a_table_holds_and_what_it_was_made_from(toy):
+    save()
+    read_table("toy", "01_photos", "errors")
+    manifest = json.loads(save("means", page="07_compare").with_suffix(".json").read_text())
+    assert manifest["columns"] == COLUMNS
+    assert manifest["rows"] == 2
+    assert list(manifest["reads"]) == ["01_photos/errors"]
+    assert manifest["made_with"]["python"]
+
+
+def test_the_same_table_is_the_same_file(toy):
+    first = save().read_bytes()
+    assert save().read_bytes() == first
+
+
+@pytest.mark.parametrize("columns", [{"photo_id": "name"}, COLUMNS | {"speed": "not there"}])
+def test_a_column_without_a_meaning_and_a_meaning_without_a_column_are_refused(toy, columns):
+    with pytest.raises(
+        ValueError, match=r"01_photos/errors: these columns and their descriptions differ: (error_m|speed)"
+    ):
+        save(columns=columns)
+    assert not has_table("toy", "01_photos", "errors")
+
+
+def test_an_edited_table_is_refused(toy):
+    path = save()
+    TABLE.assign(error_m=0.0).to_parquet(path)
+    with pytest.raises(ValueError, match=r"01_photos/errors.parquet was changed after its manifest was written"):
+        read_table("toy", "01_photos", "errors")
+
+
+def test_a_missing_table_names_the_command_that_makes_it(toy):
+    with pytest.raises(FileNotFoundError, match="run the notebook 07_compare first, or `make book STUDY=toy`"):
+        read_table("toy", "07_compare", "means")
+
+
+def test_a_page_reads_only_what_the_snakefile_declares(toy, monkeypatch):
+    save()
+    monkeypatch.setenv("GEONB_READS", "02_embeddings")
+    with pytest.raises(PermissionError, match="add it to READS"):
+        read_table("toy", "01_photos", "errors")
+
+
+def test_a_table_saved_by_hand_takes_the_record_away(toy):
+    finish_every_page(toy)
+    save(page="07_compare")
+    assert not (toy / "build" / "toy" / "tables" / "07_compare" / "manifest.json").exists()
+
+
+def test_a_failing_writer_leaves_the_old_file(toy):
+    path = save()
+    before = path.read_bytes()
+
+    def fills_the_disk(partial):
+        partial.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        results.write_whole(path, fills_the_disk)
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.partial"))
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_no_half_file(tmp_path):
+    script = "import os, signal, sys; from pathlib import Path; from geonb.results import write_whole\n" \
+        "def write(partial): partial.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n" \
+        "write_whole(Path(sys.argv[1]), write)"  # fmt: skip
+    path = tmp_path / "table.parquet"
+    killed = subprocess.run([sys.executable, "-c", script, path], cwd=results.ROOT, env=dict(os.environ), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not path.exists()
+    results.write_whole(path, lambda partial: partial.write_bytes(b"whole"))
+    assert path.read_bytes() == b"whole"
+
+
+# ---- headline and publishing
+def test_the_headline_gathers_numbers_and_leaves_the_undefined_null(toy):
+    save_headline([NUMBER], "toy", "07_compare", parameters={})
+    row = gather_headline("toy", ["01_photos", "07_compare"])["median_error_m.clip"]
+    assert row == {
+        "value": 12.5, "low": None, "high": None, "unit": "m", "seeds": 2, "n": 10, "table": "01_photos/errors",
+    }  # fmt: skip
+
+
+def test_the_headline_file_is_plain_json_in_one_order(toy):
+    save_headline([NUMBER, NUMBER | {"key": "cities", "value": 3}], "toy", "07_compare", parameters={})
+    write_headline("toy", ["07_compare"])
+    text = (toy / "build" / "toy" / "headline.json").read_text()
+    assert list(json.loads(text, parse_constant=pytest.fail)) == ["cities", "median_error_m.clip"]
+
+
+def test_a_number_with_two_sources_is_refused(toy):
+    save_headline([NUMBER], "toy", "01_photos", parameters={})
+    save_headline([NUMBER], "toy", "07_compare", parameters={})
+    with pytest.raises(ValueError, match="a headline has one source"):
+        gather_headline("toy", ["01_photos", "07_compare"])
+
+
+def test_no_headline_at_all_is_an_empty_one(toy):
+    assert gather_headline("toy", ["01_photos"]) == {}
+
+
+def test_an_unfinished_study_is_not_published(toy):
+    finish_every_page(toy)
+    with pytest.raises(ValueError, match="no headline"):
+        publish("toy")
+    write_headline("toy", [])
+    (toy / "build" / "toy" / "tables" / "06_train" / "soft" / "manifest.json").unlink()
+    with pytest.raises(ValueError, match=r"not finished \(06_train/soft\)"):
+        publish("toy")
+    assert not (toy / "data").exists()
+
+
+def test_publishing_replaces_the_whole_of_what_was_published(toy):
+    finish_every_page(toy)
+    save("leftover", page="06_train/forgotten")
+    write_headline("toy", [])
+    stale = toy / "data" / "results" / "toy" / "01_photos" / "stale.parquet"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old")
+    target = publish("toy")
+    assert (target / "headline.json").exists()
+    assert (target / "06_train" / "soft" / "errors.parquet").exists()
+    assert not stale.exists()
+    assert not (target / "06_train" / "forgotten").exists()
+    assert [path.name for path in target.parent.iterdir()] == ["toy"]
+
+
+def test_published_tables_are_found_where_nothing_was_made(toy, capsys):
+    finish_every_page(toy)
+    write_headline("toy", [])
+    publish("toy")
+    for made in (toy / "build" / "toy" / "tables").rglob("errors.parquet"):
+        made.unlink()
+    assert len(read_table("toy", "07_compare", "errors")) == 2
+    assert "read data/results/toy/07_compare/errors.parquet" in capsys.readouterr().out

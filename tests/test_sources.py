@@ -1,0 +1,584 @@
+import os
+import re
+import struct
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
+
+from geonb import photos, sphere
+from geonb.sources import SOURCES, check_options, folder, gather, table
+from geonb.studies import ROOT
+
+REAL = os.environ.get("GEONB_REAL_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="GEONB_REAL_DATA is not set: no real photos to read")
+
+
+def rationals(*numbers):
+    """Unsigned EXIF rationals: (5, count, bytes); a pair is numerator and denominator as they are."""
+    pairs = [number if isinstance(number, tuple) else (round(number * 1000), 1000) for number in numbers]
+    return 5, len(pairs), b"".join(struct.pack("<II", *pair) for pair in pairs)
+
+
+def text(content):
+    return 2, len(content), content
+
+
+def gps_exif(tags):
+    """EXIF bytes with only a GPS block, each tag as (type, count, bytes): also what Pillow would not write."""
+    start = 8 + 2 + 12 + 4
+    table, beyond = struct.pack("<H", len(tags)), b""
+    for tag, (kind, count, content) in sorted(tags.items()):
+        place = content.ljust(4, b"\0")
+        if len(content) > 4:
+            place = struct.pack("<I", start + 2 + 12 * len(tags) + 4 + len(beyond))
+            beyond += content
+        table += struct.pack("<HHI", tag, kind, count) + place
+    pointer = struct.pack("<HHHII", 1, IFD.GPSInfo, 4, 1, start) + b"\0" * 4
+    return b"Exif\0\0II*\0\x08\0\0\0" + pointer + table + b"\0" * 4 + beyond
+
+
+def cologne(**changes):
+    """GPS tags of a photo in Cologne; None takes a tag away."""
+    tags = {
+        "GPSLatitudeRef": text(b"N\0"),
+        "GPSLatitude": rationals(50, 56, 29),
+        "GPSLongitudeRef": text(b"E\0"),
+        "GPSLongitude": rationals(6, 57, 30),
+    } | changes
+    return {GPS[name]: value for name, value in tags.items() if value is not None}
+
+
+def picture(file, tags=None, *, exif=None, seed=None, size=(16, 12)):
+    """A small JPEG of its own content; with the EXIF of these GPS tags."""
+    seed = seed if seed is not None else sum(str(file).encode())
+    noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise).save(file, "JPEG", exif=exif if exif is not None else gps_exif(tags) if tags else b"")
+
+
+def read_one(tmp_path, tags=None, **more):
+    """(rows, left_out) of a folder with one picture."""
+    picture(tmp_path / "one.jpg", tags, **more)
+    return folder.read(folder=str(tmp_path))
+
+
+def left_out_of(result, count=1):
+    rows, left_out = result
+    assert len(rows) == 0
+    assert len(left_out) == count
+    return left_out.iloc[0]
+
+
+# ---- a folder: positions ---------------------------------------------------------------------------------------------
+def test_a_photo_with_gps_is_kept_with_all_it_tells(tmp_path):
+    tags = cologne(
+        GPSImgDirectionRef=text(b"T\0"),
+        GPSImgDirection=rationals(123.5),
+        GPSDateStamp=text(b"2024:05:20\0"),
+        GPSTimeStamp=rationals(9, 12, 22.5),
+    )
+    rows, left_out = read_one(tmp_path, tags)
+    row = photos.catalogue(rows).iloc[0]
+    assert not len(left_out)
+    assert (row.geometry.y, row.geometry.x) == pytest.approx((50 + 56 / 60 + 29 / 3600, 6 + 57 / 60 + 30 / 3600))
+    assert row["heading_deg"] == 123.5
+    assert row["captured_at"] == pd.Timestamp("2024-05-20 09:12:22.5", tz="UTC")
+    assert row["path"] == f"{tmp_path}/one.jpg"
+    assert row["photo_id"] == row["sha256"][:16]
+    assert row["city"] == "near 50.94N 6.96E"
+    assert row["sequence_id"] == ""
+
+
+@pytest.mark.parametrize(
+    ("references", "signs"),
+    [
+        ((b"S\0", b"W\0"), (-1, -1)),
+        ((b"s\0", b"w\0"), (-1, -1)),
+        ((b"N", b"E"), (1, 1)),
+        ((b"S \0\0", b"E \0\0"), (-1, 1)),
+    ],
+)
+def test_the_hemisphere_gives_the_sign_in_every_spelling(tmp_path, references, signs):
+    rows, _ = read_one(tmp_path, cologne(GPSLatitudeRef=text(references[0]), GPSLongitudeRef=text(references[1])))
+    assert tuple(np.sign(rows.loc[0, ["lat_deg", "lon_deg"]].astype(float))) == signs
+
+
+def test_a_hemisphere_in_bytes_is_read(tmp_path):
+    rows, _ = read_one(tmp_path, cologne(GPSLatitudeRef=(1, 2, b"S\0")))
+    assert rows.loc[0, "lat_deg"] < 0
+
+
+def test_degrees_and_minutes_may_carry_the_fraction(tmp_path):
+    rows, _ = read_one(tmp_path, cologne(GPSLatitude=rationals(50, 56.5, 0), GPSLongitude=rationals(6.75)))
+    assert tuple(rows.loc[0, ["lat_deg", "lon_deg"]]) == pytest.approx((50 + 56.5 / 60, 6.75))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({"GPSLatitude": None, "GPSLongitude": None}, "no position", "no GPS position"),
+        ({"GPSLatitudeRef": None}, "broken position", "GPSLatitudeRef is '', not N or S"),
+        ({"GPSLongitudeRef": text(b"\0\0")}, "broken position", "GPSLongitudeRef is '', not E or W"),
+        ({"GPSLongitudeRef": text(b"N\0")}, "broken position", "GPSLongitudeRef is 'N', not E or W"),
+        ({"GPSLongitude": None}, "broken position", "GPSLongitude is None"),
+        ({"GPSLatitude": rationals((0, 0), (0, 0), (0, 0))}, "broken position", "nan"),
+        ({"GPSLatitude": rationals(50, 56, (29, 0))}, "broken position", "not degrees, minutes, seconds"),
+        ({"GPSLatitude": rationals(50, 5629, 0)}, "broken position", "5629"),
+        ({"GPSLatitude": text(b"50.9413889\0")}, "broken position", "50.9413889"),
+        ({"GPSLatitude": rationals(0, 0, 0), "GPSLongitude": rationals(0, 0, 0)}, "position 0,0", "without a fix"),
+        ({"GPSLatitude": rationals(91, 0, 0)}, "latitude out of range", "91.0, not within -90..90"),
+        ({"GPSLongitude": rationals(180, 0, 1)}, "longitude out of range", "not within -180..180"),
+        ({"GPSMapDatum": text(b"TOKYO\0")}, "other datum", "convert the position to WGS 84"),
+    ],
+)
+def test_a_position_is_never_guessed(tmp_path, changes, reason, words):
+    row = left_out_of(read_one(tmp_path, cologne(**changes)))
+    assert row["reason"] == reason
+    assert words in row["detail"]
+
+
+def test_one_zero_is_a_position_on_the_equator(tmp_path):
+    rows, _ = read_one(tmp_path, cologne(GPSLatitude=rationals(0, 0, 0)))
+    assert rows.loc[0, "lat_deg"] == 0
+
+
+def test_a_photo_without_exif_has_no_position(tmp_path):
+    assert left_out_of(read_one(tmp_path))["reason"] == "no position"
+
+
+def test_a_damaged_exif_is_told_as_such(tmp_path):
+    whole = gps_exif(cologne())
+    assert left_out_of(read_one(tmp_path, exif=whole[:40]))["reason"] == "broken position"
+    assert left_out_of(read_one(tmp_path, exif=b"Exif\0\0nonsense"))["reason"] in ("broken position", "no position")
+
+
+def test_an_exif_of_random_damage_ends_in_a_row(tmp_path):
+    rng = np.random.default_rng(0)
+    whole = gps_exif(cologne(GPSImgDirection=rationals(3), GPSDateStamp=text(b"2024:05:20\0")))
+    for number in range(150):
+        broken = bytearray(whole)
+        for place in rng.integers(6, len(whole), 3):
+            broken[place] = rng.integers(256)
+        picture(tmp_path / f"{number}.jpg", exif=bytes(broken), seed=number)
+    rows, left_out = folder.read(folder=str(tmp_path))
+    assert len(rows) + len(left_out) == 150
+    assert not {"broken picture", "truncated"} & set(left_out["reason"])
+    photos.catalogue(rows)
+
+
+# ---- a folder: heading and time --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "heading"), [((360, 1), 0.0), ((0, 1), 0.0), ((35999, 100), 359.99), ((361, 1), np.nan), ((1, 0), np.nan)]
+)
+def test_a_heading_is_within_the_circle_or_unknown(value, heading):
+    tags = {GPS.GPSImgDirection: value[0] / value[1] if value[1] else float("nan")}
+    assert folder.heading_deg(tags) == pytest.approx(heading, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("shot", "gps", "time"),
+    [
+        ({"DateTimeOriginal": "2022:08:14 14:12:31", "OffsetTimeOriginal": "+03:00"}, {}, "2022-08-14 11:12:31"),
+        ({"DateTimeOriginal": "2022:08:14 14:12:31", "OffsetTimeOriginal": "   :  "}, {}, "2022-08-14 14:12:31"),
+        ({"DateTimeOriginal": "2022:08:14 14:12:31\0"}, {}, "2022-08-14 14:12:31"),
+        (
+            {"DateTimeOriginal": "2022:08:14 14:12:31"},
+            {"GPSDateStamp": "2022:08:13", "GPSTimeStamp": (23.0, 59.0, 60.0)},
+            "2022-08-14 00:00:00",
+        ),
+        (
+            {"DateTimeOriginal": "2022:08:14 14:12:31"},
+            {"GPSDateStamp": "0000:00:00", "GPSTimeStamp": (23.0, 59.0, 1.0)},
+            "2022-08-14 14:12:31",
+        ),
+        (
+            {"DateTimeOriginal": "2022:08:14 14:12:31"},
+            {"GPSDateStamp": b"2022:08:13\0", "GPSTimeStamp": (float("nan"), 59.0, 1.0)},
+            "2022-08-14 14:12:31",
+        ),
+        ({"DateTimeOriginal": "0000:00:00 00:00:00"}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_the_time_is_that_of_the_gps_then_that_of_the_camera(shot, gps, time):
+    found = folder.captured_at(
+        {Base[name]: value for name, value in shot.items()}, {GPS[name]: value for name, value in gps.items()}
+    )
+    assert found == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)
+
+
+# ---- a folder: files -------------------------------------------------------------------------------------------------
+def test_every_file_ends_in_a_row_or_is_left_out_with_its_reason(tmp_path):
+    for name in ("b/ä ö.jpg", "a.JPG", "b/c/deep.jpeg", ".thumbnails/small.jpg"):
+        picture(tmp_path / name, cologne())
+    (tmp_path / "copy.jpg").write_bytes((tmp_path / "a.JPG").read_bytes())
+    (tmp_path / "b" / "half.jpg").write_bytes((tmp_path / "a.JPG").read_bytes()[:500])
+    (tmp_path / "b" / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 80)
+    (tmp_path / "empty.jpg").touch()
+    for name in ("notes.txt", "table.csv", ".DS_Store"):
+        (tmp_path / name).write_text("words")
+    rows, left_out = folder.read(folder=f"{tmp_path}/", city="Köln", licence="CC0", author="A")
+    assert [Path(path).relative_to(tmp_path).as_posix() for path in rows["path"]] == [
+        "a.JPG",
+        "b/c/deep.jpeg",
+        "b/ä ö.jpg",
+    ]
+    assert set(rows["city"]) == {"Köln"}
+    reasons = {Path(path).name: reason for path, reason in zip(left_out["path"], left_out["reason"], strict=True)}
+    assert reasons == {
+        "small.jpg": "hidden",
+        "copy.jpg": "duplicate",
+        "half.jpg": "truncated",
+        "phone.jpg": "HEIC",
+        "empty.jpg": "empty file",
+        "notes.txt": "not a picture",
+        "table.csv": "not a picture",
+        ".DS_Store": "not a picture",
+    }
+    assert len(rows) + len(left_out) == sum(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_links_that_leave_the_folder_or_run_in_a_circle_are_told(tmp_path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    picture(inside / "b.jpg", cologne(), seed=1)
+    picture(outside / "x.jpg", cologne(), seed=2)
+    (inside / "a.jpg").symlink_to(inside / "b.jpg")
+    (inside / "leaves.jpg").symlink_to(outside / "x.jpg")
+    (inside / "elsewhere").symlink_to(outside)
+    (inside / "again").symlink_to(inside)
+    (inside / "circle.jpg").symlink_to(inside / "circle.jpg")
+    (inside / "nowhere.jpg").symlink_to(inside / "gone.jpg")
+    rows, left_out = folder.read(folder=str(inside))
+    assert [Path(path).name for path in rows["path"]] == ["a.jpg"]
+    assert {Path(path).name: reason for path, reason in zip(left_out["path"], left_out["reason"], strict=True)} == {
+        "b.jpg": "duplicate",
+        "leaves.jpg": "link",
+        "elsewhere": "link",
+        "again": "link",
+        "circle.jpg": "link",
+        "nowhere.jpg": "missing file",
+    }
+
+
+def test_a_folder_may_itself_be_a_link(tmp_path):
+    picture(tmp_path / "real" / "a.jpg", cologne())
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    rows, _ = folder.read(folder=str(tmp_path / "link"))
+    assert list(rows["path"]) == [f"{tmp_path}/link/a.jpg"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows file names that are not UTF-8")
+def test_a_name_that_is_not_utf8_is_told(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:
+        file.write(b"words")
+    row = left_out_of(folder.read(folder=str(tmp_path)))
+    assert row["path"].endswith("caf\\xe9.jpg")
+    assert "not UTF-8" in row["detail"]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
+    picture(tmp_path / "a.jpg", cologne())
+    (tmp_path / "locked").mkdir()
+
+    def walk(root, onerror):
+        onerror(PermissionError(13, "Permission denied", str(tmp_path / "locked")))
+        yield str(root), ["locked"], ["a.jpg"]
+
+    monkeypatch.setattr(folder.os, "walk", walk)
+    rows, left_out = folder.read(folder=str(tmp_path))
+    assert len(rows) == 1
+    assert list(left_out["reason"]) == ["unreadable"]
+
+
+def test_paths_stay_as_portable_as_they_were_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEONB_TEST_PHOTOS", str(tmp_path))
+    picture(tmp_path / "köln" / "a.jpg", cologne())
+    rows, _ = folder.read(folder="$GEONB_TEST_PHOTOS")
+    assert list(rows["path"]) == ["$GEONB_TEST_PHOTOS/köln/a.jpg"]
+    assert photos.open_picture(rows["path"][0]).size == (16, 12)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere' is not a folder"):
+        folder.read(folder=str(tmp_path / "nowhere"))
+
+
+def test_progress_does_not_go_to_stderr(tmp_path, capsys):
+    read_one(tmp_path, cologne())
+    told = capsys.readouterr()
+    assert "photos" in told.out
+    assert told.err == ""
+
+
+# ---- a table ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def place(tmp_path):
+    """A folder with three pictures and a function that writes a CSV beside them and reads it."""
+    for name in "abc":
+        picture(tmp_path / "images" / f"{name}.jpg", seed=ord(name))
+
+    def read(content, encoding="utf-8", **options):
+        (tmp_path / "photos.csv").write_text(content, encoding=encoding)
+        return table.read(table=str(tmp_path / "photos.csv"), **options)
+
+    read.folder = tmp_path
+    return read
+
+
+GOOD = "path,lat,lon,street,heading\nimages/a.jpg,50.9,6.9,인사동길,10\nimages/b.jpg,50.91,6.9,,350.5\n"
+
+
+def test_a_row_of_a_table_becomes_a_row_of_the_catalogue(place):
+    rows, left_out = place(GOOD, columns={"heading_deg": "heading"}, licence="CC0")
+    found = photos.catalogue(rows)
+    assert not len(left_out)
+    assert list(found["street"]) == ["인사동길", ""]
+    assert list(found["heading_deg"]) == [10, 350.5]
+    assert np.array_equal(photos.lat_lon_deg(found), [[50.9, 6.9], [50.91, 6.9]])
+    assert list(found["path"]) == [f"{place.folder}/images/a.jpg", f"{place.folder}/images/b.jpg"]
+    assert set(found["licence"]) == {"CC0"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_semicolons_decimal_commas_and_a_byte_order_mark_are_read(place, encoding):
+    rows, _ = place("path;lat;lon\nimages/a.jpg;50,9;6,9\n", encoding=encoding)
+    assert (rows.loc[0, "lat_deg"], rows.loc[0, "lon_deg"]) == (50.9, 6.9)
+
+
+def test_the_value_of_a_row_goes_before_the_option_and_a_field_can_be_switched_off(place):
+    content = "path,lat,lon,city,country,author\nimages/a.jpg,1,2,Windhoek,NA,B\nimages/b.jpg,1,2,,,\n"
+    rows, _ = place(content, city="Köln", country="Germany", author="A", columns={"author": ""})
+    assert list(rows["city"]) == ["Windhoek", "Köln"]
+    assert list(rows["country"]) == ["NA", "Germany"]
+    assert list(rows["author"]) == ["A", "A"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "words"),
+    [
+        ("images/b.jpg,fifty,6.9,,", "not a number", "row 2: lat is 'fifty'"),
+        ("images/b.jpg,50.9,nan,,", "not a number", "row 2: lon is 'nan'"),
+        ("images/b.jpg,,6.9,,", "no position", "row 2: lat is empty"),
+        ("images/b.jpg,90.5,6.9,,", "latitude out of range", "row 2: latitude is 90.5"),
+        ("images/b.jpg,50.9,inf,,", "longitude out of range", "row 2: longitude is inf"),
+        ("images/b.jpg,0,0.0,,", "position 0,0", "row 2"),
+        ("images/b.jpg,50.9,6.9,north,", "not a number", "row 2: heading_deg is 'north'"),
+        ("images/b.jpg,50.9,6.9,400,", "heading out of range", "row 2: heading_deg is 400"),
+        ("images/b.jpg,50.9,6.9,,yesterday", "not a time", "row 2: captured_at is 'yesterday'"),
+        ("images/z.jpg,50.9,6.9,,", "missing file", "row 2: there is no file"),
+        ("images/a.jpg,50.9,6.9,,", "duplicate", "same content as"),
+        ("photos.csv,50.9,6.9,,", "not a picture", "row 2"),
+        (",50.9,6.9,,", "no path", "row 2: the row names no file"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_left_out_with_its_number_and_value(place, row, reason, words):
+    rows, left_out = place(f"path,lat,lon,heading_deg,captured_at\nimages/a.jpg,50.9,6.9,,\n{row}\n")
+    assert len(rows) == 1
+    assert left_out.loc[0, "reason"] == reason
+    assert words in left_out.loc[0, "detail"]
+
+
+def test_times_and_headings_are_understood_in_their_usual_forms(place):
+    content = "path,lat,lon,heading_deg,captured_at\nimages/a.jpg,1,2,-90,2024-07-09 03:25:24.045+02:00\n"
+    rows, _ = place(content + "images/b.jpg,1,2,360,2024-07-09\n")
+    found = photos.catalogue(rows)
+    assert list(found["heading_deg"]) == [270, 0]
+    times = pd.to_datetime(["2024-07-09 01:25:24.045", "2024-07-09"], format="ISO8601", utc=True)
+    assert list(found["captured_at"]) == list(times)
+
+
+@pytest.mark.parametrize(
+    "options", [{"lat_column": "latitude"}, {"path_column": "file"}, {"columns": {"city": "town"}}]
+)
+def test_a_missing_column_is_told_with_those_that_are_there(place, options):
+    name = next(iter(options.values()))
+    name = name["city"] if isinstance(name, dict) else name
+    with pytest.raises(ValueError, match=f"no column \\['{name}'\\]; it has path, lat, lon, street, heading"):
+        place(GOOD, **options)
+
+
+def test_a_field_that_the_catalogue_does_not_have_is_told(place):
+    with pytest.raises(ValueError, match="no field \\['compass'\\]; these can be mapped: city, country"):
+        place(GOOD, columns={"compass": "heading"})
+
+
+def test_swapped_coordinates_are_told_with_the_way_out(place):
+    content = "path,lat,lon\nimages/a.jpg,126.98,37.57\nimages/b.jpg,126.99,37.58\nimages/c.jpg,,\n"
+    words = "look swapped: row 1 has latitude 126.98, longitude 37.57; exchange the options: lat_column: lon"
+    with pytest.raises(ValueError, match=words):
+        place(content)
+    rows, _ = place(content, lat_column="lon", lon_column="lat")
+    assert list(rows["lat_deg"]) == [37.57, 37.58]
+
+
+@pytest.mark.parametrize("content", ["", "path,lat,lon\nimages/a.jpg,1,2,3,4\n"])
+def test_a_csv_that_is_none_is_told(place, content):
+    with pytest.raises(ValueError, match="not a CSV with one header"):
+        place(content)
+
+
+def test_a_csv_in_another_encoding_is_told(place):
+    with pytest.raises(ValueError, match=r"is not UTF-8 .*: save it as CSV UTF-8"):
+        place("path,lat,lon,city\nimages/a.jpg,50.9,6.9,Köln\n", encoding="latin-1")
+
+
+def test_paths_may_begin_elsewhere(place, tmp_path):
+    rows, _ = place("path,lat,lon\na.jpg,1,2\n../images/b.jpg,1,2\n", folder=f"{tmp_path}/images/")
+    assert list(rows["path"]) == [f"{tmp_path}/images/../images/b.jpg", f"{tmp_path}/images/a.jpg"]
+    rows, _ = place(f"path,lat,lon\n{tmp_path}/images/a.jpg,1,2\n", folder="elsewhere")
+    assert list(rows["path"]) == [f"{tmp_path}/images/a.jpg"]
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"photos\.csv' is not a file"):
+        table.read(table=str(tmp_path / "photos.csv"))
+
+
+def test_a_geoparquet_table_gives_its_points_in_any_projection(place):
+    times = pd.to_datetime(["2024-07-09 03:25:24+02:00", None], utc=True)
+    points = geopandas.points_from_xy([6.9, 6.95], [50.9, 50.95], crs=4326)
+    frame = geopandas.GeoDataFrame({"path": ["images/a.jpg", "images/b.jpg"], "captured_at": times}, geometry=points)
+    frame.to_crs(25832).to_parquet(place.folder / "photos.parquet")
+    rows, left_out = table.read(table=str(place.folder / "photos.parquet"))
+    found = photos.catalogue(rows)
+    assert not len(left_out)
+    assert sphere.geodesic_m(photos.lat_lon_deg(found), [[50.9, 6.9], [50.95, 6.95]]).max() < 0.001
+    assert found["captured_at"][0] == times[0]
+    assert found["captured_at"].isna().tolist() == [False, True]
+
+
+def test_a_geoparquet_table_without_a_point_or_a_projection_is_told(place):
+    from shapely import LineString, Point
+
+    paths = {"path": ["images/a.jpg", "images/b.jpg"]}
+    file = place.folder / "photos.parquet"
+    geopandas.GeoDataFrame(paths, geometry=[Point(6.9, 50.9), None], crs=4326).to_parquet(file)
+    assert list(table.read(table=str(file))[1]["reason"]) == ["no position"]
+    geopandas.GeoDataFrame(paths, geometry=[None, LineString([(0, 0), (1, 1)])], crs=4326).to_parquet(file)
+    with pytest.raises(ValueError, match="row 2 is a LineString, not a Point"):
+        table.read(table=str(file))
+    geopandas.GeoDataFrame(paths, geometry=[Point(6.9, 50.9), None]).to_parquet(file)
+    with pytest.raises(ValueError, match="does not say its coordinate system"):
+        table.read(table=str(file))
+
+
+def test_a_plain_parquet_table_is_read_by_its_columns(place):
+    frame = pd.DataFrame({"path": ["images/a.jpg"], "lat": [50.9], "lon": [6.9], "heading_deg": [None], "city": [None]})
+    frame.to_parquet(place.folder / "photos.parquet")
+    rows, _ = table.read(table=str(place.folder / "photos.parquet"))
+    assert photos.catalogue(rows)["city"][0] == "near 50.90N 6.90E"
+
+
+# ---- all sources -----------------------------------------------------------------------------------------------------
+def test_gather_gives_a_catalogue_and_what_was_left_out(tmp_path):
+    picture(tmp_path / "a.jpg", cologne())
+    picture(tmp_path / "b.jpg")
+    found, left_out = gather("folder", {"folder": str(tmp_path)})
+    assert list(found.columns) == list(photos.COLUMNS)
+    assert list(left_out.columns) == list(photos.LEFT_OUT_COLUMNS)
+    assert list(left_out["reason"]) == ["no position"]
+
+
+def test_an_unknown_source_is_refused_with_the_list():
+    with pytest.raises(ValueError, match="no source 'flickr'; there are simulated, folder, table"):
+        gather("flickr", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"folder": "x", "licance": "CC0"}, "no option 'licance'; it has folder, city, country, licence"),
+        ({"city": "Köln"}, "needs the option folder"),
+        ({"folder": 3}, "folder = 3 is not of type str"),
+        ({"folder": "x", "city_link_m": "10 km"}, "city_link_m = '10 km' is not of type float"),
+        ({"folder": "x", "city_link_m": True}, "city_link_m = True is not of type float"),
+    ],
+)
+def test_options_are_checked_before_anything_is_read(options, words):
+    with pytest.raises(ValueError, match=words):
+        gather("folder", options)
+
+
+def test_a_whole_number_is_a_float_and_a_missing_mapping_is_none():
+    check_options(folder.read, {"folder": "x", "city_link_m": 500}, "folder")
+    check_options(table.read, {"table": "x", "columns": None}, "table")
+    check_options(table.read, {"table": "x", "columns": {}}, "table")
+
+
+def test_a_source_without_a_usable_photo_tells_how_many_it_saw_why_and_the_way_out(tmp_path):
+    for name in "abc":
+        picture(tmp_path / f"{name}.jpg", seed=ord(name))
+    (tmp_path / "notes.txt").write_text("words")
+    words = "none of the 4 entries of .*3 x no position, 1 x not a picture .*use source 'table' with a CSV of positions"
+    with pytest.raises(ValueError, match=words):
+        gather("folder", {"folder": str(tmp_path)})
+
+
+def test_an_empty_folder_is_told(tmp_path):
+    with pytest.raises(ValueError, match="found nothing in"):
+        gather("folder", {"folder": str(tmp_path)})
+
+
+def test_naming_the_sources_loads_none_of_them():
+    code = "import sys, geonb.sources; sys.exit(any(m in sys.modules for m in ('geopandas', 'numba', 'pandera')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(("study", "source"), [("photo_folder", "folder"), ("table", "table")])
+def test_the_templates_only_use_options_that_exist(study, source):
+    written = (ROOT / "notebooks" / "studies" / f"{study}.yml").read_text(encoding="utf-8")
+    assert written.count("<--") == 4  # three lines to edit, and the sentence that says so
+    for variant in (written, re.sub(r"^    # (\w+: )", r"    \1", written, flags=re.MULTILINE)):
+        parameters = yaml.safe_load(variant)["01_photos"]
+        assert parameters["source"] == source
+        check_options(SOURCES[source](), parameters["options"], study)
+
+
+# ---- real photos -----------------------------------------------------------------------------------------------------
+def gathered(name):
+    found, left_out = gather("folder", {"folder": f"$GEONB_REAL_DATA/{name}"})
+    manifest = pd.read_csv(photos.picture_path(f"$GEONB_REAL_DATA/{name}/manifest.csv"), keep_default_na=False)
+    manifest["path"] = f"$GEONB_REAL_DATA/{name}/" + manifest["file"]
+    files = [path for path in photos.picture_path(f"$GEONB_REAL_DATA/{name}").rglob("*") if path.is_file()]
+    assert len(found) + len(left_out) == len(files)
+    assert set(left_out["reason"]) <= {"not a picture", "duplicate"}
+    return found, left_out, found.merge(manifest, on="path", how="left", validate="1:1", suffixes=("", "_listed"))
+
+
+@needs_real_data
+@pytest.mark.parametrize(("name", "count"), [("hund_i_snor", 224), ("exif_cameras", 17)])
+def test_real_photos_lie_where_their_manifest_says(name, count):
+    found, left_out, both = gathered(name)
+    assert len(found) + (left_out["reason"] == "duplicate").sum() == count
+    assert sphere.geodesic_m(photos.lat_lon_deg(found), both[["lat", "lon"]].to_numpy()).max() < 1.0
+    assert (both["width_px"] == both["width"]).all()
+    assert (both["height_px"] == both["height"]).all()
+
+
+@needs_real_data
+def test_a_table_of_real_photos_keeps_its_korean_streets():
+    options = {"table": "$GEONB_REAL_DATA/seoul_jongno/manifest.csv", "path_column": "file"}
+    found, left_out = gather("table", options | {"columns": {"heading_deg": "compass"}})
+    manifest = pd.read_csv(photos.picture_path(options["table"]), keep_default_na=False)
+    both = found.merge(
+        manifest.assign(path="$GEONB_REAL_DATA/seoul_jongno/" + manifest["file"]),
+        on="path",
+        how="left",
+        validate="1:1",
+        suffixes=("", "_listed"),
+    )
+    assert (len(found), len(left_out)) == (38, 0)
+    assert (both["street"] == both["street_listed"]).all()
+    assert both["street"].str.contains("인사동길").any()
+    assert (both["author"] == both["author_listed"]).all()
+    assert np.array_equal(photos.lat_lon_deg(found), both[["lat", "lon"]].to_numpy())
+    assert len(set(found["city"])) == 1

@@ -1,0 +1,268 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geonb import places, sphere, splits
+
+SETTINGS = dict(seed=0, test_share=0.2, validation_share=0.1, block_size_m=300.0, buffer_m=60.0, gap_m=15.0)
+NAMES = tuple(splits.QUESTIONS)
+HELD_OUT = ("validation", "test")
+
+
+def drives(city_count=4, streets=10, spacing_m=40.0, side_m=1_600.0, drive_count=2, seed=0):
+    """A world of parallel streets, each passed by some drives, a tenth of the photos without a sequence."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for c in range(city_count):
+        for s in range(streets):
+            for d in range(drive_count):
+                along = np.arange(rng.uniform(0, spacing_m), side_m, spacing_m)
+                at = np.stack([along, np.full(len(along), s * side_m / streets) + 2.0 * d], axis=1)
+                lat, lon = sphere.from_local_m(at, [40.0 + 2 * c, 179.99]).T
+                rows.append(
+                    pd.DataFrame(
+                        {"lat": lat, "lon": lon, "city": f"c{c}", "street": f"s{s}", "sequence": f"c{c} s{s} {d}"}
+                    )
+                )
+    table = pd.concat(rows, ignore_index=True)
+    table.loc[rng.uniform(size=len(table)) < 0.1, "sequence"] = ""
+    return table.sample(frac=1, random_state=seed, ignore_index=True)
+
+
+def arrays(table):
+    return table[["lat", "lon"]].to_numpy(), *(table[name].to_numpy(object) for name in ("city", "street", "sequence"))
+
+
+def cut(name, table, **changes):
+    return splits.make(name, *arrays(table), **(SETTINGS | changes))
+
+
+WORLD = drives()
+CUT = {name: cut(name, WORLD) for name in NAMES}
+
+
+def photos_of(name, *parts):
+    return WORLD[np.isin(CUT[name], parts)]
+
+
+def least_m(a, b):
+    return sphere.pair_distance_m(a[["lat", "lon"]].to_numpy(), b[["lat", "lon"]].to_numpy()).min()
+
+
+# ---- all splits ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", NAMES)
+def test_every_photo_is_in_exactly_one_part_and_none_of_three_is_empty(name):
+    assert len(CUT[name]) == len(WORLD)
+    assert set(CUT[name]) <= set(splits.PARTS)
+    assert set(CUT[name]) >= {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_cuts_the_same_and_another_seed_otherwise(name):
+    np.testing.assert_array_equal(cut(name, WORLD), CUT[name])
+    assert any((cut(name, WORLD, seed=seed) != CUT[name]).any() for seed in (1, 2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_validation_is_cut_as_test_is(name):
+    """With equal shares both get about as many photos, where test does not take sequences first."""
+    table = WORLD.assign(sequence="") if name == "blocked" else WORLD
+    shares = [cut(name, table, seed=seed, test_share=0.15, validation_share=0.15) for seed in range(6)]
+    test, validation = (np.mean([(part == kind).mean() for part in shares]) for kind in ("test", "validation"))
+    assert 0.7 < validation / test < 1.4
+
+
+@pytest.mark.parametrize("shares", [(0.0, 0.1), (0.2, 0.0), (0.6, 0.4), (-0.1, 0.2), (1.2, 0.1), (np.nan, 0.1)])
+def test_shares_that_leave_nothing_are_refused(shares):
+    with pytest.raises(ValueError, match="must be above 0 and sum to less than 1"):
+        cut("random", WORLD, test_share=shares[0], validation_share=shares[1])
+
+
+def test_an_unknown_split_is_refused_with_the_list():
+    with pytest.raises(ValueError, match=r"no split 'radnom': there are random, other_drive, blocked, unseen_city"):
+        cut("radnom", WORLD)
+
+
+def test_a_split_without_test_photos_is_refused_with_the_way_out():
+    with pytest.raises(ValueError, match=r"split random leaves none of the 2 photos for .*test.*more photos"):
+        cut("random", WORLD.head(2), test_share=0.1)
+    with pytest.raises(ValueError, match=r"split blocked leaves none of .* photos for .*block_size_m"):
+        cut("blocked", WORLD[WORLD.city == "c0"], block_size_m=1e7)
+    with pytest.raises(ValueError, match=r"split other_drive leaves none of .* photos for validation, test"):
+        cut("other_drive", drives(drive_count=1))
+    with pytest.raises(ValueError, match=r"split unseen_city leaves none of .* photos for train: take smaller shares"):
+        cut("unseen_city", WORLD[WORLD.city < "c3"], test_share=0.5, validation_share=0.3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_city_with_one_photo_is_cut_like_the_others(name):
+    lonely = pd.DataFrame({"lat": [10.0], "lon": [20.0], "city": "lonely", "street": "", "sequence": ""})
+    table = pd.concat([WORLD, lonely], ignore_index=True)
+    assert cut(name, table)[-1] in splits.PARTS
+
+
+# ---- random ----------------------------------------------------------------------------------------------------------
+@settings(max_examples=50)
+@given(st.integers(1, 400), st.floats(0.01, 0.5), st.floats(0.01, 0.45), st.integers(0, 9))
+def test_random_takes_the_share_of_photos_that_was_asked(n, test, validation, seed):
+    parts = splits.random(n, seed=seed, test_share=test, validation_share=validation)
+    assert abs((parts == "test").sum() - test * n) <= 0.5 + 1e-6
+    assert abs(np.isin(parts, HELD_OUT).sum() - (test + validation) * n) <= 0.5 + 1e-6
+    assert "buffer" not in parts
+
+
+def test_random_leaves_training_photos_beside_test_photos():
+    assert least_m(photos_of("random", "test"), photos_of("random", "train")) < 5
+
+
+# ---- other_drive -----------------------------------------------------------------------------------------------------
+def test_held_out_drives_share_no_sequence_with_training():
+    train = set(photos_of("other_drive", "train").sequence)
+    assert not train & set(photos_of("other_drive", *HELD_OUT).sequence)
+    assert not set(photos_of("other_drive", "test").sequence) & set(photos_of("other_drive", "validation").sequence)
+
+
+def test_a_photo_without_a_sequence_is_never_held_out():
+    assert "" not in set(photos_of("other_drive", *HELD_OUT).sequence)
+    assert set(CUT["other_drive"][WORLD.sequence == ""]) == {"train"}
+
+
+def test_held_out_photos_keep_the_gap_to_every_training_photo():
+    assert least_m(photos_of("other_drive", *HELD_OUT), photos_of("other_drive", "train")) >= SETTINGS["gap_m"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_training_drive_passes_every_held_out_photo_on_its_street(seed):
+    table = drives(drive_count=3, seed=seed)
+    parts = cut("other_drive", table, seed=seed)
+    train = table[(parts == "train") & (table.sequence != "")]
+    for photo in table[np.isin(parts, HELD_OUT)].itertuples():
+        passing = train[(train.city == photo.city) & (train.street == photo.street)]
+        assert sphere.distance_m([photo.lat, photo.lon], passing[["lat", "lon"]].to_numpy()).min() <= 60
+
+
+def test_a_street_that_one_drive_passes_is_never_held_out():
+    once = WORLD.sequence.str.endswith(" 1") & (WORLD.street == "s3")
+    table = WORLD[~once].reset_index(drop=True)
+    parts = cut("other_drive", table)
+    assert not np.isin(parts, HELD_OUT)[table.street == "s3"].any()
+
+
+@pytest.mark.parametrize("name", ["city", "street"])
+def test_a_drive_in_another_city_or_on_a_parallel_street_does_not_count(name):
+    table = drives(1, drive_count=2)
+    table[name] = np.where(table.sequence.str.endswith(" 1"), "other ", "") + table[name]
+    with pytest.raises(ValueError, match="leaves none of the 800 photos for validation, test"):
+        cut("other_drive", table)
+
+
+def test_two_drives_of_one_street_are_cut_as_worked_by_hand():
+    """Drive p at 0, 100, 200 m; drive q at 5, 150, 450 m: the one held out loses who is near, and who is alone."""
+    at = sphere.from_local_m([[0, 0], [100, 0], [200, 0], [5, 0], [150, 0], [450, 0]], [50.0, 7.0])
+    city, street = np.full(6, "a", object), np.full(6, "x", object)
+    sequence = np.array([*"pppqqq"], object)
+    parts = splits.other_drive(
+        at, city, street, sequence, seed=0, test_share=0.1, validation_share=0.1, gap_m=15.0, passed_within_m=60.0
+    )
+    first = {"p": ["buffer", "test", "test", *["train"] * 3], "q": [*["train"] * 3, "buffer", "test", "buffer"]}
+    assert parts.tolist() in first.values()
+
+
+def test_photos_without_sequences_cannot_be_cut_by_drive():
+    with pytest.raises(ValueError, match="needs sequence_id, and no photo has one: choose random, blocked"):
+        cut("other_drive", WORLD.assign(sequence=""))
+
+
+# ---- blocked ---------------------------------------------------------------------------------------------------------
+def test_the_buffer_lies_between_held_out_blocks_and_training():
+    assert least_m(photos_of("blocked", *HELD_OUT), photos_of("blocked", "train")) >= SETTINGS["buffer_m"]
+    assert least_m(photos_of("blocked", "test"), photos_of("blocked", "validation")) >= SETTINGS["buffer_m"]
+
+
+def test_no_block_is_in_two_parts_but_for_the_buffer():
+    block = splits.block_ids(*arrays(WORLD)[:2], SETTINGS["block_size_m"])
+    kept = pd.DataFrame({"block": block, "part": CUT["blocked"]}).query("part != 'buffer'")
+    assert (kept.groupby("block").part.agg(set).str.len() == 1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sequence_that_touches_test_and_another_block_keeps_only_its_test_photos(seed):
+    parts = pd.Series(cut("blocked", WORLD, seed=seed))
+    of_sequence = parts.groupby(WORLD.sequence).agg(set).drop("")
+    touching = of_sequence[["test" in found for found in of_sequence]]
+    assert len(touching) > 3
+    assert all(found <= {"test", "buffer"} for found in touching)
+    assert not any({"validation", "train"} <= found for found in of_sequence)
+
+
+def test_photos_without_a_sequence_are_not_one_sequence():
+    assert set(CUT["blocked"][WORLD.sequence == ""]) == set(splits.PARTS)
+
+
+def test_without_buffer_and_sequences_blocked_takes_about_the_share_that_was_asked():
+    table = WORLD.assign(sequence="")
+    shares = [(cut("blocked", table, seed=seed, buffer_m=0.0) == "test").mean() for seed in range(8)]
+    assert np.mean(shares) == pytest.approx(SETTINGS["test_share"], abs=0.03)
+
+
+def test_over_seeds_a_city_of_one_block_is_not_always_in_the_same_part():
+    at, city = np.array([[50.0, 7.0]]), np.array(["a"], object)
+    sizes = dict(block_size_m=300.0, buffer_m=0.0, test_share=0.3, validation_share=0.3)
+    parts = {splits.blocked(at, city, np.array([""], object), seed=seed, **sizes)[0] for seed in range(20)}
+    assert parts == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(("size", "buffer"), [(0.0, 10.0), (-5.0, 10.0), (100.0, -1.0)])
+def test_blocks_without_size_and_negative_buffers_are_refused(size, buffer):
+    with pytest.raises(ValueError, match="must be above 0 and buffer_m"):
+        cut("blocked", WORLD, block_size_m=size, buffer_m=buffer)
+
+
+def test_a_part_of_the_photos_has_the_blocks_that_all_have():
+    at, city = arrays(WORLD)[:2]
+    test = CUT["blocked"] == "test"
+    np.testing.assert_array_equal(
+        splits.block_ids(at[test], city[test], 300.0), splits.block_ids(at, city, 300.0)[test]
+    )
+
+
+def test_two_cities_never_share_a_block():
+    at = np.tile([50.0, 7.0], (2, 1))
+    assert len(set(splits.block_ids(at, np.array(["a", "b"], object), 1e5))) == 2
+
+
+def test_intervals_draw_again_the_blocks_that_were_held_out():
+    test = photos_of("blocked", "test")
+    errors = pd.DataFrame({"lat_deg": test.lat, "lon_deg": test.lon, "city": test.city, "split": "blocked"})
+    errors = pd.concat([errors, errors.assign(split="unseen_city")], ignore_index=True)
+    block = places.blocks_of(errors, 300.0, splits.block_ids)
+    held_out = splits.block_ids(*arrays(WORLD)[:2], 300.0)[CUT["blocked"] == "test"]
+    np.testing.assert_array_equal(block[: len(test)], held_out)
+    np.testing.assert_array_equal(block[len(test) :], test.city)
+
+
+# ---- unseen_city -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(4))
+def test_every_city_is_in_one_part_alone(seed):
+    parts = pd.Series(cut("unseen_city", WORLD, seed=seed))
+    assert (parts.groupby(WORLD.city).agg(set).str.len() == 1).all()
+    assert set(parts) == {"train", "validation", "test"}
+
+
+def test_of_ten_cities_two_test_and_one_chooses():
+    city = np.repeat([f"c{i}" for i in range(10)], 3).astype(object)
+    parts = splits.unseen_city(city, seed=0, test_share=0.2, validation_share=0.1)
+    assert [len(set(city[parts == part])) for part in ("test", "validation", "train")] == [2, 1, 7]
+
+
+def test_two_cities_are_too_few_to_hold_one_out():
+    with pytest.raises(ValueError, match="needs 3 cities, there are 2: choose random or blocked"):
+        cut("unseen_city", WORLD[WORLD.city < "c2"])
+
+
+# ---- what it says ----------------------------------------------------------------------------------------------------
+def test_the_answer_names_the_median_of_each_split():
+    nearest = pd.DataFrame({"split": ["random"] * 3 + ["blocked"], "nearest_train_m": [1.0, 4.0, 90.0, 120.4]})
+    assert splits.answer(nearest).endswith("is 4 m (random), 120 m (blocked).")

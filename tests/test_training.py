@@ -1,0 +1,199 @@
+"""One loop: it learns, it chooses on validation, it survives being interrupted, a full disk, and bad features."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from geonb import encoders, methods, sphere, training
+
+CENTRES = np.array([[50.0, 10.0], [40.0, -20.0]])
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Photos of two cities whose features are noisy linear readings of where they are."""
+    rng = np.random.default_rng(0)
+    city = np.repeat(["A", "B"], 150).astype(object)
+    metres = rng.uniform(-500, 500, (300, 2))
+    halves = zip(np.split(metres, 2), CENTRES, strict=True)
+    lat_lon_deg = np.concatenate([sphere.from_local_m(half, centre) for half, centre in halves])
+    seen = np.column_stack([metres / 500, city == "A", city == "B"]).astype(float) @ rng.normal(size=(4, 24))
+    features = seen + 0.05 * rng.normal(size=seen.shape)
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    places = training.Places(torch.from_numpy(encoders.fourier_features(lat_lon_deg, per_band=16)), lat_lon_deg, city)
+    parts = np.array(["train", "train", "train", "validation", "test"] * 60, dtype=object)
+    return torch.from_numpy(features), places, parts
+
+
+def fit(world, folder, *, steps=60, method="sw_clip", seed=0, images=None, gallery=None, **settings):
+    features, places, parts = world
+    build = methods.builder(24, places.inputs, size=16, base=None, location_tower="fourier", train_backbone=False)
+    return training.fit(
+        features if images is None else images, places, parts, gallery or places[parts == "train"], build=build,
+        weights_of=methods.weights_of(method, kernel="gaussian", bandwidth_m=100.0, cutoff_m=300.0),
+        settings=training.Settings(
+            steps=steps, batch_size=60, learning_rate=5e-3, evaluate_every=10, checkpoint_every=10, **settings
+        ),
+        seed=seed, folder=folder, label=f"{method} test seed {seed}",
+    )  # fmt: skip
+
+
+def median_error_m(world, run):
+    _, places, parts = world
+    at = places[parts == "train"].lat_lon_deg[run.chosen]
+    return np.median(sphere.distance_m(places.lat_lon_deg[parts == "test"], at))
+
+
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_a_training_finds_photos_that_features_can_place(world, tmp_path, method):
+    run = fit(world, tmp_path, steps=150, method=method)
+    assert median_error_m(world, run) < 250  # chance is about 900 km
+    assert run.curve.loss.iloc[-10:].mean() < run.curve.loss.iloc[:10].mean()
+
+
+def test_shuffled_places_cannot_be_found(world, tmp_path):
+    features, places, parts = world
+    order = np.random.default_rng(1).permutation(len(places))
+    shuffled = (features[order], places, parts)
+    assert median_error_m(world, fit(shuffled, tmp_path, steps=60)) > 400
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(world, tmp_path):
+    one, same, other = (fit(world, tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    np.testing.assert_array_equal(one.embeddings, same.embeddings)
+    assert one.curve.equals(same.curve)
+    assert not np.array_equal(one.embeddings, other.embeddings)
+
+
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(world, tmp_path, monkeypatch, capsys):
+    whole = fit(world, tmp_path / "whole")
+    step_of = training.one_step
+
+    def killed_at_35(*arguments):
+        if arguments[-1] == 35:
+            raise KeyboardInterrupt
+        return step_of(*arguments)
+
+    monkeypatch.setattr(training, "one_step", killed_at_35)
+    with pytest.raises(KeyboardInterrupt):
+        fit(world, tmp_path / "cut")
+    monkeypatch.setattr(training, "one_step", step_of)
+    resumed = fit(world, tmp_path / "cut")
+    assert "resumed at step 30" in capsys.readouterr().out
+    np.testing.assert_array_equal(whole.embeddings, resumed.embeddings)
+    assert whole.curve.equals(resumed.curve)
+    assert whole.best_step == resumed.best_step
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint_and_says_what_to_do(world, tmp_path, monkeypatch):
+    fit(world, tmp_path, steps=10)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half a checkpoint")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.save_checkpoint, "__kwdefaults__", None)
+    monkeypatch.setattr(training.save_checkpoint, "__defaults__", (full,))
+    with pytest.raises(
+        OSError, match=r"could not write the checkpoint of step 20 .*No space left.*make room, then start again"
+    ):
+        fit(world, tmp_path, steps=20)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    monkeypatch.setattr(training.save_checkpoint, "__defaults__", (save_file,))
+    assert fit(world, tmp_path, steps=20).curve.step.max() == 20
+
+
+def test_the_best_validation_step_is_kept_not_the_last(world, tmp_path, monkeypatch):
+    errors = iter([500.0, 100.0, 300.0, 400.0, 450.0, 470.0])
+    monkeypatch.setattr(training, "validation_error_m", lambda *a: next(errors))
+    assert fit(world, tmp_path).best_step == 20
+
+
+def test_test_photos_have_no_influence_on_what_is_learned(world, tmp_path):
+    features, _, parts = world
+    changed = features.clone()
+    changed[parts == "test"] = changed[parts == "test"].flip(0)
+    one, other = fit(world, tmp_path / "a"), fit(world, tmp_path / "b", images=changed)
+    assert one.curve.equals(other.curve)
+    np.testing.assert_array_equal(one.embeddings, other.embeddings[::-1])
+
+
+def test_both_directions_can_be_switched_and_differ(world, tmp_path):
+    runs = [
+        fit(world, tmp_path / str(k), image_to_location=a, location_to_image=b)
+        for k, (a, b) in enumerate([(True, True), (True, False), (False, True)])
+    ]
+    first = [run.embeddings for run in runs]
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(first[1], first[2])
+
+
+def test_features_that_are_not_finite_stop_the_training(world, tmp_path):
+    broken = world[0].clone()
+    broken[0] = float("nan")
+    with pytest.raises(ValueError, match="the loss is nan at step"):
+        fit(world, tmp_path, images=broken)
+
+
+def test_an_empty_part_and_settings_that_cannot_be_are_refused(world, tmp_path):
+    features, places, parts = world
+    with pytest.raises(ValueError, match="no photo is in part 'validation'"):
+        fit((features, places, np.where(parts == "validation", "buffer", parts)), tmp_path)
+    with pytest.raises(ValueError, match="steps 0 must be above 0"):
+        training.Settings(steps=0, batch_size=1)
+
+
+def test_with_the_city_known_only_its_own_places_compete():
+    query = np.eye(2, dtype=np.float32)
+    gallery = np.array([[1, 0], [0.5, 0.1], [0, 1]], dtype=np.float32)
+    chosen, _ = training.locate(query, np.array(["B", "B"]), gallery, np.array(["A", "B", "B"]), True)
+    np.testing.assert_array_equal(chosen, [1, 2])
+    np.testing.assert_array_equal(training.locate(query, None, gallery, None, False)[0], [0, 2])
+    with pytest.raises(ValueError, match="no place in C"):
+        training.locate(query, np.array(["C", "C"]), gallery, np.array(["A", "B", "B"]), True)
+
+
+def test_a_whole_backbone_can_be_trained(tmp_path):
+    import open_clip
+    from PIL import Image
+
+    config = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16}
+    text = {"context_length": 48, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    model = open_clip.model.CLIP(8, config, text)
+    base = encoders.Tower("t", model, open_clip.image_transform(32, is_train=False), None, 48, "d")
+    rng = np.random.default_rng(0)
+    for n in range(12):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(tmp_path / f"{n}.png")
+    pictures = encoders.Pictures([tmp_path / f"{n}.png" for n in range(12)], base.transform)
+    tokens = torch.randint(1, 400, (12, 48))
+    places = training.Places(tokens, rng.uniform(0, 1, (12, 2)), np.repeat("A", 12).astype(object))
+    parts = np.repeat(["train", "validation", "test"], [8, 2, 2]).astype(object)
+    build = methods.builder(8, tokens, size=4, base=base, location_tower="text", train_backbone=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run = training.fit(
+        pictures, places, parts, places[np.arange(8)], build=build,
+        weights_of=methods.weights_of("clip", kernel="gaussian", bandwidth_m=1.0, cutoff_m=1.0),
+        settings=training.Settings(steps=2, batch_size=4, evaluate_every=1, checkpoint_every=1),
+        seed=0, folder=tmp_path / "c", label="t",
+    )  # fmt: skip
+    assert run.embeddings.shape == (2, 4)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), (
+        "the given tower changed"
+    )
+    trained = encoders.TwoTowers(*(getattr(build(), part) for part in ("image", "location")))
+    optimizer = torch.optim.AdamW(p for p in trained.parameters() if p.requires_grad)
+    best = training.resume(tmp_path / "c", trained, optimizer)["best"]
+    visual = {name: value for name, value in before.items() if name.startswith("visual.")}
+    moved = [name for name, value in visual.items() if not torch.equal(best["image." + name], value)]
+    assert moved, "the visual tower did not learn"
+
+
+def test_learning_rate_warms_up_and_ends_near_zero():
+    settings = training.Settings(steps=100, batch_size=1, learning_rate=1.0, warmup_steps=10)
+    rates = [training.learning_rate_at(step, settings) for step in range(100)]
+    assert rates[0] == 0.1
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] < 0.01

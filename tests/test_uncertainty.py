@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from geonb import uncertainty
+
+MEAN = lambda drawn: np.array([drawn.mean()])  # noqa: E731
+
+
+def clustered(rng, blocks=40, of_each=15, between=1.0, within=0.3):
+    """(values (n,), block (n,)): photos of one block resemble each other."""
+    block = np.repeat(np.arange(blocks), of_each)
+    return rng.normal(0, between, blocks)[block] + rng.normal(0, within, len(block)), block
+
+
+def width(interval):
+    return float(interval[1, 0] - interval[0, 0])
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_a_near_one():
+    values, block = clustered(np.random.default_rng(0))
+    first, again, other = (
+        uncertainty.block_bootstrap(values, block, MEAN, replicates=200, seed=seed) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+    np.testing.assert_allclose(first, other, atol=0.15)
+
+
+def test_the_names_of_blocks_do_not_matter():
+    values, block = clustered(np.random.default_rng(0))
+    named = np.array([f"city {b:03d}" for b in block], object)
+    a, b = (uncertainty.block_bootstrap(values, which, MEAN, replicates=50) for which in (block, named))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_constant_errors_have_an_interval_of_no_width():
+    _, block = clustered(np.random.default_rng(0))
+    np.testing.assert_array_equal(
+        uncertainty.block_bootstrap(np.full(len(block), 7.0), block, MEAN, replicates=20), [[7], [7]]
+    )
+
+
+def test_where_neighbours_resemble_each_other_the_interval_is_wider_than_of_single_photos():
+    values, block = clustered(np.random.default_rng(0))
+    blocks, photos = (
+        width(uncertainty.block_bootstrap(values, which, MEAN, replicates=300))
+        for which in (block, np.arange(len(block)))
+    )
+    assert blocks > 2.5 * photos
+
+
+def test_the_interval_of_a_mean_is_that_of_the_means_of_blocks():
+    """With blocks of equal size the bootstrap is the textbook's: 1.96 standard errors of the block means."""
+    values, block = clustered(np.random.default_rng(3), blocks=60)
+    of_blocks = values.reshape(60, -1).mean(axis=1)
+    interval = uncertainty.block_bootstrap(values, block, MEAN, replicates=3_000)
+    assert width(interval) == pytest.approx(2 * 1.96 * of_blocks.std() / np.sqrt(60), rel=0.07)
+    assert interval.mean() == pytest.approx(values.mean(), abs=0.03)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    covered, naive = [], []
+    for _ in range(80):
+        values, block = clustered(rng)
+        for found, which in ((covered, block), (naive, np.arange(len(block)))):
+            low, high = uncertainty.block_bootstrap(values, which, MEAN, replicates=80)[:, 0]
+            found.append(low <= 0 <= high)
+    assert 0.85 <= np.mean(covered) <= 0.99
+    assert np.mean(naive) < 0.6
+
+
+def test_few_blocks_have_no_interval():
+    values, block = clustered(np.random.default_rng(0), blocks=19)
+    assert np.isnan(uncertainty.block_bootstrap(values, block, lambda drawn: np.zeros(3))).tolist() == [[True] * 3] * 2
+    ratio, low, high = uncertainty.ratio_of_medians(np.exp(values), np.exp(values), block)
+    assert ratio == 1
+    assert np.isnan([low, high]).all()
+
+
+def test_twenty_blocks_have_one():
+    values, block = clustered(np.random.default_rng(0), blocks=20)
+    assert np.isfinite(uncertainty.block_bootstrap(values, block, MEAN, replicates=20)).all()
+
+
+def test_blocks_are_drawn_whole_and_with_replacement():
+    block = np.repeat(np.arange(25), np.arange(1, 26))
+    runs, photos = next(uncertainty.redraws(3, block, 1, 0))
+    times = np.bincount(photos, minlength=len(block))
+    for b in range(25):
+        assert len(set(times[block == b])) == 1
+    assert np.bincount(block[photos]).max() > 25
+    assert sum(times[block == b][0] for b in range(25)) == 25
+    assert len(runs) == 3
+    assert set(runs) <= {0, 1, 2}
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    values, block = clustered(np.random.default_rng(0), between=0.2)
+    alike, apart = np.stack([values] * 3), np.stack([values - 2, values, values + 2])
+    a, b = (width(uncertainty.block_bootstrap(v, block, MEAN, replicates=300)) for v in (alike, apart))
+    assert b > 5 * a
+
+
+# ---- ratios ----------------------------------------------------------------------------------------------------------
+def test_a_ratio_is_that_of_the_medians_and_its_interval_knows_that_photos_are_shared():
+    rng = np.random.default_rng(0)
+    values, block = clustered(rng)
+    other = np.exp(values)
+    ours = 0.8 * other * np.exp(rng.normal(0, 0.02, len(block)))
+    ratio, low, high = uncertainty.ratio_of_medians(ours, other, block, replicates=300)
+    assert ratio == pytest.approx(np.median(ours) / np.median(other))
+    assert low <= ratio <= high
+    assert high - low < 0.1
+    low, high = uncertainty.block_bootstrap(ours, block, lambda drawn: np.array([np.median(drawn)]), replicates=300)
+    assert high - low > 0.3
+
+
+def test_a_method_without_training_is_compared_with_one_of_three_seeds_either_way_round():
+    rng = np.random.default_rng(0)
+    values, block = clustered(rng)
+    one, three = np.exp(values), np.exp(values + np.array([[-1.0], [0.0], [1.0]]))
+    _, low, high = uncertainty.ratio_of_medians(three, one, block, replicates=300)
+    _, turned_low, turned_high = uncertainty.ratio_of_medians(one, three, block, replicates=300)
+    assert low < 0.8 < 1.2 < high
+    assert turned_low == pytest.approx(1 / high, rel=0.1)
+    assert turned_high == pytest.approx(1 / low, rel=0.1)
