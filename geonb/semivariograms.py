@@ -104,16 +104,18 @@ def fit(lags, *, model="exponential"):
     except RuntimeError:
         return flagged(model, "the fit did not converge")
     range_m, partial_sill, nugget = map(float, found)
-    flag = flag_of(range_m, partial_sill, nugget, h, bounds)
+    flag = flag_of(range_m, partial_sill, nugget, h)
     return dict(zip(FIT, (model, nugget, partial_sill, np.nan if flag else range_m, flag), strict=True))
 
 
-def flag_of(range_m, partial_sill, nugget, h, bounds):
+def flag_of(range_m, partial_sill, nugget, h):
     """Why a fitted range must not be reported, or ''."""
     if partial_sill < 1e-3 * (nugget + partial_sill):
         return "no rise with distance"
-    if range_m > h.max() or range_m < 1.01 * bounds[0][0]:
-        return "no sill within the largest lag" if range_m > h.max() else "range at its lower bound"
+    if range_m > h.max():
+        return "no sill within the largest lag"
+    if (h < range_m).sum() < 2:
+        return "range too short to be resolved: fewer than two lags lie within it"
     return ""
 
 

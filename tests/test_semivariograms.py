@@ -318,3 +318,13 @@ def test_the_answer_gives_the_span_of_ranges_and_the_median_nugget_share():
         {"city": "c", **sv.flagged("exponential", "no rise with distance")},
     ])  # fmt: skip
     assert "between 250 and 410 m in 2 of 3 cities; in the median 38%" in sv.answer(fits)
+
+
+@pytest.mark.parametrize(("range_m", "resolved"), [(60.0, False), (300.0, True)])
+def test_a_range_that_fewer_than_two_lags_see_is_flagged_instead_of_reported(range_m, resolved):
+    h = np.arange(25.0, 1000.0, 50.0)
+    gamma = 0.2 + 0.5 * (1 - np.exp(-3 * h / range_m))
+    lags = pd.DataFrame({"distance_m": h, "semivariance": gamma, "pairs": 100})
+    fitted = semivariograms.fit(lags)
+    assert (fitted["flag"] == "") == resolved
+    assert np.isfinite(fitted["effective_range_m"]) == resolved
