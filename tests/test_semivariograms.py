@@ -325,6 +325,6 @@ def test_a_range_that_fewer_than_two_lags_see_is_flagged_instead_of_reported(ran
     h = np.arange(25.0, 1000.0, 50.0)
     gamma = 0.2 + 0.5 * (1 - np.exp(-3 * h / range_m))
     lags = pd.DataFrame({"distance_m": h, "semivariance": gamma, "pairs": 100})
-    fitted = semivariograms.fit(lags)
+    fitted = sv.fit(lags)
     assert (fitted["flag"] == "") == resolved
     assert np.isfinite(fitted["effective_range_m"]) == resolved
