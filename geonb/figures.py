@@ -126,7 +126,7 @@ def semivariogram(lags, fits, simulated, curves=None):
     label_outer(figure, axes, "distance between photos [m]", "semivariance [1]")
     marks = [Line2D([], [], color=shade, marker="o", ms=4, label=tower) for tower, shade in colour.items()]
     if "planted" in lags and lags["planted"].notna().any():
-        marks.append(Line2D([], [], color="black", ls="--", lw=1, label="planted truth"))
+        marks.append(Line2D([], [], color="black", ls="--", lw=1, label="planted shape"))
     marks.append(Line2D([], [], color=GREY, ls=":", label="effective range"))
     bottom_legend(figure, marks)
     return with_note(figure, simulated, note)

@@ -15,9 +15,8 @@ def verdict(ratio, low, high, *, ours, other, quantity="median error"):
 
     Without an interval (NaN bounds) nothing is claimed.
     """
-    change = (
-        f"the {quantity} of {ours} is {abs(1 - ratio):.0%} {'smaller' if ratio < 1 else 'larger'} than that of {other}"
-    )
+    size = "less than 1%" if abs(1 - ratio) < 0.005 else f"{abs(1 - ratio):.0%}"
+    change = f"the {quantity} of {ours} is {size} {'smaller' if ratio < 1 else 'larger'} than that of {other}"
     if not (low <= high):
         return f"Not shown: {change}, but there are too few independent blocks for an interval."
     bounds = f"95 % interval of the ratio {low:.3f} to {high:.3f}"

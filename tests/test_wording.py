@@ -57,3 +57,7 @@ def test_a_note_holds_every_sentence_and_nothing_to_say_is_no_note():
     assert "One." in shown
     assert "Two." in shown
     assert wording.note([]) is None
+
+
+def test_a_difference_that_rounds_to_nothing_is_not_called_zero_percent():
+    assert "less than 1% smaller" in wording.verdict(0.9974, 0.9, 1.1, ours="SW-CLIP", other="CLIP")
