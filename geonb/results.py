@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from geonb.studies import DEFAULT, ROOT, all_pages, build_folder, code
+from geonb.wording import length
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "scikit-gstat", "esda")  # could change a number
 HEADLINE = {
@@ -182,7 +183,7 @@ def readme_table(headline):
     names = sorted(
         {method for _, _, method in medians}, key=lambda m: -max(r["value"] for k, r in medians.items() if k[2] == m)
     )
-    lines = [f"| median error [m] | {' | '.join(splits)} |", "|---|" + "---:|" * len(splits)]
+    lines = [f"| median error | {' | '.join(splits)} |", "|---|" + "---:|" * len(splits)]
     for name in names:
         found = {split: row for (split, _, method), row in medians.items() if method == name}
         lines.append(f"| {name} | {' | '.join(told(found.get(split)) for split in splits)} |")
@@ -190,11 +191,11 @@ def readme_table(headline):
 
 
 def told(row):
-    """A headline row as text: value, and its interval where there is one."""
+    """A headline row of a length as text: value, and its interval where there is one."""
     if row is None:
         return ""
-    bounds = "" if row["low"] is None else f" ({row['low']:,.0f} to {row['high']:,.0f})"
-    return f"{row['value']:,.0f}{bounds}"
+    bounds = "" if row["low"] is None else f" ({length(row['low'])} to {length(row['high'])})"
+    return f"{length(row['value'])}{bounds}"
 
 
 def write_readme(study, readme=ROOT / "README.md"):

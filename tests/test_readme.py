@@ -24,10 +24,10 @@ def test_the_table_has_a_row_per_method_worst_first_and_a_column_per_split():
         "share_right_city.blocked.1000.clip": ROW | {"value": 0.5},
     }
     assert results.readme_table(headline).splitlines() == [
-        "| median error [m] | blocked | random |",
+        "| median error | blocked | random |",
         "|---|---:|---:|",
-        "| chance | 5,000 |  |",
-        "| clip | 1,234 (1,000 to 2,000) | 7 |",
+        "| chance | 5.0 km |  |",
+        "| clip | 1.2 km (1.0 km to 2.0 km) | 7 m |",
     ]
 
 
@@ -40,7 +40,7 @@ def test_publishing_again_replaces_the_table_and_nothing_else(tmp_path, monkeypa
         results.write_readme("toy", readme)
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("before\n<!--")
-    assert text.endswith("| clip | 3 |\n<!-- /headline -->\nafter\n")
+    assert text.endswith("| clip | 3 m |\n<!-- /headline -->\nafter\n")
     assert "old" not in text
 
 
