@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 # what lies here is used, also where .venv came along with a copied folder
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup book why test test-real publish lab
+.PHONY: help setup book why test test-real publish bench lab
 
 help:       ## this list
 	@grep -hE '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*##/ -/'
@@ -42,6 +42,9 @@ why: setup  ## what `make book` would run, and why
 
 publish: book  ## copy the tables and headline numbers of a finished study to data/results/, to be committed alone
 	@$(BIN)/python -m geonb.results publish --study $(STUDY)
+
+bench: setup  ## measure speeds on this machine: benchmarks/results.json
+	$(BIN)/python benchmarks/run.py
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -21,8 +21,9 @@ READS = {  # notebook: the notebooks whose tables it reads
     "07_compare": ["01_photos", "02_embeddings", "04_splits", "06_train"],
     "09_error_maps": ["01_photos", "07_compare"],
     "10_spatial_coherence": ["01_photos", "02_embeddings", "04_splits", "06_train"],
+    "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
 }
-LONG = ["01_photos", "02_embeddings", "06_train"]  # pictures, features, trainings: not run with published=true
+LONG = ["01_photos", "02_embeddings", "06_train", "17_laboratory"]  # pictures, features, trainings: not run with published=true
 
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")

@@ -26,8 +26,9 @@ from geonb.studies import (
     build_folder,
     defaults,
     flat,
+    is_simulated,
     is_tagged,
-    parameters,
+    notebook_names,
 )
 
 SIMULATED = (
@@ -148,11 +149,6 @@ def run_line(page, study, seconds, device):
     return f"{line}\n\n{SIMULATED}" if is_simulated(study) else line
 
 
-def is_simulated(study):
-    """Whether the photos of a study are simulated."""
-    return parameters("01_photos", study).get("source") == "simulated"
-
-
 def device_name():
     """The GPU that torch would use here, else the processor."""
     import torch
@@ -203,8 +199,13 @@ def copy_frame(folder):
 
 
 def write_contents(folder, names):
-    """Write the table of contents with the further pages of a template as sections below it."""
+    """Write the table of contents: pages that the study has, the further ones of a template as sections below it."""
     contents = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    missing = {f"executed/{notebook}" for notebook in notebook_names()} - {
+        f"executed/{name}" for name in names.values()
+    }
+    for part in contents["parts"]:
+        part["chapters"] = [chapter for chapter in part["chapters"] if chapter["file"] not in missing]
     for chapter in [chapter for part in contents["parts"] for chapter in part["chapters"]]:
         notebook = chapter["file"].removeprefix("executed/")
         sections = [name for page, name in names.items() if page.startswith(f"{notebook}/") and name != notebook]

@@ -54,20 +54,59 @@ def load_tower(name, weights=""):
     """A tower by (name, weights) exactly as open_clip takes them, or `local-dir:FOLDER`, relative to the repository.
 
     weights: a tag of open_clip, which needs the network once, or the path of a safetensors file.
+    A safetensors file may hold few rows of `token_embedding.weight`, see all_token_rows.
     ValueError lists what there is when the name or the tag is unknown.
     """
     if name.startswith("local-dir:"):
         folder = ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
         if not (folder / "open_clip_config.json").exists():
             raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
-        model, transform = _quietly(lambda: open_clip.create_model_from_pretrained(f"local-dir:{folder}"))
+        model, transform = _quietly(lambda: create(f"local-dir:{folder}", "", folder / "open_clip_model.safetensors"))
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
     else:
         check_open_clip_name(name, weights)
-        model, transform = _quietly(lambda: open_clip.create_model_from_pretrained(name, pretrained=weights))
+        model, transform = _quietly(lambda: create(name, weights, Path(weights)))
         tokenizer = open_clip.get_tokenizer(name)
     model = model.float().eval()
+    model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
     return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
+
+
+def create(name, weights, file):
+    """open_clip's model and transform of a tower; file: where its weights may lie with few token rows."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return open_clip.create_model_from_pretrained(name, pretrained=weights)
+    with safe_open(file, "pt") as stored:
+        if "token_rows" not in stored.keys():  # noqa: SIM118  not a dict
+            return open_clip.create_model_from_pretrained(name, pretrained=weights)
+        state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    model, _, transform = open_clip.create_model_and_transforms(name, load_weights=False)
+    model.load_state_dict(all_token_rows(state, model.vocab_size))
+    return model, transform
+
+
+def all_token_rows(state, vocabulary_size):
+    """A state with every row of `token_embedding.weight`, from one with those named by `token_rows` (R,).
+
+    Most of a small tower's weights would be rows of words that its captions never use. The others are drawn anew, the
+    same at every loading, with the spread of those: different words stay different, as in a table never trained.
+    ValueError unless token_rows are as many different rows of the vocabulary as there are.
+    """
+    rows, kept = state["token_rows"], state["token_embedding.weight"]
+    if rows.is_floating_point() or rows.shape != kept.shape[:1]:
+        raise ValueError(
+            f"token_rows {tuple(rows.shape)} of {rows.dtype} must be one whole number for each of the {len(kept)} rows "
+            "of token_embedding.weight"
+        )
+    if len(rows.unique()) < len(rows) or not ((rows >= 0) & (rows < vocabulary_size)).all():
+        raise ValueError(
+            f"token_rows must be different numbers of 0..{vocabulary_size - 1}: {len(rows) - len(rows.unique())} are "
+            f"repeated, they run from {rows.min()} to {rows.max()}"
+        )
+    drawn = torch.randn(vocabulary_size, kept.shape[1], generator=torch.Generator().manual_seed(0))
+    whole = (drawn * kept.float().std()).to(kept.dtype)
+    whole[rows.long()] = kept
+    return {key: value for key, value in state.items() if key != "token_rows"} | {"token_embedding.weight": whole}
 
 
 def check_open_clip_name(name, weights):

@@ -95,6 +95,92 @@ def photo_counts(photos, simulated=False):
     return with_note(figure, simulated)
 
 
+# ---------------------------------------------------------------------------------------------- the laboratory
+
+
+@house_style
+def field_maps(layers, half_side_m, points, names, simulated=True):
+    """Figure of planted fields (K, n, n), rows northwards, over a square of 2 half_side_m, with photos as dots.
+
+    points : positions (m, 2) east and north [m]. One colour scale: standard deviations around the mean of all cities.
+    """
+    figure, axes = panels(len(layers), 4, height_in=2.15, sharex=True, sharey=True)
+    side = (-half_side_m / 1000, half_side_m / 1000)
+    for ax, layer, name in zip(axes, layers, names, strict=True):
+        drawn = ax.imshow(layer, origin="lower", extent=(*side, *side), cmap="PuOr_r", vmin=-2.5, vmax=2.5)
+        ax.scatter(*(points.T / 1000), s=0.5, color="black", alpha=0.5, lw=0)
+        ax.set_title(name.replace("_", " "))
+        ax.grid(visible=False)
+    label_outer(figure, axes, "east [km]", "north [km]")
+    figure.colorbar(drawn, ax=axes, shrink=0.6, label="planted value [standard deviations]", extend="both")
+    return with_note(figure, simulated)
+
+
+@house_style
+def planted_curves(curves, simulated=True):
+    """Figure of each field's semivariogram at the photos' places, within the band of its redraws, beside the truth.
+
+    curves : field, distance_m, semivariance, planted, low, high; one city.
+    """
+    need(curves, ("field", "distance_m", "semivariance", "planted", "low", "high"), "curves")
+    fields = curves["field"].unique()
+    figure, axes = panels(len(fields), 4, height_in=1.9, sharex=True, sharey=True)
+    for ax, field in zip(axes, fields, strict=True):
+        here = curves[curves["field"] == field]
+        ax.fill_between(here["distance_m"], here["low"], here["high"], color="#cfe3f1", lw=0)
+        ax.plot(here["distance_m"], here["planted"], color="black", ls="--", lw=1)
+        ax.plot(here["distance_m"], here["semivariance"], color=COLOURS[1], marker="o", ms=2.5, lw=1)
+        ax.set_title(field.replace("_", " "))
+        round_ticks(ax.xaxis, 3)
+    label_outer(figure, axes, "distance between photos [m]", "semivariance [sills]")
+    bottom_legend(
+        figure,
+        [
+            Line2D([], [], color="black", ls="--", lw=1, label="planted"),
+            dot(COLOURS[1], "this city"),
+            Line2D([], [], color="#cfe3f1", lw=6, label="95 % of 200 redraws at the same places"),
+        ],
+    )
+    return with_note(figure, simulated)
+
+
+@house_style
+def ensemble(observed, truth, simulated=True):
+    """Figure of the observed semivariogram of each city beside the mean curve and spread of re-drawn cities.
+
+    observed : city, distance_m, semivariance. truth : distance_m, semivariance, low, high.
+    """
+    figure, (ax,) = panels(1, 1, height_in=2.9)
+    ax.fill_between(truth["distance_m"], truth["low"], truth["high"], color="#d9d9d9", lw=0)
+    ax.plot(truth["distance_m"], truth["semivariance"], color="black", lw=1.5)
+    for colour, (_, here) in zip(cycle_colours(), observed.groupby("city", sort=False), strict=False):
+        ax.plot(here["distance_m"], here["semivariance"], color=colour, lw=1, alpha=0.9)
+    ax.set(xlabel="distance between photos [m]", ylabel="semivariance [1]", xlim=(0, None))
+    grey = Line2D([], [], color="#d9d9d9", lw=6, label="95 % of re-drawn cities")
+    black = Line2D([], [], color="black", lw=1.5, label="their mean: the truth of the embedding")
+    bottom_legend(figure, [black, grey, Line2D([], [], color=COLOURS[0], lw=1, label="the cities of this study")])
+    return with_note(figure, simulated)
+
+
+@house_style
+def probes(table, simulated=True):
+    """Figure of R2 by target, one colour per tower, with intervals. table : tower, target, r2, low, high."""
+    need(table, ("tower", "target", "r2", "low", "high"), "probes")
+    targets, towers = list(table["target"].unique()), list(table["tower"].unique())
+    figure, (ax,) = panels(1, 1, height_in=1.0 + 0.32 * len(targets))
+    for k, (tower, colour) in enumerate(zip(towers, cycle_colours(), strict=False)):
+        rows = table[table["tower"] == tower].set_index("target").loc[targets]
+        at = np.arange(len(targets)) + (k - (len(towers) - 1) / 2) * 0.16
+        ax.hlines(at, rows["low"], rows["high"], color=colour, lw=1)
+        ax.plot(rows["r2"], at, "o", color=colour, ms=4)
+    ax.set_yticks(range(len(targets)), [target.replace("_", " ") for target in targets])
+    ax.invert_yaxis()
+    ax.axvline(0, color=GREY, lw=0.8)
+    ax.set(xlabel="R² within unseen cities [share of variance]")
+    bottom_legend(figure, [dot(colour, tower) for tower, colour in zip(towers, cycle_colours(), strict=False)])
+    return with_note(figure, simulated)
+
+
 # ---------------------------------------------------------------------------------------------- semivariograms
 
 

@@ -19,6 +19,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DEFAULT = "simulated_cities"
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
+SIMULATED_ONLY = ("17_laboratory",)  # asks what was planted: no page where nothing was
 
 
 def build_folder(study):
@@ -32,7 +33,9 @@ def notebook_names():
 
 
 def pages(notebook, study):
-    """The pages that a notebook becomes: itself, or one for each method."""
+    """The pages that a notebook becomes: itself, one for each method, or none where it has nothing to ask."""
+    if notebook in SIMULATED_ONLY and not is_simulated(study):
+        return []
     if notebook not in TEMPLATES:
         return [notebook]
     return [f"{notebook}/{method}" for method in parameters("07_compare", study)["methods"]]
@@ -41,6 +44,11 @@ def pages(notebook, study):
 def all_pages(study):
     """Every page of a study in the order of the book."""
     return [page for notebook in notebook_names() for page in pages(notebook, study)]
+
+
+def is_simulated(study):
+    """Whether the photos of a study are simulated."""
+    return parameters("01_photos", study)["source"] == "simulated"
 
 
 def flat(page):

@@ -44,3 +44,31 @@ def redraws(seed_count, blocks, replicates, seed):
     for _ in range(replicates):
         photos = np.concatenate([members[b] for b in rng.integers(0, len(members), len(members))])
         yield rng.integers(0, seed_count, seed_count), photos
+
+
+def ratio_interval(parts, blocks, *, replicates=500, seed=0):
+    """95 % interval (2,) of sum(parts[0]) / sum(parts[1]) of parts (2, n), drawing blocks (n,) again; NaN below 20."""
+    drawn = [np.divide(*parts[:, photos].sum(axis=1)) for _, photos in redraws(1, blocks, replicates, seed)]
+    return np.quantile(drawn, [0.025, 0.975]) if drawn else np.array([np.nan, np.nan])
+
+
+def permuted(predicted, truth, groups, distance, statistic, *, permutations=999, seed=0):
+    """(observed, null (permutations,)) of a statistic of distance(predicted, truth), truths dealt anew inside groups.
+
+    Exact: the predictions stay, and under the null every dealing of the truths is equally likely.
+    """
+    rng = seeds.stream(seed, "permuted")
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    null = np.empty(permutations)
+    for n in range(permutations):
+        dealt = np.arange(len(truth))
+        for own in members:
+            dealt[own] = rng.permutation(own)
+        null[n] = statistic(distance(predicted, truth[dealt]))
+    return float(statistic(distance(predicted, truth))), null
+
+
+def p_value(observed, null):
+    """Two-sided p of an observed statistic among those of an exact permutation null, itself counted in."""
+    below, above = (null <= observed).sum() + 1, (null >= observed).sum() + 1
+    return float(min(1.0, 2 * min(below, above) / (len(null) + 1)))

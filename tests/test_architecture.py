@@ -17,7 +17,8 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("encoders", "losses"),
     ("geolocation", "methods", "places"),
     ("training",),
-    ("coherence",),
+    ("coherence", "probing"),
+    ("laboratory",),
     ("figures", "maps"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -65,6 +65,54 @@ def test_a_named_model_takes_weights_from_a_file(pictures, tmp_path):
         assert torch.equal(tower.model.state_dict()[name], value), name
 
 
+@pytest.fixture
+def few_rows(tmp_path, folder):
+    """few_rows(rows, kept): a tower whose file holds the `kept` rows of the token table, named as `rows`."""
+    from safetensors.torch import load_file, save_file
+
+    def write(rows, kept):
+        state = load_file(folder / "open_clip_model.safetensors")
+        state["token_embedding.weight"] = state["token_embedding.weight"][kept].contiguous()
+        save_file(state | {"token_rows": torch.tensor(rows)}, tmp_path / "open_clip_model.safetensors")
+        (tmp_path / "open_clip_config.json").write_text((folder / "open_clip_config.json").read_text())
+        return f"local-dir:{tmp_path}"
+
+    return write
+
+
+def test_a_tower_with_few_token_rows_is_the_whole_one_for_their_words(few_rows, tower, tmp_path):
+    words = ["a street with tall houses", "no trees"]
+    rows = torch.unique(tower.tokenizer(words)).tolist()[::-1]
+    small = encoders.load_tower(few_rows(rows, rows))
+    assert type(small.model) is type(tower.model)
+    assert repr(small.transform).split("<function")[0] == repr(tower.transform).split("<function")[0]
+    unused = small.model.token_embedding.weight[np.setdiff1d(np.arange(49408), rows)]
+    assert len(torch.unique(unused, dim=0)) == len(unused)  # different words stay different
+    assert 0.9 < unused.std() / small.model.token_embedding.weight[rows].std() < 1.1
+    with torch.no_grad():
+        tower_says, small_says = (t.model.encode_text(t.tokenizer(words)) for t in (tower, small))
+    assert torch.equal(small_says, tower_says)
+    (tmp_path / "geonb-few.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(tmp_path / "geonb-few.json")
+    named = encoders.load_tower("geonb-few", str(tmp_path / "open_clip_model.safetensors"))
+    assert named.digest == small.digest != tower.digest
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([3, 5], r"token_rows \(2,\) of torch.int64 must be one whole number for each of the 3 rows"),
+        ([3.0, 5.0, 6.0], "of torch.float32 must be one whole number"),
+        ([3, 5, 3], r"different numbers of 0..49407: 1 are repeated, they run from 3 to 5"),
+        ([3, 5, 49408], "they run from 3 to 49408"),
+        ([-1, 5, 6], "they run from -1 to 6"),
+    ],
+)
+def test_token_rows_that_fit_no_table_are_refused(few_rows, rows, said):
+    with pytest.raises(ValueError, match=said):
+        encoders.load_tower(few_rows(rows, [3, 5, 6]))
+
+
 def test_an_unknown_model_and_unknown_weights_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"open_clip has no model 'ViT-X'"):
         encoders.load_tower("ViT-X", "openai")
@@ -117,6 +165,16 @@ def test_the_shipped_tower_loads_and_matches_its_checksum():
     digest, name = (there / "SHA256SUMS").read_text().split()
     assert hashlib.sha256((there / name).read_bytes()).hexdigest() == digest
     assert encoders.load_tower("local-dir:data/towers/geonb-tiny").context_length == 64
+
+
+def test_a_convolutional_tower_lies_channels_last_and_sees_the_same():
+    tower = encoders.load_tower("local-dir:data/towers/geonb-tiny")
+    seen = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = tower.model.encode_image(seen)
+        assert tower.model.visual.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+        expected = tower.model.to(memory_format=torch.contiguous_format).encode_image(seen)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 # ---- positions -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,8 @@ import pytest
 from PIL import Image
 
 from geonb import sources, sphere
-from geonb.cities import fields, geography, renderer
+from geonb.cities import fields, geography, renderer, things
+from geonb.cities import world as worlds
 from geonb.sources import simulated
 
 OPTIONS = {"city_count": 2, "photos_per_city": 30, "picture_px": 32, "world_seed": 0, "city_side_m": 900.0}
@@ -58,28 +60,60 @@ def test_pictures_have_the_size_that_was_asked(read, root):
     assert set(catalogue.width_px) == set(catalogue.height_px) == {32}
 
 
-def test_photos_lie_on_the_street_that_they_name_and_near_their_citys_centre(read):
+def test_street_photos_lie_on_the_street_that_they_name_and_near_their_citys_centre(read):
     catalogue, _ = read
     lines = simulated.streets(WORLD).set_index(["city", "street"]).geometry
-    for row in catalogue.itertuples():
+    for row in catalogue[catalogue.sequence_id != ""].itertuples():
         line = lines[row.city, row.street]
         near = line.interpolate(line.project(row.geometry))
-        assert sphere.distance_m([near.y, near.x], [row.geometry.y, row.geometry.x]) < 1
-        assert (
-            sphere.distance_m(geography.position(geography.NAMES.index(row.city)), [row.geometry.y, row.geometry.x])
-            < 900
-        )
+        assert sphere.distance_m([near.y, near.x], [row.geometry.y, row.geometry.x]) < 8  # its lane
+    centres = [geography.position(geography.NAMES.index(city)) for city in catalogue.city]
+    at = np.stack([catalogue.geometry.y, catalogue.geometry.x], axis=1)
+    assert sphere.distance_m(centres, at).max() < 900
 
 
 def test_the_heading_points_along_the_street_but_for_the_yaw_of_the_camera(read):
     catalogue, _ = read
     city = WORLD.city(0)
-    rows = catalogue[catalogue.city == city.name]
+    rows = catalogue[(catalogue.city == city.name) & (catalogue.sequence_id != "")]
     along = city.direction[[city.street_names.index(street) for street in rows.street]]
     bearing = np.degrees(np.arctan2(along[:, 0], along[:, 1]))
     off = np.abs((rows.heading_deg - bearing + 90) % 180 - 90)
-    assert rows.heading_deg.between(0, 360, inclusive="left").all()
-    assert off.max() <= np.degrees(0.7) + 1e-6
+    assert catalogue.heading_deg.between(0, 360, inclusive="left").all()
+    assert off.max() <= np.degrees(0.9) + 1e-6
+
+
+def test_what_a_photo_is_of_is_known_by_its_name(read):
+    catalogue, _ = read
+    cameras = simulated.cameras(WORLD)
+    assert cameras.photo_id.tolist() == catalogue.photo_id.tolist()
+    assert set(cameras.scene) <= set(things.SCENES)
+    assert (cameras.scene[catalogue.sequence_id != ""] == "street").all()
+    winter = catalogue.captured_at.dt.month.isin([12, 1, 2])
+    assert (cameras.season[winter] > 0.5).all()
+    assert (cameras.season[~winter] < 0.5).all()
+
+
+def test_the_true_fields_lie_among_their_redraws():
+    curves = simulated.curves(WORLD, places=120, redraws=100)
+    assert curves.columns.tolist() == list(simulated.CURVES)
+    assert curves.city.nunique() == OPTIONS["city_count"]
+    assert curves.semivariance.between(curves.low, curves.high).mean() > 0.85
+    assert (curves.low < curves.high).all()
+    np.testing.assert_array_equal(curves, simulated.curves(WORLD, places=120, redraws=100))
+
+
+def test_the_world_lies_beside_its_pictures_and_paints_them_again(read, root):
+    catalogue, _ = read
+    folder = WORLD.pictures_folder()
+    planted = json.loads((folder / "planted.json").read_text())
+    assert tuple(planted["range_m"]) == fields.Planted.range_m
+    saved = worlds.load(folder / "world.npz")
+    assert [city.name for city in saved.cities] == ["Velmora", "Ostrand"]
+    assert [len(table) for table in saved.photos] == [30, 30]
+    again = renderer.render(saved.cities[1], saved.photos[1], saved.nuisances[1], 32)
+    with Image.open(root / catalogue[catalogue.city == "Ostrand"].path.iloc[7]) as picture:
+        assert np.abs(np.asarray(picture, float) - again[7]).mean() < 6  # what JPEG leaves
 
 
 def test_a_second_reading_finds_the_pictures_and_gives_the_same_rows(read, root, monkeypatch):
@@ -98,15 +132,55 @@ def test_a_city_with_one_photo_is_read(empty_root):
     assert len(catalogue) == 1
 
 
-def test_every_option_has_pictures_of_its_own():
+def test_every_option_that_changes_pictures_has_pictures_of_its_own():
     folders = {WORLD.pictures_folder()}
     for name, value in (
-        ("city_count", 3), ("photos_per_city", 31), ("picture_px", 33), ("world_seed", 1), ("range_scale", 0.5),
-        ("city_side_m", 901.0),
+        ("city_count", 3), ("photos_per_city", 31), ("picture_px", 48), ("world_seed", 1), ("range_scale", 0.5),
+        ("city_side_m", 901.0), ("nugget", 0.2), ("city_mean_sd", 0.0), ("trend_share", 0.0), ("isolated_share", 0.2),
     ):  # fmt: skip
         folders.add(dataclasses.replace(WORLD, **{name: value}).pictures_folder())
-    assert len(folders) == 7
+    assert len(folders) == 11
+    for name, value in (("places", "permuted"), ("caption_share", 0.5)):
+        assert dataclasses.replace(WORLD, **{name: value}).pictures_folder() in folders
     assert simulated.World(**OPTIONS).pictures_folder() in folders
+
+
+def test_permuted_places_are_the_same_places_with_other_pictures(read, root, monkeypatch):
+    catalogue, _ = read
+    monkeypatch.setattr(simulated, "paint", lambda *given: pytest.fail("painted again"))
+    dealt, _ = sources.gather("simulated", OPTIONS | {"places": "permuted"})
+    stays = ["photo_id", "path", "sha256", "caption", "captured_at", "sequence_id"]
+    pd.testing.assert_frame_equal(
+        dealt.sort_values("photo_id")[stays].reset_index(drop=True),
+        catalogue.sort_values("photo_id")[stays].reset_index(drop=True),
+    )
+    places = ["lat_deg", "lon_deg", "city", "country", "district", "street", "heading_deg"]
+
+    def placed(table):
+        flat = pd.DataFrame(table.drop(columns="geometry"))
+        flat["lat_deg"], flat["lon_deg"] = table.geometry.y, table.geometry.x
+        return flat[places].sort_values(places).reset_index(drop=True)
+
+    pd.testing.assert_frame_equal(placed(dealt), placed(catalogue))
+    moved = dealt.set_index("photo_id").city != catalogue.set_index("photo_id").city
+    assert 0.25 < moved.mean() < 0.75
+    pd.testing.assert_frame_equal(sources.gather("simulated", OPTIONS | {"places": "permuted"})[0], dealt)
+
+
+def test_a_smaller_caption_share_says_less_of_the_same_pictures(read, root):
+    catalogue, _ = read
+    fewer, _ = sources.gather("simulated", OPTIONS | {"caption_share": 0.3})
+    assert fewer.caption.str.len().mean() < 0.8 * catalogue.caption.str.len().mean()
+    pd.testing.assert_series_equal(fewer.sha256, catalogue.sha256)
+
+
+def test_the_painted_code_counts_but_not_the_words(monkeypatch):
+    """The name of the folder comes from every room of cities but captions."""
+    read = []
+    monkeypatch.setattr(simulated.Path, "read_bytes", lambda path: read.append(path.name) or b"")
+    WORLD.pictures_folder()
+    assert {"renderer.py", "buildings.py", "things.py", "day.py", "fields.py", "simulated.py", "seeds.py"} <= set(read)
+    assert "captions.py" not in read
 
 
 # ---- painting --------------------------------------------------------------------------------------------------------
@@ -124,12 +198,13 @@ def test_a_painting_that_breaks_off_leaves_no_folder_and_the_next_one_is_whole(e
     folder = simulated.World(**options).pictures_folder()
     with monkeypatch.context() as patch:
         patch.setattr(renderer, "render", breaks_off)
+        patch.setattr(simulated, "BATCH", 100)
         with pytest.raises(KeyboardInterrupt):
             sources.gather("simulated", options)
     assert calls == [100, 30]
     assert list(folder.iterdir()) == []
     assert len(sources.gather("simulated", options)[0]) == 130
-    assert [path.name for path in folder.iterdir()] == ["Velmora"]
+    assert sorted(path.name for path in folder.iterdir()) == ["Velmora", "planted.json", "world.npz"]
 
 
 def test_a_full_disk_is_an_error_that_leaves_no_half_folder(empty_root, monkeypatch):
@@ -163,7 +238,7 @@ def test_where_another_process_was_faster_its_pictures_are_taken(empty_root, mon
     monkeypatch.setattr(renderer, "render", meanwhile)
     city = WORLD.city(0)
     photos = geography.drives(city, 5, np.random.default_rng(0))
-    simulated.paint(city, photos, np.zeros((5, 12)), 32, 0.15, folder)
+    simulated.paint(city, photos, np.zeros((5, 12)), 32, folder)
     assert (folder / "00000.jpg").read_bytes() == b"theirs"
     assert [path.name for path in folder.parent.iterdir()] == ["Velmora"]
 
@@ -185,7 +260,8 @@ def test_a_city_of_another_world_has_no_truth():
 def test_the_range_scale_multiplies_the_planted_ranges_and_zero_plants_none():
     assert dataclasses.replace(WORLD, range_scale=0.5).planted().range_m[0] == 0.5 * fields.Planted().range_m[0]
     none = dataclasses.replace(WORLD, range_scale=0.0)
-    assert (np.ptp(none.city(0).fields, axis=(1, 2)) == 0).all()
+    values = none.city(0).fields
+    assert abs(np.corrcoef(values[:, 1:].ravel(), values[:, :-1].ravel())[0, 1]) < 0.6  # what cities' means leave
     curve = sources.planted_semivariogram("simulated", OPTIONS | {"range_scale": 0.0}, np.array([1.0, 100.0]))
     np.testing.assert_allclose(curve, 1)
 
@@ -204,8 +280,15 @@ def test_sources_that_planted_nothing_say_so():
         ({"city_count": 0}, "city_count 0 must be 1 to 8"),
         ({"city_count": 9}, "city_count 9 must be 1 to 8"),
         ({"photos_per_city": 0}, "photos_per_city 0 at least 1"),
-        ({"picture_px": 8}, "picture_px 8 must be at least 16"),
-        ({"city_side_m": 100.0}, "city_side_m 100.0 at least 400 m"),
+        ({"picture_px": 8}, "picture_px 8 must be a multiple of 16, the patch of a tower: take 16"),
+        ({"picture_px": 90}, "picture_px 90 must be a multiple of 16, the patch of a tower: take 96"),
+        ({"city_side_m": 100.0}, "a city's side of 100 m must be 400 to 4000 m"),
+        ({"city_side_m": float("nan")}, "a city's side of nan m"),
+        ({"nugget": -0.1}, "nugget -0.1 and city_mean_sd 0.8 must be at least 0"),
+        ({"trend_share": 0.2}, "trend_share 0.2 must be 0 to 0.1"),
+        ({"isolated_share": 1.5}, "isolated_share 1.5 and caption_share 1.0 must be 0 to 1"),
+        ({"caption_share": -0.5}, "caption_share -0.5 must be 0 to 1"),
+        ({"places": "shuffled"}, "places 'shuffled' must be planted or permuted"),
         ({"city_side_m": 500.0}, "a city of 500 m is too small for a range of 400 m"),
         ({"range_scale": -1.0}, "range_scale -1.0 and world_seed 0 must be at least 0"),
         ({"range_scale": float("nan")}, "range_scale nan"),

@@ -125,3 +125,43 @@ def test_a_method_without_training_is_compared_with_one_of_three_seeds_either_wa
     assert low < 0.8 < 1.2 < high
     assert turned_low == pytest.approx(1 / high, rel=0.1)
     assert turned_high == pytest.approx(1 / low, rel=0.1)
+
+
+# ---- ratios and exact nulls ------------------------------------------------------------------------------------------
+def test_the_interval_of_a_ratio_covers_it_and_is_missing_below_20_blocks():
+    values, block = clustered(np.random.default_rng(0))
+    parts = np.stack([values**2, np.ones_like(values)])
+    low, high = uncertainty.ratio_interval(parts, block)
+    assert low < (values**2).mean() < high
+    assert np.isnan(uncertainty.ratio_interval(parts, block % 19)).all()
+
+
+def gap(a, b):
+    return np.abs(a - b)
+
+
+def test_predictions_that_know_nothing_are_as_good_as_their_null():
+    rng = np.random.default_rng(0)
+    p = []
+    for seed in range(60):
+        truth, told, group = rng.normal(size=80), rng.normal(size=80), np.arange(80) % 4
+        observed, null = uncertainty.permuted(told, truth, group, gap, np.median, permutations=99, seed=seed)
+        p.append(uncertainty.p_value(observed, null))
+    assert 0.3 < np.mean(p) < 0.7
+    assert np.mean(np.array(p) < 0.1) < 0.25
+
+
+def test_predictions_that_know_something_are_better_than_every_null():
+    truth = np.random.default_rng(0).normal(size=80)
+    observed, null = uncertainty.permuted(truth + 0.1, truth, np.zeros(80), gap, np.median, permutations=99)
+    assert observed < null.min()
+    assert uncertainty.p_value(observed, null) == pytest.approx(2 / 100)
+
+
+def test_truths_are_dealt_inside_groups_only():
+    """What only tells the group is worth nothing against a null that keeps the groups."""
+    group = np.repeat([0, 1], 50)
+    truth = group * 100.0 + np.random.default_rng(0).normal(size=100)
+    observed, null = uncertainty.permuted(group * 100.0, truth, group, gap, np.median, permutations=99)
+    assert null.max() < 5
+    np.testing.assert_allclose(null, observed)  # a constant inside a group: every dealing is the same

@@ -1,532 +1,1089 @@
-"""Pictures of a street: one ray per sample against facades, roofs, ground, trees, cars and people in closed form.
+"""Pictures of a city: one ray in plan per column meets buildings in order of distance, rows then decide heights.
 
-Compiled by numba from plain arrays. Houses are persistent: two photos of one place see the same house. What carries
-place follows the fields; season, sky, light, haze, traffic, yaw and noise are drawn for each photo alone.
+The camera has no roll and its pitch is a shift of the lens, so each column of samples is one vertical plane. A uniform
+grid of cells lists the parts of buildings, streets and things near every place; everything is seen by the same rule:
+junctions, side streets, corners, gaps between houses, landmarks. Light is computed linearly and developed as a camera
+does: exposure by the picture's own mean, a tone curve, noise. Compiled by numba, parallel over pictures.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
-from geonb.cities import fields
+from geonb.cities import day, facades, fields, things
+from geonb.cities.facades import compiled, cover, lattice, noise
 
 LEAST_PX = 16  # of a picture's side: below nothing could be seen
-PLOT_M = 9.0  # width of a house
-CAMERA_M = 2.3
-SIGHT_M = 160.0  # trees beyond are left out
-TREE_STEP_M = 13.0
-LAMP_STEP_M = 31.0
-CARS, PEOPLE = 7, 4
-# columns of the nuisance table
-SHIFT, YAW, PITCH, EXPOSURE, RED, BLUE, CLOUD, HAZE, SUN, SEASON, NOISE, SALT = range(12)
+CELL_M = 20.0
+STRETCH_M = 70.0  # of a road with one surface
+SIGHT_M = 260.0  # walls beyond are left to the haze
+NEAR_M = 110.0  # things beyond are left out
+MOST_HITS, MOST_NODES, MOST_THINGS, MOST_SEEN, MOST_DRAWN = 28, 12, 512, 40, 48
+# columns of a hit: distances along the ray, the side that it enters, place along it, the side's width, the part,
+# how many nodes its roofline has, how squarely the ray meets the side, light of the sun on it, height of the shadow
+T_IN, T_OUT, SIDE, ALONG, WIDTH, PART, NODES, SQUARE, FACING, SHADOW = range(10)
+# columns of a pose
+EAST, NORTH, HEADING, EYE, FOCAL, PITCH, SCENE, STREET, ALONG_M, FORWARD = range(10)
+# columns of a street
+START_E, START_N, DIR_E, DIR_N, LENGTH, HALF, ROAD, KEY = range(8)
 
 
-def nuisance(photo_count, seasons, rng):
-    """What carries no place: (n, 12) of shift, yaw, pitch, exposure, tint, cloud, haze, sun, season, noise, salt."""
-    table = np.empty((photo_count, 12))
-    table[:, SHIFT] = rng.uniform(-2.0, 2.0, photo_count)
-    table[:, YAW] = rng.uniform(-0.7, 0.7, photo_count)
-    table[:, PITCH] = rng.uniform(0.05, 0.3, photo_count)
-    table[:, EXPOSURE] = np.exp(rng.normal(0, 0.12, photo_count))
-    table[:, RED] = np.exp(rng.normal(0, 0.04, photo_count))
-    table[:, BLUE] = np.exp(rng.normal(0, 0.04, photo_count))
-    table[:, CLOUD] = rng.uniform(0, 1, photo_count)
-    table[:, HAZE] = rng.uniform(0.0005, 0.008, photo_count)
-    table[:, SUN] = rng.uniform(-0.25, 0.25, photo_count)
-    table[:, SEASON] = np.clip(seasons + rng.normal(0, 0.1, photo_count), 0, 1)
-    table[:, NOISE] = rng.uniform(0.005, 0.03, photo_count)
-    table[:, SALT] = rng.integers(0, 2**31, photo_count)
+# into the caller's loop: to hand a Scene over costs more than most of what is done with it
+inlined = njit(cache=True, error_model="numpy", inline="always")
+
+
+class Scene(NamedTuple):
+    """A city as plain arrays: what there is, and for each cell of the grid where its entries of a list begin."""
+
+    parts: np.ndarray
+    looks: np.ndarray
+    part_first: np.ndarray
+    part_ids: np.ndarray
+    body_first: np.ndarray
+    body_ids: np.ndarray
+    things: np.ndarray
+    thing_first: np.ndarray
+    thing_ids: np.ndarray
+    streets: np.ndarray
+    street_first: np.ndarray
+    street_ids: np.ndarray
+    grounds: np.ndarray
+    paving: np.ndarray
+    half_m: float
+    cells: int
+    tallest_m: float
+
+
+class Light(NamedTuple):
+    """Sun and sky of one photo: unit vector to the sun, irradiances, and what the air and the ground are like."""
+
+    east: float
+    up: float
+    north: float
+    plan_east: float
+    plan_north: float
+    fall: float
+    sun_red: float
+    sun_green: float
+    sun_blue: float
+    sky_red: float
+    sky_green: float
+    sky_blue: float
+    clear: float
+    cloud: float
+    haze: float
+    season: float
+    wet: float
+    salt: int
+
+
+def render(city, photos, nuisances, picture_px, style=0):
+    """Pictures (n, picture_px, picture_px, 3) uint8 of a table of photos (n rows) and its nuisance table (n, 12).
+
+    2x2 anti-aliased. A picture depends on the city and its own row alone: the same in any batch. style 1 has another
+    palette, lens and grammar of facades. ValueError for a size below 16 px or no multiple of it, for another style, and
+    for tables of different lengths, and for an unknown scene.
+    """
+    if picture_px < LEAST_PX or picture_px % LEAST_PX:
+        raise ValueError(f"picture_px {picture_px} must be a multiple of {LEAST_PX}, such as 64 or 96")
+    if style not in (0, 1):
+        raise ValueError(f"style {style} is neither 0 (default) nor 1 (shifted)")
+    if len(photos) != len(nuisances):
+        raise ValueError(f"{len(photos)} photos but {len(nuisances)} rows of nuisances: draw one row for each photo")
+    return render_all(int(picture_px), scene_of(city, style), poses(photos), np.ascontiguousarray(nuisances), style)
+
+
+def poses(photos):
+    """Poses (n, 10) of a table of photos. ValueError for an unknown scene."""
+    table = np.empty((len(photos), 10))
+    names = ("east_m", "north_m", "heading_rad", "eye_m", "focal", "pitch")
+    for column, name in enumerate(names):
+        table[:, column] = photos[name].to_numpy(float)
+    unknown = set(photos.scene) - set(things.SCENES)
+    if unknown:
+        raise ValueError(f"scenes {sorted(unknown)} are none of {things.SCENES}")
+    table[:, SCENE] = [things.SCENES.index(name) for name in photos.scene]
+    for column, name in ((STREET, "street"), (ALONG_M, "along_m"), (FORWARD, "forward")):
+        table[:, column] = photos[name].to_numpy(float)
     return table
 
 
-def render(city, photos, nuisances, picture_px, nugget):
-    """Pictures (n, picture_px, picture_px, 3) uint8 of a table of drives and its nuisance table, 2x2 anti-aliased.
-
-    A picture depends on its own row alone: the same in any batch. ValueError for a size below 16 px.
-    """
-    if picture_px < LEAST_PX:
-        raise ValueError(f"picture_px {picture_px} is below {LEAST_PX}: nothing could be seen")
-    street = photos.street.to_numpy(np.int64)
-    return render_all(
-        picture_px, city.index, street, photos.along_m.to_numpy(float), photos.forward.to_numpy(float), nuisances,
-        city.start_m, city.direction, city.length_m, city.half_width_m, city.junction_m, city.junction_half_m,
-        city.fields, city.half_side_m, math.sqrt(nugget),
+def scene_of(city, style):
+    """The Scene of a city; a few milliseconds, so that nothing needs to be kept between calls."""
+    half_m = city.half_side_m + 2 * CELL_M
+    cells = int(np.ceil(2 * half_m / CELL_M))
+    looks = facades.looks_of(city.buildings, style)
+    parts = facades.parts_of(city.buildings, looks, style)
+    keys = city.index * 1000.0 + np.arange(len(city.length_m))
+    streets = np.column_stack(
+        [city.start_m, city.direction, city.length_m, city.half_width_m, city.road_half_m, keys]
+    ).astype(float)  # fmt: skip
+    middle = city.start_m + city.direction * city.length_m[:, None] / 2
+    strips = np.column_stack([middle, city.direction, city.length_m / 2 + city.half_width_m, city.half_width_m + 4])
+    east, north = city.things[:, things.EAST], city.things[:, things.NORTH]
+    cell = cell_of(north, half_m, cells) * cells + cell_of(east, half_m, cells)
+    boxes = np.ascontiguousarray(parts[:, :6])
+    bodies = np.flatnonzero((parts[:, facades.BASE] == 0) & (parts[:, facades.TOP] > 2.4))
+    body_first, body_ids = lists_of(boxes[bodies], half_m, cells)
+    return Scene(
+        parts, looks, *lists_of(boxes, half_m, cells), body_first, bodies[body_ids],
+        np.ascontiguousarray(city.things, dtype=float),
+        np.searchsorted(np.sort(cell), np.arange(cells * cells + 1)), np.argsort(cell, kind="stable"),
+        streets, *lists_of(strips, half_m, cells), np.ascontiguousarray(city.grounds, dtype=float),
+        np.ascontiguousarray(city.fields[fields.FIELDS.index("paving")], dtype=float), half_m, cells,
+        facades.tallest_m(parts),
     )  # fmt: skip
 
 
-@njit(cache=True)
-def chance(a, b, c, d):
-    """A number in [0, 1) that belongs to four integers for ever."""
-    h = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(b + 7919)
-    h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) ^ np.uint64(c + 104729)
-    h = (h ^ (h >> np.uint64(32))) * np.uint64(0x94D049BB133111EB) ^ np.uint64(d + 1299709)
-    # two rounds after the last integer: with one, neighbours in d would differ by a constant
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return float((h ^ (h >> np.uint64(31))) >> np.uint64(11)) / 9007199254740992.0
+def cell_of(metres, half_m, cells):
+    """Row or column of the grid at positions (n,), those outside in the outermost."""
+    return np.clip(np.floor((metres + half_m) / CELL_M), 0, cells - 1).astype(int)
 
 
-@njit(cache=True)
-def field(layers, half_side_m, k, east, north):
-    """Bilinear value of layer k."""
-    size = layers.shape[1]
-    y = min(max((north + half_side_m) / fields.GRID_STEP_M, 0.0), size - 1.001)
-    x = min(max((east + half_side_m) / fields.GRID_STEP_M, 0.0), size - 1.001)
-    i, j = int(y), int(x)
-    a, b = y - i, x - j
-    near = layers[k, i, j] * (1 - b) + layers[k, i, j + 1] * b
-    far = layers[k, i + 1, j] * (1 - b) + layers[k, i + 1, j + 1] * b
-    return near * (1 - a) + far * a
+@compiled
+def lists_of(boxes, half_m, cells):
+    """(first (cells^2 + 1,), ids): for each cell which oriented boxes (n, 6: centre, cos, sin, half sizes) touch it."""
+    first = np.zeros(cells * cells + 1, np.int64)
+    ids = np.empty(0, np.int64)
+    margin = 0.7072 * CELL_M
+    for fill in (False, True):
+        at = first[:-1].copy()
+        for n in range(len(boxes)):
+            e, v, cos, sin, wide, deep = boxes[n]
+            reach = math.hypot(wide, deep)
+            for i in range(
+                max(int((v - reach + half_m) / CELL_M), 0), min(int((v + reach + half_m) / CELL_M) + 1, cells)
+            ):
+                for j in range(
+                    max(int((e - reach + half_m) / CELL_M), 0), min(int((e + reach + half_m) / CELL_M) + 1, cells)
+                ):
+                    x, y = (j + 0.5) * CELL_M - half_m - e, (i + 0.5) * CELL_M - half_m - v
+                    if abs(x * cos + y * sin) < wide + margin and abs(y * cos - x * sin) < deep + margin:
+                        if fill:
+                            ids[at[i * cells + j]] = n
+                            at[i * cells + j] += 1
+                        else:
+                            first[i * cells + j + 1] += 1
+        if not fill:
+            first = np.cumsum(first)
+            ids = np.empty(first[-1], np.int64)
+    return first, ids
 
 
-@njit(cache=True)
-def squash(x):
-    """The logistic function."""
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-@njit(cache=True)
-def house(traits, layers, half_side_m, spread, key, side, plot, east, north):
-    """Fill the traits (8,) of one house: the fields at its place, and what it differs by from its neighbours."""
-    for k in range(8):
-        u = chance(key, plot * 2 + (1 if side > 0 else 0), k, 1) + chance(key, plot * 2 + (1 if side > 0 else 0), k, 2)
-        # the sum of two uniforms, scaled to unit variance
-        traits[k] = field(layers, half_side_m, k, east, north) + spread * (u - 1.0) * 2.449
-
-
-@njit(cache=True)
-def wall_colour(out, traits, key, plot, side):
-    """Brick, plaster or stone: hue along one field, lightness along another."""
-    hue, light = squash(1.2 * traits[1]), 0.35 + 0.6 * squash(1.1 * traits[2])
-    shade = 0.96 + 0.08 * chance(key, plot, 31, 3)
-    out[0] = light * (0.98 - 0.30 * hue) * shade
-    out[1] = light * (0.62 + 0.26 * hue) * shade
-    out[2] = light * (0.45 + 0.52 * hue) * shade
-
-
-@njit(cache=True)
-def facade(out, traits, key, plot, side, u, y, eaves, storey_m):
-    """Colour of a point of a facade: u in [0, 1) across the house, y metres above the pavement."""
-    wall_colour(out, traits, key, plot, side)
-    floor = int(y / storey_m)
-    v = y / storey_m - floor
-    bays = 2 + int(3.99 * squash(1.3 * traits[3]))
-    bay = u * bays
-    across = abs(bay - math.floor(bay) - 0.5)
-    tall = 0.18 + 0.24 * squash(1.4 * traits[4])
-    if floor == 0 and squash(1.6 * traits[5] - 0.3) > chance(key, plot, 5, side + 1):
-        if v > 0.74:  # sign board, each of its own colour
-            for c in range(3):
-                out[c] = 0.15 + 0.8 * chance(key, plot, 40 + c, side + 1)
-        elif 0.06 < u < 0.94 and v > 0.08:
-            lit = 0.25 + 0.2 * chance(key, plot, 44, side + 1)
-            out[0], out[1], out[2] = lit, lit * 1.05, lit * 1.15
-            if abs(u * 4 - round(u * 4)) < 0.05:
-                out[0], out[1], out[2] = 0.12, 0.12, 0.12
-    elif floor == 0 and abs(u - 0.15 - 0.7 * (chance(key, plot, 50, side + 1) > 0.5)) < 0.07 and y < 2.2:
-        out[0], out[1], out[2] = (
-            0.2 + 0.4 * chance(key, plot, 51, side + 1),
-            0.15 + 0.2 * chance(key, plot, 52, side + 1),
-            0.15 + 0.3 * chance(key, plot, 53, side + 1),
-        )
-    elif across < 0.26 and abs(v - 0.52) < tall:
-        frame = across > 0.21 or abs(v - 0.52) > tall - 0.04 or across < 0.02
-        if frame:
-            out[0], out[1], out[2] = 0.85, 0.85, 0.83
-        else:
-            glint = 0.2 + 0.18 * chance(key, plot * 16 + int(bay), floor, side + 1)
-            out[0], out[1], out[2] = glint, glint * 1.1, glint * 1.25
-    elif u < 0.015 or u > 0.985 or (eaves - y < 0.25):
-        for c in range(3):
-            out[c] *= 0.7
-
-
-@njit(cache=True)
-def sky(out, dx, dy, dz, cloud, salt):
-    """Blue to overcast, lighter towards the horizon, with soft clouds."""
-    up = min(max(dy, 0.0), 1.0)
-    wave = (
-        math.sin(3.1 * dx / (0.2 + up) + salt % 7)
-        + math.sin(2.3 * dz / (0.2 + up) + salt % 11)
-        + math.sin(1.7 * (dx + dz) / (0.2 + up) + salt % 5)
-    )
-    cover = min(max(0.5 * cloud + 0.25 * wave * cloud + 0.6 * (cloud - 0.4), 0.0), 1.0)
-    pale = 1 - 0.55 * up
-    out[0] = (0.42 + 0.35 * (1 - up)) * (1 - cover) + 0.84 * cover * (0.9 + 0.1 * pale)
-    out[1] = (0.62 + 0.22 * (1 - up)) * (1 - cover) + 0.85 * cover * (0.9 + 0.1 * pale)
-    out[2] = 0.92 * (1 - cover) + 0.87 * cover * (0.9 + 0.1 * pale)
-
-
-@njit(cache=True)
-def ball(x, y, z, dx, dy, dz, cx, cy, cz, radius, flat):
-    """Distance along a ray to an ellipsoid flattened by `flat` in height; 1e9 when it passes by."""
-    oy, ey = (y - cy) / flat, dy / flat
-    ox, oz = x - cx, z - cz
-    a = dx * dx + ey * ey + dz * dz
-    b = ox * dx + oy * ey + oz * dz
-    c = ox * ox + oy * oy + oz * oz - radius * radius
-    inside = b * b - a * c
-    if inside < 0:
-        return 1e9
-    t = (-b - math.sqrt(inside)) / a
-    return t if t > 0.3 else 1e9
-
-
-@njit(cache=True)
-def post(x, y, z, dx, dy, dz, cx, cz, radius, top):
-    """Distance along a ray to a standing cylinder; 1e9 when it passes by."""
-    ox, oz = x - cx, z - cz
-    a = dx * dx + dz * dz
-    b = ox * dx + oz * dz
-    c = ox * ox + oz * oz - radius * radius
-    inside = b * b - a * c
-    if inside < 0 or a < 1e-12:
-        return 1e9
-    t = (-b - math.sqrt(inside)) / a
-    height = y + t * dy
-    return t if t > 0.3 and 0 <= height < top else 1e9
-
-
-@njit(cache=True)
-def box(x, y, z, dx, dy, dz, cx, cz, half_x, half_z, low, high):
-    """Distance along a ray to an upright box, and which pair of its faces was hit; 1e9 when it passes by."""
-    near, far, face = 0.3, 1e9, 0
-    for axis in range(3):
-        o, d, lo, hi = x, dx, cx - half_x, cx + half_x
-        if axis == 1:
-            o, d, lo, hi = y, dy, low, high
-        elif axis == 2:
-            o, d, lo, hi = z, dz, cz - half_z, cz + half_z
-        if abs(d) < 1e-9:
-            if o < lo or o > hi:
-                return 1e9, 0
-            continue
-        a, b = (lo - o) / d, (hi - o) / d
-        if a > b:
-            a, b = b, a
-        if a > near:
-            near, face = a, axis
-        far = min(far, b)
-    return (near, face) if near < far else (1e9, 0)
-
-
-@njit(cache=True)
-def things(out, key, salt, x0, z0, half, length, heading, layers, half_side_m, sx, sn, ux, un):
-    """Fill a table of what stands in the street: kind, x, z, size, colour seed. Returns how many."""
-    count = 0
-    for slot in range(int((z0 - SIGHT_M) / TREE_STEP_M), int((z0 + SIGHT_M) / TREE_STEP_M) + 1):
-        for side in (-1.0, 1.0):
-            z = (slot + 0.5) * TREE_STEP_M + 3 * chance(key, slot, 60, int(side) + 1)
-            x = side * (half - 1.9)
-            green = squash(1.6 * field(layers, half_side_m, 6, sx + ux * z + un * x, sn + un * z - ux * x) - 0.7)
-            if 4 < z < length - 4 and chance(key, slot, 61, int(side) + 1) < green and count < out.shape[0]:
-                out[count, 0], out[count, 1], out[count, 2] = 0, x, z
-                out[count, 3], out[count, 4] = (
-                    1.5 + 1.1 * chance(key, slot, 62, int(side) + 1),
-                    chance(key, slot, 63, int(side) + 1),
-                )
-                count += 1
-    for slot in range(int((z0 - SIGHT_M / 2) / LAMP_STEP_M), int((z0 + SIGHT_M / 2) / LAMP_STEP_M) + 1):
-        if count < out.shape[0]:
-            out[count, 0], out[count, 1], out[count, 2] = 1, (half - 0.8) * (1 if slot % 2 else -1), slot * LAMP_STEP_M
-            out[count, 3], out[count, 4] = 0.09, 0.0
-            count += 1
-    for car in range(CARS):
-        if chance(salt, car, 70, 0) < 0.65 and count < out.shape[0]:
-            out[count, 0] = 2
-            out[count, 1] = (half - 3.4) * (1 if chance(salt, car, 71, 0) < 0.5 else -1)
-            out[count, 2] = z0 + heading * (6 + 9 * car + 4 * chance(salt, car, 72, 0))
-            out[count, 3], out[count, 4] = 0.85 + 0.3 * chance(salt, car, 74, 0), chance(salt, car, 73, 0)
-            count += 1
-    for person in range(PEOPLE):
-        if chance(salt, person, 80, 0) < 0.4 and count < out.shape[0]:
-            out[count, 0] = 3
-            out[count, 1] = (half - 1.2) * (1 if chance(salt, person, 81, 0) < 0.5 else -1)
-            out[count, 2] = z0 + heading * (5 + 40 * chance(salt, person, 82, 0))
-            out[count, 3], out[count, 4] = 0.28, chance(salt, person, 83, 0)
-            count += 1
-    return count
-
-
-@njit(cache=True)
-def thing_colour(out, kind, seed, height, face, t, season, noise):
-    """Colours of a tree's crown and trunk, a lamp, a car, a person."""
-    if kind == 0:
-        if height > 2.6:
-            autumn = season * 0.9
-            dapple = 0.75 + 0.5 * noise
-            out[0] = (0.16 + 0.1 * seed + 0.22 * autumn) * dapple
-            out[1] = (0.36 + 0.1 * seed - 0.1 * autumn) * dapple
-            out[2] = (0.12 + 0.05 * autumn) * dapple
-        else:
-            out[0], out[1], out[2] = 0.28, 0.2, 0.14
-    elif kind == 1:
-        out[0], out[1], out[2] = 0.25, 0.27, 0.27
-    elif kind == 2:
-        glass = 0.85 < height < 1.35
-        dark = 0.75 if face == 0 else 1.0
-        bright = 0.1 + 0.85 * (seed * 7 % 1)
-        out[0] = (bright if seed > 0.35 else 0.55 + 0.3 * seed) * dark
-        out[1] = bright * (1.0 if seed > 0.35 else 0.25) * dark
-        out[2] = bright * (1.0 if seed > 0.2 else 0.4) * dark
-        if glass:
-            out[0], out[1], out[2] = 0.12, 0.14, 0.17
-        elif height < 0.35:
-            out[0], out[1], out[2] = 0.06, 0.06, 0.06
-    elif height > 1.5:
-        skin = seed * 3 % 1
-        out[0], out[1], out[2] = 0.75 - 0.4 * skin, 0.58 - 0.3 * skin, 0.48 - 0.28 * skin
-    else:
-        out[0], out[1], out[2] = 0.15 + 0.7 * seed, 0.15 + 0.6 * (seed * 5 % 1), 0.2 + 0.6 * (seed * 11 % 1)
-
-
-@njit(cache=True)
-def ground(out, x, z, half, length, key, crossing):
-    """Road, kerb, pavement, markings; grass beyond the last house."""
-    grain = 0.96 + 0.08 * chance(key, int(x * 2 + 500), int(z * 2), 90)
-    if z < -8 or z > length + 8:
-        out[0], out[1], out[2] = 0.34 * grain, 0.44 * grain, 0.22 * grain
-    elif abs(x) > half - 2.6 and not crossing:
-        joint = 0.93 if abs(z / 1.2 - math.floor(z / 1.2)) < 0.08 else 1.0
-        out[0], out[1], out[2] = 0.58 * grain * joint, 0.56 * grain * joint, 0.53 * grain * joint
-    elif abs(abs(x) - (half - 2.6)) < 0.14 and not crossing:
-        out[0], out[1], out[2] = 0.7, 0.69, 0.66
-    elif abs(x) < 0.09 and z / 5 - math.floor(z / 5) < 0.5 and not crossing:
-        out[0], out[1], out[2] = 0.86, 0.86, 0.82
-    else:
-        out[0], out[1], out[2] = 0.33 * grain, 0.33 * grain, 0.345 * grain
-
-
-@njit(parallel=True, cache=True)
-def render_all(
-    px,
-    city,
-    street,
-    along,
-    forward,
-    nuisances,
-    start,
-    direction,
-    lengths,
-    half_widths,
-    junction,
-    junction_half,
-    layers,
-    half_side_m,
-    spread,
-):
-    """render from plain arrays: one row per photo, one per street."""
-    pictures = np.empty((len(street), px, px, 3), np.uint8)
-    for n in prange(len(street)):
-        s = street[n]
-        picture(
-            pictures[n], px, city * 1000 + s, along[n], forward[n], nuisances[n], start[s, 0], start[s, 1],
-            direction[s, 0], direction[s, 1], lengths[s], half_widths[s], junction[s], junction_half[s], layers,
-            half_side_m, spread,
-        )  # fmt: skip
+@njit(parallel=True, cache=True, error_model="numpy")
+def render_all(px, scene, poses, nuisances, style):
+    """render from plain arrays: one row per photo."""
+    pictures = np.empty((len(poses), px, px, 3), np.uint8)
+    for n in prange(len(poses)):
+        picture(pictures[n], px, scene, poses[n], nuisances[n], style)
     return pictures
 
 
-@njit(cache=True)
-def picture(
-    out,
-    px,
-    key,
-    z0,
-    forward,
-    nuisance,
-    sx,
-    sn,
-    ux,
-    un,
-    length,
-    half,
-    junction,
-    junction_half,
-    layers,
-    half_side_m,
-    spread,
-):
-    """Fill one picture. The street's frame: x to the right of its direction, y up, z along it."""
-    salt = int(nuisance[SALT])
-    x0 = nuisance[SHIFT]
-    yaw = nuisance[YAW] + (0.0 if forward > 0 else math.pi)
-    cos_yaw, sin_yaw = math.cos(yaw), math.sin(yaw)
-    standing = np.empty((96, 5))
-    count = things(standing, key, salt, x0, z0, half, length, forward, layers, half_side_m, sx, sn, ux, un)
-    colour, back, traits = np.empty(3), np.empty(3), np.empty(8)
-    total = np.empty(3)
+# ---- light -----------------------------------------------------------------------------------------------------------
+@compiled
+def light_of(nuisance):
+    """Sun and sky of one row of the nuisance table."""
+    azimuth, elevation = nuisance[day.SUN_AZIMUTH], nuisance[day.SUN_ELEVATION]
+    cloud = nuisance[day.CLOUD]
+    clear = min(max((0.68 - cloud) / 0.3, 0.0), 1.0)
+    clear = clear * clear * (3 - 2 * clear)
+    warm = min(max((0.75 - elevation) / 0.6, 0.0), 1.0)
+    sun = 4.0 * clear
+    level = math.cos(elevation)
+    return Light(
+        math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level,
+        math.sin(azimuth), math.cos(azimuth), math.tan(elevation),
+        sun * 1.05, sun * (0.95 - 0.10 * warm), sun * (0.84 - 0.26 * warm),
+        0.57 * clear + 1.15 * (1 - clear), 0.66 * clear + 1.19 * (1 - clear), 0.84 * clear + 1.25 * (1 - clear),
+        clear, cloud, 0.55 * nuisance[day.HAZE], nuisance[day.SEASON], nuisance[day.WET], int(nuisance[day.SALT]),
+    )  # fmt: skip
+
+
+@compiled
+def sky(out, light, de, dh, dn):
+    """Fill out[:3] with the sky along a unit direction: a gradient, the sun's glow, clouds of several sizes."""
+    up = max(dh, 0.0)
+    high = 1 - math.exp(-3.2 * up)
+    red, green, blue = 1.05 - 0.83 * high, 1.18 - 0.72 * high, 1.32 - 0.42 * high
+    toward = max(de * light.east + dh * light.up + dn * light.north, 0.0)
+    glow = light.clear * (0.5 * toward**8 + 1.6 * toward**64 + 12.0 * toward**800)
+    x, y = 1.6 * de / (up + 0.16), 1.6 * dn / (up + 0.16)
+    layer = light.salt % 65521
+    billow = 0.52 * noise(x * 0.7, y * 0.7, layer) + 0.27 * noise(x * 1.6, y * 1.6, layer + 1)
+    billow += 0.14 * noise(x * 3.7, y * 3.7, layer + 2) + 0.07 * noise(x * 8.1, y * 8.1, layer + 3)
+    whole = max(0.0, (light.cloud - 0.62) / 0.38)
+    cover_ = min(max((billow - 0.86 + 0.75 * light.cloud) * 4.5, 0.0), 1.0)
+    cover_ = max(cover_, min(1.6 * whole, 1.0))
+    cover_ *= min(1.0, 0.35 + 6 * up)
+    lit = 1.75 - 0.75 * whole - (0.9 - 0.35 * whole) * max(billow - 0.40, 0.0) * (0.6 + light.cloud)
+    out[0] = red * (1 - cover_) + lit * 0.99 * cover_ + glow
+    out[1] = green * (1 - cover_) + lit * cover_ + 0.92 * glow
+    out[2] = blue * (1 - cover_) + lit * 1.03 * cover_ + 0.75 * glow
+
+
+@compiled
+def far_hills(out, light, azimuth, rise):
+    """Lay what stands beyond the city over out[:3]: woods and hills in the haze, along a direction and its slope."""
+    hill = 0.012 + 0.05 * noise(azimuth * 3.0, 0.5, 61) ** 2 + 0.012 * noise(azimuth * 40.0, 0.5, 62)
+    share = 0.75 * min(max((hill - rise) / 0.006, 0.0), 1.0)
+    out[0] += (0.30 * light.sky_red - out[0]) * share
+    out[1] += (0.35 * light.sky_green - out[1]) * share
+    out[2] += (0.36 * light.sky_blue - out[2]) * share
+
+
+# ---- rays in plan ----------------------------------------------------------------------------------------------------
+@compiled
+def chord(parts, p, e, n, de, dn):
+    """(t_in, t_out, side, a0, b0, da, db) of a ray in plan through part p; t_in > t_out where it passes by."""
+    cos, sin = parts[p, facades.COS], parts[p, facades.SIN]
+    x, y = e - parts[p, facades.EAST], n - parts[p, facades.NORTH]
+    a0, b0 = x * cos + y * sin, y * cos - x * sin
+    da, db = de * cos + dn * sin, dn * cos - de * sin
+    wide, deep = parts[p, facades.HALF_WIDTH], parts[p, facades.HALF_DEPTH]
+    if parts[p, facades.ROUND] > 0:
+        square, q, r = da * da + db * db, a0 * da + b0 * db, a0 * a0 + b0 * b0 - wide * wide
+        inside = q * q - square * r
+        if inside <= 0:
+            return 1.0, 0.0, 0, a0, b0, da, db
+        root = math.sqrt(inside)
+        return (-q - root) / square, (-q + root) / square, 0, a0, b0, da, db
+    if abs(da) < 1e-9:
+        da = 1e-9
+    if abs(db) < 1e-9:
+        db = 1e-9
+    a1, a2 = (-wide - a0) / da, (wide - a0) / da
+    b1, b2 = (-deep - b0) / db, (deep - b0) / db
+    a_in, a_out, b_in, b_out = min(a1, a2), max(a1, a2), min(b1, b2), max(b1, b2)
+    if a_in > b_in:
+        return a_in, min(a_out, b_out), facades.LEFT if da > 0 else facades.RIGHT, a0, b0, da, db
+    return b_in, min(a_out, b_out), facades.BACK if db > 0 else facades.FRONT, a0, b0, da, db
+
+
+@compiled
+def add_node(node_t, count, t, t_in, t_out):
+    """Insert t into a sorted list of distances if it lies between its ends; returns the new count."""
+    if not t_in + 1e-6 < t < t_out - 1e-6 or count >= len(node_t):
+        return count
+    i = count
+    while i > 0 and node_t[i - 1] > t:
+        node_t[i] = node_t[i - 1]
+        i -= 1
+    node_t[i] = t
+    return count + 1
+
+
+@compiled
+def roofline(part, node_t, node_r, t_in, t_out, a0, b0, da, db):
+    """Fill the distances at which the roof along a ray has a kink, and its heights there; returns how many."""
+    node_t[0], node_t[1] = t_in, t_out
+    count = 2
+    form = part[facades.ROOF]
+    wide, deep = part[facades.HALF_WIDTH], part[facades.HALF_DEPTH]
+    if form >= facades.DOME:
+        for i in range(1, 9):
+            count = add_node(node_t, count, t_in + (t_out - t_in) * i / 9, t_in, t_out)
+    if form == facades.RIDGE or form == facades.HIP:
+        count = add_node(node_t, count, -b0 / db, t_in, t_out)
+        flat = deep - part[facades.CAP] / part[facades.PITCH]
+        if flat > 0:
+            count = add_node(node_t, count, (flat - b0) / db, t_in, t_out)
+            count = add_node(node_t, count, (-flat - b0) / db, t_in, t_out)
+    if form == facades.GABLE or form == facades.HIP:
+        count = add_node(node_t, count, -a0 / da, t_in, t_out)
+        flat = wide - part[facades.CAP] / part[facades.PITCH]
+        if flat > 0:
+            count = add_node(node_t, count, (flat - a0) / da, t_in, t_out)
+            count = add_node(node_t, count, (-flat - a0) / da, t_in, t_out)
+    if form == facades.HIP:
+        for sign in (-1.0, 1.0):
+            run = da + sign * db
+            if abs(run) > 1e-9:
+                for rest in (wide - deep, deep - wide):
+                    count = add_node(node_t, count, (rest - a0 - sign * b0) / run, t_in, t_out)
+    for i in range(count):
+        node_r[i] = part[facades.TOP] + facades.roof_over(part, a0 + node_t[i] * da, b0 + node_t[i] * db)
+    return count
+
+
+@compiled
+def cast(scene, e, n, eye, de, dn, steepest, hits, node_t, node_r, mark, stamp):
+    """Fill hits (MOST_HITS, 10) with the parts along a ray in plan, in order; returns how many.
+
+    The walk ends where a wall hides everything up to the slope `steepest`, or nothing beyond could look over it.
+    """
+    parts, ids, first = scene.parts, scene.part_ids, scene.part_first
+    count = 0
+    hidden = -1.0
+    i, j = int((n + scene.half_m) / CELL_M), int((e + scene.half_m) / CELL_M)
+    step_i, step_j = 1 if dn > 0 else -1, 1 if de > 0 else -1
+    next_i = ((i + (dn > 0)) * CELL_M - scene.half_m - n) / dn if abs(dn) > 1e-9 else 1e9
+    next_j = ((j + (de > 0)) * CELL_M - scene.half_m - e) / de if abs(de) > 1e-9 else 1e9
+    gain_i = CELL_M / abs(dn) if abs(dn) > 1e-9 else 1e9
+    gain_j = CELL_M / abs(de) if abs(de) > 1e-9 else 1e9
+    entered = 0.0
+    while 0 <= i < scene.cells and 0 <= j < scene.cells and entered < SIGHT_M:
+        cell = i * scene.cells + j
+        for k in range(first[cell], first[cell + 1]):
+            p = ids[k]
+            if mark[p] == stamp:
+                continue
+            mark[p] = stamp
+            t_in, t_out, side, a0, b0, da, db = chord(parts, p, e, n, de, dn)
+            if t_in >= t_out or t_in < 0.05:
+                continue
+            if count == MOST_HITS:
+                if hits[count - 1, T_IN] <= t_in:
+                    continue
+                count -= 1
+            at = count
+            while at > 0 and hits[at - 1, T_IN] > t_in:
+                hits[at] = hits[at - 1]
+                node_t[at], node_r[at] = node_t[at - 1], node_r[at - 1]
+                at -= 1
+            count += 1
+            part = parts[p]
+            nodes = roofline(part, node_t[at], node_r[at], t_in, t_out, a0, b0, da, db)
+            place_hit(hits[at], part, p, t_in, t_out, side, a0 + t_in * da, b0 + t_in * db, nodes, da, db)
+            if part[facades.BASE] == 0:
+                hidden = max(hidden, (node_r[at, 0] - eye) / max(t_in, entered))
+        entered = min(next_i, next_j)
+        if hidden >= steepest or hidden * entered > scene.tallest_m - eye:
+            break
+        if next_i < next_j:
+            i += step_i
+            next_i += gain_i
+        else:
+            j += step_j
+            next_j += gain_j
+    return count
+
+
+@compiled
+def place_hit(hit, part, p, t_in, t_out, side, a, b, nodes, da, db):
+    """Fill one row of hits from where a ray enters a part."""
+    hit[T_IN], hit[T_OUT], hit[SIDE], hit[PART], hit[NODES] = t_in, t_out, side, p, nodes
+    wide, deep = part[facades.HALF_WIDTH], part[facades.HALF_DEPTH]
+    length = math.hypot(da, db)
+    if part[facades.ROUND] > 0:
+        hit[ALONG] = math.atan2(b, a) * wide + 3.15 * wide
+        hit[WIDTH], hit[SQUARE] = 6.3 * wide, max(-(da * a + db * b) / (length * wide), 0.05)
+    elif side <= facades.BACK:
+        hit[ALONG] = a + wide if side == facades.FRONT else wide - a
+        hit[WIDTH], hit[SQUARE] = 2 * wide, max(abs(db) / length, 0.05)
+    else:
+        hit[ALONG] = b + deep
+        hit[WIDTH], hit[SQUARE] = 2 * deep, max(abs(da) / length, 0.05)
+    hit[FACING] = -1.0  # not yet known: most hits are never looked at
+
+
+@compiled
+def normal_of(part, side, a, b):
+    """(east, north) outward normal of a part's side at local (a, b)."""
+    x, y = 0.0, 0.0
+    if part[facades.ROUND] > 0:
+        x, y = a / part[facades.HALF_WIDTH], b / part[facades.HALF_WIDTH]
+    elif side == facades.FRONT:
+        y = 1.0
+    elif side == facades.BACK:
+        y = -1.0
+    elif side == facades.LEFT:
+        x = -1.0
+    else:
+        x = 1.0
+    return x * part[facades.COS] - y * part[facades.SIN], x * part[facades.SIN] + y * part[facades.COS]
+
+
+@compiled
+def shadow_height(parts, first, ids, half_m, cells, tallest_m, light, e, n, enough):
+    """Height below which a point of the plan lies in the shadow of buildings [m]; -1 where none falls.
+
+    first, ids: for each cell the bodies of buildings among the parts. The search ends at a height of `enough`.
+    """
+    best = -1.0
+    de, dn = light.plan_east, light.plan_north
+    i, j = int((n + half_m) / CELL_M), int((e + half_m) / CELL_M)
+    next_i = ((i + (dn > 0)) * CELL_M - half_m - n) / dn if abs(dn) > 1e-9 else 1e9
+    next_j = ((j + (de > 0)) * CELL_M - half_m - e) / de if abs(de) > 1e-9 else 1e9
+    entered = 0.0
+    while 0 <= i < cells and 0 <= j < cells:
+        if tallest_m - entered * light.fall < max(best, 0.0) or entered > 90 or best > enough:
+            break
+        cell = i * cells + j
+        for k in range(first[cell], first[cell + 1]):
+            p = ids[k]
+            t_in, t_out, _, a0, b0, da, db = chord(parts, p, e, n, de, dn)
+            if t_in >= t_out or t_out < 0.1:
+                continue
+            t_in = max(t_in, 0.0)
+            top = parts[p, facades.TOP]
+            best = max(best, top - t_in * light.fall)
+            if parts[p, facades.ROOF] != facades.FLAT:
+                middle = 0.5 * (t_in + t_out)
+                over = facades.roof_over(parts[p], a0 + middle * da, b0 + middle * db)
+                best = max(best, top + over - middle * light.fall)
+        entered = min(next_i, next_j)
+        if next_i < next_j:
+            i += 1 if dn > 0 else -1
+            next_i += CELL_M / abs(dn)
+        else:
+            j += 1 if de > 0 else -1
+            next_j += CELL_M / abs(de)
+    return best
+
+
+# ---- things ----------------------------------------------------------------------------------------------------------
+@compiled
+def gather(near, scene, drawn, drawn_count, pose, de, dn, spread):
+    """Fill near with the things that may be seen or cast a shadow into the picture; returns how many."""
+    count = 0
+    e, n = pose[EAST], pose[NORTH]
+    for k in range(drawn_count):
+        near[count] = drawn[k]
+        count += 1
+    low_i, high_i = max(int((n - NEAR_M + scene.half_m) / CELL_M), 0), int((n + NEAR_M + scene.half_m) / CELL_M)
+    low_j, high_j = max(int((e - NEAR_M + scene.half_m) / CELL_M), 0), int((e + NEAR_M + scene.half_m) / CELL_M)
+    for i in range(low_i, min(high_i + 1, scene.cells)):
+        for j in range(low_j, min(high_j + 1, scene.cells)):
+            cell = i * scene.cells + j
+            for k in range(scene.thing_first[cell], scene.thing_first[cell + 1]):
+                thing = scene.things[scene.thing_ids[k]]
+                x, y = thing[things.EAST] - e, thing[things.NORTH] - n
+                ahead, aside = x * de + y * dn, abs(x * dn - y * de)
+                if -12 < ahead < NEAR_M and aside < max(ahead, 0.0) * spread + 12 and count < MOST_THINGS:
+                    near[count] = thing
+                    count += 1
+    return count
+
+
+@compiled
+def along_ray(ids, entry, leave, near, sizes, count, e, n, de, dn, wall):
+    """Fill ids with the things that a ray in plan may meet before `wall`, nearest first; returns how many."""
+    found = 0
+    square = de * de + dn * dn
+    length = math.sqrt(square)
+    for k in range(count):
+        x, y = near[k, things.EAST] - e, near[k, things.NORTH] - n
+        if abs(x * dn - y * de) > sizes[k, 0] * length:
+            continue
+        t = (x * de + y * dn) / square
+        t_in, t_out = t - sizes[k, 0] / length, t + sizes[k, 0] / length
+        if t_out < 0.2 or t_in > wall:
+            continue
+        if found == MOST_SEEN:
+            if entry[found - 1] <= t_in:
+                continue
+            found -= 1
+        at = found
+        while at > 0 and entry[at - 1] > t_in:
+            ids[at], entry[at], leave[at] = ids[at - 1], entry[at - 1], leave[at - 1]
+            at -= 1
+        ids[at], entry[at], leave[at] = k, t_in, t_out
+        found += 1
+    return found
+
+
+@compiled
+def shaders(ids, near, sizes, count, light, e, n, de, dn):
+    """Fill ids with the things that may darken the ground or a wall along a ray; returns how many."""
+    found = 0
+    length = math.hypot(de, dn)
+    for k in range(count):
+        x, y = near[k, things.EAST] - e, near[k, things.NORTH] - n
+        run = (sizes[k, 1] + 0.6 * sizes[k, 0]) / light.fall
+        here = (x * dn - y * de) / length
+        there = ((x - light.plan_east * run) * dn - (y - light.plan_north * run) * de) / length
+        reach = sizes[k, 0] + 0.6
+        if found < len(ids) and min(here, there) < reach and max(here, there) > -reach:
+            ids[found] = k
+            found += 1
+    return found
+
+
+@compiled
+def inside_box(x, y, sin, cos, half_long, half_wide):
+    """Distance from a point of the plan, relative to a box's centre, to the box along (sin, cos); 0 inside."""
+    return math.hypot(max(abs(x * sin + y * cos) - half_long, 0.0), max(abs(x * cos - y * sin) - half_wide, 0.0))
+
+
+@compiled
+def footprint(kind, reach):
+    """Half length and half width of what touches the ground [m]."""
+    if kind == things.CAR or kind == things.VAN:
+        return reach * 0.88, reach * 0.36
+    if kind == things.HEDGE or kind == things.FENCE:
+        return reach * 0.95, 0.25
+    if kind == things.TREE:
+        return 0.3, 0.3
+    return reach * 0.5, reach * 0.35
+
+
+@compiled
+def thing_shade(near, sizes, ids, count, light, e, n, y):
+    """(share of the sun, share of the sky) that things let through to a point at height y."""
+    sun, open_ = 1.0, 1.0
+    for s in range(count):
+        k = ids[s]
+        thing = near[k]
+        kind, reach, top = thing[things.KIND], sizes[k, 0], sizes[k, 1]
+        x, z = thing[things.EAST] - e, thing[things.NORTH] - n
+        if kind == things.TREE or kind == things.BUSH:
+            middle = top - 0.85 * reach if kind == things.TREE else 0.5 * top
+            toward = x * light.east + z * light.north + (middle - y) * light.up
+            if light.clear > 0 and toward > 0:
+                apart = x * x + z * z + (middle - y) ** 2 - toward * toward
+                if apart < reach * reach:
+                    dense = 0.86 - 0.5 * light.season if kind == things.TREE else 0.8
+                    leaf = noise((e + y) * 2.1, n * 2.1, 5)
+                    edge = min(max((1.05 - math.sqrt(max(apart, 0.0)) / reach) * 3.0 + 1.6 * (leaf - 0.5), 0.0), 1.0)
+                    sun *= 1 - dense * edge * (0.65 + 0.35 * (leaf > 0.36))
+            if y < 1 and x * x + z * z < reach * reach:
+                open_ *= 1 - 0.25 * (1 - math.hypot(x, z) / reach)
+        long, wide = footprint(kind, reach)
+        if y < 0.5 and abs(x) < reach + 1 and abs(z) < reach + 1:
+            gap = inside_box(-x, -z, sizes[k, 3], sizes[k, 4], long, wide)
+            open_ *= (
+                0.22 + 0.78 * min(gap / 0.9, 1.0) if kind == things.CAR or kind == things.VAN else min(0.55 + gap, 1.0)
+            )
+        if light.clear > 0 and kind != things.TREE and kind != things.BUSH and y < top:
+            run = (top - y) / light.fall
+            hidden = 0.0
+            for i in range(4):
+                reached = run * (0.1 + 0.27 * i)
+                gap = inside_box(
+                    light.plan_east * reached - x, light.plan_north * reached - z, sizes[k, 3], sizes[k, 4], long, wide
+                )
+                hidden = max(hidden, 1 - gap / 0.15)
+            sun *= 1 - 0.95 * min(max(hidden, 0.0), 1.0)
+    return sun, open_
+
+
+# ---- ground ----------------------------------------------------------------------------------------------------------
+@inlined
+def ground(out, scene, light, e, n, grain):
+    """Fill out (5,) for a point of the ground: albedo, how much it gleams when wet, how open it lies to the sky."""
+    i = min(max(int((n + scene.half_m) / CELL_M), 0), scene.cells - 1)
+    j = min(max(int((e + scene.half_m) / CELL_M), 0), scene.cells - 1)
+    cell = i * scene.cells + j
+    first, second, yard = 1e9, 1e9, 1e9
+    street, x, z = -1, 0.0, 0.0
+    for k in range(scene.street_first[cell], scene.street_first[cell + 1]):
+        s = scene.streets[scene.street_ids[k]]
+        p, q = e - s[START_E], n - s[START_N]
+        along, aside = p * s[DIR_E] + q * s[DIR_N], p * s[DIR_N] - q * s[DIR_E]
+        past = max(-along, along - s[LENGTH])
+        edge = max(abs(aside) - s[ROAD], past - s[ROAD])
+        yard = min(yard, max(abs(aside) - s[HALF], past - s[HALF]))
+        if edge < first:
+            first, second, street, x, z = edge, first, scene.street_ids[k], aside, along
+        elif edge < second:
+            second = edge
+    if 0 < first < 3 and second < 3:  # the kerb turns a corner
+        first = 3 - math.hypot(3 - first, 3 - second)
+    coarse = 0.80 + 0.4 * noise(e * 0.31, n * 0.31, 1)
+    fine = 1 + (noise(e * 5.3, n * 5.3, 2) - 0.5) * 0.35 * min(1.0, 0.25 / grain)
+    if grain < 0.12:
+        fine *= 1 + (noise(e * 19.0, n * 19.0, 3) - 0.5) * 0.45 * min(1.0, 0.03 / grain)
+    out[3], out[4] = 0.0, 1.0
+    if first < 0:
+        roadway(out, scene.streets[street], paved(scene, e, n), x, z, first, second, grain, coarse, fine)
+    elif first < 0.16:
+        tone = 0.27 * fine
+        out[0], out[1], out[2], out[3] = tone, 0.98 * tone, 0.94 * tone, 0.5
+    elif yard < 0:
+        pavement(out, surfaced(scene.streets[street, KEY], z), paved(scene, e, n), x, z, first, grain, coarse, fine)
+    else:
+        open_ground(out, scene, light, e, n, coarse, fine)
+    for k in range(scene.body_first[cell], scene.body_first[cell + 1]):
+        part = scene.parts[scene.body_ids[k]]
+        p, q = e - part[facades.EAST], n - part[facades.NORTH]
+        a = p * part[facades.COS] + q * part[facades.SIN]
+        b = q * part[facades.COS] - p * part[facades.SIN]
+        gap_a, gap_b = abs(a) - part[facades.HALF_WIDTH], abs(b) - part[facades.HALF_DEPTH]
+        if max(gap_a, gap_b) < 1.6:
+            gap = math.hypot(max(gap_a, 0.0), max(gap_b, 0.0))
+            out[4] = min(out[4], 0.42 + 0.58 * min(gap / 1.6, 1.0))
+        look = scene.looks[int(part[facades.OWNER])]
+        to_door = a + part[facades.HALF_WIDTH] - look[facades.DOOR_AT_M]
+        if yard > 0 and b > part[facades.HALF_DEPTH] and part[facades.FINISH] == facades.HOUSE and abs(to_door) < 0.65:
+            tone = 0.26 * fine * coarse
+            out[0], out[1], out[2], out[3] = tone, 0.93 * tone, 0.84 * tone, 0.5
+
+
+@compiled
+def surfaced(street_key, z):
+    """The key of a stretch of road: each is surfaced anew, since a look of the whole street would give it away."""
+    return int(street_key) + 65_537 * math.floor(z / STRETCH_M + 0.37 * (int(street_key) % 7))
+
+
+@compiled
+def paved(scene, e, n):
+    """How red a road is paved at a place, from 0 for asphalt to 1 for bricks: the field of paving there."""
+    half_m = 0.5 * len(scene.paving) * fields.GRID_STEP_M
+    last = len(scene.paving) - 1
+    i = min(max(int((n + half_m) / fields.GRID_STEP_M), 0), last)
+    j = min(max(int((e + half_m) / fields.GRID_STEP_M), 0), last)
+    return 1.0 / (1.0 + math.exp(-1.8 * scene.paving[i, j]))
+
+
+@compiled
+def roadway(out, street, red, x, z, edge, other, grain, coarse, fine):
+    """Fill out for the road: asphalt or setts, tracks, patches, covers, markings; x across and z along the street."""
+    key = surfaced(street[KEY], z)
+    dice = lattice(key, 1, 100)
+    tone = (0.052 + 0.06 * lattice(key, 2, 100)) * coarse * fine
+    out[0], out[1], out[2], out[3] = tone, tone, tone * (1.06 - 0.1 * lattice(key, 3, 100)), 1.0
+    laid = coarse * fine * red
+    out[0] += 0.15 * laid
+    out[1] += 0.045 * laid
+    out[2] += 0.015 * laid
+    half, bricks = street[ROAD], red + 0.3 * dice > 0.75
+    if bricks:
+        row = math.floor(z / 0.22)
+        odd = lattice(int(row), math.floor(x / 0.22 + 0.5 * (row % 2)), key) - 0.5
+        odd *= 0.6 * min(1.0, 0.08 / grain)
+        for c in range(3):
+            out[c] *= 1.1 + odd
+    else:
+        lane = abs(abs(x) - 0.5 * half)
+        track = 1 - 0.16 * math.exp(-(((lane - 0.8) / 0.35) ** 2)) + 0.10 * math.exp(-((lane / 0.3) ** 2))
+        i, j = math.floor(z / 5.3), math.floor(x / 2.1)
+        if lattice(i, j, key + 9) < 0.09:
+            track *= 0.62 if lattice(i, j, key + 10) < 0.6 else 1.25
+        seam = abs(x - half * (lattice(key, 7, 100) - 0.5) - 0.5 * noise(z * 0.4, 0.5, key + 12))
+        if seam < 0.05 and noise(z * 0.15, 3.5, key + 13) > 0.5:
+            track *= 0.7
+        for c in range(3):
+            out[c] *= track
+    cell = math.floor(z / 17.0)
+    cover_at = (0.2 + 0.6 * lattice(int(cell), 7, key)) * 17
+    lid = math.hypot(z - cell * 17 - cover_at, x - (lattice(int(cell), 8, key) - 0.5) * half)
+    if lid < 0.36 and edge < -0.5:
+        tone = 0.035 if lid < 0.3 else 0.09
+        out[0], out[1], out[2] = tone, 0.95 * tone, 0.9 * tone
+    if edge > -0.35:  # the gutter
+        for c in range(3):
+            out[c] *= 0.72
+    paint = 0.0
+    span = max(2 * grain, 0.03)
+    if other > 5.2:
+        if not bricks and lattice(key, 4, 100) < 0.75 and z / 6 - math.floor(z / 6) < 0.5:
+            paint = cover(x, -0.07, 0.07, span)
+        if lattice(key, 5, 100) < 0.6 and half > 3.7:
+            bay = z / 5.6 - math.floor(z / 5.6)
+            line = cover(abs(x), half - 2.15, half - 2.05, span)
+            if abs(x) > half - 2.1 and other > 9:
+                line = max(line, cover(bay * 5.6, 0.0, 0.1, span))
+            paint = max(paint, line)
+    elif 1.0 < other < 4.2:
+        if lattice(key, 6, 100) < 0.55 and (x + 50) / 1.0 - math.floor(x + 50) < 0.5:
+            paint = 1.0
+    elif 4.6 < other < 5.0 and x > 0.1:
+        paint = 1.0
+    if paint > 0:
+        paint = min(paint, 1.0) * (0.45 + 0.4 * noise(z * 1.3, x * 2.9, key + 14))
+        for c in range(3):
+            out[c] += (0.55 - out[c]) * paint
+
+
+@compiled
+def pavement(out, key, red, x, z, from_kerb, grain, coarse, fine):
+    """Fill out for a pavement: slabs of the street's own stone, joints, stains."""
+    warm = 0.3 * lattice(key, 20, 100) + 2.2 * red
+    tone = (0.15 + 0.14 * lattice(key, 21, 100)) * (0.45 + 0.55 * coarse) * fine
+    size = 0.45 + 0.55 * lattice(key, 22, 100)
+    row = math.floor(z / size)
+    shift = 0.5 * (row % 2)
+    column = math.floor(from_kerb / size + shift)
+    odd = 1 + (lattice(int(row), int(column), key) - 0.5) * 0.22
+    joint = max(
+        cover(z / size - row, 0.0, 0.05, max(grain / size, 0.02)),
+        cover(from_kerb / size + shift - column, 0.0, 0.05, max(grain / size, 0.02)),
+    )
+    tone *= odd * (1 - 0.4 * min(joint, 1.0))
+    out[0], out[1], out[2] = tone * (1.0 + 0.14 * warm), tone * (0.99 - 0.02 * warm), tone * (0.97 - 0.22 * warm)
+    out[3] = 0.6
+
+
+@compiled
+def grass(out, light, e, n, coarse, fine):
+    """Fill out for a lawn: fresh in summer, brown in patches in winter."""
+    patch = noise(e * 0.12, n * 0.12, 31) * 0.6 + noise(e * 0.9, n * 0.9, 32) * 0.4
+    dry = min(max(0.25 + 0.75 * light.season + 1.1 * (patch - 0.6), 0.0), 1.0)
+    tone = coarse * fine * fine * (0.6 + 0.5 * patch + 0.3 * noise(e * 2.3, n * 2.3, 34))
+    out[0] = (0.058 + 0.060 * dry) * tone
+    out[1] = (0.105 - 0.012 * dry) * tone
+    out[2] = (0.022 + 0.022 * dry) * tone
+
+
+@compiled
+def open_ground(out, scene, light, e, n, coarse, fine):
+    """Fill out behind the building lines: parks with paths, squares of setts, gardens and yards."""
+    for g in range(len(scene.grounds)):
+        x, y, radius = e - scene.grounds[g, 0], n - scene.grounds[g, 1], scene.grounds[g, 2]
+        apart = math.hypot(x, y)
+        if apart > radius:
+            continue
+        if scene.grounds[g, 3] == 0:
+            bend = 6 * math.sin(0.06 * x + g)
+            if abs(apart - 0.62 * radius) < 1.4 or abs(y - bend) < 1.3 or abs(x - bend) < 1.1:
+                tone = 0.30 * coarse * fine
+                out[0], out[1], out[2], out[3] = tone, 0.86 * tone, 0.66 * tone, 0.3
+            else:
+                grass(out, light, e, n, coarse, fine)
+        else:
+            tone = 0.22 * coarse * fine * (0.85 + 0.3 * lattice(math.floor(e / 0.5), math.floor(n / 0.5), 41))
+            ring = 0.75 if apart / 6 - math.floor(apart / 6) < 0.12 else 1.0
+            out[0], out[1], out[2], out[3] = tone * ring, 0.95 * tone * ring, 0.86 * tone * ring, 0.6
+        return
+    bare = noise(e * 0.07, n * 0.07, 33)
+    if bare > 0.66:
+        tone = 0.17 * coarse * fine
+        out[0], out[1], out[2], out[3] = tone, 0.92 * tone, 0.8 * tone, 0.3
+    else:
+        grass(out, light, e, n, coarse, fine)
+
+
+# ---- one picture -----------------------------------------------------------------------------------------------------
+@compiled
+def lens(style, x):
+    """(x, stretch of y) of a column at x in -1..1: straight, or wider with a barrel's distortion in style 1."""
+    if style == 0:
+        return x, 1.0
+    bulge = 1.08 + 0.22 * x * x
+    return x * bulge, bulge
+
+
+@compiled
+def picture(out, px, scene, pose, nuisance, style):
+    """Fill one picture (px, px, 3)."""
+    light = light_of(nuisance)
+    e, n, eye = pose[EAST], pose[NORTH], pose[EYE]
+    forward_e, forward_n = math.sin(pose[HEADING]), math.cos(pose[HEADING])
+    hits, node_t, node_r = (
+        np.empty((MOST_HITS, 10)),
+        np.empty((MOST_HITS, MOST_NODES)),
+        np.empty((MOST_HITS, MOST_NODES)),
+    )
+    mark = np.zeros(len(scene.parts), np.int32)
+    drawn = np.empty((MOST_DRAWN, 6))
+    drawn_count = draw_things(drawn, scene, pose, nuisance, light)
+    near, sizes = np.empty((MOST_THINGS, 6)), np.empty((MOST_THINGS, 5))
+    spread = 1.3 / pose[FOCAL]
+    near_count = gather(near, scene, drawn, drawn_count, pose, forward_e, forward_n, spread)
+    for k in range(near_count):
+        sizes[k, 0], sizes[k, 1], sizes[k, 2] = things.reach(near[k]), things.top(near[k]), -1.0
+        sizes[k, 3], sizes[k, 4] = math.sin(near[k, things.HEADING]), math.cos(near[k, things.HEADING])
+        if light.clear > 0:
+            sizes[k, 2] = shadow_height(
+                scene.parts,
+                scene.body_first,
+                scene.body_ids,
+                scene.half_m,
+                scene.cells,
+                scene.tallest_m,
+                light,
+                near[k, things.EAST],
+                near[k, things.NORTH],
+                99.0,
+            )
+    ids, shade_ids = np.empty(MOST_SEEN, np.int64), np.empty(3 * MOST_SEEN, np.int64)
+    entry, leave = np.empty(MOST_SEEN), np.empty(MOST_SEEN)
+    film = np.zeros((px, px, 3))
+    colour = np.empty(5)
+    back, seen_colour = np.empty(3), np.empty(3)
+    grain = 1.0 / (px * pose[FOCAL])
+    for column in range(2 * px):
+        x, stretch = lens(style, (column + 0.5) / px - 1)
+        de = forward_e + forward_n * x / pose[FOCAL]
+        dn = forward_n - forward_e * x / pose[FOCAL]
+        steepest = stretch / pose[FOCAL] + pose[PITCH]
+        count = cast(scene, e, n, eye, de, dn, steepest, hits, node_t, node_r, mark, column + 1)
+        length = math.hypot(de, dn)
+        wall = NEAR_M
+        for h in range(count):
+            if scene.parts[int(hits[h, PART]), facades.BASE] == 0 and node_r[h, 0] > 3.5:
+                wall = hits[h, T_OUT]
+                break
+        found = along_ray(ids, entry, leave, near, sizes, near_count, e, n, de, dn, wall)
+        shading = shaders(shade_ids, near, sizes, near_count, light, e, n, de, dn)
+        sky(back, light, de / length, 0.06, dn / length)
+        for row in range(2 * px):
+            slope = stretch * (1 - (row + 0.5) / px) / pose[FOCAL] + pose[PITCH]
+            t = sample(
+                colour, scene, light, e, n, eye, de, dn, slope, length, grain, hits, node_t, node_r, count, near, sizes,
+                ids, entry, leave, found, shade_ids, shading, seen_colour,
+            )  # fmt: skip
+            clear = math.exp(-light.haze * t * length) if t < 1e8 else 1.0
+            for c in range(3):
+                film[row // 2, column // 2, c] += 0.25 * (colour[c] * clear + 0.8 * back[c] * (1 - clear))
+    develop(out, film, px, nuisance, style)
+
+
+@compiled
+def draw_things(drawn, scene, pose, nuisance, light):
+    """Fill drawn with the cars and people of one photo; returns how many."""
+    street = scene.streets[int(pose[STREET])]
+    return things.place_nuisance(
+        drawn, light.salt, nuisance[day.TRAFFIC], light.season, pose[EAST], pose[NORTH], pose[HEADING], street[START_E],
+        street[START_N], street[DIR_E], street[DIR_N], street[LENGTH], street[HALF], street[ROAD], int(pose[SCENE]),
+    )  # fmt: skip
+
+
+@inlined
+def sample(
+    out, scene, light, e, n, eye, de, dn, slope, length, grain, hits, node_t, node_r, count, near, sizes, ids, entry,
+    leave, found, shade_ids, shading, seen_colour,
+):  # fmt: skip
+    """Fill out[:3] with the radiance along one ray; returns the distance along it, 1e9 for the sky."""
+    best = eye / -slope if slope < -1e-5 else 1e9
+    what, index = 0, -1  # 0 ground or sky, 1 wall, 2 roof, 3 the underside of a part
+    for h in range(count):
+        t_in = hits[h, T_IN]
+        if t_in >= best:
+            break
+        part = scene.parts[int(hits[h, PART])]
+        height = eye + slope * t_in
+        base = part[facades.BASE]
+        if height < base:
+            if slope > 0 and (base - eye) / slope < min(hits[h, T_OUT], best):
+                best, what, index = (base - eye) / slope, 3, h
+        elif height < node_r[h, 0]:
+            best, what, index = t_in, 1, h
+            break
+        else:
+            over = height - node_r[h, 0]
+            for i in range(1, int(hits[h, NODES])):
+                rest = eye + slope * node_t[h, i] - node_r[h, i]
+                if rest < 0:
+                    t = node_t[h, i - 1] + (node_t[h, i] - node_t[h, i - 1]) * over / (over - rest)
+                    if t < best:
+                        best, what, index = t, 2, h
+                    break
+                over = rest
+    thing = -1
+    for s in range(found):
+        if entry[s] >= best:
+            break
+        k = ids[s]
+        low, high = eye + slope * max(entry[s], 0.0), eye + slope * leave[s]
+        if min(low, high) > sizes[k, 1] or max(low, high) < 0:
+            continue
+        direct = light.clear if eye + slope * 0.5 * (entry[s] + leave[s]) > sizes[k, 2] else 0.0
+        t = things.seen(
+            seen_colour, near[k], e, eye, n, de, slope, dn, light.season, light.east, light.up, light.north, direct,
+            light.salt,
+        )  # fmt: skip
+        if t < best:
+            best, thing = t, k
+            out[0], out[1], out[2] = seen_colour[0], seen_colour[1], seen_colour[2]
+    if thing >= 0:
+        return lit_thing(out, light, best)
+    if best > 3000 or (best > 1e8):
+        full = math.sqrt(length * length + slope * slope)
+        sky(out, light, de / full, slope / full, dn / full)
+        if slope < 0.12 * length:
+            far_hills(out, light, math.atan2(dn, de), slope / length)
+        return 1e9
+    if what == 0:
+        lit_ground(out, scene, light, e + best * de, n + best * dn, best, grain, slope, length, de, dn, near, sizes,
+                   shade_ids, shading)  # fmt: skip
+    elif what == 1:
+        height = eye + slope * best
+        lit_wall(out, scene, light, e, n, de, dn, height, slope, length, grain, hits[index], node_r[index, 0],
+                 near, sizes, shade_ids, shading)  # fmt: skip
+    elif what == 2:
+        lit_roof(out, scene, light, e + best * de, n + best * dn, eye + slope * best, grain * best, hits[index])
+    else:
+        part = scene.parts[int(hits[index, PART])]
+        for c in range(3):
+            colour = 0.04 + 0.4 * scene.looks[int(part[facades.OWNER]), facades.TRIM + c]
+            if part[facades.FINISH] == facades.CANOPY:  # light comes through the cloth
+                colour = 0.06 + 1.2 * scene.looks[int(part[facades.OWNER]), facades.AWNING + c]
+            out[c] = colour * (0.28 + 0.1 * light.clear)
+    return best
+
+
+@compiled
+def lit_thing(out, light, t):
+    """Give a thing, which comes as it looks on a white day, the level and colour of this one, linearly; returns t."""
+    out[0] = out[0] ** 1.7 * (0.62 * light.sky_red + 0.38 * light.sun_red)
+    out[1] = out[1] ** 1.7 * (0.62 * light.sky_green + 0.38 * light.sun_green)
+    out[2] = out[2] ** 1.7 * (0.62 * light.sky_blue + 0.38 * light.sun_blue)
+    return t
+
+
+@inlined
+def lit_ground(out, scene, light, e, n, t, grain, slope, length, de, dn, near, sizes, shade_ids, shading):
+    """Fill out with the light that the ground sends to the eye."""
+    ground(out, scene, light, e, n, grain * t)
+    sun, open_ = 0.0, out[4]
+    if t < 140:
+        through, under = thing_shade(near, sizes, shade_ids, shading, light, e, n, 0.0)
+        open_ *= under
+        if light.clear > 0:
+            sun = (
+                light.up
+                * through
+                * min(
+                    max(
+                        0.5
+                        - shadow_height(
+                            scene.parts,
+                            scene.body_first,
+                            scene.body_ids,
+                            scene.half_m,
+                            scene.cells,
+                            scene.tallest_m,
+                            light,
+                            e,
+                            n,
+                            0.3,
+                        )
+                        * 2.0,
+                        0.0,
+                    ),
+                    1.0,
+                )
+            )
+    else:
+        sun = 0.5 * light.up
+    gleam, dark = 0.0, 1.0
+    if light.wet > 0:
+        pool = min(max(light.wet * (0.7 + 0.9 * (noise(e * 0.35, n * 0.35, 51) - 0.4)), 0.0), 1.0) * out[3]
+        dark = 1 - 0.45 * pool
+        steep = abs(slope) / math.sqrt(length * length + slope * slope)
+        gleam = pool * (0.03 + 0.6 * (1 - steep) ** 4) * open_
+    out[0] *= dark * (open_ * light.sky_red * 0.85 + sun * light.sun_red)
+    out[1] *= dark * (open_ * light.sky_green * 0.85 + sun * light.sun_green)
+    out[2] *= dark * (open_ * light.sky_blue * 0.85 + sun * light.sun_blue)
+    out[0] += gleam * 0.75 * light.sky_red
+    out[1] += gleam * 0.75 * light.sky_green
+    out[2] += gleam * 0.75 * light.sky_blue
+
+
+@inlined
+def lit_wall(
+    out, scene, light, e, n, de, dn, height, slope, length, grain, hit, top, near, sizes, shade_ids, shading
+):  # fmt: skip
+    """Fill out with the light that a wall sends to the eye."""
+    part = scene.parts[int(hit[PART])]
+    t, side = hit[T_IN], int(hit[SIDE])
+    at_e, at_n = e + t * de, n + t * dn
+    if hit[FACING] < 0:  # what holds for the whole column of this wall
+        x, y = at_e - part[facades.EAST], at_n - part[facades.NORTH]
+        a = x * part[facades.COS] + y * part[facades.SIN]
+        b = y * part[facades.COS] - x * part[facades.SIN]
+        out_e, out_n = normal_of(part, side, a, b)
+        hit[FACING] = max(out_e * light.east + out_n * light.north, 0.0)
+        hit[SHADOW] = -1.0
+        if hit[FACING] > 0 and light.clear > 0:
+            hit[SHADOW] = shadow_height(
+                scene.parts,
+                scene.body_first,
+                scene.body_ids,
+                scene.half_m,
+                scene.cells,
+                scene.tallest_m,
+                light,
+                at_e + 0.06 * out_e,
+                at_n + 0.06 * out_n,
+                99.0,
+            )
+    span = grain * t * length
+    look = scene.looks[int(part[facades.OWNER])]
+    facades.facade(
+        out, look, part[facades.FINISH], side, hit[ALONG], hit[WIDTH], height, part[facades.TOP], top,
+        span / hit[SQUARE], span,
+    )  # fmt: skip
+    sun = 0.0
+    if hit[FACING] > 0 and light.clear > 0:
+        sun = hit[FACING] * min(max((height - hit[SHADOW]) / 0.12 + 0.5, 0.0), 1.0)
+        if sun > 0:
+            sun *= thing_shade(near, sizes, shade_ids, shading, light, at_e, at_n, height)[0]
+    # less sky deep in the street and right below the eaves, more light from the ground near it
+    open_ = (0.42 + 0.28 * min(height / 11, 1.0)) * (1 - 0.45 * math.exp(-max(top - height, 0.0) / 0.35))
+    open_ *= 1 - 0.35 * math.exp(-height / 0.5)
+    bounce = (0.09 + 0.13 * math.exp(-height / 6)) * light.clear
+    gleam = out[3]
+    mirror, mirror_up = 0.0, slope / math.sqrt(length * length + slope * slope)
+    if gleam > 0:
+        # every pane hangs a little differently: some mirror the sky, some the dark houses across the street
+        wobble = noise(hit[ALONG] * 0.9, height * 0.7, int(look[facades.KEY])) - 0.5
+        mirror = min(max((mirror_up + 0.9 * wobble - 0.22) / 0.16, 0.0), 1.0)
+        across = 0.05 + 0.32 * noise(hit[ALONG] * 0.4 + 2.0 * (de + dn), 3.0 * mirror_up, int(look[facades.KEY]) + 1)
+        gleam *= 0.16 + 0.7 * (1 - hit[SQUARE]) ** 3
+    matt = 1 - gleam
+    glow = out[4] * (1.2 - 0.6 * light.clear)
+    out[0] = out[0] * matt * (open_ * light.sky_red + sun * light.sun_red + bounce * 1.1) + glow
+    out[1] = out[1] * matt * (open_ * light.sky_green + sun * light.sun_green + bounce) + 0.78 * glow
+    out[2] = out[2] * matt * (open_ * light.sky_blue + sun * light.sun_blue + bounce * 0.9) + 0.5 * glow
+    out[0] += gleam * light.sky_red * (across + (0.9 - across) * mirror)
+    out[1] += gleam * light.sky_green * (across + (0.9 - across) * mirror)
+    out[2] += gleam * light.sky_blue * (across + (0.9 - across) * mirror)
+
+
+@compiled
+def lit_roof(out, scene, light, e, n, height, grain, hit):
+    """Fill out with the light that a roof sends to the eye."""
+    part = scene.parts[int(hit[PART])]
+    x, y = e - part[facades.EAST], n - part[facades.NORTH]
+    a = x * part[facades.COS] + y * part[facades.SIN]
+    b = y * part[facades.COS] - x * part[facades.SIN]
+    look = scene.looks[int(part[facades.OWNER])]
+    form = int(part[facades.ROOF])
+    facades.roofing(out, look, part[facades.FINISH], form, a, b, height, grain)
+    # the slope's normal from finite differences of the roof's height
+    over = facades.roof_over(part, a, b)
+    slope_a = (facades.roof_over(part, a + 0.02, b) - over) / 0.02
+    slope_b = (facades.roof_over(part, a, b + 0.02) - over) / 0.02
+    size = math.sqrt(1 + slope_a**2 + slope_b**2)
+    east = -(slope_a * part[facades.COS] - slope_b * part[facades.SIN]) / size
+    north = -(slope_a * part[facades.SIN] + slope_b * part[facades.COS]) / size
+    sun = max(east * light.east + north * light.north + light.up / size, 0.0)
+    open_ = 0.55 + 0.35 / size
+    gleam = 0.35 * out[3]
+    out[0] = out[0] * (open_ * light.sky_red + sun * light.sun_red) + gleam * light.sky_red
+    out[1] = out[1] * (open_ * light.sky_green + sun * light.sun_green) + gleam * light.sky_green
+    out[2] = out[2] * (open_ * light.sky_blue + sun * light.sun_blue) + gleam * light.sky_blue
+
+
+# ---- camera ----------------------------------------------------------------------------------------------------------
+@compiled
+def develop(out, film, px, nuisance, style):
+    """Fill a picture from its linear film: exposure by its own mean, tint, vignette, tone curve, noise."""
+    salt = int(nuisance[day.SALT]) % 1000003
+    total = 0.0
     for row in range(px):
         for column in range(px):
-            total[:] = 0.0
-            for sample in range(4):
-                right = ((column + 0.25 + 0.5 * (sample % 2)) / px * 2 - 1) * 0.95
-                up = (1 - (row + 0.25 + 0.5 * (sample // 2)) / px * 2) * 0.95 + nuisance[PITCH]
-                scale = 1.0 / math.sqrt(right * right + up * up + 1)
-                dx, dy, dz = (cos_yaw * right + sin_yaw) * scale, up * scale, (cos_yaw - sin_yaw * right) * scale
-                far = shade(
-                    colour, traits, standing, count, key, salt, x0, z0, dx, dy, dz, nuisance, sx, sn, ux, un, length,
-                    half, junction, junction_half, layers, half_side_m, spread,
-                )  # fmt: skip
-                sky(back, dx, max(dy, 0.02), dz, nuisance[CLOUD], salt)
-                clear = math.exp(-nuisance[HAZE] * far) if far < 1e8 else 1.0
-                for c in range(3):
-                    total[c] += 0.25 * (colour[c] * clear + back[c] * (1 - clear))
+            weight = 1.0 if row * 3 > px else 0.45  # cameras care more for what is low in the frame
+            total += weight * math.log(
+                0.02 + 0.3 * film[row, column, 0] + 0.6 * film[row, column, 1] + 0.1 * film[row, column, 2]
+            )
+    mean = math.exp(total / (px * px * (2 / 3 + 0.45 / 3)))
+    gain = nuisance[day.EXPOSURE] * 0.27 * mean**-0.85
+    dim = 0.10 + 0.25 * style
+    for row in range(px):
+        for column in range(px):
+            x, y = (column + 0.5) / px * 2 - 1, (row + 0.5) / px * 2 - 1
+            fall = 1 - dim * (0.5 * (x * x + y * y)) ** 1.5
+            above, below, left, right = (
+                max(row - 1, 0),
+                min(row + 1, px - 1),
+                max(column - 1, 0),
+                min(column + 1, px - 1),
+            )
+            grey = 0.3 * film[row, column, 0] + 0.6 * film[row, column, 1] + 0.1 * film[row, column, 2]
             for c in range(3):
-                tint = nuisance[RED] if c == 0 else nuisance[BLUE] if c == 2 else 1.0
-                grain = (
-                    (chance(salt, row * px + column, c, 99) + chance(salt, row * px + column, c, 98) - 1)
-                    * 2.449
-                    * nuisance[NOISE]
-                )
-                value = total[c] * nuisance[EXPOSURE] * tint + grain
+                # no lens is sharper than its sensor: a little of the neighbours' light falls here
+                near = film[above, column, c] + film[below, column, c] + film[row, left, c] + film[row, right, c]
+                value = 0.8 * film[row, column, c] + 0.05 * near
+                tint = nuisance[day.RED] if c == 0 else nuisance[day.BLUE] if c == 2 else 1.0
+                value = (0.9 * value + 0.1 * grey) * gain * fall * tint
+                value = value * (2.51 * value + 0.03) / (value * (2.43 * value + 0.59) + 0.14)
+                value = min(max(value, 0.0), 1.0) ** (1 / 2.2)
+                grain = lattice(row, column, salt + c) + lattice(row, column, salt + c + 3) - 1
+                grain += 0.7 * (lattice(row, column, salt + 6) + lattice(row, column, salt + 7) - 1)
+                value += 1.5 * nuisance[day.NOISE] * grain * (1.15 - value)
                 out[row, column, c] = np.uint8(min(max(value, 0.0), 1.0) * 255 + 0.5)
-
-
-@njit(cache=True)
-def shade(
-    out,
-    traits,
-    standing,
-    count,
-    key,
-    salt,
-    x0,
-    z0,
-    dx,
-    dy,
-    dz,
-    nuisance,
-    sx,
-    sn,
-    ux,
-    un,
-    length,
-    half,
-    junction,
-    junction_half,
-    layers,
-    half_side_m,
-    spread,
-):
-    """Fill the colour seen along one ray; returns the distance to what is seen."""
-    nearest = 1e9
-    kind, index, face = -1, -1, 0
-    side = 1.0 if dx > 0 else -1.0
-    # the facade plane, unless the ray leaves through a junction or beyond the street's ends
-    wall = (side * half - x0) / dx if abs(dx) > 1e-9 else 1e9
-    z = z0 + wall * dz
-    gap = -1
-    for j in range(len(junction)):
-        if abs(z - junction[j]) < junction_half[j]:
-            gap = j
-    plot = math.floor(z / PLOT_M)
-    eaves, storey_m, height = 0.0, 3.0, CAMERA_M + wall * dy
-    if wall < 400 and gap < 0 and 0 <= z <= length:
-        middle = (plot + 0.5) * PLOT_M
-        house(
-            traits,
-            layers,
-            half_side_m,
-            spread,
-            key,
-            side,
-            plot,
-            sx + ux * middle + un * side * half,
-            sn + un * middle - ux * side * half,
-        )
-        storey_m = 2.9 + 0.5 * chance(key, plot, 20, int(side) + 1)
-        eaves = storey_m * (1 + int(5.99 * squash(1.2 * traits[0] - 0.4)))
-        if 0 <= height < eaves:
-            nearest, kind = wall, 10
-        elif height >= eaves:
-            slope = 0.25 + 1.0 * squash(1.3 * traits[7])
-            meet = dy - slope * side * dx
-            roof = (eaves + slope * (side * x0 - half) - CAMERA_M) / meet if abs(meet) > 1e-9 else -1.0
-            top = CAMERA_M + roof * dy
-            if roof >= wall and top - eaves < 3.6 * slope + 0.4 and roof < 500:
-                nearest, kind = roof, 11
-    elif wall < 400 and gap >= 0:
-        # the flank of the corner house on the far side of the side street
-        flank = (
-            (junction[gap] + (junction_half[gap] if dz > 0 else -junction_half[gap]) - z0) / dz
-            if abs(dz) > 1e-9
-            else 1e9
-        )
-        corner = math.floor((junction[gap] + (junction_half[gap] + 2 if dz > 0 else -junction_half[gap] - 2)) / PLOT_M)
-        middle = (corner + 0.5) * PLOT_M
-        house(
-            traits,
-            layers,
-            half_side_m,
-            spread,
-            key,
-            side,
-            corner,
-            sx + ux * middle + un * side * half,
-            sn + un * middle - ux * side * half,
-        )
-        eaves = 3.1 * (1 + int(5.99 * squash(1.2 * traits[0] - 0.4)))
-        height = CAMERA_M + flank * dy
-        if wall <= flank < 200 and 0 <= height < eaves:
-            nearest, kind, plot = flank, 12, corner
-    floor_t = -CAMERA_M / dy if dy < -1e-6 else 1e9
-    if floor_t < nearest:
-        nearest, kind = floor_t, 13
-    for i in range(count):
-        what = int(standing[i, 0])
-        if what == 0:
-            t = ball(x0, CAMERA_M, z0, dx, dy, dz, standing[i, 1], 4.6, standing[i, 2], standing[i, 3], 1.25)
-            t = min(t, post(x0, CAMERA_M, z0, dx, dy, dz, standing[i, 1], standing[i, 2], 0.16, 3.4))
-        elif what == 1:
-            t = post(x0, CAMERA_M, z0, dx, dy, dz, standing[i, 1], standing[i, 2], standing[i, 3], 5.6)
-        elif what == 2:
-            size = standing[i, 3]
-            t, f = box(
-                x0, CAMERA_M, z0, dx, dy, dz, standing[i, 1], standing[i, 2], 0.85 * size, 2.1 * size, 0.15, 0.85
-            )
-            cabin, g = box(
-                x0, CAMERA_M, z0, dx, dy, dz, standing[i, 1], standing[i, 2], 0.75 * size, 1.15 * size, 0.85, 1.42
-            )
-            if cabin < t:
-                t, f = cabin, g
-            if t < nearest:
-                face = f
-        else:
-            t = post(x0, CAMERA_M, z0, dx, dy, dz, standing[i, 1], standing[i, 2], standing[i, 3], 1.72)
-        if t < nearest:
-            nearest, kind, index = t, what, i
-    height = CAMERA_M + nearest * dy
-    if kind < 0:
-        sky(out, dx, dy, dz, nuisance[CLOUD], salt)
-        if dy < 0.03:  # what lies beyond the last street
-            out[0], out[1], out[2] = 0.45, 0.5, 0.42
-    elif kind == 10:
-        facade(out, traits, key, plot, int(side), z / PLOT_M - plot, height, eaves, storey_m)
-    elif kind == 11:
-        tile = squash(1.5 * traits[7])
-        lines = 0.9 + 0.1 * math.sin(14 * height)
-        out[0], out[1], out[2] = (0.55 - 0.3 * tile) * lines, (0.3 - 0.02 * tile) * lines, (0.24 + 0.1 * tile) * lines
-    elif kind == 12:
-        wall_colour(out, traits, key, plot, int(side))
-        for c in range(3):
-            out[c] *= 0.82
-    elif kind == 13:
-        at_x, at_z = x0 + nearest * dx, z0 + nearest * dz
-        crossing = False
-        for j in range(len(junction)):
-            if abs(at_z - junction[j]) < junction_half[j]:
-                crossing = True
-        ground(out, at_x, at_z, half, length, key, crossing)
-        if abs(at_x) > half + 0.01 and not crossing and -8 < at_z < length + 8:
-            out[0], out[1], out[2] = 0.38, 0.42, 0.3
-    else:
-        at_x, at_z = x0 + nearest * dx, z0 + nearest * dz
-        dapple = chance(index, int(at_x * 3 + 900), int(height * 3), int(at_z * 3))
-        thing_colour(out, kind, standing[index, 4], height, face, nearest, nuisance[SEASON], dapple)
-    if 10 <= kind <= 12:
-        lit = 1.0 + nuisance[SUN] * side * (1.0 if kind != 12 else -0.5)
-        for c in range(3):
-            out[c] *= lit
-    return nearest

@@ -16,17 +16,40 @@ from shapely.geometry import LineString
 from tqdm import tqdm
 
 from geonb import seeds, sphere
-from geonb.cities import captions, fields, geography, renderer
+from geonb.cities import captions, day, fields, geography, renderer
+from geonb.cities import world as worlds
 from geonb.studies import ROOT
 
 JPEG_QUALITY = 92
+BATCH = 200  # pictures that are in memory at once
+PATCH_PX = 16  # towers cut pictures into patches of this side
+PLACES = ("planted", "permuted")
+PLACE_COLUMNS = ["lat_deg", "lon_deg", "city", "country", "district", "street", "heading_deg"]
+UNSEEN = ("places", "caption_share")  # options that change no picture
+WINTER = (12, 1, 2)
+LAG_EDGES_M = tuple(range(0, 601, 50))
+CURVES = {
+    "city": "city whose fields are looked at",
+    "field": "planted field",
+    "distance_m": "mean distance of the pairs in the lag [m]",
+    "semivariance": "of the true field at the photos' places [-]",
+    "planted": "expected there, trend included [-]",
+    "low": "2.5th percentile of redraws of the field at the same places [-]",
+    "high": "97.5th percentile of them [-]",
+}
 
 
 @dataclass(frozen=True)
 class World:
-    """What is simulated; range_scale multiplies the planted ranges, 0 plants none.
+    """What is simulated.
 
-    ValueError for a number of cities, photos or metres that cannot be made.
+    range_scale: multiplies the planted ranges, 0 plants no spatial structure
+    nugget, city_mean_sd, trend_share: see geonb.cities.fields.Planted
+    isolated_share: share of photos without a sequence, among them all scenes but street views
+    places: planted, or permuted: all places of the world dealt to other photos, so that none shows where it is
+    caption_share: share of the traits a caption could tell that it does tell
+
+    ValueError for what cannot be made.
     """
 
     city_count: int = 8
@@ -35,6 +58,12 @@ class World:
     world_seed: int = 0
     range_scale: float = 1.0
     city_side_m: float = 2200.0
+    nugget: float = fields.Planted.nugget
+    city_mean_sd: float = fields.Planted.city_mean_sd
+    trend_share: float = fields.Planted.trend_share
+    isolated_share: float = 0.1
+    places: str = "planted"
+    caption_share: float = 1.0
 
     def __post_init__(self):
         most = len(geography.NAMES)
@@ -42,27 +71,49 @@ class World:
             raise ValueError(
                 f"city_count {self.city_count} must be 1 to {most}, photos_per_city {self.photos_per_city} at least 1"
             )
-        if self.picture_px < renderer.LEAST_PX or not self.city_side_m >= geography.LEAST_SIDE_M:
+        if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
             raise ValueError(
-                f"picture_px {self.picture_px} must be at least {renderer.LEAST_PX}, "
-                f"city_side_m {self.city_side_m} at least {geography.LEAST_SIDE_M:.0f} m"
+                f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take "
+                f"{PATCH_PX * max(1, round(self.picture_px / PATCH_PX))}"
             )
         if not self.range_scale >= 0 or self.world_seed < 0:
             raise ValueError(f"range_scale {self.range_scale} and world_seed {self.world_seed} must be at least 0")
+        if not (0 <= self.isolated_share <= 1 and 0 <= self.caption_share <= 1):
+            raise ValueError(
+                f"isolated_share {self.isolated_share} and caption_share {self.caption_share} must be 0 to 1"
+            )
+        if self.places not in PLACES:
+            raise ValueError(f"places {self.places!r} must be {' or '.join(PLACES)}")
+        geography.check_side(self.city_side_m / 2, self.planted())
 
     def planted(self):
-        """What is planted in the default world, its ranges multiplied."""
-        return fields.Planted(range_m=tuple(self.range_scale * r for r in fields.Planted().range_m))
+        """What is planted: the ranges of fields.Planted multiplied, and the world's own variances."""
+        return fields.Planted(
+            range_m=tuple(self.range_scale * r for r in fields.Planted.range_m),
+            nugget=self.nugget, city_mean_sd=self.city_mean_sd, trend_share=self.trend_share,
+        )  # fmt: skip
 
     def city(self, index):
+        """City `index` of this world."""
         return geography.city(index, self.world_seed, self.planted(), half_side_m=self.city_side_m / 2)
 
+    def shots(self, city):
+        """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
+        photos = geography.drives(
+            city, self.photos_per_city, seeds.stream(self.world_seed, "drives", city.index), self.isolated_share
+        )
+        winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
+        return photos, day.nuisance(winter, seeds.stream(self.world_seed, "days", city.index))
+
     def pictures_folder(self):
-        """A folder of its own for each world and each version of the code that paints."""
-        rooms = [room.__file__ for room in (seeds, fields, geography, renderer)]
-        paint = b"".join(Path(file).read_bytes() for file in (*rooms, __file__))
-        recipe = json.dumps(asdict(self), sort_keys=True).encode()
-        return ROOT / "build" / "pictures" / hashlib.sha256(recipe + paint).hexdigest()[:12]
+        """A folder of its own for each world that looks different and each version of the code that paints."""
+        rooms = sorted(Path(fields.__file__).parent.glob("*.py"))
+        paint = [Path(file) for file in (seeds.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
+        recipe = {name: value for name, value in asdict(self).items() if name not in UNSEEN}
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+        for file in paint:
+            digest.update(file.read_bytes())
+        return ROOT / "build" / "pictures" / digest.hexdigest()[:12]
 
 
 def read(
@@ -73,17 +124,79 @@ def read(
     world_seed: int = World.world_seed,
     range_scale: float = World.range_scale,
     city_side_m: float = World.city_side_m,
+    nugget: float = World.nugget,
+    city_mean_sd: float = World.city_mean_sd,
+    trend_share: float = World.trend_share,
+    isolated_share: float = World.isolated_share,
+    places: str = World.places,
+    caption_share: float = World.caption_share,
 ):
-    """Rows of the catalogue, and an empty list of what was left out: see World."""
-    world = World(city_count, photos_per_city, picture_px, world_seed, range_scale, city_side_m)
-    cities = tqdm(range(city_count), desc="cities", unit="city", file=sys.stdout, disable=not sys.stdout.isatty())
-    return pd.concat([city_rows(world, world.city(i)) for i in cities], ignore_index=True), []
+    """Rows of the catalogue, and an empty list of what was left out: see World.
+
+    Beside the pictures lie world.npz, from which they can be painted again, and planted.json.
+    """
+    world = World(
+        city_count, photos_per_city, picture_px, world_seed, range_scale, city_side_m, nugget, city_mean_sd,
+        trend_share, isolated_share, places, caption_share,
+    )  # fmt: skip
+    folder = world.pictures_folder()
+    cities, shots, rows = [], [], []
+    for i in tqdm(range(city_count), desc="cities", unit="city", file=sys.stdout, disable=not sys.stdout.isatty()):
+        cities.append(world.city(i))
+        shots.append(world.shots(cities[-1]))
+        rows.append(city_rows(world, cities[-1], *shots[-1], folder / cities[-1].name))
+    if not (file := folder / "world.npz").exists():
+        photos, nuisances = zip(*shots, strict=True)
+        worlds.save(cities, world.planted(), file, photos, nuisances)
+    table = pd.concat(rows, ignore_index=True)
+    return (permuted(table, world_seed) if places == "permuted" else table), []
+
+
+def permuted(rows, world_seed):
+    """The rows with all their places dealt anew: position, names and heading stay together, all else stays."""
+    order = seeds.stream(world_seed, "permuted places").permutation(len(rows))
+    dealt = rows[PLACE_COLUMNS].iloc[order].reset_index(drop=True)
+    return rows.assign(**{name: dealt[name] for name in PLACE_COLUMNS})
 
 
 def streets(world):
     """The streets of a world as lines: city, country, street, geometry (EPSG:4326)."""
     tables = [city_streets(world.city(i)) for i in range(world.city_count)]
     return geopandas.GeoDataFrame(pd.concat(tables, ignore_index=True), crs="EPSG:4326")
+
+
+def cameras(world):
+    """What was drawn for each photo of a world beside its place: photo_id, scene, and a column for each day.NAMES."""
+    tables = []
+    for i in range(world.city_count):
+        city = world.city(i)
+        photos, nuisances = world.shots(city)
+        told = pd.DataFrame(nuisances, columns=list(day.NAMES))
+        tables.append(told.assign(photo_id=photo_ids(city, len(photos)), scene=photos.scene.to_numpy()))
+    return pd.concat(tables).sort_values("photo_id", ignore_index=True)  # as the catalogue is
+
+
+def curves(world, *, places, redraws, seed=0, lag_edges_m=LAG_EDGES_M):
+    """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
+    rows = []
+    for i in range(world.city_count):
+        city, rng = world.city(i), seeds.stream(seed, "curves", i)
+        at = world.shots(city)[0][["east_m", "north_m"]].to_numpy()
+        at = at[rng.permutation(len(at))[:places]]
+        known = fields.value_at(city.fields, city.half_side_m, at)
+        first, second = fields.pairs(len(at))
+        apart_m = np.linalg.norm(at[first] - at[second], axis=1)
+        planted = {"planted": world.planted(), "half_side_m": city.half_side_m, "east_north_m": at}
+        for k, name in enumerate(fields.FIELDS):
+            drawn = fields.redrawn(field=name, redraws=redraws, rng=rng, **planted)
+            drawn = np.column_stack([known[:, k], drawn])
+            found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, lag_edges_m)
+            low, high = np.quantile(found[:, 1:], [0.025, 0.975], axis=1)
+            truth = fields.field_semivariogram(field=name, lag_edges_m=lag_edges_m, **planted)
+            distance_m = fields.mean_in_lags(apart_m, apart_m, lag_edges_m)
+            table = zip(distance_m, found[:, 0], truth, low, high, strict=True)
+            rows += [(city.name, name, *row) for row in table]
+    return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)
 
 
 def truth(world, lat_lon_deg, city):
@@ -98,21 +211,16 @@ def truth(world, lat_lon_deg, city):
     return found
 
 
-def city_rows(world, city):
-    """Catalogue rows of one city, its pictures painted if they are not there yet."""
-    rng = seeds.stream(world.world_seed, "drives", city.index)
-    photos = geography.drives(city, world.photos_per_city, rng)
-    folder, picture_px = world.pictures_folder(), world.picture_px
-    nuisances = renderer.nuisance(len(photos), photos.captured_at.dt.month.isin([12, 1, 2]).to_numpy(float), rng)
-    paths = [folder / city.name / f"{n:05d}.jpg" for n in range(len(photos))]
-    if not (folder / city.name).exists():
-        paint(city, photos, nuisances, picture_px, world.planted().nugget, folder / city.name)
-    east_north_m = city.position_m(photos.street.to_numpy(), photos.along_m.to_numpy())
+def city_rows(world, city, photos, nuisances, folder):
+    """Catalogue rows of one city, its pictures painted if they are not in the folder yet."""
+    if not folder.exists():
+        paint(city, photos, nuisances, world.picture_px, folder)
+    paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
+    east_north_m = photos[["east_m", "north_m"]].to_numpy()
     lat_lon_deg = city.lat_lon_deg(east_north_m)
-    along = city.direction[photos.street] * photos.forward.to_numpy()[:, None]
-    heading = np.degrees(np.arctan2(along[:, 0], along[:, 1]) + nuisances[:, renderer.YAW]) % 360
+    traits, rng = captions.traits(city, photos), seeds.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
-        "photo_id": [f"{city.name}-{n:05d}" for n in range(len(photos))],
+        "photo_id": photo_ids(city, len(photos)),
         "path": [path.relative_to(ROOT).as_posix() for path in paths],
         "lat_deg": lat_lon_deg[:, 0],
         "lon_deg": lat_lon_deg[:, 1],
@@ -120,30 +228,33 @@ def city_rows(world, city):
         "country": city.country,
         "district": city.districts(east_north_m),
         "street": np.array(city.street_names)[photos.street],
-        "heading_deg": heading,
+        "heading_deg": np.degrees(photos.heading_rad) % 360,
         "captured_at": photos.captured_at,
         "sequence_id": photos.sequence_id,
         "source": "simulated",
         "licence": "CC0-1.0",
         "author": "geonb",
-        "caption": captions.describe(captions.traits(city, photos), nuisances, rng),
-        "width_px": picture_px,
-        "height_px": picture_px,
+        "caption": captions.describe(traits, nuisances, photos.scene.to_numpy(), rng, share=world.caption_share),
+        "width_px": world.picture_px,
+        "height_px": world.picture_px,
         "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
     })  # fmt: skip
 
 
-def paint(city, photos, nuisances, picture_px, nugget, folder):
+def photo_ids(city, count):
+    """Names of the photos of a city."""
+    return [f"{city.name}-{n:05d}" for n in range(count)]
+
+
+def paint(city, photos, nuisances, picture_px, folder):
     """Write the pictures of a city into a folder that appears only when all are there."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
     partial.mkdir(parents=True)
     try:
-        for first in range(0, len(photos), 100):
-            batch = slice(first, first + 100)
-            for n, picture in enumerate(
-                renderer.render(city, photos[batch], nuisances[batch], picture_px, nugget), first
-            ):
+        for first in range(0, len(photos), BATCH):
+            batch = slice(first, first + BATCH)
+            for n, picture in enumerate(renderer.render(city, photos[batch], nuisances[batch], picture_px), first):
                 Image.fromarray(picture).save(partial / f"{n:05d}.jpg", quality=JPEG_QUALITY, subsampling=0)
         partial.rename(folder)
     except OSError:
