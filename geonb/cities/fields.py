@@ -37,7 +37,7 @@ class Planted:
     ValueError names what cannot be planted.
     """
 
-    range_m: tuple = (250.0, 300.0, 200.0, 350.0, 120.0, 300.0, 400.0)
+    range_m: tuple = (250.0, 200.0, 200.0, 350.0, 400.0, 300.0, 120.0)
     sill: float = 1.0
     nugget: float = 0.15
     city_mean_sd: float = 0.8
