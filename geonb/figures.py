@@ -108,7 +108,7 @@ def field_maps(layers, half_side_m, points, names, simulated=True):
     side = (-half_side_m / 1000, half_side_m / 1000)
     for ax, layer, name in zip(axes, layers, names, strict=True):
         drawn = ax.imshow(layer, origin="lower", extent=(*side, *side), cmap="PuOr_r", vmin=-2.5, vmax=2.5)
-        ax.scatter(*(points.T / 1000), s=0.5, color="black", alpha=0.5, lw=0)
+        ax.scatter(*(points.T / 1000), s=1.5, color="black", alpha=0.7, lw=0)
         ax.set_title(name.replace("_", " "))
         ax.grid(visible=False)
     label_outer(figure, axes, "east [km]", "north [km]")
@@ -138,7 +138,7 @@ def planted_curves(curves, simulated=True):
         [
             Line2D([], [], color="black", ls="--", lw=1, label="planted"),
             dot(COLOURS[1], "this city"),
-            Line2D([], [], color="#cfe3f1", lw=6, label="95 % of 200 redraws at the same places"),
+            Line2D([], [], color="#cfe3f1", lw=6, label="95 % of redraws at the same places"),
         ],
     )
     return with_note(figure, simulated)
