@@ -48,7 +48,7 @@ def all_pages(study):
 
 def is_simulated(study):
     """Whether the photos of a study are simulated."""
-    return parameters("01_photos", study)["source"] == "simulated"
+    return parameters("01_photos", study).get("source") == "simulated"
 
 
 def flat(page):

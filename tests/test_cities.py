@@ -52,18 +52,18 @@ def test_the_planted_semivariogram_runs_from_the_nugget_share_to_one():
 @pytest.mark.parametrize(("model", "share"), [("exponential", 1 - np.exp(-3)), ("gaussian", 1 - np.exp(-4)),
                                               ("spherical", 1.0), ("matern", 0.95)])  # fmt: skip
 def test_at_its_effective_range_a_field_has_reached_its_share_of_the_sill(model, share):
-    planted = fields.Planted(range_m=(300.0,) * 8, nugget=0.0, model=model)
+    planted = fields.Planted(range_m=(300.0,) * 7, nugget=0.0, model=model)
     assert fields.planted_semivariogram(planted, [300.0])[0] == pytest.approx(share, abs=1e-5)
 
 
 def test_the_exponential_model_is_its_formula():
-    planted = fields.Planted(range_m=(120.0,) * 8, nugget=0.2, sill=2.0, model="exponential")
+    planted = fields.Planted(range_m=(120.0,) * 7, nugget=0.2, sill=2.0, model="exponential")
     h = np.array([1.0, 40.0, 500.0])
     np.testing.assert_allclose(fields.planted_semivariogram(planted, h), (0.2 + 2 * (1 - np.exp(-h / 40))) / 2.2)
 
 
 def test_fields_without_a_range_are_at_their_sill_at_once():
-    assert fields.planted_semivariogram(fields.Planted(range_m=(0.0,) * 8), [0.01]) == pytest.approx([1])
+    assert fields.planted_semivariogram(fields.Planted(range_m=(0.0,) * 7), [0.01]) == pytest.approx([1])
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_fields_without_a_range_are_at_their_sill_at_once():
         ({"trend_share": 0.11}, "trend_share 0.11 must be 0 to 0.1"),
         ({"trend_share": -0.01}, "trend_share -0.01 must be 0 to 0.1"),
         ({"model": "linear"}, "no model 'linear'; there are exponential, spherical"),
-        ({"range_m": (100.0,) * 7}, "range_m needs 8 numbers of at least 0"),
-        ({"range_m": (-1.0, *[100.0] * 7)}, "range_m needs 8 numbers of at least 0"),
+        ({"range_m": (100.0,) * 8}, "range_m needs 7 numbers of at least 0"),
+        ({"range_m": (-1.0, *[100.0] * 6)}, "range_m needs 7 numbers of at least 0"),
     ],
 )
 def test_what_cannot_be_planted_is_named(wrong, said):
@@ -86,7 +86,7 @@ def test_what_cannot_be_planted_is_named(wrong, said):
 
 
 def test_what_is_planted_can_be_written_down_and_read_again():
-    planted = fields.Planted(range_m=(50.0,) * 8, model="gaussian")
+    planted = fields.Planted(range_m=(50.0,) * 7, model="gaussian")
     assert fields.Planted(**planted.as_dict()) == planted
 
 
@@ -131,15 +131,15 @@ def test_true_fields_at_photos_lie_inside_the_band_of_exact_redraws():
 
 
 def test_the_curve_of_a_field_holds_the_trend_and_is_missing_where_no_pair_is():
-    planted = fields.Planted(range_m=(0.0,) * 8, trend_share=0.1)
+    planted = fields.Planted(range_m=(0.0,) * 7, trend_share=0.1)
     at = np.array([[0.0, 0.0], [0.0, 400.0], [0.0, 405.0]])
-    curve = fields.field_semivariogram(planted, HALF_M, "roof", at, (0.0, 10.0, 100.0, 500.0))
+    curve = fields.field_semivariogram(planted, HALF_M, "paving", at, (0.0, 10.0, 100.0, 500.0))
     assert np.isnan(curve[1])
     drift = fields.trend(planted, HALF_M, at)
     assert curve[0] == pytest.approx(1 + (drift[1] - drift[2]) ** 2 / 2)
     assert curve[2] == pytest.approx(1 + ((drift[0] - drift[1]) ** 2 + (drift[0] - drift[2]) ** 2) / 4)
     with pytest.raises(ValueError, match="1 positions have no pair"):
-        fields.field_semivariogram(planted, HALF_M, "roof", at[:1], LAGS_M)
+        fields.field_semivariogram(planted, HALF_M, "paving", at[:1], LAGS_M)
 
 
 def test_of_too_many_pairs_a_repeatable_sample_is_taken(monkeypatch):
@@ -169,7 +169,7 @@ def test_the_trend_has_its_share_of_variance_over_a_city_and_a_sign_of_its_own_i
 
 
 def test_cities_differ_in_their_means_as_planted():
-    flat = fields.Planted(range_m=(0.0,) * 8, city_mean_sd=0.8, trend_share=0.0)
+    flat = fields.Planted(range_m=(0.0,) * 7, city_mean_sd=0.8, trend_share=0.0)
     means = [fields.draw(flat, 200.0, np.random.default_rng(seed)).mean(axis=(1, 2)) for seed in range(200)]
     assert np.std(means) == pytest.approx(0.8, rel=0.07)
     assert np.mean(means) == pytest.approx(0, abs=0.08)
@@ -178,7 +178,7 @@ def test_cities_differ_in_their_means_as_planted():
 
 
 def test_a_range_of_zero_plants_values_that_know_nothing_of_their_neighbours():
-    layers = fields.draw(fields.Planted(range_m=(0.0, *[200.0] * 7), **TURNED_OFF), 300.0, np.random.default_rng(0))
+    layers = fields.draw(fields.Planted(range_m=(0.0, *[200.0] * 6), **TURNED_OFF), 300.0, np.random.default_rng(0))
     beside = [np.corrcoef(layer[1:].ravel(), layer[:-1].ravel())[0, 1] for layer in layers]
     assert abs(beside[0]) < 0.06
     assert min(beside[1:]) > 0.7
@@ -216,7 +216,7 @@ def test_another_seed_or_index_is_another_city():
 
 
 def test_the_knobs_of_the_fields_leave_the_streets_as_they_are():
-    other = geography.city(0, 0, fields.Planted(range_m=(0.0,) * 8, **TURNED_OFF), half_side_m=HALF_M)
+    other = geography.city(0, 0, fields.Planted(range_m=(0.0,) * 7, **TURNED_OFF), half_side_m=HALF_M)
     for name in ("start_m", "length_m", "half_width_m", "road_half_m", "grounds", "street_names"):
         np.testing.assert_array_equal(getattr(other, name), getattr(CITIES[0][0], name))
 
@@ -236,7 +236,7 @@ def test_streets_stay_in_the_square_with_unit_directions_and_names_of_their_own(
 @every_city
 @pytest.mark.parametrize("half_side_m", [200.0, 450.0, 1100.0])
 def test_one_can_drive_from_every_street_to_every_other(index, half_side_m):
-    city = geography.city(index, 3, fields.Planted(range_m=(0.0,) * 8), half_side_m=half_side_m)
+    city = geography.city(index, 3, fields.Planted(range_m=(0.0,) * 7), half_side_m=half_side_m)
     ends = np.stack([city.start_m, city.start_m + city.direction * city.length_m[:, None]], axis=1)
     roads = shapely.buffer(shapely.linestrings(ends), city.road_half_m, cap_style="square")
     ways = networkx.Graph()
@@ -281,7 +281,7 @@ def test_streets_of_an_organic_city_never_meet_at_a_sharp_angle_nor_cross_betwee
 @pytest.mark.parametrize("side_m", [300.0, 5_000.0])
 def test_cities_without_room_for_streets_or_names_are_refused(side_m):
     with pytest.raises(ValueError, match=f"a city's side of {side_m:.0f} m must be 400 to 4000 m"):
-        geography.city(0, 0, fields.Planted(range_m=(0.0,) * 8), half_side_m=side_m / 2)
+        geography.city(0, 0, fields.Planted(range_m=(0.0,) * 7), half_side_m=side_m / 2)
 
 
 def test_the_largest_city_has_names_for_all_its_streets():
@@ -362,7 +362,7 @@ def test_streets_are_lined_with_houses_that_face_them(index):
 def test_houses_have_the_sizes_of_houses(index):
     table = CITIES[index][0].buildings
     ordinary = table[table[:, buildings.KIND] < buildings.CHURCH]
-    assert ordinary[:, buildings.HALF_WIDTH].min() > 2
+    assert ordinary[:, buildings.HALF_WIDTH].min() >= 2
     assert ordinary[:, buildings.HALF_WIDTH].max() < 15
     assert ordinary[:, buildings.HALF_DEPTH].min() >= 4
     assert set(ordinary[:, buildings.FLOORS]) <= set(range(1, 8))
@@ -392,17 +392,15 @@ def test_traits_are_the_fields_and_a_nugget_of_the_planted_variance():
         assert len(city.buildings) > 4_000
 
 
-def test_taller_traits_have_more_floors_and_low_gardens_none():
+def test_taller_traits_have_more_floors_and_some_plots_have_gardens():
     city = geography.city(0, 0, PLANTED, half_side_m=1100.0)
     table = city.buildings[city.buildings[:, buildings.KIND] < buildings.CHURCH]
     order = np.argsort(table[:, buildings.TRAITS])
     assert (np.diff(table[order, buildings.FLOORS]) >= 0).all()
     street, _, _, garden_m = buildings.fronts(city)
-    latent = fields.value_at(city.fields, 1100.0, city.buildings[:, :2])[:, fields.FIELDS.index("gardens")]
-    faced = street >= 0
-    assert (garden_m[faced & (latent < -1.4)] < 0.1).mean() > 0.9
-    assert garden_m[faced & (latent > 1.2)].mean() > 6
-    assert garden_m[faced].max() <= buildings.DEEPEST_GARDEN_M + 0.1
+    garden_m = garden_m[street >= 0]
+    assert 0.1 < (garden_m > 1).mean() < 0.5
+    assert garden_m.max() <= buildings.DEEPEST_GARDEN_M + 0.1
 
 
 def test_a_point_is_covered_where_a_footprint_is():

@@ -129,7 +129,7 @@ FRAMES = {  # (fields are said, the day is said)
 }
 COMMA, AND, WITH, OF = ", ", " and ", " with ", "of"  # "a street of tall houses with many shops, no trees and ..."
 HOUSES = {way for ways in PHRASES["storeys"] for way in ways}  # phrases that others can follow "with"
-MOST_OF_THE_DAY = 3  # of what DAY tells: all of it would not fit into a text tower beside eight fields
+MOST_OF_THE_DAY = 3  # of what DAY tells: all of it would not fit into a text tower beside the fields
 
 
 # ---- what the houses are like ----------------------------------------------------------------------------------------
