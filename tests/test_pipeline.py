@@ -245,7 +245,10 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished, tmp_path,
 def test_published_tables_stand_for_the_long_pages(finished, tmp_path):
     copy = tmp_path / "geonb"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    shutil.copytree(finished / "build" / "smoke" / "tables", copy / "data" / "results" / "smoke")
+    published = copy / "data" / "results" / "smoke"
+    shutil.copytree(finished / "build" / "smoke" / "tables", published)
+    if not (published / "17_laboratory").exists():  # not in the slice: what it holds does not matter to a plan
+        shutil.copytree(published / "04_splits", published / "17_laboratory")
     plan = snakemake(copy, "all", "--dry-run", config=["published=true"])
     planned = set(re.findall(r"running (\d\d_[\w/]+),", plan))
     assert planned == {
