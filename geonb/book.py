@@ -206,6 +206,7 @@ def write_contents(folder, names):
     }
     for part in contents["parts"]:
         part["chapters"] = [chapter for chapter in part["chapters"] if chapter["file"] not in missing]
+    contents["parts"] = [part for part in contents["parts"] if part["chapters"]]
     for chapter in [chapter for part in contents["parts"] for chapter in part["chapters"]]:
         notebook = chapter["file"].removeprefix("executed/")
         sections = [name for page, name in names.items() if page.startswith(f"{notebook}/") and name != notebook]
