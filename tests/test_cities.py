@@ -369,7 +369,7 @@ def test_houses_have_the_sizes_of_houses(index):
     assert ((ordinary[:, buildings.STOREY] > 2.7) & (ordinary[:, buildings.STOREY] < 4.2)).all()
     np.testing.assert_allclose(np.hypot(table[:, buildings.COS], table[:, buildings.SIN]), 1, atol=1e-6)
     assert ((table[:, buildings.SEED] >= 0) & (table[:, buildings.SEED] < 1)).all()
-    assert len(np.unique(table[:, buildings.SEED])) > 0.98 * len(table)
+    assert len(np.unique(table[:, buildings.SEED])) >= len(table) - 1  # of 2^24, two may meet
 
 
 @every_city

@@ -154,8 +154,7 @@ def test_the_ground_in_the_shade_is_darker_and_there_is_none_on_an_overcast_day(
     scene = renderer.scene_of(CITY, 0)
     body = scene.parts[scene.body_ids[0]]
     east, north = body[:2]
-    bodies = (scene.parts, scene.body_first, scene.body_ids, scene.half_m, scene.cells, scene.tallest_m)
-    assert renderer.shadow_height(*bodies, light, east, north + 8, 99.0) > 0
+    assert renderer.shadow_height(scene, light, east, north + 8, 99.0) > 0
     assert renderer.light_of(quiet(NUISANCES)[0]).clear == 0
 
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geonb import seeds
 
@@ -57,3 +59,24 @@ def test_torch_repeats_itself_after_its_seed_and_not_for_another_name():
         drawn.append(torch.rand(4).tolist())
     assert drawn[0] == drawn[1] != drawn[2]
     assert torch.are_deterministic_algorithms_enabled()
+
+
+@given(st.integers(2, 60), st.integers(1, 2_000), st.integers(0, 9))
+def test_drawn_pairs_are_distinct_ordered_and_as_many_as_asked(n, most, seed):
+    i, j = seeds.pairs(n, most, seed)
+    assert len(i) == min(most, n * (n - 1) // 2)
+    assert np.all((i >= 0) & (i < j) & (j < n))
+    assert len(set(zip(i.tolist(), j.tolist(), strict=True))) == len(i)
+
+
+def test_every_photo_is_drawn_about_equally_often_the_last_ones_too():
+    i, j = seeds.pairs(200, 6_000, 0)
+    counts = np.bincount(np.concatenate([i, j]), minlength=200)
+    assert counts.mean() == 60
+    assert counts.min() > 35
+    assert abs(counts[:100].mean() - counts[100:].mean()) < 3
+
+
+def test_the_same_seed_draws_the_same_pairs_and_another_others():
+    np.testing.assert_array_equal(seeds.pairs(100, 50, 1), seeds.pairs(100, 50, 1))
+    assert not np.array_equal(seeds.pairs(100, 50, 1), seeds.pairs(100, 50, 2))

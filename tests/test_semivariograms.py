@@ -147,27 +147,6 @@ def test_lags_that_are_none_are_refused(max_lag_m, lag_count):
 
 
 # ---- drawn pairs -----------------------------------------------------------------------------------------------------
-@given(st.integers(2, 60), st.integers(1, 2_000), st.integers(0, 9))
-def test_drawn_pairs_are_distinct_ordered_and_as_many_as_asked(n, most, seed):
-    i, j = sv.pairs(n, most, seed)
-    assert len(i) == min(most, n * (n - 1) // 2)
-    assert np.all((i >= 0) & (i < j) & (j < n))
-    assert len(set(zip(i.tolist(), j.tolist(), strict=True))) == len(i)
-
-
-def test_every_photo_is_drawn_about_equally_often_the_last_ones_too():
-    i, j = sv.pairs(200, 6_000, 0)
-    counts = np.bincount(np.concatenate([i, j]), minlength=200)
-    assert counts.mean() == 60
-    assert counts.min() > 35
-    assert abs(counts[:100].mean() - counts[100:].mean()) < 3
-
-
-def test_the_same_seed_draws_the_same_pairs_and_another_others():
-    np.testing.assert_array_equal(sv.pairs(100, 50, 1), sv.pairs(100, 50, 1))
-    assert not np.array_equal(sv.pairs(100, 50, 1), sv.pairs(100, 50, 2))
-
-
 def test_a_sample_of_pairs_estimates_the_curve_of_all():
     features, at = planted(600.0, n=500)
     whole = sv.semivariance_by_lag(features, at, max_lag_m=1_500.0, lag_count=5)

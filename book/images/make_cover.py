@@ -11,6 +11,7 @@ from geonb.sources import simulated
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
 
 
+@figures.house_style
 def main():
     """Street views above, the semivariograms of their embeddings below."""
     catalogue = results.read_table(STUDY, "01_photos", "photos")
@@ -25,18 +26,14 @@ def main():
         ax.set_axis_off()
     axes = below.subplots(1, CITIES, sharey=True)
     for ax, city in zip(axes, fits.city[:CITIES], strict=True):
-        here, curve = lags[lags.city == city], curves[curves.city == city]
-        ax.plot(curve.distance_m, curve.semivariance, color=figures.COLOURS[0], lw=1.4)
-        ax.plot(here.distance_m, here.planted, color="black", ls="--", lw=1)
+        here = lags[lags.city == city]
         ax.scatter(here.distance_m, here.semivariance, 12, color=figures.COLOURS[0], alpha=0.75, lw=0)
-        ax.axvline(fits.set_index("city").effective_range_m[city], color=figures.GREY, ls=":")
-        ax.set_title(city, fontsize=9)
-        ax.set_xlabel("distance [m]", fontsize=8)
-        ax.tick_params(labelsize=7)
-        ax.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("semivariance [1]", fontsize=8)
-    figure.suptitle("simulated", x=0.99, ha="right", fontsize=8, fontstyle="italic")
-    figure.savefig(Path(__file__).with_name("cover.png"))
+        figures.draw_fit(ax, fits[fits.city == city], curves[curves.city == city], figures.COLOURS[0])
+        figures.draw_planted(ax, here)
+        ax.set_title(city)
+        ax.set_xlabel("distance [m]")
+    axes[0].set_ylabel("semivariance [1]")
+    figures.with_note(figure, simulated=True).savefig(Path(__file__).with_name("cover.png"))
 
 
 if __name__ == "__main__":

@@ -334,7 +334,9 @@ def street_trees(city, nugget, rng):
     table = beside(city, street, along, side, 0.8, things.TREE, rng)
     green = fields.value_at(city.fields, city.half_side_m, table[:, [things.EAST, things.NORTH]])
     green = green[:, fields.FIELDS.index("greenery")] + np.sqrt(nugget) * rng.standard_normal(len(table))
-    return table[rng.uniform(size=len(table)) < np.clip((green + 1.2) / 2.4, 0, 1)]
+    share = np.clip((green + 1.2) / 2.0, 0, 1)
+    table[:, things.SIZE] *= 0.7 + 0.5 * share
+    return table[rng.uniform(size=len(table)) < share]
 
 
 def lamps(city, rng):

@@ -27,6 +27,7 @@ MATERIAL, BAY_M, GLASS_WIDE, GLASS_HIGH, SHOP, STOREY_M, HEIGHT_M, WIDTH_M, DOOR
 SURROUND, STRIPES, KIND, LOOKS = 31, 32, 33, 34
 BRICK, PLASTER, STONEWORK, PANEL = range(4)
 MOST_PARTS = 14  # of one building
+HOMES = 0.3  # of the squashed trait of shops: below it a ground floor is lived in, above it SHOP grows from 0 to 1
 
 HUES = np.array([[0.43, 0.14, 0.07], [0.55, 0.36, 0.17], [0.40, 0.39, 0.37], [0.22, 0.32, 0.46]])
 HUES_1 = np.array([[0.50, 0.20, 0.16], [0.60, 0.46, 0.16], [0.36, 0.42, 0.33], [0.25, 0.28, 0.48]])
@@ -41,10 +42,11 @@ DOORS = np.array(
         [0.5, 0.5, 0.47],
     ]
 )
+# boards and awnings: purer than any wall or door
 SIGNS = np.array(
-    [[0.22, 0.025, 0.02], [0.02, 0.055, 0.17], [0.02, 0.10, 0.055], [0.36, 0.24, 0.06], [0.03, 0.03, 0.03],
-     [0.50, 0.48, 0.43], [0.10, 0.03, 0.06], [0.05, 0.15, 0.17], [0.28, 0.26, 0.23], [0.07, 0.045, 0.03],
-     [0.10, 0.10, 0.11]]
+    [[0.60, 0.03, 0.03], [0.02, 0.10, 0.48], [0.02, 0.32, 0.10], [0.75, 0.42, 0.02], [0.70, 0.18, 0.01],
+     [0.68, 0.66, 0.60], [0.42, 0.02, 0.25], [0.01, 0.38, 0.42], [0.80, 0.65, 0.05], [0.30, 0.04, 0.42],
+     [0.05, 0.05, 0.06]]
 )  # fmt: skip
 
 
@@ -135,13 +137,14 @@ def looks_of(buildings, style):
             look[SIGN + c] = SIGNS[int(lattice(key, 7, style) * 10.999), c]
             look[AWNING + c] = SIGNS[int(lattice(key, 8, style) * 10.999), c]
         glazed = squash(1.5 * traits[3])
-        look[BAY_M] = 3.9 - 1.5 * glazed
-        look[GLASS_WIDE] = 0.18 + 0.66 * glazed
-        look[GLASS_HIGH] = 0.28 + 0.48 * glazed
+        look[BAY_M] = 4.2 - 1.8 * glazed
+        look[GLASS_WIDE] = 0.14 + 0.78 * glazed
+        look[GLASS_HIGH] = 0.22 + 0.6 * glazed
         if style == 1:
             look[BAY_M] *= 0.8
             look[GLASS_HIGH] += 0.06
-        look[SHOP] = 1.0 if lattice(key, 9, 0) < squash(2.0 * traits[4] - 0.2) and row[plan.KIND] != 3 else 0.0
+        trade = squash(1.2 * traits[4]) + 0.1 * (lattice(key, 9, 0) - 0.5)
+        look[SHOP] = max(0.0, (trade - HOMES) / (1 - HOMES)) if row[plan.KIND] != plan.SHED else 0.0
         look[STOREY_M], look[HEIGHT_M] = row[plan.STOREY], row[plan.STOREY] * row[plan.FLOORS]
         look[WIDTH_M] = 2 * row[plan.HALF_WIDTH]
         look[DOOR_AT_M] = look[WIDTH_M] * (0.18 if lattice(key, 10, 0) < 0.5 else 0.8)
@@ -225,12 +228,21 @@ def home(parts, count, owner, row, look, style):
         )  # fmt: skip
     if not shop and lattice(key, 27, style) < 0.55:
         count = put(parts, count, owner, row, door, deep + 0.5, 0.95, 0.5, 2.35, 2.5, LEAN, 0.7, 99.0, PORCH)
-    if shop and lattice(key, 28, style) < 0.6:
-        reach = 0.5 + 0.3 * lattice(key, 29, 0)
-        count = put(parts, count, owner, row, 0.0, deep + reach, wide - 0.35, reach, 2.45, 2.7, LEAN, 0.4, 99.0, CANOPY)
+    count = awning(parts, count, owner, row, look, style)
     if lattice(key, 30, style) < 0.2 and row[plan.FLOORS] >= 3:
         count = balconies(parts, count, owner, row, look)
     return count
+
+
+@compiled
+def awning(parts, count, owner, row, look, style):
+    """Append the awning of a shop: the more it trades, the more often it has one and the further that reaches."""
+    key = int(look[KEY])
+    if look[SHOP] == 0 or lattice(key, 28, style) > 0.2 + 1.2 * look[SHOP]:
+        return count
+    reach = 0.35 + 0.2 * lattice(key, 29, 0) + 0.45 * look[SHOP]
+    wide, deep = row[plan.HALF_WIDTH], row[plan.HALF_DEPTH]
+    return put(parts, count, owner, row, 0.0, deep + reach, wide - 0.35, reach, 2.45, 2.7, LEAN, 0.4, 99.0, CANOPY)
 
 
 @compiled
@@ -254,6 +266,7 @@ def block(parts, count, owner, row, look):
     if row[plan.KIND] == 3:
         roof = GABLE if lattice(key, 20, 0) < 0.6 else FLAT
         return put(parts, count, owner, row, 0.0, 0.0, wide, deep, 0.0, top, roof, 0.35, 99.0, HOUSE)
+    count = awning(parts, count, owner, row, look, 0)
     steep = 0.4 + lattice(key, 17, 0)
     if lattice(key, 20, 0) < 0.6:
         cap = 2.0 + lattice(key, 21, 0)
@@ -395,11 +408,11 @@ def glass(out, look, key, bay, floor, x, y, half, high, grain):
     if dice < 0.10:
         out[4] = 0.35 * lattice(key, bay * 31 + floor, 51)
     cloth = lattice(key, bay * 31 + floor, 52)
-    if cloth < 0.45:  # curtains to the sides
+    if cloth < 0.3:  # curtains to the sides
         drawn = cover(abs(x), half * (0.35 + 0.6 * lattice(key, bay * 31 + floor, 53)), half, grain)
         mix(out, 0.36, 0.34, 0.30, 0.75 * drawn)
         out[3] = max(out[3], 0.3)
-    elif cloth < 0.7:  # a blind, pulled to somewhere
+    elif cloth < 0.5:  # a blind, pulled to somewhere
         drawn = cover(y, high * (0.3 + 0.7 * lattice(key, bay * 31 + floor, 54)), high, grain)
         mix(out, 0.45, 0.43, 0.38, 0.8 * drawn)
         out[3] = max(out[3], 0.3)
@@ -424,10 +437,13 @@ def glass(out, look, key, bay, floor, x, y, half, high, grain):
 def shop_front(out, look, key, u, width, y, grain):
     """Fill out with a shop: board with letters, glass with a lit display, stall riser, pillars, door."""
     storey = min(look[STOREY_M], 3.6)
-    board, low = storey - 0.45 - 0.35 * lattice(key, 59, 0), 0.45 if lattice(key, 60, 0) < 0.7 else 0.12
+    trade = look[SHOP]
+    board = storey - 0.35 - 0.2 * lattice(key, 59, 0) - 0.6 * trade
+    low = 0.45 if lattice(key, 60, 0) < 0.7 else 0.12
     red, green, blue = look[SIGN], look[SIGN + 1], look[SIGN + 2]
     out[3] = out[4] = 0.0
     if y > board:
+        out[4] = 0.22 * trade  # a board that is lit
         out[0], out[1], out[2] = red, green, blue
         letter = math.floor(u / 0.3)
         middle = width * (0.3 + 0.4 * lattice(key, 61, 0))
@@ -454,7 +470,7 @@ def shop_front(out, look, key, u, width, y, grain):
     out[0], out[1], out[2] = 0.04, 0.038, 0.035
     out[3] = 0.5
     depth = noise(u * 0.9, y * 0.8, key + 7)
-    out[4] = (0.01 + 0.16 * lattice(key, 66, 0) ** 2) * depth * (0.4 + y / board)
+    out[4] = (0.01 + 0.5 * trade + 0.06 * lattice(key, 66, 0)) * depth * (0.4 + y / board)
     if noise(u * 4.3, y * 9.0, key + 8) > 0.88 and y > 0.75 * board:
         out[4] += 0.3  # lamps
     goods = math.floor(u / (0.2 + 0.5 * lattice(key, 68, 0)))

@@ -171,14 +171,10 @@ def field_semivariogram(planted, half_side_m, field, east_north_m, lag_edges_m, 
 
 
 def pairs(count, seed=0):
-    """Two index arrays of the pairs among `count` positions: all, or PAIRS_AT_MOST drawn with replacement."""
+    """Indices (i, j) of the pairs among `count` positions, at most PAIRS_AT_MOST. ValueError below two positions."""
     if count < 2:
         raise ValueError(f"{count} positions have no pair: a semivariogram needs at least 2")
-    if count * (count - 1) // 2 <= PAIRS_AT_MOST:
-        return np.triu_indices(count, 1)
-    rng = seeds.stream(seed, "pairs")
-    first = rng.integers(0, count, PAIRS_AT_MOST)
-    return first, (first + rng.integers(1, count, PAIRS_AT_MOST)) % count
+    return seeds.pairs(count, PAIRS_AT_MOST, seed)
 
 
 def mean_in_lags(values, apart_m, lag_edges_m):

@@ -17,6 +17,7 @@ from geonb.cities.facades import compiled, cover, lattice, noise
 
 LEAST_PX = 16  # of a picture's side: below nothing could be seen
 CELL_M = 20.0
+VERGE_M = 1.6  # the widest strip of lawn between kerb and pavement, where greenery is high
 STRETCH_M = 70.0  # of a road with one surface
 SIGHT_M = 260.0  # walls beyond are left to the haze
 NEAR_M = 110.0  # things beyond are left out
@@ -51,6 +52,7 @@ class Scene(NamedTuple):
     street_ids: np.ndarray
     grounds: np.ndarray
     paving: np.ndarray
+    greenery: np.ndarray
     half_m: float
     cells: int
     tallest_m: float
@@ -132,8 +134,8 @@ def scene_of(city, style):
         np.ascontiguousarray(city.things, dtype=float),
         np.searchsorted(np.sort(cell), np.arange(cells * cells + 1)), np.argsort(cell, kind="stable"),
         streets, *lists_of(strips, half_m, cells), np.ascontiguousarray(city.grounds, dtype=float),
-        np.ascontiguousarray(city.fields[fields.FIELDS.index("paving")], dtype=float), half_m, cells,
-        facades.tallest_m(parts),
+        *(np.ascontiguousarray(city.fields[fields.FIELDS.index(name)], dtype=float) for name in ("paving", "greenery")),
+        half_m, cells, facades.tallest_m(parts),
     )  # fmt: skip
 
 
@@ -396,11 +398,12 @@ def normal_of(part, side, a, b):
 
 
 @compiled
-def shadow_height(parts, first, ids, half_m, cells, tallest_m, light, e, n, enough):
+def shadow_height(scene, light, e, n, enough):
     """Height below which a point of the plan lies in the shadow of buildings [m]; -1 where none falls.
 
-    first, ids: for each cell the bodies of buildings among the parts. The search ends at a height of `enough`.
+    The search ends at a height of `enough`.
     """
+    parts, first, ids, half_m, cells = scene.parts, scene.body_first, scene.body_ids, scene.half_m, scene.cells
     best = -1.0
     de, dn = light.plan_east, light.plan_north
     i, j = int((n + half_m) / CELL_M), int((e + half_m) / CELL_M)
@@ -408,7 +411,7 @@ def shadow_height(parts, first, ids, half_m, cells, tallest_m, light, e, n, enou
     next_j = ((j + (de > 0)) * CELL_M - half_m - e) / de if abs(de) > 1e-9 else 1e9
     entered = 0.0
     while 0 <= i < cells and 0 <= j < cells:
-        if tallest_m - entered * light.fall < max(best, 0.0) or entered > 90 or best > enough:
+        if scene.tallest_m - entered * light.fall < max(best, 0.0) or entered > 90 or best > enough:
             break
         cell = i * cells + j
         for k in range(first[cell], first[cell + 1]):
@@ -587,12 +590,16 @@ def ground(out, scene, light, e, n, grain):
         fine *= 1 + (noise(e * 19.0, n * 19.0, 3) - 0.5) * 0.45 * min(1.0, 0.03 / grain)
     out[3], out[4] = 0.0, 1.0
     if first < 0:
-        roadway(out, scene.streets[street], paved(scene, e, n), x, z, first, second, grain, coarse, fine)
+        roadway(out, scene.streets[street], there(scene.paving, e, n), x, z, first, second, grain, coarse, fine)
     elif first < 0.16:
         tone = 0.27 * fine
         out[0], out[1], out[2], out[3] = tone, 0.98 * tone, 0.94 * tone, 0.5
+    elif first < 0.16 + VERGE_M * there(scene.greenery, e, n) and yard < -1.0:
+        grass(out, light, e, n, coarse, fine)
     elif yard < 0:
-        pavement(out, surfaced(scene.streets[street, KEY], z), paved(scene, e, n), x, z, first, grain, coarse, fine)
+        pavement(
+            out, surfaced(scene.streets[street, KEY], z), there(scene.paving, e, n), x, z, first, grain, coarse, fine
+        )
     else:
         open_ground(out, scene, light, e, n, coarse, fine)
     for k in range(scene.body_first[cell], scene.body_first[cell + 1]):
@@ -618,13 +625,13 @@ def surfaced(street_key, z):
 
 
 @compiled
-def paved(scene, e, n):
-    """How red a road is paved at a place, from 0 for asphalt to 1 for bricks: the field of paving there."""
-    half_m = 0.5 * len(scene.paving) * fields.GRID_STEP_M
-    last = len(scene.paving) - 1
+def there(field, e, n):
+    """A field at a place, squashed: with paving 0 is asphalt and 1 bricks, with greenery 0 bare and 1 overgrown."""
+    half_m = 0.5 * len(field) * fields.GRID_STEP_M
+    last = len(field) - 1
     i = min(max(int((n + half_m) / fields.GRID_STEP_M), 0), last)
     j = min(max(int((e + half_m) / fields.GRID_STEP_M), 0), last)
-    return 1.0 / (1.0 + math.exp(-1.8 * scene.paving[i, j]))
+    return 1.0 / (1.0 + math.exp(-1.8 * field[i, j]))
 
 
 @compiled
@@ -776,18 +783,7 @@ def picture(out, px, scene, pose, nuisance, style):
         sizes[k, 0], sizes[k, 1], sizes[k, 2] = things.reach(near[k]), things.top(near[k]), -1.0
         sizes[k, 3], sizes[k, 4] = math.sin(near[k, things.HEADING]), math.cos(near[k, things.HEADING])
         if light.clear > 0:
-            sizes[k, 2] = shadow_height(
-                scene.parts,
-                scene.body_first,
-                scene.body_ids,
-                scene.half_m,
-                scene.cells,
-                scene.tallest_m,
-                light,
-                near[k, things.EAST],
-                near[k, things.NORTH],
-                99.0,
-            )
+            sizes[k, 2] = shadow_height(scene, light, near[k, things.EAST], near[k, things.NORTH], 99.0)
     ids, shade_ids = np.empty(MOST_SEEN, np.int64), np.empty(3 * MOST_SEEN, np.int64)
     entry, leave = np.empty(MOST_SEEN), np.empty(MOST_SEEN)
     film = np.zeros((px, px, 3))
@@ -923,30 +919,8 @@ def lit_ground(out, scene, light, e, n, t, grain, slope, length, de, dn, near, s
         through, under = thing_shade(near, sizes, shade_ids, shading, light, e, n, 0.0)
         open_ *= under
         if light.clear > 0:
-            sun = (
-                light.up
-                * through
-                * min(
-                    max(
-                        0.5
-                        - shadow_height(
-                            scene.parts,
-                            scene.body_first,
-                            scene.body_ids,
-                            scene.half_m,
-                            scene.cells,
-                            scene.tallest_m,
-                            light,
-                            e,
-                            n,
-                            0.3,
-                        )
-                        * 2.0,
-                        0.0,
-                    ),
-                    1.0,
-                )
-            )
+            open_to_sun = 0.5 - 2.0 * shadow_height(scene, light, e, n, 0.3)
+            sun = light.up * through * min(max(open_to_sun, 0.0), 1.0)
     else:
         sun = 0.5 * light.up
     gleam, dark = 0.0, 1.0
@@ -979,18 +953,7 @@ def lit_wall(
         hit[FACING] = max(out_e * light.east + out_n * light.north, 0.0)
         hit[SHADOW] = -1.0
         if hit[FACING] > 0 and light.clear > 0:
-            hit[SHADOW] = shadow_height(
-                scene.parts,
-                scene.body_first,
-                scene.body_ids,
-                scene.half_m,
-                scene.cells,
-                scene.tallest_m,
-                light,
-                at_e + 0.06 * out_e,
-                at_n + 0.06 * out_n,
-                99.0,
-            )
+            hit[SHADOW] = shadow_height(scene, light, at_e + 0.06 * out_e, at_n + 0.06 * out_n, 99.0)
     span = grain * t * length
     look = scene.looks[int(part[facades.OWNER])]
     facades.facade(

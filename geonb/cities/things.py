@@ -25,6 +25,16 @@ CLEAR_M = 4.5  # around a camera nothing of the day stands, unless it is what th
 AHEAD_M = 80.0  # cars and people are placed up to here
 ROUND, POPLAR, CONIFER = range(3)
 HATCHBACK, SALOON, ESTATE, OFF_ROADER, CITY_CAR, DELIVERY_VAN = range(6)
+# share of all up to this colour, red, green, blue
+CARS = np.array(
+    [[0.22, 0.88, 0.88, 0.86], [0.41, 0.27, 0.28, 0.30], [0.58, 0.06, 0.06, 0.07], [0.72, 0.58, 0.60, 0.62],
+     [0.84, 0.08, 0.17, 0.42], [0.93, 0.60, 0.06, 0.06], [0.96, 0.13, 0.27, 0.17], [0.98, 0.80, 0.58, 0.10],
+     [1.00, 0.42, 0.30, 0.20]]
+)  # fmt: skip
+CLOTHES = np.array(
+    [[0.30, 1.0, 1.0, 1.0], [0.50, 0.35, 0.45, 0.85], [0.64, 0.95, 0.25, 0.2], [0.76, 0.4, 0.7, 0.4],
+     [0.88, 0.9, 0.75, 0.5], [1.00, 0.95, 0.8, 0.2]]
+)  # fmt: skip
 
 # without checks for division by zero: a ray along a face divides by zero and rightly meets it at infinity
 compiled = njit(cache=True, error_model="numpy")
@@ -643,24 +653,10 @@ def car_colour(out, style, seed):
     if style == DELIVERY_VAN:
         pick = 0.0 if pick < 0.62 else pick
     jitter = 0.9 + 0.2 * trait(seed, 2)
-    if pick < 0.22:
-        paint(out, 0.88, 0.88, 0.86, 0.9 + 0.1 * trait(seed, 2))
-    elif pick < 0.41:
-        paint(out, 0.27, 0.28, 0.30, jitter)
-    elif pick < 0.58:
-        paint(out, 0.06, 0.06, 0.07, jitter)
-    elif pick < 0.72:
-        paint(out, 0.58, 0.60, 0.62, jitter)
-    elif pick < 0.84:
-        paint(out, 0.08, 0.17, 0.42, jitter)
-    elif pick < 0.93:
-        paint(out, 0.60, 0.06, 0.06, jitter)
-    elif pick < 0.96:
-        paint(out, 0.13, 0.27, 0.17, jitter)
-    elif pick < 0.98:
-        paint(out, 0.80, 0.58, 0.10, jitter)
-    else:
-        paint(out, 0.42, 0.30, 0.20, jitter)
+    if pick < CARS[0, 0]:  # white ones are never dull
+        jitter = 0.9 + 0.1 * trait(seed, 2)
+    row = CARS[np.searchsorted(CARS[:, 0], pick, side="right")]
+    paint(out, row[1], row[2], row[3], jitter)
 
 
 @compiled
@@ -778,18 +774,8 @@ def cloth(out, seed, k, season):
     """A colour of clothes: in winter darker, in summer some bright ones."""
     pick, value = trait(seed, k), trait(seed, k + 1)
     bright = 0.12 + 0.7 * value * value if season > 0.5 else 0.18 + 0.7 * value
-    if pick < 0.3:
-        paint(out, 1.0, 1.0, 1.0, bright)
-    elif pick < 0.5:
-        paint(out, 0.35, 0.45, 0.85, bright)
-    elif pick < 0.64:
-        paint(out, 0.95, 0.25, 0.2, bright)
-    elif pick < 0.76:
-        paint(out, 0.4, 0.7, 0.4, bright)
-    elif pick < 0.88:
-        paint(out, 0.9, 0.75, 0.5, bright)
-    else:
-        paint(out, 0.95, 0.8, 0.2, bright)
+    row = CLOTHES[np.searchsorted(CLOTHES[:, 0], pick, side="right")]
+    paint(out, row[1], row[2], row[3], bright)
 
 
 @compiled
