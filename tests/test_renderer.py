@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geonb import seeds
+from geonb import cities, seeds
 from geonb.cities import buildings, day, fields, geography, renderer, things
 
 CITY = geography.city(0, 0, fields.Planted(range_m=(150.0,) * len(fields.FIELDS)), half_side_m=300.0)
@@ -166,3 +166,16 @@ def test_grid_lists_hold_every_box_in_the_cells_that_it_touches():
     held = [c for c in range(36) if 1 in cells[c]]
     assert {1 * 6 + 1, 2 * 6 + 1, 3 * 6 + 1, 4 * 6 + 1} <= set(held)
     assert all(c % 6 <= 2 for c in held)
+
+
+def test_machine_code_of_other_sources_is_removed_and_of_these_is_kept(tmp_path):
+    (tmp_path / "room.py").write_text("one")
+    cache = tmp_path / "__pycache__"
+    cities.forget_stale_machine_code(tmp_path)
+    for name in ("room.f-1.py311.1.nbc", "room.f-1.py311.nbi", "room.cpython-311.pyc"):
+        (cache / name).write_text("")
+    cities.forget_stale_machine_code(tmp_path)
+    assert len(list(cache.iterdir())) == 4
+    (tmp_path / "room.py").write_text("two")
+    cities.forget_stale_machine_code(tmp_path)
+    assert sorted(file.name for file in cache.iterdir()) == ["compiled_from", "room.cpython-311.pyc"]
