@@ -15,15 +15,18 @@ READS = {  # notebook: the notebooks whose tables it reads
     "01_photos": [],
     "02_embeddings": ["01_photos"],
     "03_semivariograms": ["01_photos", "02_embeddings"],
-    "04_splits": ["01_photos"],
+    "04_splits": ["01_photos", "03_semivariograms"],
     "05_soft_labels": ["01_photos", "04_splits"],
     "06_train": ["01_photos", "02_embeddings", "04_splits"],  # a template: runs once per method
-    "07_compare": ["01_photos", "02_embeddings", "04_splits", "06_train"],
+    "07_compare": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
     "09_error_maps": ["01_photos", "07_compare"],
     "10_spatial_coherence": ["01_photos", "02_embeddings", "04_splits", "06_train"],
     "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
+    "18_known_ranges": [],
 }
-LONG = ["01_photos", "02_embeddings", "06_train", "17_laboratory"]  # pictures, features, trainings: not run with published=true
+LONG = [  # pictures, features, trainings: not run with published=true
+    "01_photos", "02_embeddings", "06_train", "17_laboratory", "18_known_ranges",
+]
 
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")

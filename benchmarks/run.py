@@ -1,19 +1,31 @@
-"""Speeds on this machine: python benchmarks/run.py (or `make bench`) writes benchmarks/results.json."""
+"""Speeds on this machine: python benchmarks/run.py (or `make bench`) writes benchmarks/results.json.
 
+Routes to a semivariogram run in processes of their own, one after the other, so that each has its own peak of memory.
+"""
+
+import argparse
 import datetime
 import json
 import os
+import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numba
 import numpy as np
 
-from geonb import book, seeds
+from geonb import book, lags, seeds, semivariograms
 from geonb.cities import day, fields, geography, renderer
 
 PICTURES = 400
 REPEATS = 5
+DIMENSIONS = 512
+SIZES = (1_000, 5_000, 20_000)
+SIDE_M = 10_000.0
+EDGES_M = lags.edges_m(2_000.0, 20)
+PATIENCE_S = 180
 
 
 def pictures_per_s(picture_px):
@@ -31,15 +43,110 @@ def pictures_per_s(picture_px):
     return round(PICTURES / float(np.median(seconds)), 1)
 
 
+# ---- routes to a semivariogram ---------------------------------------------------------------------------------------
+def embeddings(n):
+    """Unit vectors (n, DIMENSIONS) in float32 that change along a square, and positions (n, 2) in metres."""
+    rng = seeds.stream(0, "benchmark", n)
+    at = rng.uniform(0, SIDE_M, (n, 2))
+    vectors = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
+    vectors[:, :2] += 10 * np.sin(at / 500)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), at
+
+
+def ours(vectors, at):
+    """geonb: every pair up to two millions, a sample with the same number in each lag beyond."""
+    pairs = lags.pairs(at, EDGES_M, distance="planar")
+    return semivariograms.lag_table(pairs, semivariograms.half_squares(vectors, pairs)).semivariance.to_numpy()[1:]
+
+
+def scikit_gstat(vectors, at):
+    """scikit-gstat with the differences computed beforehand, its fastest correct route for vectors."""
+    import skgstat
+    from scipy.spatial.distance import pdist
+
+    class Precomputed(skgstat.Variogram):
+        """A Variogram whose differences are the distances of the vectors."""
+
+        def _calc_diff(self, force=False):
+            self._diff = np.sqrt(2 * pdist(vectors, "cosine"))
+
+    read = Precomputed(at, np.zeros(len(at)) + np.arange(len(at)), bin_func=list(EDGES_M[1:]), fit_method=None)
+    return np.asarray(read.experimental)
+
+
+def gstools(vectors, at):
+    """GSTools with each dimension as a field of its own: the mean over the fields, times their number."""
+    from gstools import vario_estimate
+
+    return vario_estimate(at.T, vectors.T.astype(np.float64), EDGES_M)[1] * DIMENSIONS
+
+
+def large(_vectors, _at):
+    """100,000 photos, five million pairs, 200 bootstrap replicates."""
+    vectors, at = embeddings(100_000)
+    pairs = lags.pairs(at, EDGES_M, distance="planar", max_pairs=5_000_000)
+    blocks = np.floor(at / 400).astype(int) @ [1_000, 1]
+    half = semivariograms.half_squares(vectors, pairs)
+    return semivariograms.block_bootstrap(pairs, half, blocks, replicates=200)[:, 1:].mean(axis=0)
+
+
+ROUTES = {route.__name__: route for route in (ours, scikit_gstat, gstools, large)}
+
+
+def one(route, n):
+    """Print seconds, peak memory in MB and the curve of one route, its imports and compilation done before."""
+    ROUTES["ours" if route == "large" else route](*embeddings(200))
+    data = embeddings(n)
+    started = time.perf_counter()
+    curve = ROUTES[route](*data)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(json.dumps({"seconds": seconds, "mb": peak, "curve": np.asarray(curve).tolist()}))
+
+
+def measured(route, n):
+    """What `one` prints in a process of its own; None where it does not finish within PATIENCE_S or its memory."""
+    command = [sys.executable, __file__, "--route", route, "--photos", str(n)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        print(f"{route} with {n:,} photos: {type(error).__name__}", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def semivariogram_speeds():
+    """Ratios of time and memory to ours at each size, and the seconds and memory of the large case."""
+    found = {}
+    for n in SIZES:
+        base = measured("ours", n)
+        found |= {f"semivariogram_seconds_{n}": round(base["seconds"], 3), f"semivariogram_mb_{n}": round(base["mb"])}
+        for route, name in (("scikit_gstat", "skgstat"), ("gstools", "gstools")):
+            other = measured(route, n)
+            if other is not None:
+                off = np.nanmax(np.abs(np.divide(other["curve"], base["curve"]) - 1))
+                assert off < 0.02, f"{route} and ours differ by {off:.1%}"
+            found[f"semivariogram_speedup_vs_{name}_{n}"] = other and round(other["seconds"] / base["seconds"], 2)
+            found[f"semivariogram_memory_ratio_vs_{name}_{n}"] = other and round(other["mb"] / base["mb"], 2)
+    big = measured("large", 1_000)
+    return found | {"semivariogram_100k_seconds": round(big["seconds"], 1), "semivariogram_100k_mb": round(big["mb"])}
+
+
 def main():
     """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--route", choices=ROUTES, help="run one route alone and print what it took")
+    parser.add_argument("--photos", type=int, default=1_000)
+    arguments = parser.parse_args()
+    if arguments.route:
+        return one(arguments.route, arguments.photos)
     found = {
         "device": book.processor_name(),
         "threads": numba.get_num_threads(),
         "cpu_cores": os.cpu_count(),
         "date": datetime.date.today().isoformat(),
     } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
-    text = json.dumps(found, indent=1) + "\n"
+    text = json.dumps(found | semivariogram_speeds(), indent=1) + "\n"
     Path(__file__).with_name("results.json").write_text(text, encoding="utf-8")
     print(text)
 

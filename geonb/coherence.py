@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb import seeds, semivariograms, sphere
+from geonb import seeds, semivariograms, sphere, variogram_models
 
 SUMMARY = {
     "method": "frozen tower or training",
@@ -84,28 +84,14 @@ def before_and_after(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count,
         found, _ = semivariograms.by_city(
             unit, lat_lon_deg, city, model=model, max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed
         )
-        curve, level = semivariograms.pooled(found), between_cities(unit, city)
-        level = level if level > semivariograms.LEAST_RISE else np.nan
-        fitted = semivariograms.fit(curve, model=model)
+        curve, level = semivariograms.pooled(found[found.lag_to_m > 0]), semivariograms.between_cities(unit, city)
+        level = level if level > variogram_models.LEAST_RISE else np.nan
+        fitted = variogram_models.fit(curve, model=model)
         share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if not fitted["flag"] else np.nan
         first = float(curve.semivariance.iloc[0] / level) if len(curve) else np.nan
         rows.append((name, level, share, fitted["effective_range_m"], fitted["flag"], first))
         lags.append(curve.assign(method=name, relative_semivariance=curve.semivariance / level))
     return pd.concat(lags, ignore_index=True), pd.DataFrame(rows, columns=list(SUMMARY))
-
-
-def between_cities(vectors, city):
-    """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo."""
-    names, code = np.unique(city, return_inverse=True)
-    sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
-    counts = np.bincount(code)
-    if len(names) == 1:
-        n = len(vectors)
-        if n < 2:
-            return np.nan
-        return float(1 - ((sums[0] ** 2).sum() - n) / (n * (n - 1)))
-    products = (sums.sum(axis=0) ** 2).sum() - (sums**2).sum()
-    return float(1 - products / (counts.sum() ** 2 - (counts**2).sum()))
 
 
 def answer_smoothness(summary):

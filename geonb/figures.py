@@ -22,7 +22,7 @@ CITIES_AT_MOST = 8  # panels that stay legible at the book's width
 # Okabe and Ito (2008), without yellow, which white paper swallows; black and line styles follow when they run out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
-GREY = "#767676"
+GREY, PALE = "#767676", "#d9d9d9"
 PARTS = {
     "buffer": ("#A8A8A8", "x"),
     "train": ("#0072B2", "o"),
@@ -151,12 +151,12 @@ def ensemble(observed, truth, simulated=True):
     observed : city, distance_m, semivariance. truth : distance_m, semivariance, low, high.
     """
     figure, (ax,) = panels(1, 1, height_in=2.9)
-    ax.fill_between(truth["distance_m"], truth["low"], truth["high"], color="#d9d9d9", lw=0)
+    ax.fill_between(truth["distance_m"], truth["low"], truth["high"], color=PALE, lw=0)
     ax.plot(truth["distance_m"], truth["semivariance"], color="black", lw=1.5)
     for colour, (_, here) in zip(cycle_colours(), observed.groupby("city", sort=False), strict=False):
         ax.plot(here["distance_m"], here["semivariance"], color=colour, lw=1, alpha=0.9)
     ax.set(xlabel="distance between photos [m]", ylabel="semivariance [1]", xlim=(0, None))
-    grey = Line2D([], [], color="#d9d9d9", lw=6, label="95 % of re-drawn cities")
+    grey = Line2D([], [], color=PALE, lw=6, label="95 % of re-drawn cities")
     black = Line2D([], [], color="black", lw=1.5, label="their mean: the truth of the embedding")
     bottom_legend(figure, [black, grey, Line2D([], [], color=COLOURS[0], lw=1, label="the cities of this study")])
     return with_note(figure, simulated)
@@ -203,6 +203,7 @@ def semivariogram(lags, fits, simulated, curves=None):
         here = lags[lags["city"] == city]
         for tower, points in here.groupby("tower", sort=False):
             size = 6 + 40 * points["pairs"] / lags["pairs"].max()
+            draw_doubt(ax, points, colour[tower])
             ax.scatter(points["distance_m"], points["semivariance"], size, color=colour[tower], alpha=0.75, lw=0)
             draw_fit(ax, tower_city(fits, tower, city), tower_city(curves, tower, city), colour[tower])
         draw_planted(ax, here)
@@ -213,6 +214,8 @@ def semivariogram(lags, fits, simulated, curves=None):
     marks = [Line2D([], [], color=shade, marker="o", ms=4, label=tower) for tower, shade in colour.items()]
     if "planted" in lags and lags["planted"].notna().any():
         marks.append(Line2D([], [], color="black", ls="--", lw=1, label="planted shape"))
+    if "envelope_low" in lags:
+        marks.append(Line2D([], [], color=PALE, lw=6, label="places dealt at random"))
     marks.append(Line2D([], [], color=GREY, ls=":", label="effective range"))
     bottom_legend(figure, marks)
     return with_note(figure, simulated, note)
@@ -231,6 +234,18 @@ def draw_fit(ax, fit, curve, colour):
         ax.text(0.97, 0.04 + 0.09 * line, short(flag, 30), transform=ax.transAxes, fontsize=7, color=colour, ha="right")
     elif np.isfinite(range_m):
         ax.axvline(range_m, color=colour, ls=":", lw=1.2)
+        if "range_low_m" in fit and np.isfinite(fit["range_low_m"].iloc[0]):
+            right = min(fit["range_high_m"].iloc[0], ax.dataLim.x1)
+            ax.axvspan(fit["range_low_m"].iloc[0], right, color=colour, alpha=0.1, lw=0)
+
+
+def draw_doubt(ax, lags, colour):
+    """Draw the envelope of places dealt at random and the interval of each lag, where the table has them."""
+    if "envelope_low" in lags:
+        ribbon = lags.dropna(subset=["distance_m", "envelope_low"])
+        ax.fill_between(ribbon["distance_m"], ribbon["envelope_low"], ribbon["envelope_high"], color=PALE, lw=0)
+    if "low" in lags:
+        ax.vlines(lags["distance_m"], lags["low"], lags["high"], color=colour, lw=0.9, alpha=0.6)
 
 
 def draw_planted(ax, lags):
@@ -243,6 +258,56 @@ def draw_planted(ax, lags):
 def tower_city(table, tower, city):
     """The rows of one tower and city; None stays None."""
     return None if table is None else table[(table["tower"] == tower) & (table["city"] == city)]
+
+
+@house_style
+def real_curves(lags):
+    """Figure of the semivariogram of each sample of real photos, with the envelope of places dealt at random.
+
+    lags : sample, photos, distance_m, semivariance, pairs, envelope_low, envelope_high.
+    """
+    need(lags, ("sample", "photos", "distance_m", "semivariance", "pairs", "envelope_low", "envelope_high"), "lags")
+    samples = list(lags["sample"].unique())
+    figure, axes = panels(len(samples), min(len(samples), 3), height_in=2.6, sharex=True)
+    for ax, sample in zip(axes, samples, strict=True):
+        here = lags[(lags["sample"] == sample) & (lags["pairs"] > 0)]
+        draw_doubt(ax, here, COLOURS[0])
+        size = 6 + 40 * here["pairs"] / here["pairs"].max()
+        ax.scatter(here["distance_m"], here["semivariance"], size, color=COLOURS[0], alpha=0.75, lw=0)
+        ax.set_title(f"{sample.replace('_', ' ')} ({here['photos'].iloc[0]} photos)")
+        round_ticks(ax.xaxis, 4)
+    label_outer(figure, axes, "distance between photos [m]", "semivariance [1]")
+    return with_note(figure, False)
+
+
+@house_style
+def recovered_ranges(trials, simulated=True):
+    """Figure of read over planted range of each trial, by planted range and nugget; flagged fits are counted above.
+
+    trials : range_share, nugget_share, range_m, fitted_m, likelihood_m, flag.
+    """
+    need(trials, ("range_share", "nugget_share", "range_m", "fitted_m", "likelihood_m", "flag"), "trials")
+    nuggets = sorted(trials["nugget_share"].unique())
+    figure, axes = panels(len(nuggets), len(nuggets), height_in=3.4, sharey=True)
+    shares, rng = sorted(trials["range_share"].unique()), np.random.default_rng(0)
+    for ax, nugget in zip(axes, nuggets, strict=True):
+        for k, share in enumerate(shares):
+            here = trials[(trials["nugget_share"] == nugget) & (trials["range_share"] == share)]
+            for side, name, colour in ((-0.17, "fitted_m", COLOURS[0]), (0.17, "likelihood_m", COLOURS[1])):
+                ratio = np.clip(here[name] / here["range_m"], 1 / 8, 8)
+                ax.scatter(k + side + rng.uniform(-0.09, 0.09, len(here)), ratio, 10, color=colour, alpha=0.6, lw=0)
+                ax.hlines(np.exp(np.log(ratio).median()), k + side - 0.14, k + side + 0.14, color=colour, lw=2)
+            flagged = (here["flag"] != "").sum()
+            ax.text(k, 9.2, f"{flagged}/{len(here)}", ha="center", va="bottom", fontsize=8, color=COLOURS[0])
+        ax.axhline(1, color=GREY, lw=0.8)
+        ax.set_yscale("log", base=2)
+        ax.set_ylim(1 / 9, 9)
+        ax.set_yticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
+        ax.set_xticks(range(len(shares)), [f"{share:.3g}" for share in shares])
+        ax.set_title(f"nugget {nugget:.0%} of the sill, flagged:", pad=18)
+    label_outer(figure, axes, "planted range over the side of the square [share]", "read over planted range [ratio]")
+    bottom_legend(figure, [dot(COLOURS[0], "semivariogram"), dot(COLOURS[1], "likelihood")])
+    return with_note(figure, simulated)
 
 
 @house_style
@@ -318,10 +383,11 @@ def split_maps(points, simulated):
 
 
 @house_style
-def nearest_train_cdf(nearest, simulated=False):
+def nearest_train_cdf(nearest, simulated=False, yardstick_m=None):
     """Figure of the share of test photos that have a training photo within a distance, one curve per split.
 
     The distance axis is logarithmic, and linear below 1 m where some distance is zero (the same place in both parts).
+    yardstick_m: a distance to mark.
     """
     need(nearest, ("split", "nearest_train_m"), "nearest distances")
     distances_m = nearest["nearest_train_m"]
@@ -335,6 +401,8 @@ def nearest_train_cdf(nearest, simulated=False):
         ax.set_xscale("log")
     log_metres(ax.xaxis, max(distances_m.min(), 1), distances_m.max())
     ax.set(xlabel="distance to the nearest training photo [m, km]", ylabel="share of test photos [1]", ylim=(0, 1.02))
+    if yardstick_m is not None:
+        ax.axvline(yardstick_m, color=GREY, ls=":", lw=1.2, label=f"yardstick, {yardstick_m:.0f} m")
     bottom_legend(figure, ax.get_legend_handles_labels()[0])
     return with_note(figure, simulated)
 

@@ -77,7 +77,7 @@ def ensemble(options, tower, *, worlds, photos_per_city, max_lag_m, lag_count, s
             curves.append(
                 semivariograms.semivariance_by_lag(
                     features[here], at, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
-                )
+                ).iloc[1:]  # without the lag of co-located photos
             )
     distance_m, semivariance = (np.stack([curve[name] for curve in curves]) for name in ("distance_m", "semivariance"))
     low, high = np.nanquantile(semivariance, [0.025, 0.975], axis=0)

@@ -1,164 +1,486 @@
-"""Semivariograms of unit feature vectors: at what distance do photos stop resembling each other?
+"""Semivariograms of feature vectors: at what distance do photos stop resembling each other?
 
-The one door to scikit-gstat (its model functions). Distances in metres on the sphere.
+gamma(h) is half the mean squared distance of the vectors of all pairs h apart; for unit vectors that is their mean
+cosine distance.
 """
+
+import functools
+import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from geonb import lags as apart
 from geonb import seeds, sphere
+from geonb import variogram_models as models
 
-MODELS = ("spherical", "exponential", "gaussian")
-LEAST_RISE = 1e-6  # of a semivariogram of float32 features: less is rounding
+FEWEST = 30  # photos of a city that has a curve
 LAGS = {
     "lag_from_m": "nearer edge of the lag [m]",
-    "lag_to_m": "farther edge of the lag [m]",
+    "lag_to_m": "farther edge of the lag, 0 for co-located photos [m]",
     "distance_m": "mean distance of the pairs in the lag [m]",
     "semivariance": "half the mean squared distance of unit features = mean cosine distance [-]",
-    "pairs": "pairs of photos in the lag [count]",
+    "pairs": "pairs of photos looked at in the lag [count]",
+    "sampling_error": "standard error from looking at a sample of the pairs, 0 where all were [-]",
 }
-FIT = {
+PILOT_FEWEST = 300  # photos in pilot districts that make a yardstick
+YARDSTICK_STEP_M = 50.0
+YARDSTICK = {
+    "length_m": "spatial yardstick of the study: block size, and block of the bootstrap [m]",
+    "range_m": "effective range in the pilot districts; missing when flagged [m]",
+    "pilot_photos": "photos in the pilot districts, which always train [count]",
+    "flag": "why length_m is the study's parameter instead; empty when it is the range, rounded",
+}
+INTERVAL = {
+    "low": "2.5 % of the block bootstrap of the semivariance; missing below 20 blocks [-]",
+    "high": "97.5 % of the block bootstrap of the semivariance; missing below 20 blocks [-]",
+    "envelope_low": "lower edge of the global 95 % envelope were places dealt at random [-]",
+    "envelope_high": "upper edge of it [-]",
+    "structure": "whether the curve of the photos looked at leaves the envelope in this lag",
+}
+CHOICE = {
     "model": "model function of scikit-gstat",
-    "nugget": "fitted semivariance at distance 0+ [-]",
-    "partial_sill": "fitted rise from nugget to sill [-]",
-    "effective_range_m": "fitted range as scikit-gstat defines it for the model (exponential: 95 % of the partial sill "
-    "is reached); missing when flagged [m]",
-    "flag": "why the range must not be used; empty when it may",
+    "error": "mean squared relative error on the lags of held-out blocks, by pairs [-]",
+    "flag": "why some fold has no fit; empty when all have one",
 }
+RANGE = {
+    "range_low_m": "2.5 % of the parametric bootstrap of the effective range; missing where the fit is flagged [m]",
+    "range_high_m": "97.5 % of it; infinite where the range is flagged for it [m]",
+}
+FEWEST_BLOCKS = 20
+BEYOND = "a range beyond the lags cannot be told from the fitted one"
+NO_STRUCTURE = "nothing outside the envelope: places dealt at random give the same curve"
 
 
-def semivariance_by_lag(features, lat_lon_deg, *, max_lag_m, lag_count, max_pairs=2_000_000, seed=0):
-    """Empirical semivariogram of unit feature vectors (n, d) at positions (n, 2): one row per lag, columns LAGS.
+# ---- the empirical curve ---------------------------------------------------------------------------------------------
+def half_squares(features, pairs):
+    """Half the squared distance (m,) of the feature vectors (n, d) of each pair, summed in float64."""
+    features = np.ascontiguousarray(features, dtype=None if features.dtype == np.float32 else np.float64)
+    if missing := int((~np.isfinite(features)).any(axis=1).sum()):
+        raise ValueError(f"{missing} of {len(features)} photos have no feature vector: leave them out first")
+    return compiled_loop()(features, pairs.i, pairs.j)
+
+
+@functools.cache
+def compiled_loop():
+    """The loop of half_squares: compiled, since arrays of all differences would not fit into memory."""
+    from numba import njit
+
+    @njit(fastmath={"reassoc", "contract"})
+    def loop(features, i, j):
+        found = np.empty(len(i))
+        for p in range(len(i)):
+            total = 0.0
+            for c in range(features.shape[1]):
+                gap = float(features[i[p], c]) - float(features[j[p], c])
+                total += gap * gap
+            found[p] = total / 2
+        return found
+
+    return loop
+
+
+def effective_dimensions(features):
+    """(tr S)^2 / tr S^2 of the covariance S of features (n, d): d independent equal components have d of them."""
+    centred = np.asarray(features, np.float64) - np.mean(features, axis=0, dtype=np.float64)
+    spread = centred.T @ centred if centred.shape[1] <= len(centred) else centred @ centred.T
+    total = np.trace(spread)
+    return float(total**2 / (spread**2).sum()) if total > 0 else 1.0
+
+
+def cressie_hawkins_constant(dimensions):
+    """c of 2 gamma = (mean of sqrt |difference|)^4 / c for a squared difference that is chi-square of so many degrees.
+
+    2 / k (Gamma(k / 2 + 1 / 4) / Gamma(k / 2))^4: 0.457 for k = 1 (Cressie and Hawkins 1980), 1 in the limit.
+    """
+    k = dimensions
+    return 2 / k * math.exp(4 * (math.lgamma(k / 2 + 0.25) - math.lgamma(k / 2)))
+
+
+def lag_table(pairs, half_square, *, estimator="matheron", dimensions=1.0):
+    """One row per lag, columns LAGS, of pairs and their half squares; an empty lag keeps its row.
+
+    estimator: matheron (the mean, 1962) or cressie (Cressie and Hawkins 1980, robust, needs the effective dimensions).
+    """
+    if estimator not in ("matheron", "cressie"):
+        raise ValueError(f"no estimator {estimator!r}: there are matheron, cressie")
+    size = len(pairs.edges_m)
+    count = np.bincount(pairs.lag, minlength=size)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        distance_m, mean, square = (
+            np.bincount(pairs.lag, x, size) / count for x in (pairs.distance_m, half_square, half_square**2)
+        )
+        error = np.sqrt(np.maximum(square - mean**2, 0) / count * (1 - pairs.share))
+        if estimator == "cressie":
+            root = np.bincount(pairs.lag, (2 * half_square) ** 0.25, size) / count
+            mean = root**4 / cressie_hawkins_constant(dimensions) / 2
+    before = np.concatenate([[0.0], pairs.edges_m[:-1]])
+    columns = before, pairs.edges_m, distance_m, mean, count, np.where(count > 0, error, np.nan)
+    return pd.DataFrame(dict(zip(LAGS, columns, strict=True)))
+
+
+def semivariance_by_lag(
+    features, position, *, max_lag_m, lag_count, spacing="linear", distance="geodesic", estimator="matheron",
+    max_pairs=apart.PAIRS_AT_MOST, seed=0,
+):  # fmt: skip
+    """Empirical semivariogram of feature vectors (n, d) at positions (n, 2): a table of columns LAGS.
 
     gamma(h) = 1 / (2 N(h)) * sum of squared distances of the pairs in a lag (Matheron 1962, for vectors): for unit
-    vectors the mean cosine distance. Every pair up to max_pairs, beyond that a sample of that size. Pairs farther apart
-    than max_lag_m are left out; a lag without pairs keeps its row. ValueError below two photos, and without lags.
+    vectors the mean cosine distance. The first row holds the co-located pairs; pairs farther apart than max_lag_m are
+    left out. See lags.pairs and lag_table for the parameters and what is refused.
     """
-    if not max_lag_m > 0 or lag_count < 1:
-        raise ValueError(f"max_lag_m {max_lag_m} must be above 0 m and lag_count {lag_count} at least 1")
-    if len(features) < 2:
-        raise ValueError(f"a semivariogram needs at least 2 photos, there are {len(features)}")
-    i, j = pairs(len(features), max_pairs, seed)
-    distance_m = sphere.distance_m(lat_lon_deg[i], lat_lon_deg[j])
-    near = distance_m <= max_lag_m
-    i, j, distance_m = i[near], j[near], distance_m[near]
-    half_square = cosine_distance(features, i, j)
-    edges = np.linspace(0, max_lag_m, lag_count + 1)
-    lag = np.clip(np.searchsorted(edges, distance_m, side="left") - 1, 0, lag_count - 1)
-    count = np.bincount(lag, minlength=lag_count)
-    with np.errstate(invalid="ignore"):
-        mean = [np.bincount(lag, values, lag_count) / count for values in (distance_m, half_square)]
-    columns = dict(zip(LAGS, (edges[:-1], edges[1:], *mean, count), strict=True))
-    return pd.DataFrame(columns)
+    edges_m = apart.edges_m(max_lag_m, lag_count, spacing)
+    pairs = apart.pairs(position, edges_m, distance=distance, max_pairs=max_pairs, seed=seed)
+    dimensions = effective_dimensions(features) if estimator == "cressie" else 1.0
+    return lag_table(pairs, half_squares(features, pairs), estimator=estimator, dimensions=dimensions)
 
 
-def cosine_distance(features, i, j, chunk=50_000):
-    """1 - z_i . z_j (n,) in float64 of the pairs (i, j) of unit vectors, never more than a chunk of them in memory."""
-    found = np.empty(len(i))
-    for first in range(0, len(i), chunk):
-        part = slice(first, first + chunk)
-        found[part] = 1 - np.einsum("nd,nd->n", features[i[part]], features[j[part]], dtype=np.float64)
+def towards(pairs, position, bearing_deg, *, tolerance_deg=22.5, distance="geodesic"):
+    """The pairs whose line runs along a bearing (clockwise from north) or against it, within a tolerance."""
+    position = np.asarray(position, np.float64)
+    if distance == "planar":
+        east, north = (position[pairs.j] - position[pairs.i]).T
+    else:
+        east, north = sphere.to_local_m(position[pairs.j], position[pairs.i]).T
+    off = (np.degrees(np.arctan2(east, north)) - bearing_deg + 90) % 180 - 90
+    return pairs.where((np.abs(off) <= tolerance_deg) & (pairs.distance_m > 0))
+
+
+def by_time_gap(features, position, captured_at, *, within_m, edges_days, max_pairs=apart.PAIRS_AT_MOST, seed=0):
+    """Semivariance of pairs at most within_m apart by the days between their pictures: gap_from_days .. pairs.
+
+    captured_at (n,): times, missing ones are left out.
+    """
+    known = np.flatnonzero(~pd.isna(captured_at))
+    pairs = apart.pairs(np.asarray(position)[known], np.array([0.0, within_m]), max_pairs=max_pairs, seed=seed)
+    at = pd.to_datetime(pd.Series(np.asarray(captured_at)[known]), utc=True).to_numpy("datetime64[s]").astype(float)
+    gap = np.abs(at[pairs.i] - at[pairs.j]) / 86_400
+    lag = np.digitize(gap, edges_days) - 1
+    half, rows = half_squares(np.asarray(features)[known], pairs), []
+    for k in range(len(edges_days) - 1):
+        here = lag == k
+        mean = half[here].mean() if here.any() else np.nan
+        rows.append((edges_days[k], edges_days[k + 1], mean, int(here.sum())))
+    return pd.DataFrame(rows, columns=["gap_from_days", "gap_to_days", "semivariance", "pairs"])
+
+
+# ---- how sure --------------------------------------------------------------------------------------------------------
+def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
+    """Semivariances (replicates, L + 1) of cities made of blocks drawn again; NaN in a lag that a replicate misses.
+
+    blocks (n,): the block of each photo. A block drawn w times weighs the pairs within it w-fold and those with another
+    block w w'-fold: a photo is never paired with its own copy.
+    """
+    code = np.unique(blocks, return_inverse=True)[1]
+    size, count = len(pairs.edges_m), int(code.max()) + 1
+    a, b = np.minimum(code[pairs.i], code[pairs.j]), np.maximum(code[pairs.i], code[pairs.j])
+    key, of_pair = np.unique((a * count + b) * size + pairs.lag, return_inverse=True)
+    number, total = np.bincount(of_pair), np.bincount(of_pair, half_square)
+    lag, a, b = key % size, key // size // count, key // size % count
+    found, rng = np.empty((replicates, size)), seeds.stream(seed, "semivariogram bootstrap")
+    for r in range(replicates):
+        w = np.bincount(rng.integers(0, count, count), minlength=count)
+        weight = np.where(a == b, w[a], w[a] * w[b])
+        with np.errstate(invalid="ignore"):
+            found[r] = np.bincount(lag, weight * total, size) / np.bincount(lag, weight * number, size)
     return found
 
 
-def pairs(n, max_pairs, seed):
-    """Indices (i, j), i < j, of all pairs, or of a sample of max_pairs distinct ones, every pair equally likely."""
-    count = n * (n - 1) // 2
-    if count <= max_pairs:
-        return np.triu_indices(n, 1)
-    drawn = seeds.stream(seed, "pairs").choice(count, max_pairs, replace=False, shuffle=False)
-    # the pairs of photo i with later ones are numbered from first[i] on
-    first = np.concatenate([[0], np.cumsum(np.arange(n - 1, 1, -1))])
-    i = np.searchsorted(first, drawn, side="right") - 1
-    return i, drawn - first[i] + i + 1
+def envelope(features, pairs, *, permutations=999, seed=0, level=0.95):
+    """The curve and its envelope (observed, low, high), each (L + 1,), were places dealt at random.
 
+    Whole curves then lie between low and high with a probability of level.
 
-def model_function(name):
-    """gamma(h, effective range, partial sill, nugget) of scikit-gstat."""
-    from skgstat import models
-
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}: there are {', '.join(MODELS)}")
-    return getattr(models, name)
-
-
-def fit(lags, *, model="exponential"):
-    """Least-squares fit of a model to a table of lags, weighted by the number of pairs: a dict with the keys of FIT.
-
-    A range at its bound, or a curve without a rise, is flagged instead of reported. ValueError for an unknown model.
+    The global rank envelope, ties broken by extreme rank lengths (Myllymäki et al. 2017): a lag where the observed
+    curve leaves it carries structure. Exact: every dealing of the vectors to the places is equally likely. It looks at
+    n x n distances: take some thousand photos at most.
     """
-    gamma = model_function(model)
+    size = len(pairs.edges_m)
+    features = np.asarray(features, np.float32)
+    square = (features**2).sum(axis=1) / 2
+    half = np.maximum(square[:, None] + square - features @ features.T, 0)
+    rng, count = seeds.stream(seed, "semivariogram envelope"), np.bincount(pairs.lag, minlength=size)
+    drawn = np.empty((permutations + 1, size))
+    for k in range(permutations + 1):
+        dealt = np.arange(len(features)) if k == 0 else rng.permutation(len(features))
+        with np.errstate(invalid="ignore"):
+            drawn[k] = np.bincount(pairs.lag, half[dealt[pairs.i], dealt[pairs.j]], size) / count
+    inside = extreme_rank_order(drawn[:, count > 0]) >= (1 - level) * (permutations + 1)
+    low, high = np.full(size, np.nan), np.full(size, np.nan)
+    low[count > 0], high[count > 0] = drawn[inside][:, count > 0].min(axis=0), drawn[inside][:, count > 0].max(axis=0)
+    return drawn[0], low, high
+
+
+def extreme_rank_order(curves):
+    """Place (k,) of each of k curves (k, L) from the most extreme, 0, to the most central."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(curves, axis=0)
+    ranks = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
+    order = np.lexsort(ranks.T[::-1])
+    return np.argsort(order)
+
+
+def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, seed=0, distance="geodesic"):
+    """95 % interval (low, high) [m] of the effective range of a fit, from fields drawn with the fitted model.
+
+    A parametric bootstrap: independent Gaussian fields of the fitted curve, as many as the features have effective
+    dimensions, are drawn at the positions and fitted as the features were. A range beyond the lags counts as infinite,
+    so that high may be: "at least low". NaN for a flagged fit. It factorises an n x n matrix: take two thousand photos
+    at most.
+    """
+    if fitted["flag"]:
+        return np.nan, np.nan
+    position = np.asarray(position, np.float64)
+    everywhere = [x.ravel() for x in np.indices((len(position),) * 2)]
+    h = apart.apart_m(position, *everywhere, distance).reshape(len(position), -1)
+    root = np.linalg.cholesky(covariance(fitted, h))
+    count, rng, found = max(1, round(dimensions)), seeds.stream(seed, "semivariogram range"), np.empty(replicates)
+    for r in range(replicates):
+        drawn = root @ rng.standard_normal((len(position), count)) / np.sqrt(count)
+        again = models.fit(
+            lag_table(pairs, half_squares(drawn, pairs)), model=fitted["model"],
+            start=(fitted["nugget"], *fitted["theta"]),
+        )  # fmt: skip
+        found[r] = models.effective_range_m(again["model"], again["theta"]) if again["partial_sill"] > 0 else np.nan
+    found[found > pairs.edges_m[-1]] = np.inf
+    low, high = np.nanquantile(found, [0.025, 0.975], method="nearest")
+    return float(low) if np.isfinite(low) else np.nan, float(high)
+
+
+def doubted(fitted, high_m):
+    """The fit, its range flagged where the interval of that range has no upper end within the lags."""
+    if not np.isinf(high_m):
+        return fitted
+    return fitted | {"effective_range_m": np.nan, "flag": BEYOND}
+
+
+def covariance(fitted, distance_m):
+    """Covariance (n, n) of a stationary field with the curve of a fit, its nugget on the diagonal."""
+    sill = fitted["nugget"] + fitted["partial_sill"]
+    near = np.unique(np.concatenate([[0.0], np.geomspace(distance_m[distance_m > 0].min(), distance_m.max(), 2_000)]))
+    gamma = np.concatenate([[fitted["nugget"]], models.curve(fitted, near[1:])])  # interpolated: n x n calls are slow
+    found = sill - np.interp(distance_m, near, gamma)
+    found[np.diag_indices(len(found))] = sill * (1 + 1e-6)  # places that coincide keep it invertible
+    return found
+
+
+def folds_of(blocks, count, seed):
+    """Fold (n,) of each photo: whole blocks, dealt at random."""
+    code = np.unique(blocks, return_inverse=True)[1]
+    return seeds.stream(seed, "semivariogram folds").permutation(int(code.max()) + 1)[code] % count
+
+
+def choose_model(
+    features, position, blocks, *, edges_m, names=models.BASIC, folds=4, distance="geodesic",
+    max_pairs=apart.PAIRS_AT_MOST, seed=0,
+):  # fmt: skip
+    """A table (model, error, flag), best first: how far curves fitted on some blocks lie from the lags of the others.
+
+    error: mean over the pairs of the squared relative error (gamma of the held-out lag / fitted gamma - 1)^2. Fitted to
+    pairs among photos of the other folds, read on pairs within the held-out one.
+    """
+    pairs = apart.pairs(position, edges_m, distance=distance, max_pairs=max_pairs, seed=seed)
+    half, fold = half_squares(features, pairs), folds_of(blocks, folds, seed)
+    first, second = fold[pairs.i], fold[pairs.j]
+    cut = []
+    for k in range(folds):
+        cut.append(
+            [
+                lag_table(pairs.where(m), half[m])
+                for m in ((first != k) & (second != k), (first == second) & (first == k))
+            ]
+        )
+    rows = []
+    for name in names:
+        squares, count, flags = 0.0, 0.0, set()
+        for train, held_out in cut:
+            fitted, seen = models.fit(train, model=name), held_out[(held_out.pairs > 0) & (held_out.distance_m > 0)]
+            flags.add(fitted["flag"] if not fitted["theta"] else "")
+            if fitted["theta"]:
+                gamma = models.semivariance(name, seen.distance_m.to_numpy(), fitted["nugget"], fitted["theta"])
+                squares += float((seen.pairs * (seen.semivariance / gamma - 1) ** 2).sum())
+                count += float(seen.pairs.sum())
+        rows.append((name, squares / count if count else np.nan, "; ".join(sorted(flags - {""}))))
+    table = pd.DataFrame(rows, columns=list(CHOICE))
+    return table.sort_values("error", ignore_index=True)
+
+
+# ---- what follows from a curve ---------------------------------------------------------------------------------------
+class Expected(NamedTuple):
+    """The dissimilarity to expect at a distance: never falling, straight between knots, level beyond the last."""
+
+    distance_m: np.ndarray
+    dissimilarity: np.ndarray
+
+    def __call__(self, distance_m):
+        """Expected dissimilarity (...,) at distances (...,) [m]: of a numpy array an array, of a tensor a tensor."""
+        if isinstance(distance_m, (np.ndarray, float, int)):
+            return np.interp(distance_m, self.distance_m, self.dissimilarity)
+        import torch
+
+        knots, values = (torch.as_tensor(x, dtype=distance_m.dtype, device=distance_m.device) for x in self)
+        inside = distance_m.clamp(knots[0], knots[-1])
+        right = torch.searchsorted(knots, inside.contiguous()).clamp(1, len(knots) - 1)
+        share = (inside - knots[right - 1]) / (knots[right] - knots[right - 1])
+        return values[right - 1] + share * (values[right] - values[right - 1])
+
+
+def expected_dissimilarity(lags, fitted, *, knots=128):
+    """The Expected of a fit up to its last lag, or of the lags themselves, made monotone, where the fit is flagged.
+
+    ValueError where no lag holds pairs.
+    """
     filled = lags[(lags.pairs > 0) & (lags.distance_m > 0)]
-    if len(filled) < 4:
-        return flagged(model, f"only {len(filled)} lags hold pairs")
-    h, y = filled.distance_m.to_numpy(), filled.semivariance.to_numpy()
-    if np.ptp(y) < LEAST_RISE:
-        return flagged(model, "no rise with distance")
-    from scipy.optimize import curve_fit
+    if filled.empty:
+        raise ValueError("no lag holds pairs: nothing is known of the dissimilarity at a distance")
+    if fitted["flag"] == "":
+        distance_m = np.geomspace(filled.distance_m.max() / 1_000, filled.distance_m.max(), knots)
+        return Expected(distance_m, np.maximum.accumulate(models.curve(fitted, distance_m)))
+    from sklearn.isotonic import IsotonicRegression
 
-    bounds = ([h.min() / 10, 0, 0], [3 * h.max(), 4 * y.max() + 1e-12, y.max() + 1e-12])
-    start = [h.max() / 3, max(y.max() - y.min(), 1e-9), max(y.min() * 0.9, 1e-9)]
-    curve = lambda d, r, sill, nugget: np.asarray(gamma(d, r, sill, nugget))  # noqa: E731
-    try:
-        found, _ = curve_fit(curve, h, y, p0=start, sigma=1 / np.sqrt(filled.pairs), bounds=bounds, maxfev=20_000)
-    except RuntimeError:
-        return flagged(model, "the fit did not converge")
-    range_m, partial_sill, nugget = map(float, found)
-    flag = flag_of(range_m, partial_sill, nugget, h)
-    return dict(zip(FIT, (model, nugget, partial_sill, np.nan if flag else range_m, flag), strict=True))
+    order = filled.sort_values("distance_m")
+    rising = IsotonicRegression().fit_transform(order.distance_m, order.semivariance, sample_weight=order.pairs)
+    distance_m = order.distance_m.to_numpy(float)
+    if len(distance_m) == 1:  # a knot more: level
+        return Expected(np.array([0.0, distance_m[0]]), np.repeat(rising, 2))
+    return Expected(distance_m, rising)
 
 
-def flag_of(range_m, partial_sill, nugget, h):
-    """Why a fitted range must not be reported, or ''."""
-    if partial_sill < 1e-3 * (nugget + partial_sill):
-        return "no rise with distance"
-    if range_m > h.max():
-        return "no sill within the largest lag"
-    if (h < range_m).sum() < 2:
-        return "range too short to be resolved: fewer than two lags lie within it"
-    return ""
+def pilot_districts(city, district, *, seed=0):
+    """Mask (n,) of the photos in one district of each city, drawn by the seed; cities without districts have none."""
+    rng, chosen = seeds.stream(seed, "pilot districts"), np.zeros(len(city), bool)
+    for name in np.unique(city):
+        here = (city == name) & (district != "")
+        names = np.unique(district[here])
+        if len(names) > 1:  # the only district of a city cannot all be training
+            chosen |= here & (district == names[rng.integers(len(names))])
+    return chosen
 
 
-def flagged(model, flag):
-    """A fit without numbers, and why."""
-    return dict(zip(FIT, (model, np.nan, np.nan, np.nan, flag), strict=True))
+def yardstick(features, lat_lon_deg, city, pilot, *, model, max_lag_m, lag_count, otherwise_m, seed=0):
+    """(row of YARDSTICK, lags, fit): the spatial yardstick of a study, read in its pilot districts.
+
+    The effective range of the features there, pooled within cities and rounded to YARDSTICK_STEP_M; otherwise_m where
+    fewer than PILOT_FEWEST photos lie in them or the fit is flagged, and why.
+    """
+    here = np.flatnonzero(pilot)
+    if len(here) < PILOT_FEWEST:
+        reason = f"only {len(here)} photos in pilot districts, fewer than {PILOT_FEWEST}"
+        row = dict(zip(YARDSTICK, (otherwise_m, np.nan, len(here), reason), strict=True))
+        return row, pd.DataFrame(columns=list(LAGS)), models.flagged(model, reason)
+    reading = dict(model=model, max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed)
+    lags = pooled(by_city(features[here], lat_lon_deg[here], city[here], **reading)[0])
+    fitted = models.fit(lags, model=model)
+    range_m, length_m = fitted["effective_range_m"], otherwise_m
+    if not fitted["flag"]:
+        length_m = YARDSTICK_STEP_M * max(1, round(range_m / YARDSTICK_STEP_M))
+    row = dict(zip(YARDSTICK, (float(length_m), range_m, len(here), fitted["flag"]), strict=True))
+    return row, lags, fitted
 
 
-def curve(fitted, distance_m):
-    """Semivariance (n,) of a fit at distances (n,) in metres; NaN where there is no fit or no range."""
-    if not fitted["effective_range_m"] > 0:
-        return np.full(len(distance_m), np.nan)
-    gamma = model_function(fitted["model"])
-    return np.asarray(
-        gamma(np.asarray(distance_m, float), fitted["effective_range_m"], fitted["partial_sill"], fitted["nugget"])
-    )
+def between_cities(vectors, city):
+    """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo."""
+    names, code = np.unique(city, return_inverse=True)
+    sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
+    counts = np.bincount(code)
+    if len(names) == 1:
+        n = len(vectors)
+        if n < 2:
+            return np.nan
+        return float(1 - ((sums[0] ** 2).sum() - n) / (n * (n - 1)))
+    products = (sums.sum(axis=0) ** 2).sum() - (sums**2).sum()
+    return float(1 - products / (counts.sum() ** 2 - (counts**2).sum()))
 
 
-def by_city(features, lat_lon_deg, city, *, model, max_lag_m, lag_count, fewest=30, seed=0):
+def readings(
+    features, lat_lon_deg, city, blocks, *, model, max_lag_m, lag_count, replicates, range_replicates, permutations,
+    photos_at_most=600, seed=0,
+):  # fmt: skip
+    """(lags, fits) as by_city, with what each city's curve is worth: columns INTERVAL and RANGE.
+
+    blocks (n,): drawn again for the intervals of the lags. Envelopes and intervals of the range are read from
+    photos_at_most photos of a city, drawn by the seed. A curve that never leaves its envelope has no range.
+    """
+    edges_m, lags, fits = apart.edges_m(max_lag_m, lag_count), [], []
+    for name in np.unique(city):
+        here = np.flatnonzero(city == name)
+        if len(here) < FEWEST:
+            reason = f"only {len(here)} photos, fewer than {FEWEST}"
+            fits.append({"city": name, **models.flagged(model, reason), **dict.fromkeys(RANGE, np.nan)})
+            continue
+        pairs = apart.pairs(lat_lon_deg[here], edges_m, seed=seed)
+        half = half_squares(features[here], pairs)
+        table = lag_table(pairs, half).assign(city=name, low=np.nan, high=np.nan)
+        if len(np.unique(blocks[here])) >= FEWEST_BLOCKS:
+            drawn = block_bootstrap(pairs, half, blocks[here], replicates=replicates, seed=seed)
+            filled = np.isfinite(drawn).any(axis=0)
+            table.loc[filled, ["low", "high"]] = np.nanquantile(drawn[:, filled], [0.025, 0.975], axis=0).T
+        some = np.sort(seeds.stream(seed, "readings", str(name)).permutation(here)[:photos_at_most])
+        fewer = apart.pairs(lat_lon_deg[some], edges_m, seed=seed)
+        observed, low, high = envelope(features[some], fewer, permutations=permutations, seed=seed)
+        lags.append(table.assign(envelope_low=low, envelope_high=high, structure=(observed < low) | (observed > high)))
+        fitted = models.fit(table, model=model)
+        if not lags[-1].structure.any() and not fitted["flag"]:
+            fitted = models.flagged(model, NO_STRUCTURE)
+        dimensions = effective_dimensions(features[some])
+        told = range_interval(
+            fitted, lat_lon_deg[some], fewer, dimensions=dimensions, replicates=range_replicates, seed=seed
+        )
+        fits.append({"city": name, **doubted(fitted, told[1]), **dict(zip(RANGE, told, strict=True))})
+    table = pd.concat(lags, ignore_index=True) if lags else pd.DataFrame(columns=[*LAGS, "city", *INTERVAL])
+    return table, pd.DataFrame(fits)
+
+
+def by_bearing(features, lat_lon_deg, city, *, edges_m, bearings_deg=(0.0, 45.0, 90.0, 135.0), seed=0):
+    """Semivariance by lag of pairs that lie along each bearing, pooled within cities: bearing_deg and columns LAGS."""
+    found = []
+    for name in np.unique(city):
+        here = np.flatnonzero(city == name)
+        if len(here) < 2:
+            continue
+        pairs = apart.pairs(lat_lon_deg[here], edges_m, seed=seed)
+        for bearing in bearings_deg:
+            along = towards(pairs, lat_lon_deg[here], bearing)
+            found.append(lag_table(along, half_squares(features[here], along)).assign(bearing_deg=bearing))
+    whole = pd.concat(found)
+    return pd.concat([pooled(part).assign(bearing_deg=bearing) for bearing, part in whole.groupby("bearing_deg")])
+
+
+def by_city(features, lat_lon_deg, city, *, model, max_lag_m, lag_count, fewest=FEWEST, seed=0):
     """(lags, fits): the semivariogram and its fit in each city; a city below `fewest` photos has a flag alone."""
     lags, fits = [], []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)
         if len(here) < fewest:
-            fits.append({"city": name, **flagged(model, f"only {len(here)} photos, fewer than {fewest}")})
+            reason = f"only {len(here)} photos, fewer than {fewest}"
+            fits.append({"city": name, **models.flagged(model, reason)})
             continue
         found = semivariance_by_lag(
             features[here], lat_lon_deg[here], max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
         )
         lags.append(found.assign(city=name))
-        fits.append({"city": name, **fit(found, model=model)})
+        fits.append({"city": name, **models.fit(found, model=model)})
     table = pd.concat(lags, ignore_index=True) if lags else pd.DataFrame(columns=[*LAGS, "city"])
     return table, pd.DataFrame(fits)
 
 
-def curves(fits, *, max_lag_m, points=60):
-    """The fitted curves as a table (city, distance_m, semivariance), for drawing."""
-    distance_m = np.linspace(0, max_lag_m, points)
+def pooled(lags):
+    """One curve from the lags of several cities, weighted by pairs: columns LAGS."""
+    filled = lags[lags.pairs > 0]
     rows = [
-        pd.DataFrame({"city": f["city"], "distance_m": distance_m, "semivariance": curve(f, distance_m)})
-        for f in fits.to_dict("records")
+        {
+            "lag_from_m": edges[0],
+            "lag_to_m": edges[1],
+            "distance_m": np.average(lag.distance_m, weights=lag.pairs),
+            "semivariance": np.average(lag.semivariance, weights=lag.pairs),
+            "pairs": lag.pairs.sum(),
+            "sampling_error": np.sqrt(((lag.pairs * lag.sampling_error) ** 2).sum()) / lag.pairs.sum(),
+        }
+        for edges, lag in filled.groupby(["lag_from_m", "lag_to_m"])
     ]
-    return pd.concat(rows, ignore_index=True).dropna()
+    return pd.DataFrame(rows, columns=list(LAGS))
 
 
 def planted_shape(lags, fits, planted_share):
@@ -174,22 +496,6 @@ def planted_shape(lags, fits, planted_share):
     return scale[:, 0] + scale[:, 1] * rise
 
 
-def pooled(lags):
-    """One curve from the lags of several cities, weighted by pairs: columns LAGS."""
-    filled = lags[lags.pairs > 0]
-    rows = [
-        {
-            "lag_from_m": edges[0],
-            "lag_to_m": edges[1],
-            "distance_m": np.average(lag.distance_m, weights=lag.pairs),
-            "semivariance": np.average(lag.semivariance, weights=lag.pairs),
-            "pairs": lag.pairs.sum(),
-        }
-        for edges, lag in filled.groupby(["lag_from_m", "lag_to_m"])
-    ]
-    return pd.DataFrame(rows, columns=list(LAGS))
-
-
 def answer(fits):
     """What the fits of a study say, in one sentence."""
     good = fits[fits.flag == ""]
@@ -201,4 +507,16 @@ def answer(fits):
     return (
         f"The fitted effective ranges lie between {low:.0f} and {high:.0f} m in {len(good)} of {len(fits)} cities; "
         f"in the median {share:.0%} of the dissimilarity is there at once, between photos of the same place."
+    )
+
+
+def answer_yardstick(row):
+    """What the yardstick of a study is, in one sentence."""
+    if row["flag"]:
+        return (
+            f"The yardstick is the study's own {row['length_m']:.0f} m, since pilot districts show none: {row['flag']}."
+        )
+    return (
+        f"In the pilot districts ({row['pilot_photos']:,} photos) it is {row['range_m']:.0f} m: the yardstick of this "
+        f"study is {row['length_m']:.0f} m."
     )

@@ -62,12 +62,13 @@ def centre(lat_lon_deg):
 
 
 def to_local_m(lat_lon_deg, origin_lat_lon_deg):
-    """East and north (..., 2) in metres from an origin (2,): azimuthal equidistant on the sphere.
+    """East and north (..., 2) in metres from an origin (2,), or from one for each (..., 2): azimuthal equidistant.
 
-    Distances from the origin are exact; between two points 10 km from it they are wrong by less than 1e-6.
+    On the sphere. Distances from the origin are exact; between two points 10 km from it they are wrong by less than
+    1e-6.
     """
     lat, lon = np.moveaxis(np.radians(np.float64(lat_lon_deg)), -1, 0)
-    lat0, lon0 = np.radians(np.float64(origin_lat_lon_deg))
+    lat0, lon0 = np.moveaxis(np.radians(np.float64(origin_lat_lon_deg)), -1, 0)
     turn = lon - lon0
     east = np.cos(lat) * np.sin(turn)
     # cos(lat0) sin(lat) - sin(lat0) cos(lat) cos(turn), written so that nothing cancels near the origin

@@ -4,9 +4,10 @@ Every photo gets one part: train, validation, test or buffer. Validation is cut 
 """
 
 import numpy as np
+import pandas as pd
 from scipy.spatial import cKDTree
 
-from geonb import seeds, sphere, wording
+from geonb import seeds, sphere, uncertainty, wording
 
 PARTS = ("train", "validation", "test", "buffer")
 QUESTIONS = {
@@ -16,21 +17,32 @@ QUESTIONS = {
     "unseen_city": "Does it place photos in a city that it never saw?",
 }
 
+LEAKAGE = {
+    "split": "how test photos are kept away",
+    "share_within_range": "share of test photos with a training photo nearer than the yardstick [share]",
+    "low": "2.5 % of its block bootstrap; missing below 20 blocks [share]",
+    "high": "97.5 % of it [share]",
+    "shared_sequences": "test photos whose sequence also trains [count]",
+    "test_photos": "test photos [count]",
+}
 WAYS_OUT = {
     "random": "take more photos or larger shares",
     "other_drive": "it needs streets that several drives pass; choose random, blocked or unseen_city",
-    "blocked": "take smaller blocks (block_size_m) or a smaller buffer_m, other shares or another seed",
+    "blocked": "take smaller blocks (block_size_m of 03_semivariograms), a smaller buffer_share, other shares or seeds",
     "unseen_city": "take smaller shares or more cities",
 }
 
 
 def make(
-    name, lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, block_size_m, buffer_m, gap_m
-):
+    name, lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, block_size_m, buffer_m, gap_m,
+    pilot=None,
+):  # fmt: skip
     """Parts (n,) of a split by name. ValueError for an unknown name, or a split that these photos cannot have.
 
-    A split that leaves no photo to train, to choose or to test is none.
+    A split that leaves no photo to train, to choose or to test is none. pilot (n,): the photos in which the yardstick
+    of the study was read; none of them tests or chooses.
     """
+    pilot = np.zeros(len(city), bool) if pilot is None else np.asarray(pilot)
     if name not in QUESTIONS:
         raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
     if not (0 < test_share < 1 and 0 < validation_share < 1 and test_share + validation_share < 1):
@@ -40,13 +52,17 @@ def make(
     shares = dict(seed=seed, test_share=test_share, validation_share=validation_share)
     cut = {
         "random": lambda: random(len(city), **shares),
-        "other_drive": lambda: other_drive(lat_lon_deg, city, street, sequence_id, gap_m=gap_m, **shares),
+        "other_drive": lambda: other_drive(lat_lon_deg, city, street, sequence_id, gap_m=gap_m, pilot=pilot, **shares),
         "blocked": lambda: blocked(
-            lat_lon_deg, city, sequence_id, block_size_m=block_size_m, buffer_m=buffer_m, **shares
+            lat_lon_deg, city, sequence_id, block_size_m=block_size_m, buffer_m=buffer_m, pilot=pilot, **shares
         ),
         "unseen_city": lambda: unseen_city(city, **shares),
     }
     parts = cut[name]()
+    if name == "random":
+        parts = np.where(pilot, "train", parts)
+    elif name == "unseen_city":  # a city that is unseen is so in its pilot district too
+        parts = np.where(pilot & (parts != "train"), "buffer", parts)
     if empty := [part for part in ("train", "validation", "test") if part not in parts]:
         raise ValueError(f"split {name} leaves none of the {len(city)} photos for {', '.join(empty)}: {WAYS_OUT[name]}")
     return parts
@@ -63,8 +79,10 @@ def part_at(position, test_share, validation_share):
     return np.select([position < test_share, position < test_share + validation_share], ["test", "validation"], "train")
 
 
-def blocked(lat_lon_deg, city, sequence_id, *, seed, block_size_m, buffer_m, test_share, validation_share):
+def blocked(lat_lon_deg, city, sequence_id, *, seed, block_size_m, buffer_m, test_share, validation_share, pilot=None):
     """Square blocks drawn in each city; what lies within buffer_m of a held-out block's photos is set aside.
+
+    Pilot photos train; held-out ones that share a sequence with them or lie within buffer_m of them are set aside.
 
     A sequence that touches test and another block keeps only its test photos, one that touches validation and training
     only its validation photos: the rest go to buffer.
@@ -82,6 +100,9 @@ def blocked(lat_lon_deg, city, sequence_id, *, seed, block_size_m, buffer_m, tes
         before[order] = np.cumsum(counts[order]) - counts[order] / 2
         # a random start, so that a city of one block is not always test
         parts[here] = part_at((before / len(here) + rng.uniform()) % 1, test_share, validation_share)[of_photo]
+    if pilot is not None and pilot.any():
+        near = np.isin(sequence_id, with_a_name(sequence_id[pilot])) | within(lat_lon_deg, pilot, buffer_m)
+        parts = np.where(pilot, "train", np.where(near & (parts != "train"), "buffer", parts))
     for held_out in ("test", "validation"):
         parts = set_aside(parts, held_out, split_sequences(parts, held_out, sequence_id))
     for held_out in ("test", "validation"):
@@ -97,8 +118,12 @@ def set_aside(parts, held_out, mask):
 
 def split_sequences(parts, held_out, sequence_id):
     """Photos of sequences that have at least one photo in the held-out part."""
-    touching = np.unique(sequence_id[(parts == held_out) & (sequence_id != "")])
-    return np.isin(sequence_id, touching)
+    return np.isin(sequence_id, with_a_name(sequence_id[parts == held_out]))
+
+
+def with_a_name(sequence_id):
+    """The sequences among some photos; those without one have the empty name."""
+    return np.unique(sequence_id[sequence_id != ""])
 
 
 def within(lat_lon_deg, mask, radius_m):
@@ -118,13 +143,14 @@ def block_ids(lat_lon_deg, city, block_size_m):
 
 
 def other_drive(
-    lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, gap_m, passed_within_m=60.0
-):
+    lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, gap_m, passed_within_m=60.0,
+    pilot=None,
+):  # fmt: skip
     """Whole sequences held out where another drive that trains passes too; no shared sequence; gap_m between photos.
 
     A sequence can be held out when at least half of its photos have, within passed_within_m on the same street, a photo
     of another sequence that trains. Its photos without one, and those nearer than gap_m to a training photo, go to
-    buffer. Photos without a sequence train. ValueError when there are no sequences.
+    buffer. Photos without a sequence train, and so do sequences with pilot photos. ValueError without sequences.
     """
     if not (sequence_id != "").any():
         raise ValueError(
@@ -133,7 +159,9 @@ def other_drive(
     neighbours = passing(lat_lon_deg, city, street, sequence_id, passed_within_m)
     parts = np.full(len(city), "train", dtype="U10")
     quota = {"test": test_share * len(city), "validation": validation_share * len(city)}
-    names = np.unique(sequence_id[sequence_id != ""])
+    names = with_a_name(sequence_id)
+    if pilot is not None:
+        names = np.setdiff1d(names, sequence_id[pilot])
     for name in seeds.stream(seed, "splits", "other_drive").permutation(names):
         members = np.flatnonzero(sequence_id == name)
         passed = np.mean([(parts[neighbours[i]] == "train").any() for i in members])
@@ -151,18 +179,13 @@ def other_drive(
 def passing(lat_lon_deg, city, street, sequence_id, radius_m):
     """For each photo the photos of other sequences on the same street within radius_m."""
     xyz = sphere.unit_xyz(lat_lon_deg)
-    near = cKDTree(xyz).query_ball_point(xyz, radius_m / sphere.EARTH_RADIUS_M)
-    return [
-        np.array(
-            [
-                j
-                for j in found
-                if sequence_id[j] not in ("", sequence_id[i]) and (city[j], street[j]) == (city[i], street[i])
-            ],
-            int,
-        )
-        for i, found in enumerate(near)
-    ]
+    pairs = cKDTree(xyz).query_pairs(radius_m / sphere.EARTH_RADIUS_M, output_type="ndarray")
+    photo, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    kept = (sequence_id[other] != "") & (sequence_id[other] != sequence_id[photo])
+    kept &= (city[other] == city[photo]) & (street[other] == street[photo])
+    photo, other = photo[kept], other[kept]
+    order = np.lexsort([other, photo])
+    return np.split(other[order], np.cumsum(np.bincount(photo, minlength=len(city)))[:-1])
 
 
 def unseen_city(city, *, seed, test_share, validation_share):
@@ -175,6 +198,39 @@ def unseen_city(city, *, seed, test_share, validation_share):
     validation_count = max(1, round(validation_share * len(names)))
     parts = np.where(np.isin(city, order[:test_count]), "test", "train")
     return np.where(np.isin(city, order[test_count : test_count + validation_count]), "validation", parts)
+
+
+def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
+    """How much of the test photos of each split training has as good as seen: columns LEAKAGE.
+
+    parts: {split: (n,)}. Intervals draw blocks (n,) again.
+    """
+    rows = []
+    for name, part in parts.items():
+        test, train = part == "test", part == "train"
+        near = sphere.nearest(lat_lon_deg[test], lat_lon_deg[train])[1] < within_m
+        ones = np.ones(len(near))
+        low, high = uncertainty.ratio_interval(np.stack([near, ones]), blocks[test], seed=seed)
+        shared = np.isin(sequence_id[test], with_a_name(sequence_id[train]))
+        rows.append((name, near.mean(), low, high, int(shared.sum()), len(near)))
+    return pd.DataFrame(rows, columns=list(LEAKAGE))
+
+
+def headline(table, page):
+    """Headline rows of the leakage of the splits within cities."""
+    kept = table[table.split.isin(["random", "other_drive", "blocked"])]
+    rows = kept.rename(columns={"share_within_range": "value", "test_photos": "n"})
+    keys = "leakage_share_within_range." + rows.split
+    return rows[["value", "low", "high", "n"]].assign(key=keys, unit="share", seeds=1, table=page)
+
+
+def answer_leakage(table, within_m):
+    """Which share of the test photos lies within the yardstick of a training photo, in one sentence."""
+    said = ", ".join(f"{row.share_within_range:.0%} ({row.split})" for row in table.itertuples())
+    return (
+        f"Within {within_m:.0f} m of a training photo, where photos still resemble each other, lie {said} of the test "
+        "photos."
+    )
 
 
 def answer(nearest):

@@ -19,7 +19,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DEFAULT = "simulated_cities"
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
-SIMULATED_ONLY = ("17_laboratory",)  # asks what was planted: no page where nothing was
+SIMULATED_ONLY = ("17_laboratory", "18_known_ranges")  # asks what was planted: no page where nothing was
 
 
 def build_folder(study):

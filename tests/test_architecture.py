@@ -12,9 +12,9 @@ from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_m
 
 FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("_torchvision", "seeds", "sphere", "studies", "wording"),
-    ("book", "cities", "machine", "photos", "results", "runner", "uncertainty"),
+    ("book", "cities", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
     ("batches", "captions", "galleries", "semivariograms", "sources", "splits"),
-    ("encoders", "losses"),
+    ("encoders", "losses", "recovery"),
     ("geolocation", "methods", "places"),
     ("training",),
     ("coherence", "probing"),

@@ -75,12 +75,29 @@ def made_nearest():
     return pd.DataFrame({"split": ["random", "blocked"] * 20, "nearest_train_m": RANDOM.lognormal(4, 1, 40)})
 
 
+def made_doubt():
+    lags, fits = made_lags(), made_fits().assign(range_low_m=400.0, range_high_m=np.inf)
+    band = {name: lags.semivariance + step for name, step in (("low", -0.1), ("high", 0.1))}
+    return lags.assign(**band, envelope_low=0.7, envelope_high=0.8), fits
+
+
+def made_trials():
+    shares = np.repeat([0.125, 0.5], 10)
+    fitted = np.where(RANDOM.random(20) < 0.2, np.nan, 1_000 * shares * RANDOM.lognormal(0, 0.3, 20))
+    return pd.DataFrame({
+        "range_share": shares, "nugget_share": np.tile([0.1, 0.4], 10), "range_m": 1_000 * shares, "fitted_m": fitted,
+        "likelihood_m": 1_000 * shares, "flag": np.where(np.isnan(fitted), "why", ""),
+    })  # fmt: skip
+
+
 FIGURES = {
     "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": ["Oulu", "Lima", None]}), True),
     "semivariogram": lambda: figures.semivariogram(made_lags(), made_fits(), True, made_lags()),
+    "semivariogram and doubt": lambda: figures.semivariogram(*made_doubt(), True, made_lags()),
+    "recovered_ranges": lambda: figures.recovered_ranges(made_trials()),
     "coherence": lambda: figures.coherence(made_lags(), True),
     "split_maps": lambda: figures.split_maps(made_points(), True),
-    "nearest_train_cdf": lambda: figures.nearest_train_cdf(made_nearest(), True),
+    "nearest_train_cdf": lambda: figures.nearest_train_cdf(made_nearest(), True, 200.0),
     "target_matrices": lambda: figures.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}, True),
     "target_on_ground": lambda: figures.target_on_ground(RANDOM.normal(0, 90, (9, 2)), np.arange(9) / 36, 8, True),
     "training_curves": lambda: figures.training_curves(made_curve(), True),
@@ -167,6 +184,12 @@ def test_a_flagged_fit_writes_its_flag_instead_of_a_range():
     assert len(flagged.axes[0].lines) == len(plain.axes[0].lines) - 2
 
 
+def test_flagged_trials_are_counted():
+    trials = made_trials().assign(flag="", fitted_m=1.0)
+    trials.loc[0, "flag"] = "why"
+    assert texts(figures.recovered_ranges(trials)).count("1/5") == 1
+
+
 def test_a_range_beyond_the_lags_does_not_stretch_the_axis():
     figure = figures.semivariogram(made_lags(), made_fits().assign(effective_range_m=1e9), True)
     assert figure.axes[0].get_xlim()[1] < 1_000
@@ -208,3 +231,12 @@ def test_zero_distances_to_training_are_drawn():
         made_nearest().assign(nearest_train_m=lambda t: t["nearest_train_m"].where(t.index > 3, 0))
     )
     assert figure.axes[0].get_xscale() == "symlog"
+
+
+def test_curves_of_real_photos_do_not_say_simulated_and_name_their_sample():
+    lags = made_doubt()[0].assign(sample="hund_i_snor", photos=224)
+    figure = figures.real_curves(lags)
+    assert "simulated" not in " ".join(texts(figure))
+    assert "hund i snor (224 photos)" in texts(figure)
+    with pytest.raises(ValueError, match=r"empty|n > 0"):
+        figures.real_curves(lags[:0])

@@ -79,6 +79,8 @@ def test_it_reads_only_the_tables_that_the_graph_lets_it_read(notebook):
     for tree in trees_of(notebook):
         for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
             if ast.unparse(call.func).split(".")[-1] in ("read_table", "has_table", "find_table"):
+                if ast.unparse(call.args[0]) == "sample":  # curves of real photos: open to every page
+                    continue
                 page = re.search(r"\d\d_\w+", ast.unparse(call.args[1]))
                 assert page, f"name the page where the table is read: {ast.unparse(call)}"
                 assert page[0] in READS[notebook], f"{page[0]} is missing in READS of the Snakefile"

@@ -87,6 +87,10 @@ def test_a_page_reads_only_what_the_snakefile_declares(toy, monkeypatch):
         read_table("toy", "01_photos", "errors")
 
 
+def test_any_page_may_read_the_published_curves_of_real_photos():
+    assert list(read_table("real_sample", "03_semivariograms", "fits")["sample"])
+
+
 def test_a_table_saved_by_hand_takes_the_record_away(toy):
     finish_every_page(toy)
     save(page="07_compare")

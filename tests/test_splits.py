@@ -266,3 +266,53 @@ def test_two_cities_are_too_few_to_hold_one_out():
 def test_the_answer_names_the_median_of_each_split():
     nearest = pd.DataFrame({"split": ["random"] * 3 + ["blocked"], "nearest_train_m": [1.0, 4.0, 90.0, 120.4]})
     assert splits.answer(nearest).endswith("is 4 m (random), 120 m (blocked).")
+
+
+# ---- pilot districts and leakage -------------------------------------------------------------------------------------
+PILOT = (WORLD.lat - WORLD.groupby("city").lat.transform("min") < 0.0015).to_numpy()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pilot_photos_neither_test_nor_choose(name):
+    parts = cut(name, WORLD, pilot=PILOT)
+    assert not np.isin(parts[PILOT], HELD_OUT).any()
+    if name == "unseen_city":
+        held = WORLD.city.isin(WORLD.city[np.isin(parts, HELD_OUT)]).to_numpy()
+        assert set(parts[PILOT & held]) == {"buffer"}
+    else:
+        assert set(parts[PILOT]) == {"train"}
+
+
+@pytest.mark.parametrize("name", ["other_drive", "blocked"])
+def test_held_out_photos_share_no_sequence_with_pilot_photos(name):
+    parts = cut(name, WORLD, pilot=PILOT)
+    held = set(WORLD.sequence[np.isin(parts, HELD_OUT)]) - {""}
+    assert not held & set(WORLD.sequence[PILOT])
+
+
+def test_blocks_near_a_pilot_photo_keep_their_buffer():
+    parts = cut("blocked", WORLD, pilot=PILOT, buffer_m=60.0)
+    assert least_m(WORLD[np.isin(parts, HELD_OUT)], WORLD[PILOT]) >= 60
+
+
+def test_leakage_is_the_share_of_test_photos_near_a_training_photo():
+    at = sphere.from_local_m([[0.0, 0], [40, 0], [500, 0], [530, 0]], [50.0, 7.0])
+    parts = {"random": np.array(["train", "test", "test", "buffer"])}
+    sequences = np.array(["a", "a", "b", ""], object)
+    row = splits.leakage(parts, at, sequences, np.arange(4), within_m=50.0).iloc[0]
+    assert (row.share_within_range, row.shared_sequences, row.test_photos) == (0.5, 1, 2)
+    assert np.isnan(row.low)
+
+
+def test_random_leaks_more_than_blocks_do_and_the_headline_says_so():
+    parts = {name: CUT[name] for name in NAMES}
+    lat_lon_deg, city, _, sequences = arrays(WORLD)
+    blocks = splits.block_ids(lat_lon_deg, city, 60.0)
+    table = splits.leakage(parts, lat_lon_deg, sequences, blocks, within_m=70.0).set_index("split")
+    assert table.share_within_range["random"] == 1
+    assert table.share_within_range["blocked"] < 1
+    assert table.shared_sequences["other_drive"] == table.shared_sequences["blocked"] == 0
+    rows = splits.headline(table.reset_index(), "04_splits/leakage").set_index("key")
+    assert list(rows.index) == [f"leakage_share_within_range.{name}" for name in ("random", "other_drive", "blocked")]
+    assert (rows.low <= rows.value).all()
+    assert "100% (random)" in splits.answer_leakage(table.reset_index(), 70.0)

@@ -1,0 +1,178 @@
+"""Models of a semivariogram, fitted to its lags; what the lags do not show is flagged instead of reported.
+
+The one door to scikit-gstat, whose model functions are used. Its own fit keeps range and sill within the lags, and its
+"effective range" means another share of the sill in each model: both are done here.
+"""
+
+import numpy as np
+import pandas as pd
+
+LEAST_RISE = 1e-6  # of a semivariogram of float32 features: less is rounding
+FARTHEST = 5.0  # largest lags: the bound of a range in a fit
+EXPONENTS = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
+BASIC = ("spherical", "exponential", "gaussian", "matern", "stable")
+MODELS = (*BASIC, "spherical+spherical", "spherical+exponential", "exponential+exponential")
+WEIGHTS = {
+    "cressie": "N / gamma(h; theta)^2, with the gamma of the fit itself (Cressie 1985)",
+    "gstat": "N / h^2, the default of gstat",
+    "pairs": "N",
+}
+ROUNDS = 12  # of the weights of Cressie, which settle after three or four
+FIT = {
+    "model": "model function of scikit-gstat",
+    "nugget": "fitted semivariance at distance 0+ [-]",
+    "partial_sill": "fitted rise from nugget to sill [-]",
+    "effective_range_m": "distance at which the fitted curve has 95 % of its rise; missing when flagged [m]",
+    "flag": "why the range must not be used; empty when it may",
+    "nugget_flag": "why the nugget is no estimate; empty when it is one",
+    "theta": "range [m] and partial sill, then the shape of a Matern or stable, of each summand; empty without a fit",
+}
+
+
+def terms(model):
+    """Names of the models that a nested one sums. ValueError for an unknown one."""
+    if model not in MODELS:
+        raise ValueError(f"no model {model!r}: there are {', '.join(MODELS)}")
+    return model.split("+")
+
+
+def semivariance(model, distance_m, nugget, theta):
+    """Semivariance (n,) of a model at distances (n,) > 0, with the parameters that FIT calls theta."""
+    from skgstat import models
+
+    total, at = np.full(np.shape(distance_m), float(nugget)), 0
+    for name in terms(model):
+        count = 3 if name in EXPONENTS else 2
+        range_m, sill, *shape = theta[at : at + count]
+        # the underflow of K at many ranges is the sill
+        share = np.asarray(getattr(models, name)(distance_m, range_m, 1.0, *shape))
+        total, at = total + sill * np.where(np.isfinite(share), share, 1.0), at + count
+    return total
+
+
+def fit(lags, *, model="exponential", weights="cressie", start=None):
+    """Least-squares fit of a model to a table of lags: a dict with the keys of FIT.
+
+    Lags without pairs and the lag of co-located pairs (distance 0) are left out. Nugget and sills are at least 0, the
+    sills free above, a range may reach FARTHEST largest lags; what ends at a bound is flagged. start: parameters
+    (nugget, *theta) of an earlier fit. ValueError for an unknown model or weights.
+    """
+    terms(model)
+    if weights not in WEIGHTS:
+        raise ValueError(f"no weights {weights!r}: there are {', '.join(WEIGHTS)}")
+    filled = lags[(lags.pairs > 0) & (lags.distance_m > 0)]
+    h, y, n = (filled[name].to_numpy(float) for name in ("distance_m", "semivariance", "pairs"))
+    if len(h) < (least := len(bounds(model, 1.0, 1.0)[0]) + 1):
+        return flagged(model, f"only {len(h)} lags hold pairs, {least} are needed")
+    if np.ptp(y) < LEAST_RISE:
+        return flagged(model, "no rise with distance")
+    found = best_fit(model, h, y, n, weights, start)
+    if found is None:
+        return flagged(model, "the fit did not converge")
+    return reported(model, h, found)
+
+
+def bounds(model, farthest_m, highest):
+    """Lower and upper bounds of (nugget, *theta)."""
+    low, high = [0.0], [highest]
+    for name in terms(model):
+        low += [farthest_m * 1e-4, 0.0, *EXPONENTS.get(name, ())[:1]]
+        high += [FARTHEST * farthest_m, 10 * highest, *EXPONENTS.get(name, ())[1:]]
+    return np.array(low), np.array(high)
+
+
+def starts(model, h, y, low, high):
+    """Some (nugget, *theta) to begin with: summands of several ranges, the nugget below the first lags."""
+    nugget, rise = 0.8 * y.min(), max(y.max() - 0.8 * y.min(), 1e-9)
+    for share in (0.1, 0.3, 0.7):
+        theta, count = [], len(terms(model))
+        for k, name in enumerate(terms(model)):
+            theta += [h.max() * share * (1 if k == 0 else 2.5), rise / count, *[1.0] * (name in EXPONENTS)]
+        yield np.clip([nugget, *theta], low + 1e-12, high - 1e-12)
+
+
+def best_fit(model, h, y, n, weights, start):
+    """The parameters (nugget, *theta) of least weighted squares over some starts; None where none converged."""
+    low, high = bounds(model, h.max(), y.max())
+    begins = starts(model, h, y, low, high) if start is None else [np.clip(start, low + 1e-12, high - 1e-12)]
+    fits = [found for begin in begins if (found := one_fit(model, h, y, n, weights, begin, (low, high))) is not None]
+    return min(fits, key=lambda found: found[1])[0] if fits else None
+
+
+def one_fit(model, h, y, n, weights, begin, limits):
+    """(parameters, weighted squares per lag) from one start; None where it does not converge."""
+    from scipy.optimize import least_squares
+
+    gamma = lambda p: semivariance(model, h, p[0], p[1:])  # noqa: E731
+    found, scale = begin, np.sqrt(n) / (h if weights == "gstat" else 1.0)
+    for _ in range(ROUNDS if weights == "cressie" else 1):
+        if weights == "cressie":
+            scale = np.sqrt(n) / np.maximum(gamma(found), LEAST_RISE)
+        scale = scale / scale.max()
+        last = found
+        result = least_squares(
+            lambda p, scale=scale: (gamma(p) - y) * scale, found, bounds=limits,
+            x_scale=np.maximum(np.abs(begin), 1e-6), xtol=1e-12, ftol=1e-12, gtol=1e-12, max_nfev=400,
+        )  # fmt: skip
+        found = result.x
+        if result.status < 0 or not np.isfinite(found).all():
+            return None
+        if np.allclose(found, last, rtol=1e-5, atol=1e-9):
+            break
+    relative = ((y / np.maximum(gamma(found), LEAST_RISE) - 1) ** 2 * n).sum() if weights == "cressie" else result.cost
+    return found, float(relative)
+
+
+def reported(model, h, found):
+    """The dict of FIT of the parameters of a fit to lags at distances h."""
+    nugget, theta = float(found[0]), [float(x) for x in found[1:]]
+    sill = float(semivariance(model, np.array([1e3 * FARTHEST * h.max()]), 0.0, theta)[0])
+    range_m = effective_range_m(model, theta) if sill > 0 else np.nan
+    flag = flag_of(range_m, sill, nugget, h)
+    bound = "at its bound 0: shorter lags or another model would tell" if nugget < 1e-6 * (nugget + sill) else ""
+    values = model, nugget, sill, np.nan if flag else range_m, flag, bound, theta
+    return dict(zip(FIT, values, strict=True))
+
+
+def effective_range_m(model, theta):
+    """Distance [m] at which the rise of a model reaches 95 % of its partial sill, solved on the curve."""
+    from scipy.optimize import brentq
+
+    rise = lambda h: semivariance(model, np.array([h]), 0.0, theta)[0]  # noqa: E731
+    longest = max(theta[:: 3 if terms(model)[0] in EXPONENTS else 2])
+    far = 1e3 * longest
+    return float(brentq(lambda h: rise(h) - 0.95 * rise(far), 1e-6 * longest, far, xtol=1e-6 * longest, rtol=1e-12))
+
+
+def flag_of(range_m, partial_sill, nugget, h):
+    """Why a fitted range must not be reported, or ''."""
+    if not partial_sill >= 1e-3 * (nugget + partial_sill):
+        return "no rise with distance"
+    if range_m > h.max():
+        return "no sill within the largest lag"
+    if (h < range_m).sum() < 2:
+        return "range too short to be resolved: fewer than two lags lie within it"
+    return ""
+
+
+def flagged(model, flag):
+    """A fit without numbers, and why."""
+    return dict(zip(FIT, (model, np.nan, np.nan, np.nan, flag, "", []), strict=True))
+
+
+def curve(fitted, distance_m):
+    """Semivariance (n,) of a fit at distances (n,) >= 0 in metres; NaN where there is no fit or no range."""
+    if not fitted["effective_range_m"] > 0:
+        return np.full(len(distance_m), np.nan)
+    h = np.maximum(np.asarray(distance_m, float), 1e-9 * fitted["effective_range_m"])
+    return semivariance(fitted["model"], h, fitted["nugget"], fitted["theta"])
+
+
+def curves(fits, *, max_lag_m, points=60):
+    """The fitted curves as a table (city, distance_m, semivariance), for drawing."""
+    distance_m = np.linspace(0, max_lag_m, points)
+    rows = [
+        pd.DataFrame({"city": f["city"], "distance_m": distance_m, "semivariance": curve(f, distance_m)})
+        for f in fits.to_dict("records")
+    ]
+    return pd.concat(rows, ignore_index=True).dropna()
