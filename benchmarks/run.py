@@ -81,6 +81,15 @@ def gstools(vectors, at):
     return vario_estimate(at.T, vectors.T.astype(np.float64), EDGES_M)[1] * DIMENSIONS
 
 
+def pictures(vectors, _at):
+    """As many pictures of 96 px as there are vectors, all in memory; gives their mean."""
+    city = geography.city(0, 0, fields.Planted())
+    rng = seeds.stream(0, "benchmark pictures")
+    photos = geography.drives(city, len(vectors), rng)
+    painted = renderer.render(city, photos, day.nuisance(rng.integers(0, 2, len(photos)), rng), 96)
+    return [painted.mean()]
+
+
 def large(_vectors, _at):
     """100,000 photos, five million pairs, 200 bootstrap replicates."""
     vectors, at = embeddings(100_000)
@@ -90,7 +99,7 @@ def large(_vectors, _at):
     return semivariograms.block_bootstrap(pairs, half, blocks, replicates=200)[:, 1:].mean(axis=0)
 
 
-ROUTES = {route.__name__: route for route in (ours, scikit_gstat, gstools, large)}
+ROUTES = {route.__name__: route for route in (ours, scikit_gstat, gstools, large, pictures)}
 
 
 def one(route, n):
@@ -146,6 +155,7 @@ def main():
         "cpu_cores": os.cpu_count(),
         "date": datetime.date.today().isoformat(),
     } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
+    found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
     text = json.dumps(found | semivariogram_speeds(), indent=1) + "\n"
     Path(__file__).with_name("results.json").write_text(text, encoding="utf-8")
     print(text)

@@ -216,11 +216,11 @@ def by_seed(group, column):
 
 
 def ratio(errors, split, ours, other, *, replicates=500, seed=0):
-    """(ratio, low, high) of the median errors of two methods in a split."""
+    """(ratio, low, high) of the geometric mean errors of two methods in a split."""
     (a, blocks), (b, _) = (
         by_seed(errors[(errors.split == split) & (errors.method == m)], "error_m") for m in (ours, other)
     )
-    return uncertainty.ratio_of_medians(a, b, blocks, replicates=replicates, seed=seed)
+    return uncertainty.ratio_of_geometric_means(a, b, blocks, replicates=replicates, seed=seed)
 
 
 def headline(compared, density, table, metrics=("median_error_m", "share_within_250m", "share_right_city")):

@@ -21,18 +21,20 @@ def block_bootstrap(values, blocks, statistics, *, replicates=500, seed=0):
     return np.quantile(drawn, [0.025, 0.975], axis=0)
 
 
-def ratio_of_medians(ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high) of median errors of two methods on the same photos, both (seeds, n), redrawn together.
+def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):
+    """(ratio, low, high) of geometric mean errors [m] of two methods on the same photos, (seeds, n), redrawn together.
 
-    Seeds are drawn in pairs; a method with fewer trainings, as one that needs none, takes its own in turn.
+    Not of medians: where about half of the photos meet the right city, a median jumps between a kilometre and hundreds
+    of them with a single photo. Errors below 1 m count as 1 m. Seeds are drawn in pairs; a method with fewer trainings,
+    as one that needs none, takes its own in turn.
     """
-    ours, other = np.atleast_2d(ours), np.atleast_2d(other)
+    ours, other = (np.log(np.maximum(np.atleast_2d(errors), 1)) for errors in (ours, other))
     drawn = [
-        np.median(ours[np.ix_(runs % len(ours), photos)]) / np.median(other[np.ix_(runs % len(other), photos)])
+        ours[np.ix_(runs % len(ours), photos)].mean() - other[np.ix_(runs % len(other), photos)].mean()
         for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
     ]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
-    return float(np.median(ours) / np.median(other)), float(low), float(high)
+    low, high = np.exp(np.quantile(drawn, [0.025, 0.975])) if drawn else (np.nan, np.nan)
+    return float(np.exp(ours.mean() - other.mean())), float(low), float(high)
 
 
 def redraws(seed_count, blocks, replicates, seed):

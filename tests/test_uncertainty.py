@@ -73,7 +73,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 def test_few_blocks_have_no_interval():
     values, block = clustered(np.random.default_rng(0), blocks=19)
     assert np.isnan(uncertainty.block_bootstrap(values, block, lambda drawn: np.zeros(3))).tolist() == [[True] * 3] * 2
-    ratio, low, high = uncertainty.ratio_of_medians(np.exp(values), np.exp(values), block)
+    ratio, low, high = uncertainty.ratio_of_geometric_means(np.exp(values), np.exp(values), block)
     assert ratio == 1
     assert np.isnan([low, high]).all()
 
@@ -103,25 +103,34 @@ def test_seeds_that_disagree_widen_the_interval():
 
 
 # ---- ratios ----------------------------------------------------------------------------------------------------------
-def test_a_ratio_is_that_of_the_medians_and_its_interval_knows_that_photos_are_shared():
+def test_a_ratio_is_that_of_the_geometric_means_and_its_interval_knows_that_photos_are_shared():
     rng = np.random.default_rng(0)
     values, block = clustered(rng)
-    other = np.exp(values)
+    other = 100 * np.exp(values)
     ours = 0.8 * other * np.exp(rng.normal(0, 0.02, len(block)))
-    ratio, low, high = uncertainty.ratio_of_medians(ours, other, block, replicates=300)
-    assert ratio == pytest.approx(np.median(ours) / np.median(other))
+    ratio, low, high = uncertainty.ratio_of_geometric_means(ours, other, block, replicates=300)
+    assert ratio == pytest.approx(np.exp(np.log(ours).mean() - np.log(other).mean()))
     assert low <= ratio <= high
     assert high - low < 0.1
     low, high = uncertainty.block_bootstrap(ours, block, lambda drawn: np.array([np.median(drawn)]), replicates=300)
-    assert high - low > 0.3
+    assert high - low > 30
+
+
+def test_errors_below_a_metre_count_as_one_and_one_photo_moves_a_ratio_little():
+    blocks = np.arange(40)
+    near, far = np.full(40, 0.0), np.where(blocks < 20, 1.0, 1e6)
+    assert uncertainty.ratio_of_geometric_means(near, near, blocks)[0] == 1
+    other = far.copy()
+    other[19] = 1e6  # now more than half are in a wrong city
+    assert uncertainty.ratio_of_geometric_means(far, other, blocks)[0] > 0.5
 
 
 def test_a_method_without_training_is_compared_with_one_of_three_seeds_either_way_round():
     rng = np.random.default_rng(0)
     values, block = clustered(rng)
-    one, three = np.exp(values), np.exp(values + np.array([[-1.0], [0.0], [1.0]]))
-    _, low, high = uncertainty.ratio_of_medians(three, one, block, replicates=300)
-    _, turned_low, turned_high = uncertainty.ratio_of_medians(one, three, block, replicates=300)
+    one, three = 1e4 * np.exp(values), 1e4 * np.exp(values + np.array([[-1.0], [0.0], [1.0]]))
+    _, low, high = uncertainty.ratio_of_geometric_means(three, one, block, replicates=300)
+    _, turned_low, turned_high = uncertainty.ratio_of_geometric_means(one, three, block, replicates=300)
     assert low < 0.8 < 1.2 < high
     assert turned_low == pytest.approx(1 / high, rel=0.1)
     assert turned_high == pytest.approx(1 / low, rel=0.1)
