@@ -13,11 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-import numba
 import numpy as np
 
-from geonb import book, lags, seeds, semivariograms
-from geonb.cities import day, fields, geography, renderer
+from geonb import lags, seeds, semivariograms
 
 PICTURES = 400
 REPEATS = 5
@@ -30,6 +28,8 @@ PATIENCE_S = 180
 
 def pictures_per_s(picture_px):
     """Median speed of the renderer over repeats, anti-aliased, on all cores, once compiled."""
+    from geonb.cities import day, fields, geography, renderer
+
     city = geography.city(0, 0, fields.Planted())
     rng = seeds.stream(0, "benchmark")
     photos = geography.drives(city, PICTURES, rng)
@@ -50,7 +50,8 @@ def embeddings(n):
     at = rng.uniform(0, SIDE_M, (n, 2))
     vectors = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
     vectors[:, :2] += 10 * np.sin(at / 500)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), at
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors, at
 
 
 def ours(vectors, at):
@@ -83,6 +84,8 @@ def gstools(vectors, at):
 
 def pictures(vectors, _at):
     """As many pictures of 96 px as there are vectors, all in memory; gives their mean."""
+    from geonb.cities import day, fields, geography, renderer
+
     city = geography.city(0, 0, fields.Planted())
     rng = seeds.stream(0, "benchmark pictures")
     photos = geography.drives(city, len(vectors), rng)
@@ -149,6 +152,10 @@ def main():
     arguments = parser.parse_args()
     if arguments.route:
         return one(arguments.route, arguments.photos)
+    import numba
+
+    from geonb import book
+
     found = {
         "device": book.processor_name(),
         "threads": numba.get_num_threads(),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from geonb import seeds, sphere
 
@@ -14,8 +15,10 @@ DISTANCES = ("geodesic", "planar")
 SPACINGS = ("linear", "log")
 NEAREST_LOG_SHARE = 1 / 100  # of the largest lag: where logarithmic lags begin
 PAIRS_AT_MOST = 2_000_000
+ENUMERATED = 8_000  # photos whose pairs can all be looked at, if not read
 PROBED = 400_000  # random pairs that tell how many pairs a lag holds
-FREQUENT = 2_000  # of them, in a lag whose pairs are best drawn at random
+FREQUENT = 0.005  # share of all pairs in a lag whose pairs are best drawn at random
+CHUNK = 1_000_000  # random pairs at a time
 
 
 class Pairs(NamedTuple):
@@ -58,18 +61,14 @@ def pairs(position, edges_m, *, distance="geodesic", max_pairs=PAIRS_AT_MOST, se
     if n * (n - 1) // 2 <= max_pairs:
         i, j = np.triu_indices(n, 1)
         return sorted_into(position, i, j, edges_m, distance)
-    points, stretch = plane_of(position, distance), chord_of(distance)
-    i, j = seeds.pairs(n, min(PROBED, n * (n - 1) // 2), seed)
-    probe = sorted_into(position, i, j, edges_m, distance)
-    parts, quota, rng = [], max(1, max_pairs // len(edges_m)), seeds.stream(seed, "pairs by lag")
-    expected = np.bincount(probe.lag, minlength=len(edges_m)) / len(i)
-    for lag, to_m in enumerate(edges_m):
-        if expected[lag] * len(i) > FREQUENT:  # frequent: pairs at random, until the quota is met
-            parts.append(drawn_at_random(position, edges_m, distance, lag, quota, expected[lag], rng))
-        else:
-            parts.append(drawn_near(position, points, stretch(to_m), edges_m, distance, lag, quota, rng))
-    columns = [np.concatenate(column) for column in zip(*(part[:4] for part in parts), strict=True)]
-    return Pairs(*columns, edges_m, np.array([part.share[lag] for lag, part in enumerate(parts)]))
+    points, reaches = plane_of(position, distance), chord_of(distance)(edges_m)
+    quota, rng = max(1, max_pairs // len(edges_m)), seeds.stream(seed, "pairs by lag")
+    if n <= ENUMERATED:
+        i, j, share = drawn_from_all(points, reaches, quota, rng)
+    else:
+        i, j, share = drawn_from_many(points, reaches, quota, rng)
+    order = np.argsort(i, kind="stable")  # one vector after the other: half the way through memory
+    return sorted_into(position, i[order], j[order], edges_m, distance)._replace(share=share)
 
 
 def checked(position, distance):
@@ -109,34 +108,69 @@ def sorted_into(position, i, j, edges_m, distance):
     # a right-closed lag that rounding must not cross
     lag = np.searchsorted(edges_m, apart * (1 - 1e-12), side="left")
     kept = lag < len(edges_m)
-    return Pairs(i[kept], j[kept], apart[kept], lag[kept], edges_m, np.ones(len(edges_m)))
+    i, j = (indices[kept].astype(np.int32) for indices in (i, j))
+    return Pairs(i, j, apart[kept], lag[kept].astype(np.int16), edges_m, np.ones(len(edges_m)))
 
 
-def drawn_at_random(position, edges_m, distance, lag, quota, expected, rng):
-    """About quota pairs of one lag among random ones, of which the expected share lies in it."""
-    n = len(position)
-    i = rng.integers(0, n, int(1.1 * quota / expected))
-    j = (i + rng.integers(1, n, len(i))) % n
-    found = sorted_into(position, i, j, edges_m, distance)
-    found = found.where(np.flatnonzero(found.lag == lag)[:quota])
-    return with_share(found, lag, len(found.i) / (expected * n * (n - 1) / 2))
+def drawn_from_all(points, reaches, quota, rng):
+    """(i, j, share (L + 1,)): about quota pairs of each lag, or all it has, after a look at every pair."""
+    n = len(points)
+    lag = np.empty(n * (n - 1) // 2, np.uint16)
+    first = np.concatenate([[0], np.cumsum(np.arange(n - 1, 0, -1))])  # where the pairs of each point begin
+    for k in range(n - 1):
+        lag[first[k] : first[k + 1]] = np.searchsorted(reaches, cdist(points[k : k + 1], points[k + 1 :])[0])
+    count = np.bincount(lag, minlength=len(reaches) + 1)[:-1]
+    share = np.minimum(quota / np.maximum(count, 1), 1.0)
+    drawn = np.flatnonzero(rng.random(len(lag), np.float32) < np.append(share, 0.0).astype(np.float32)[lag])
+    i = np.searchsorted(first, drawn, side="right") - 1
+    return i, drawn - first[i] + i + 1, share
 
 
-def drawn_near(position, points, reach, edges_m, distance, lag, quota, rng):
-    """Up to about quota pairs of one of the near lags: all pairs of random photos with those around them."""
+def drawn_from_many(points, reaches, quota, rng):
+    """As drawn_from_all, where the pairs are too many to look at: frequent lags by random ones, others by a tree."""
+    n = len(points)
+    expected = np.bincount(lags_of(points, reaches, *random_pairs(n, PROBED, rng)), minlength=len(reaches) + 1)[:-1]
+    expected = expected / PROBED
+    frequent = expected >= FREQUENT
+    parts, missing = [], np.where(frequent, quota, 0)
+    while missing.any():
+        i, j = random_pairs(n, CHUNK, rng)
+        lag = lags_of(points, reaches, i, j)
+        for k in np.flatnonzero(missing):
+            here = np.flatnonzero(lag == k)[: missing[k]]
+            missing[k] -= len(here)
+            parts.append((i[here], j[here]))
+    share = np.minimum(quota / (np.maximum(expected, FREQUENT) * n * (n - 1) / 2), 1.0)
     tree = cKDTree(points)
-    there = (tree.count_neighbors(tree, reach) - len(points)) / 2
+    for k in np.flatnonzero(~frequent):
+        i, j, share[k] = drawn_near(tree, reaches, k, quota, rng)
+        parts.append((i, j))
+    return *(np.concatenate(column) for column in zip(*parts, strict=True)), share
+
+
+def random_pairs(n, count, rng):
+    """Two index arrays (count,) of random pairs of different points."""
+    i = rng.integers(0, n, count, dtype=np.int32)
+    return i, (i + rng.integers(1, n, count, dtype=np.int32)) % n
+
+
+def lags_of(points, reaches, i, j):
+    """Lag (m,) of pairs by the straight distance of their points; L + 1 beyond the last."""
+    return np.searchsorted(reaches, np.sqrt(((points[i] - points[j]) ** 2).sum(axis=1)))
+
+
+def drawn_near(tree, reaches, lag, quota, rng):
+    """(i, j, share): up to quota pairs of a rare lag, among all pairs of random points with those around them."""
+    points, n = tree.data, tree.n
+    there = (tree.count_neighbors(tree, reaches[lag]) - n) / 2
     share = min(1.0, 4 * quota / max(there, 1.0))
-    chosen = np.arange(len(points)) if share == 1 else np.flatnonzero(rng.random(len(points)) < share / 2)
-    near = cKDTree(points[chosen]).sparse_distance_matrix(tree, reach, output_type="ndarray")
-    i, j = chosen[near["i"]], near["j"]
-    once = i < j if share == 1 else i != j
-    found = sorted_into(position, i[once], j[once], edges_m, distance)
-    there_in_lag = found.where(found.lag == lag)
-    kept = rng.permutation(len(there_in_lag.i))[:quota]
-    return with_share(there_in_lag.where(np.sort(kept)), lag, share * len(kept) / max(len(there_in_lag.i), 1))
-
-
-def with_share(pairs, lag, share):
-    """The pairs with the share of one lag that they are."""
-    return pairs._replace(share=np.where(np.arange(len(pairs.edges_m)) == lag, min(share, 1.0), pairs.share))
+    if share == 1:
+        i, j = tree.query_pairs(reaches[lag], output_type="ndarray").T
+    else:
+        chosen = np.flatnonzero(rng.random(n) < share / 2)  # a pair is met from either of its ends
+        near = cKDTree(points[chosen]).sparse_distance_matrix(tree, reaches[lag], output_type="ndarray")
+        i, j = chosen[near["i"]], near["j"]
+        i, j = i[i != j], j[i != j]
+    here = np.flatnonzero(lags_of(points, reaches, i, j) == lag)
+    kept = np.sort(rng.permutation(here)[:quota])
+    return i[kept], j[kept], share * len(kept) / max(len(here), 1)

@@ -174,8 +174,8 @@ def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
     """
     code = np.unique(blocks, return_inverse=True)[1]
     size, count = len(pairs.edges_m), int(code.max()) + 1
-    a, b = np.minimum(code[pairs.i], code[pairs.j]), np.maximum(code[pairs.i], code[pairs.j])
-    key, of_pair = np.unique((a * count + b) * size + pairs.lag, return_inverse=True)
+    a, b = code[pairs.i], code[pairs.j]
+    key, of_pair = np.unique((np.minimum(a, b) * count + np.maximum(a, b)) * size + pairs.lag, return_inverse=True)
     number, total = np.bincount(of_pair), np.bincount(of_pair, half_square)
     lag, a, b = key % size, key // size // count, key // size % count
     found, rng = np.empty((replicates, size)), seeds.stream(seed, "semivariogram bootstrap")

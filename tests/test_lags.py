@@ -77,8 +77,7 @@ def test_a_sample_has_about_as_many_pairs_in_every_lag_each_of_them_a_pair_of_th
     found = lags.pairs(where, EDGES_M, distance=distance, max_pairs=18_000, seed=seed)
     counts = np.bincount(found.lag, minlength=9)
     assert counts[0] == 0
-    assert counts[1:].max() <= 2_000
-    assert counts[1:].min() > 1_000
+    assert (np.abs(counts[1:] - 2_000) < 200).all()
     apart = np.linalg.norm(at[found.i] - at[found.j], axis=1)
     np.testing.assert_allclose(found.distance_m, apart, rtol=1e-6, atol=1e-6)
     assert ((apart > EDGES_M[found.lag - 1] - 1e-6) & (apart <= EDGES_M[found.lag] + 1e-6)).all()
@@ -122,4 +121,4 @@ def test_the_same_seed_draws_the_same_pairs_and_another_others():
 def test_a_city_of_one_place_has_co_located_pairs_alone():
     found = lags.pairs(np.tile(CENTRE, (3_000, 1)), EDGES_M, max_pairs=10_000)
     assert set(found.lag) == {0}
-    assert 500 < len(found.i) <= 10_000
+    assert 900 < len(found.i) < 1_300  # a ninth of the pairs that may be looked at
