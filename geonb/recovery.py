@@ -145,6 +145,15 @@ def summary(table):
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
+def with_intervals(rows):
+    """A summary to be read: planted range and nugget, share flagged, and each value with its interval as text."""
+    told = rows[["range_share", "nugget_share", "flagged_share"]].copy()
+    for name in ("bias", "error_ratio", "coverage"):
+        values = zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+        told[name.replace("_", " ")] = [f"{value:.2f} ({low:.2f} to {high:.2f})" for value, low, high in values]
+    return told.set_index(["range_share", "nugget_share"])
+
+
 def headline(table, page):
     """Headline rows over the fields whose range is at most an eighth of the side: bias, error ratio, coverage."""
     part = table[table.range_share <= WELL_POSED]

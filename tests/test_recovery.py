@@ -45,6 +45,8 @@ def test_small_version_of_the_study_fits_find_short_ranges_and_flag_or_miss_long
     rows = recovery.summary(table)
     assert list(rows.columns) == list(recovery.SUMMARY)
     assert rows.fields.tolist() == [4, 4]
+    read = recovery.with_intervals(rows)
+    assert read.loc[(0.125, 0.1), "bias"].startswith(f"{rows.bias[0]:.2f} ({rows.bias_low[0]:.2f} to ")
 
 
 def test_bias_and_error_ratio_are_those_of_the_logarithms():
