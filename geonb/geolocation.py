@@ -238,10 +238,12 @@ def all_errors(rivals, predicted):
 
 def answer(compared, split, methods, ratios):
     """What a comparison says, in one or two sentences."""
-    medians = compared[(compared.metric == "median_error_m") & (compared.split == split)].set_index("method").value
+    values = compared[compared.split == split].pivot_table(index="method", columns="metric", values="value")
+    medians, right = values.median_error_m, values.share_right_city
     best, frozen = medians.loc[list(methods)].idxmin(), medians["frozen_nearest"]
     first = (
         f"In split {split} the smallest median error of a trained method is {wording.length(medians[best])} ({best}); "
-        f"the frozen nearest neighbour reaches {wording.length(frozen)} without training."
+        f"the frozen nearest neighbour reaches {wording.length(frozen)} without training. They place {right[best]:.0%} "
+        f"and {right['frozen_nearest']:.0%} of the photos in the right city, and near one half a median jumps."
     )
     return " ".join([first, *ratios.verdict[ratios.split == split]])

@@ -263,11 +263,11 @@ def test_all_errors_joins_methods_and_rivals():
 
 def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
     compared = pd.DataFrame({
-        "metric": "median_error_m", "split": "blocked", "method": ["clip", "sw_clip", "frozen_nearest"],
-        "value": [210.0, 190.4, 400.0],
+        "metric": ["median_error_m"] * 3 + ["share_right_city"] * 3, "split": "blocked",
+        "method": ["clip", "sw_clip", "frozen_nearest"] * 2, "value": [210.0, 190.4, 400.0, 0.5, 0.6, 0.4],
     })  # fmt: skip
     ratios = pd.DataFrame({"split": ["blocked", "random"], "verdict": ["It helps here.", "Not this."]})
     said = geolocation.answer(compared, "blocked", ["clip", "sw_clip"], ratios)
     assert "190 m (sw_clip)" in said
-    assert "400 m without training" in said
+    assert "400 m without training. They place 60% and 40% of the photos in the right city" in said
     assert said.endswith("It helps here.")
