@@ -150,9 +150,11 @@ def towards(pairs, position, bearing_deg, *, tolerance_deg=22.5, distance="geode
 def by_time_gap(features, position, captured_at, *, within_m, edges_days, max_pairs=apart.PAIRS_AT_MOST, seed=0):
     """Semivariance of pairs at most within_m apart by the days between their pictures: gap_from_days .. pairs.
 
-    captured_at (n,): times, missing ones are left out.
+    captured_at (n,): times, missing ones are left out. An empty table where fewer than two photos have one.
     """
-    known = np.flatnonzero(~pd.isna(captured_at))
+    known, columns = np.flatnonzero(~pd.isna(captured_at)), ["gap_from_days", "gap_to_days", "semivariance", "pairs"]
+    if len(known) < 2:
+        return pd.DataFrame(columns=columns)
     pairs = apart.pairs(np.asarray(position)[known], np.array([0.0, within_m]), max_pairs=max_pairs, seed=seed)
     at = pd.to_datetime(pd.Series(np.asarray(captured_at)[known]), utc=True).to_numpy("datetime64[s]").astype(float)
     gap = np.abs(at[pairs.i] - at[pairs.j]) / 86_400
@@ -162,7 +164,7 @@ def by_time_gap(features, position, captured_at, *, within_m, edges_days, max_pa
         here = lag == k
         mean = half[here].mean() if here.any() else np.nan
         rows.append((edges_days[k], edges_days[k + 1], mean, int(here.sum())))
-    return pd.DataFrame(rows, columns=["gap_from_days", "gap_to_days", "semivariance", "pairs"])
+    return pd.DataFrame(rows, columns=columns)
 
 
 # ---- how sure --------------------------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, s
     position = np.asarray(position, np.float64)
     everywhere = [x.ravel() for x in np.indices((len(position),) * 2)]
     h = apart.apart_m(position, *everywhere, distance).reshape(len(position), -1)
-    root = np.linalg.cholesky(covariance(fitted, h))
+    root = root_of(covariance(fitted, h))
     count, rng, found = max(1, round(dimensions)), seeds.stream(seed, "semivariogram range"), np.empty(replicates)
     for r in range(replicates):
         drawn = root @ rng.standard_normal((len(position), count)) / np.sqrt(count)
@@ -254,6 +256,15 @@ def doubted(fitted, high_m):
     if not np.isinf(high_m):
         return fitted
     return fitted | {"effective_range_m": np.nan, "flag": BEYOND}
+
+
+def root_of(covariance):
+    """A matrix (n, n) whose product with its transpose is a covariance; what rounding made negative counts as 0."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:  # smooth models without a nugget
+        values, vectors = np.linalg.eigh(covariance)
+        return vectors * np.sqrt(np.maximum(values, 0))
 
 
 def covariance(fitted, distance_m):

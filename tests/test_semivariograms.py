@@ -415,6 +415,9 @@ def test_photos_of_one_place_are_compared_by_the_days_between_them():
     table = sv.by_time_gap(features, at, days, within_m=10.0, edges_days=[0, 10, 300])
     assert table.pairs.tolist() == [1, 2]
     np.testing.assert_allclose(table.semivariance, [1.0, 1.5])
+    unknown = sv.by_time_gap(features, at, np.array([pd.NaT] * 4), within_m=10.0, edges_days=[0, 10])
+    assert list(unknown.columns) == list(table.columns)
+    assert len(unknown) == 0
 
 
 # ---- how sure --------------------------------------------------------------------------------------------------------
@@ -468,6 +471,16 @@ def test_the_interval_of_a_range_holds_it_and_a_flagged_fit_has_none():
     many = sv.range_interval(fitted, at, pairs, dimensions=30.0, replicates=40)
     assert many[1] - many[0] < high - low  # thirty fields of one range tell more than one
     assert np.isnan(sv.range_interval(vm.flagged("exponential", "why"), at, pairs)).all()
+
+
+def test_a_smooth_curve_without_a_nugget_has_an_interval_too():
+    at = np.random.default_rng(0).uniform(0, 1_000, (300, 2))
+    pairs = apart.pairs(at, apart.edges_m(800.0, 12), distance="planar")
+    fitted = vm.fit(curve_table("gaussian", 500.0, 1.0, 0.0), model="gaussian")
+    low, high = sv.range_interval(fitted, at, pairs, replicates=20, distance="planar")
+    assert low < high
+    root = sv.root_of(sv.covariance(fitted, np.zeros((3, 3)) + np.eye(3)))
+    assert np.isfinite(root).all()
 
 
 def test_held_out_blocks_prefer_the_model_that_made_the_field():
