@@ -455,6 +455,8 @@ def by_bearing(features, lat_lon_deg, city, *, edges_m, bearings_deg=(0.0, 45.0,
         for bearing in bearings_deg:
             along = towards(pairs, lat_lon_deg[here], bearing)
             found.append(lag_table(along, half_squares(features[here], along)).assign(bearing_deg=bearing))
+    if not found:
+        return pd.DataFrame(columns=[*LAGS, "bearing_deg"])
     whole = pd.concat(found)
     return pd.concat([pooled(part).assign(bearing_deg=bearing) for bearing, part in whole.groupby("bearing_deg")])
 

@@ -406,6 +406,8 @@ def test_along_a_street_the_pairs_of_its_bearing_are_all_and_those_across_none()
     assert len(sv.towards(pairs, at, 90.0).i) == 0
     table = sv.by_bearing(np.eye(3), at, np.array([*"aaa"]), edges_m=np.array([0.0, 200.0]))
     assert table.set_index("bearing_deg").pairs.to_dict() == {0.0: 3}
+    alone = sv.by_bearing(np.eye(3), at, np.array([*"abc"]), edges_m=np.array([0.0, 200.0]))
+    assert alone.pivot_table(index="bearing_deg", columns="lag_to_m", values="semivariance").empty
 
 
 def test_photos_of_one_place_are_compared_by_the_days_between_them():
