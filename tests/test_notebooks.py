@@ -6,7 +6,18 @@ import re
 import nbformat
 import pytest
 
-from geonb.studies import NOTEBOOKS, ROOT, TEMPLATES, cells, defaults, follows, meanings, notebook_names, without_magics
+from geonb.studies import (
+    NOTEBOOKS,
+    ROOT,
+    SIMULATED_ONLY,
+    TEMPLATES,
+    cells,
+    defaults,
+    follows,
+    meanings,
+    notebook_names,
+    without_magics,
+)
 
 every_notebook = pytest.mark.parametrize("notebook", notebook_names())
 READS = ast.literal_eval(
@@ -106,3 +117,11 @@ def test_every_column_of_a_saved_table_has_its_meaning_and_the_page_its_own_name
             if ast.unparse(call.func).split(".")[-1] in ("save_table", "save_headline"):
                 page = ast.unparse(call.args[2])
                 assert re.match(rf"f?['\"]{notebook}|page", page), f"{notebook} writes under {page}"
+
+
+@every_notebook
+def test_no_page_of_every_study_links_to_one_of_simulated_studies(notebook):
+    if notebook in SIMULATED_ONLY:
+        return
+    text = (NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8")
+    assert not any(f"{{doc}}`{page}" in text for page in SIMULATED_ONLY)

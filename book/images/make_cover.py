@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from geonb import figures, photos, results, seeds, semivariograms
+from geonb import figures, photos, results, seeds, variogram_models
 from geonb.sources import simulated
 
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
@@ -16,7 +16,7 @@ def main():
     """Street views above, the semivariograms of their embeddings below."""
     catalogue = results.read_table(STUDY, "01_photos", "photos")
     lags, fits = (results.read_table(STUDY, "03_semivariograms", name) for name in ("lags", "fits"))
-    curves = semivariograms.curves(fits, max_lag_m=lags.distance_m.max())
+    curves = variogram_models.curves(fits, max_lag_m=lags.distance_m.max())
     street = (simulated.cameras(simulated.World()).scene == "street").to_numpy()
     shown = seeds.stream(3, "cover").permutation(np.flatnonzero(street))[: 2 * COLUMNS]
     figure = plt.figure(figsize=(figures.WIDTH_IN, 4.6), layout="constrained", dpi=150)
