@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from geonb import lags as apart
-from geonb import seeds, sphere
+from geonb import seeds, sphere, uncertainty
 from geonb import variogram_models as models
 
 FEWEST = 30  # photos of a city that has a curve
@@ -29,6 +29,7 @@ YARDSTICK_STEP_M = 50.0
 YARDSTICK = {
     "length_m": "spatial yardstick of the study: block size, and block of the bootstrap [m]",
     "range_m": "effective range in the pilot districts; missing when flagged [m]",
+    "model": "model function of scikit-gstat, chosen on the pilot photos; empty when they are too few",
     "pilot_photos": "photos in the pilot districts, which always train [count]",
     "flag": "why length_m is the study's parameter instead; empty when it is the range, rounded",
 }
@@ -48,7 +49,6 @@ RANGE = {
     "range_low_m": "2.5 % of the parametric bootstrap of the effective range; missing where the fit is flagged [m]",
     "range_high_m": "97.5 % of it; infinite where the range is flagged for it [m]",
 }
-FEWEST_BLOCKS = 20
 BEYOND = "a range beyond the lags cannot be told from the fitted one"
 NO_STRUCTURE = "nothing outside the envelope: places dealt at random give the same curve"
 
@@ -370,24 +370,29 @@ def pilot_districts(city, district, *, seed=0):
     return chosen
 
 
-def yardstick(features, lat_lon_deg, city, pilot, *, model, max_lag_m, lag_count, otherwise_m, seed=0):
+def yardstick(features, lat_lon_deg, city, pilot, blocks, *, names, max_lag_m, lag_count, otherwise_m, seed=0):
     """(row of YARDSTICK, lags, fit): the spatial yardstick of a study, read in its pilot districts.
 
     The effective range of the features there, pooled within cities and rounded to YARDSTICK_STEP_M; otherwise_m where
-    fewer than PILOT_FEWEST photos lie in them or the fit is flagged, and why.
+    fewer than PILOT_FEWEST photos lie in them or the fit is flagged, and why. The model is chosen among names on the
+    pilot photos alone, by their blocks (n,): no photo that tests has a say in how test photos are kept away.
     """
     here = np.flatnonzero(pilot)
     if len(here) < PILOT_FEWEST:
         reason = f"only {len(here)} photos in pilot districts, fewer than {PILOT_FEWEST}"
-        row = dict(zip(YARDSTICK, (otherwise_m, np.nan, len(here), reason), strict=True))
-        return row, pd.DataFrame(columns=list(LAGS)), models.flagged(model, reason)
+        row = dict(zip(YARDSTICK, (otherwise_m, np.nan, "", len(here), reason), strict=True))
+        return row, pd.DataFrame(columns=list(LAGS)), models.flagged(names[0], reason)
+    edges_m = apart.edges_m(max_lag_m, lag_count)
+    model = choose_model(
+        features[here], lat_lon_deg[here], blocks[here], edges_m=edges_m, names=names, seed=seed
+    ).model[0]
     reading = dict(model=model, max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed)
     lags = pooled(by_city(features[here], lat_lon_deg[here], city[here], **reading)[0])
     fitted = models.fit(lags, model=model)
     range_m, length_m = fitted["effective_range_m"], otherwise_m
     if not fitted["flag"]:
         length_m = YARDSTICK_STEP_M * max(1, round(range_m / YARDSTICK_STEP_M))
-    row = dict(zip(YARDSTICK, (float(length_m), range_m, len(here), fitted["flag"]), strict=True))
+    row = dict(zip(YARDSTICK, (float(length_m), range_m, model, len(here), fitted["flag"]), strict=True))
     return row, lags, fitted
 
 
@@ -424,7 +429,7 @@ def readings(
         pairs = apart.pairs(lat_lon_deg[here], edges_m, seed=seed)
         half = half_squares(features[here], pairs)
         table = lag_table(pairs, half).assign(city=name, low=np.nan, high=np.nan)
-        if len(np.unique(blocks[here])) >= FEWEST_BLOCKS:
+        if len(np.unique(blocks[here])) >= uncertainty.FEWEST_BLOCKS:
             drawn = block_bootstrap(pairs, half, blocks[here], replicates=replicates, seed=seed)
             filled = np.isfinite(drawn).any(axis=0)
             table.loc[filled, ["low", "high"]] = np.nanquantile(drawn[:, filled], [0.025, 0.975], axis=0).T

@@ -573,16 +573,18 @@ def test_a_pilot_district_is_one_of_several_of_its_city():
 def test_the_yardstick_is_the_range_in_the_pilots_rounded_or_the_studys_own_and_why():
     features, at = planted(420.0, n=800, side_m=3_000.0)
     city, pilot = np.full(800, "a", object), np.arange(800) < 700
-    reading = dict(model="exponential", max_lag_m=1_500.0, lag_count=15, otherwise_m=400.0)
-    row, _, fitted = sv.yardstick(features, at, city, pilot, **reading)
+    blocks = np.floor(sphere.to_local_m(at, CENTRE) / 400).astype(int) @ [100, 1]
+    reading = dict(names=("exponential", "gaussian"), max_lag_m=1_500.0, lag_count=15, otherwise_m=400.0)
+    row, _, fitted = sv.yardstick(features, at, city, pilot, blocks, **reading)
     assert list(row) == list(sv.YARDSTICK)
     assert row["flag"] == fitted["flag"] == ""
     assert row["length_m"] % 50 == 0
     assert abs(row["length_m"] - row["range_m"]) <= 25
+    assert row["model"] in ("exponential", "gaussian")
     other = features.copy()
     other[~pilot] *= -1
-    assert sv.yardstick(other, at, city, pilot, **reading)[0] == row  # only pilots are read
-    few, _, _ = sv.yardstick(features, at, city, np.arange(800) < 299, **reading)
+    assert sv.yardstick(other, at, city, pilot, blocks, **reading)[0] == row  # only pilots are read
+    few, _, _ = sv.yardstick(features, at, city, np.arange(800) < 299, blocks, **reading)
     assert (few["length_m"], few["flag"]) == (400.0, "only 299 photos in pilot districts, fewer than 300")
     assert "400 m, since pilot districts show none: only 299" in sv.answer_yardstick(few)
 
