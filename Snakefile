@@ -17,7 +17,7 @@ READS = {  # notebook: the notebooks whose tables it reads
     "03_semivariograms": ["01_photos", "02_embeddings"],
     "04_splits": ["01_photos", "03_semivariograms"],
     "05_soft_labels": ["01_photos", "04_splits"],
-    "06_train": ["01_photos", "02_embeddings", "04_splits"],  # a template: runs once per method
+    "06_train": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],  # a template: runs once per method
     "07_compare": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
     "09_error_maps": ["01_photos", "07_compare"],
     "10_spatial_coherence": ["01_photos", "02_embeddings", "04_splits", "06_train"],

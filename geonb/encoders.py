@@ -221,18 +221,19 @@ def fourier_features(lat_lon_deg, *, per_band=64, bands_m=BANDS_M, seed=0):
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
 
 
+def head(feature_size, size, hidden=256, dropout=0.1):
+    """Two layers on frozen image features."""
+    return nn.Sequential(
+        nn.Dropout(dropout), nn.Linear(feature_size, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, size)
+    )
+
+
 class ImageHead(nn.Module):
     """Frozen image features (n, d) to unit vectors (n, size)."""
 
-    def __init__(self, feature_size, size, hidden=256, dropout=0.1):
+    def __init__(self, feature_size, size):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(feature_size, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, size),
-        )
+        self.layers = head(feature_size, size)
 
     def forward(self, features):
         return normalize(self.layers(features).float(), dim=-1)
@@ -285,11 +286,85 @@ def text_width(model):
 class TwoTowers(nn.Module):
     """An image tower and a location tower that meet in one space, with the temperature that CLIP learns."""
 
-    def __init__(self, image, location, temperature=0.07):
+    def __init__(self, image, location, temperature=0.07, learn_temperature=True):
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature {temperature} must be above 0")
         self.image, self.location = image, location
-        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / temperature))))
+        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / temperature))), requires_grad=learn_temperature)
 
     def scale(self):
         """1 / temperature, at most 100 as in CLIP."""
         return self.log_scale.exp().clamp(max=100.0)
+
+    def similarity(self, image, location):
+        """How well photos (n, d) and places (m, d), as NumPy arrays, belong together: (n, m)."""
+        return image @ location.T
+
+
+class PhotoTower(TwoTowers):
+    """One image tower: a place is known by the photo that was taken there, so only such places can be named."""
+
+    def __init__(self, image, temperature=0.07, learn_temperature=True):
+        super().__init__(image, image, temperature, learn_temperature)
+
+
+class CellTower(TwoTowers):
+    """Photos (n, d) to logits (n, C) of cells; places (n, 6), see split_positions, to distances from cell centres."""
+
+    def __init__(self, feature_size, centres_lat_lon_deg):
+        super().__init__(head(feature_size, len(centres_lat_lon_deg)), CellDistances(centres_lat_lon_deg))
+
+    def similarity(self, image, location):
+        """The logit of the cell that a place lies in; within a cell the place nearest to its centre comes first."""
+        cell = location.argmin(axis=1)
+        return image.astype(np.float64)[:, cell] - 1e-9 * location.min(axis=1)
+
+
+class CellDistances(nn.Module):
+    """Places (n, 6) to their straight-line distances (n, C) from the centres of cells [m]."""
+
+    def __init__(self, centres_lat_lon_deg):
+        super().__init__()
+        self.register_buffer("centres", split_positions(centres_lat_lon_deg))
+
+    def forward(self, places):
+        whole, rest = (places[:, None] - self.centres[None]).split(3, dim=-1)
+        return (whole + rest).norm(dim=-1)
+
+
+class PositionTower(TwoTowers):
+    """Photos (n, d) to positions (n, 3) in units of the spread of the training places, around their middle."""
+
+    def __init__(self, feature_size, train_lat_lon_deg):
+        places = split_positions(train_lat_lon_deg)
+        super().__init__(head(feature_size, 3), ScaledPosition(places))
+
+    def similarity(self, image, location):
+        """Minus the squared distance."""
+        image, location = image.astype(np.float64), location.astype(np.float64)
+        return 2 * image @ location.T - (location**2).sum(axis=1) - (image**2).sum(axis=1, keepdims=True)
+
+
+class ScaledPosition(nn.Module):
+    """Places (n, 6) to positions (n, 3) around the middle of the training places, in units of their spread."""
+
+    def __init__(self, train):
+        super().__init__()
+        xyz_m = train[:, :3].double() + train[:, 3:].double()
+        self.register_buffer("middle", split_xyz(xyz_m.mean(dim=0, keepdim=True)))
+        self.register_buffer("spread_m", (xyz_m - xyz_m.mean(dim=0)).square().sum(dim=1).mean().sqrt().float())
+
+    def forward(self, places):
+        whole, rest = (places - self.middle).split(3, dim=-1)
+        return (whole + rest) / self.spread_m
+
+
+def split_positions(lat_lon_deg):
+    """Points (n, 6) float32 in metres: whole metres, then what is left, so that differences keep their millimetres."""
+    return torch.from_numpy(np.concatenate(sphere.split_xyz_m(lat_lon_deg), axis=1))
+
+
+def split_xyz(xyz_m):
+    """As split_positions, from points (n, 3) float64."""
+    return torch.cat([xyz_m.round().float(), (xyz_m - xyz_m.round()).float()], dim=1)

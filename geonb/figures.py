@@ -490,6 +490,29 @@ def training_curves(curve, simulated=False):
 
 
 @house_style
+def learning_curves(curve, simulated=False):
+    """Figure of the best validation error so far by step: geometric mean over seeds, one line per method.
+
+    curve: method, split, seed, step, validation_error_m; of one split.
+    """
+    need(curve, ("method", "split", "seed", "step", "validation_error_m"), "learning curves")
+    if curve["split"].nunique() != 1:
+        raise ValueError(f"learning curves are of one split, not of {', '.join(curve['split'].unique())}")
+    seen = curve.dropna(subset="validation_error_m").sort_values("step")
+    best = np.log(seen.groupby(["method", "seed"])["validation_error_m"].cummin())
+    lines = np.exp(best.groupby([seen["method"], seen["step"]]).mean()).unstack("method")[curve["method"].unique()]
+    figure, (ax,) = panels(1, 1, height_in=3.6)
+    for method, marks in method_styles(curve).items():
+        ax.plot(lines.index, lines[method], color=marks[0], ls=marks[1], lw=1.4)
+    ax.set(xlabel=f"optimiser step [count], {curve['split'].iloc[0]}", yscale="log")
+    ax.set_ylabel("best validation error so far [m, km]")
+    log_metres(ax.yaxis, lines.min().min(), lines.max().max())
+    round_ticks(ax.xaxis, 6)
+    bottom_legend(figure, [line_mark(*marks, method) for method, marks in method_styles(curve).items()])
+    return with_note(figure, simulated)
+
+
+@house_style
 def error_cdf(errors, simulated=False):
     """Figure of the share of photos placed within a distance: mean over seeds per method, one panel per split.
 

@@ -57,12 +57,13 @@ def check_spacing(spacing_m):
         raise ValueError(f"gallery_spacing_m {spacing_m} must be above 0 m")
 
 
-def of_split(split, photos, parts, grid):
+def of_split(split, photos, parts, grid, *, training_places=False):
     """The gallery of a split: training places for random and other_drive, the grid of whole cities for the others.
 
-    photos: table with city, street, country, lat_deg, lon_deg; parts (n,); grid: a table of places.
+    photos: table with city, street, country, lat_deg, lon_deg; parts (n,); grid: a table of places; training_places:
+    in every split, for methods that can name no others. Training places keep the index of their photo.
     For unseen_city only the cities that hold the test (or validation) photos are searched: see geolocation.locate.
     """
-    if split in ("random", "other_drive"):
-        return photos.loc[parts == "train", ["city", "country", "street", "lat_deg", "lon_deg"]].reset_index(drop=True)
+    if training_places or split in ("random", "other_drive"):
+        return photos.loc[parts == "train", ["city", "country", "street", "lat_deg", "lon_deg"]]
     return grid

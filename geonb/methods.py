@@ -1,23 +1,173 @@
-"""The methods of the book: each a row of one table."""
+"""The methods of the book: each a row of one table, from its name to its loss, its towers and what tunes it."""
 
 import copy
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from geonb import encoders, losses
+import numpy as np
+import torch
+
+from geonb import encoders, losses, rivals, sphere
 
 
+@dataclass
+class Batch:
+    """What a loss may know of the photos of a step.
+
+    xyz_m: their points as sphere.split_xyz_m gives them; bandwidth_m (B,) of each photo's own kernel; position_m (B, 2)
+    east and north in its city; codes: level (street, district, city, country) -> whole numbers (B,), -1 where unknown.
+    """
+
+    xyz_m: tuple
+    bandwidth_m: torch.Tensor
+    position_m: torch.Tensor
+    codes: dict
+
+    @functools.cached_property
+    def distance_m(self):
+        """Distances (B, B) on the ground [m], for losses that look at them."""
+        return losses.pair_distance_m(*self.xyz_m)
+
+
+# ---- losses: (image, location, scale, batch, weights: () -> spatial weights, settings) -> loss -----------------------
+def contrast(image, location, scale, weights, settings):
+    """The contrastive loss in the directions that the settings name."""
+    return losses.contrastive_loss(
+        image, location, scale, weights,
+        image_to_location=settings.image_to_location, location_to_image=settings.location_to_image,
+    )  # fmt: skip
+
+
+def clip(image, location, scale, batch, weights, settings):
+    """One right place per photo."""
+    return contrast(image, location, scale, losses.one_hot(batch.bandwidth_m), settings)
+
+
+def sw_clip(image, location, scale, batch, weights, settings):
+    """Spatial targets."""
+    return contrast(image, location, scale, weights(), settings)
+
+
+def label_smoothing(image, location, scale, batch, weights, settings):
+    """As soft, and the same for all other places."""
+    return contrast(image, location, scale, losses.smoothed_alike(weights()), settings)
+
+
+def shuffled_distances(image, location, scale, batch, weights, settings):
+    """As soft, with the weights of other places permuted."""
+    return contrast(image, location, scale, losses.shuffled_alike(weights()), settings)
+
+
+def near_negatives(image, location, scale, batch, weights, settings):
+    """Near negatives weigh more."""
+    return rivals.near_negatives_weigh_more(
+        losses.logits_of(image, location, scale),
+        losses.exponential(batch.distance_m, settings.bandwidth_m, torch.inf),
+        strength=settings.strength,
+    )
+
+
+def geography_matching(image, location, scale, batch, weights, settings):
+    """clip, and the geography term on images."""
+    return clip(image, location, scale, batch, weights, settings) + settings.strength * rivals.geography_matching(
+        image, batch.position_m, batch.codes["city"]
+    )
+
+
+def soft_contrastive(image, location, scale, batch, weights, settings):
+    """Photos against photos, near ones partly alike."""
+    near = losses.gaussian(batch.distance_m, settings.bandwidth_m, torch.inf)
+    return rivals.soft_contrastive(image, near, scale=scale)
+
+
+def generalized_contrastive(image, location, scale, batch, weights, settings):
+    """Photos against photos with a margin, which is the strength."""
+    alike = losses.gaussian(batch.distance_m, settings.bandwidth_m, torch.inf)
+    return rivals.generalized_contrastive(image, alike, margin=settings.strength)
+
+
+def cells(image, location, scale, batch, weights, settings):
+    """Cross-entropy of cells; location holds the distances from their centres."""
+    return rivals.classification(image, location)
+
+
+def smoothed_cells(image, location, scale, batch, weights, settings):
+    """The same with smoothed targets."""
+    return rivals.smoothed_classification(image, location, bandwidth_m=settings.bandwidth_m)
+
+
+def coordinates(image, location, scale, batch, weights, settings):
+    """Regression; location holds the positions."""
+    return rivals.regression(image, location)
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Method:
-    """spatial: whether its targets look at distances; says: one sentence for tables and pages."""
+    """says: one sentence for tables and pages; tuned: name -> values of its two most important parameters, 12 trials;
+    place: what stands for a place, 'tower' (a location tower), 'photo' (one taken there), 'cell' or 'position'.
+    """
 
-    spatial: bool
     says: str
+    loss: Callable
+    tuned: dict
+    place: str = "tower"
+    kernel: str = ""  # of the targets; empty for the one that the page asks for
 
 
+RATES = [0.0002, 0.0007, 0.002]
+WIDTHS_M = [25.0, 50.0, 100.0, 200.0]
 METHODS = {
-    "clip": Method(False, "location and image by InfoNCE, one right answer per photo (Radford et al. 2021)"),
-    "sw_clip": Method(True, "spatially weighted targets: near places are partly right (arXiv 2604.04357, eq. 4 and 5)"),
-}
+    "clip": Method(
+        "one right place per photo, InfoNCE (Radford et al. 2021): SW-CLIP's ablation 'only L-a-T'",
+        clip, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]},
+    ),
+    "sw_clip": Method(
+        "spatially weighted targets: near places are partly right (arXiv 2604.04357, eq. 4 and 5)",
+        sw_clip, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M},
+    ),
+    "variogram_clip": Method(
+        "targets that fall as the fitted semivariogram of the pilots rises",
+        sw_clip, {"learning_rate": RATES, "prior_share": [0.0, 0.1, 0.3, 0.6]}, kernel="variogram",
+    ),
+    "label_smoothing": Method(
+        "targets as soft as sw_clip's, the same for all other places",
+        label_smoothing, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M},
+    ),
+    "shuffled_distances": Method(
+        "sw_clip's targets with the weights of other places permuted",
+        shuffled_distances, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M},
+    ),
+    "near_negatives": Method(
+        "InfoNCE in which near negatives weigh more (weights of HierLoc, arXiv 2601.23064)",
+        near_negatives, {"bandwidth_m": WIDTHS_M, "strength": [0.3, 1.0, 3.0]},
+    ),
+    "geography_matching": Method(
+        "clip, and visual distances that match distances on the ground (term of AddressCLIP, arXiv 2407.08156)",
+        geography_matching, {"learning_rate": RATES, "strength": [0.1, 0.3, 0.8, 2.0]},
+    ),
+    "soft_contrastive": Method(
+        "photos against photos, near ones partly alike (inspired by Thoma et al. 2020): names training places only",
+        soft_contrastive, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "photo",
+    ),
+    "generalized_contrastive": Method(
+        "photos against photos, graded similarity and a margin (GCL, arXiv 2303.11739): names training places only",
+        generalized_contrastive, {"bandwidth_m": WIDTHS_M, "strength": [0.5, 0.8, 1.2]}, "photo",
+    ),
+    "cells": Method(
+        "classification of cells, then the place nearest to the cell's centre: names training cells only",
+        cells, {"learning_rate": RATES, "cell_size_m": [100.0, 200.0, 400.0, 800.0]}, "cell",
+    ),
+    "smoothed_cells": Method(
+        "the same with targets that fall with distance (PIGEON, arXiv 2307.05845): names training cells only",
+        smoothed_cells, {"cell_size_m": [100.0, 200.0, 400.0], "bandwidth_m": WIDTHS_M}, "cell",
+    ),
+    "coordinates": Method(
+        "regression of the position, then the nearest place",
+        coordinates, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]}, "position",
+    ),
+}  # fmt: skip
 
 
 def get(name):
@@ -27,28 +177,171 @@ def get(name):
     return METHODS[name]
 
 
-def weights_of(name, *, kernel, bandwidth_m, cutoff_m):
-    """The function from distances (n, n) to target weights (n, n) of a method."""
-    chosen = kernel if get(name).spatial else "one_hot"
-    return lambda distance_m: losses.kernel_weights(
-        distance_m, kernel=chosen, bandwidth_m=bandwidth_m, cutoff_m=cutoff_m
-    )
+# what a method has of the parameters that its trials do not vary
+UNTUNED = {
+    "learning_rate": 0.002, "weight_decay": 0.01, "bandwidth_m": 100.0, "strength": 1.0, "prior_share": 0.0,
+    "cell_size_m": 200.0,
+}  # fmt: skip
 
 
-def builder(feature_size, location_inputs, *, size, base, location_tower, train_backbone):
-    """A function that makes fresh towers: an image head on frozen features, and a location tower.
+def tuned(name, trials, asked):
+    """What a method runs with: every parameter of UNTUNED.
 
-    feature_size: of the image features; location_inputs: what the location tower reads; base: the open_clip tower whose
-    visual part is trained too (train_backbone) or whose text part reads captions (location_tower 'text'). Its weights
-    are copied, so that each training starts from the same ones.
+    trials: table with columns method, validation_error_m and the parameters; the method's row with the smallest error
+    counts. asked: name -> value, goes before the trials unless it is below 0.
+    """
+    own = trials[trials.method == name]
+    best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
+    found = {parameter: float(best[parameter]) for parameter in get(name).tuned if parameter in best}
+    return UNTUNED | found | {parameter: value for parameter, value in asked.items() if value >= 0}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the losses need besides vectors and distances; lengths in metres.
+
+    kernel: of losses.KERNELS, or 'variogram' with its curve (lag_m, weight); cutoff_bandwidths: where a kernel ends, in
+    bandwidths of the photo; prior_share: of the hierarchical prior in the weights; strength: of a rival's own term;
+    neighbourhood_weight, fairness_weight: of the regularisers, for methods with a location tower; the last two: which
+    directions the contrastive loss has.
     """
 
-    def build():
+    kernel: str = "gaussian"
+    bandwidth_m: float = 100.0
+    cutoff_bandwidths: float = 3.0
+    curve: tuple = ()
+    prior_share: float = 0.0
+    strength: float = 1.0
+    neighbourhood: str = "pull"
+    neighbourhood_weight: float = 0.0
+    fairness_weight: float = 0.0
+    image_to_location: bool = True
+    location_to_image: bool = True
+
+    def __post_init__(self):
+        if self.neighbourhood not in NEIGHBOURHOODS:
+            raise ValueError(f"neighbourhood {self.neighbourhood!r} must be one of {', '.join(NEIGHBOURHOODS)}")
+        if self.kernel == "variogram" and not self.curve:
+            raise ValueError("kernel 'variogram' needs a curve: see variogram_models.kernel_curve")
+        for name in ("strength", "neighbourhood_weight", "fairness_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 0")
+
+
+NEIGHBOURHOODS = {"pull": losses.neighbourhood_pull, "ranking": losses.neighbourhood_ranking}
+
+
+def objective(name, settings):
+    """The loss of a method as a function of (image, location, scale, batch)."""
+    row = get(name)
+    settings = replace(settings, kernel=row.kernel or settings.kernel)
+
+    def loss(image, location, scale, batch):
+        weights = functools.cache(lambda: spatial_weights(batch, settings))
+        found = row.loss(image, location, scale, batch, weights, settings)
+        if row.place == "tower" and settings.neighbourhood_weight:
+            term = NEIGHBOURHOODS[settings.neighbourhood]
+            found = found + settings.neighbourhood_weight * (term(image, weights()) + term(location, weights())) / 2
+        if row.place == "tower" and settings.fairness_weight:
+            fair = losses.regional_fairness(image, location, scale, batch.codes["district"])
+            found = found + settings.fairness_weight * fair
+        return found
+
+    return loss
+
+
+def spatial_weights(batch, settings):
+    """Weights (B, B) of the spatial targets of a batch: kernel, then the share of the hierarchical prior."""
+    if settings.kernel == "variogram":
+        curve = (torch.as_tensor(values, device=batch.distance_m.device) for values in settings.curve)
+        local = losses.curve_weights(batch.distance_m, *curve)
+    else:
+        local = losses.kernel_weights(
+            batch.distance_m, kernel=settings.kernel, bandwidth_m=batch.bandwidth_m,
+            cutoff_m=settings.cutoff_bandwidths * batch.bandwidth_m,
+        )  # fmt: skip
+    if not settings.prior_share:
+        return local
+    return losses.with_prior(local, losses.shared_levels(batch.codes), settings.prior_share)
+
+
+def bandwidths(how, *, bandwidth_m, ranges_m, range_share, neighbour, min_bandwidth_m):
+    """A function (training places with lat_lon_deg (n, 2) and city (n,)) -> bandwidth (n,) of each [m].
+
+    how: 'fixed', bandwidth_m for all; 'city', range_share of the city's fitted range (city -> m), bandwidth_m where
+    none was fitted; 'density', the distance to the neighbour-th distinct place of the training part. Never below
+    min_bandwidth_m. ValueError for another word, or lengths or a share that are not above 0.
+    """
+    if how not in BANDWIDTHS:
+        raise ValueError(f"bandwidth {how!r} must be one of {', '.join(BANDWIDTHS)}")
+    for name, value in {"bandwidth_m": bandwidth_m, "range_share": range_share, "neighbour": neighbour}.items():
+        if not value > 0:
+            raise ValueError(f"{name} {value} must be above 0")
+
+    def of(train):
+        if how == "density":
+            found = distance_to_neighbour_m(train.lat_lon_deg, neighbour)
+        elif how == "city":
+            found = np.array([range_share * ranges_m[c] if c in ranges_m else bandwidth_m for c in train.city])
+        else:
+            found = np.full(len(train.city), bandwidth_m)
+        return np.maximum(found, min_bandwidth_m).astype(np.float32)
+
+    return of
+
+
+BANDWIDTHS = ("fixed", "city", "density")
+
+
+def parameter_count(build, train_lat_lon_deg):
+    """Trained parameters of the towers that a builder makes."""
+    return sum(p.numel() for p in build(train_lat_lon_deg).parameters() if p.requires_grad)
+
+
+def distance_to_neighbour_m(lat_lon_deg, neighbour):
+    """Distance (n,) from each position to the neighbour-th distinct place other than its own [m]."""
+    from scipy.spatial import cKDTree
+
+    places = np.unique(np.round(sphere.unit_xyz(lat_lon_deg) * sphere.EARTH_RADIUS_M), axis=0)
+    if neighbour >= len(places):
+        raise ValueError(f"neighbour {neighbour} must lie between 1 and {len(places) - 1}, the other places there are")
+    own = np.round(sphere.unit_xyz(lat_lon_deg) * sphere.EARTH_RADIUS_M)
+    return cKDTree(places).query(own, k=neighbour + 1)[0][:, -1]
+
+
+def builder(name, feature_size, inputs, *, size, base, location_tower, train_backbone, cell_size_m, temperature=0.07,
+            learn_temperature=True):  # fmt: skip
+    """A function (positions (n, 2) of the training places) -> fresh towers for a method.
+
+    feature_size: of the image features; inputs: what the method's places are read as; base: the open_clip tower whose
+    visual part is trained too (train_backbone) or whose text part reads captions (location_tower 'text'). Its weights
+    are copied, so that each training starts from the same ones. ValueError where a method has no such tower.
+    """
+    place = get(name).place
+    if place != "tower" and train_backbone:
+        raise ValueError(f"train_backbone is for methods with a location tower, not for {name}")
+
+    def build(train_lat_lon_deg):
+        if place == "cell":
+            return encoders.CellTower(feature_size, cell_centres(train_lat_lon_deg, cell_size_m))
+        if place == "position":
+            return encoders.PositionTower(feature_size, train_lat_lon_deg)
         image = encoders.ImageHead(feature_size, size)
+        if place == "photo":
+            return encoders.PhotoTower(image, temperature, learn_temperature)
         if train_backbone:
             image = encoders.ImageTower(copy.deepcopy(base.model.visual), image)
         if location_tower == "text":
-            return encoders.TwoTowers(image, encoders.CaptionTower(copy.deepcopy(base.model), size))
-        return encoders.TwoTowers(image, encoders.FourierTower(location_inputs.shape[1], size))
+            where = encoders.CaptionTower(copy.deepcopy(base.model), size)
+        else:
+            where = encoders.FourierTower(inputs.shape[1], size)
+        return encoders.TwoTowers(image, where, temperature, learn_temperature)
 
     return build
+
+
+def cell_centres(lat_lon_deg, cell_size_m):
+    """The middles (C, 2) of the training places of every square that holds one."""
+    cell = sphere.square_cells(lat_lon_deg, cell_size_m)
+    _, member = np.unique(cell, axis=0, return_inverse=True)
+    return np.array([sphere.centre(lat_lon_deg[member.ravel() == c]) for c in range(member.max() + 1)])

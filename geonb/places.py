@@ -1,6 +1,7 @@
 """Tables of places brought into the arrays that towers and methods read."""
 
 import numpy as np
+import pandas as pd
 import torch
 
 from geonb import captions, encoders, photos
@@ -16,12 +17,20 @@ def parts_by_split(table, photo_id, splits):
     """{split: part (n,) of each photo} from the table of 04_splits. ValueError names a split that it does not hold."""
     if missing := [split for split in splits if split not in set(table.split)]:
         raise ValueError(f"04_splits made no split {', '.join(missing)}: it made {', '.join(table.split.unique())}")
-    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]
+    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]  # noqa: PD010  a photo has one part
     return {split: wide[split].to_numpy(dtype=object) for split in splits}
 
 
-def reader(location_tower, base, *, parts, decimals):
-    """The function from a table of places to what the location tower reads: Fourier features, or tokens of captions."""
+def reader(place, location_tower, base, features, *, parts, decimals):
+    """The function from a table of places to what stands for them in a method (methods.Method.place).
+
+    Fourier features or tokens of captions for a location tower; image features (n, d) of the photos in the table's
+    index; positions for cells and regression.
+    """
+    if place == "photo":
+        return lambda table: torch.from_numpy(features[table.index])
+    if place in ("cell", "position"):
+        return lambda table: encoders.split_positions(table[["lat_deg", "lon_deg"]].to_numpy())
     if location_tower == "fourier":
         return lambda table: torch.from_numpy(encoders.fourier_features(table[["lat_deg", "lon_deg"]].to_numpy()))
     if location_tower != "text":
@@ -35,6 +44,19 @@ def reader(location_tower, base, *, parts, decimals):
         return captions.tokens(said, base.tokenizer, base.context_length)
 
     return tokens
+
+
+def codes(table):
+    """street, district, city and country of a table of places as whole numbers (n,), -1 where unknown.
+
+    Streets and districts of two cities are different ones, whatever their names.
+    """
+    city = table.city.fillna("").astype(str)
+    named = {"street": city + "|" + table.street.fillna(""), "district": city + "|" + table.district.fillna("")}
+    whole = {"city": city, "country": table.country.fillna("").astype(str)}
+    found = {level: pd.factorize(name)[0] for level, name in (named | whole).items()}
+    known = {level: table[level].fillna("").astype(str).to_numpy() != "" for level in found}
+    return {level: np.where(known[level], code, -1) for level, code in found.items()}
 
 
 def planted(fields_of, source, options, table):

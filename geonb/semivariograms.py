@@ -25,6 +25,7 @@ LAGS = {
     "sampling_error": "standard error from looking at a sample of the pairs, 0 where all were [-]",
 }
 PILOT_FEWEST = 300  # photos in pilot districts that make a yardstick
+ALL_PILOTS = "(all pilots)"
 YARDSTICK_STEP_M = 50.0
 YARDSTICK = {
     "length_m": "spatial yardstick of the study: block size, and block of the bootstrap [m]",
@@ -394,6 +395,20 @@ def yardstick(features, lat_lon_deg, city, pilot, blocks, *, names, max_lag_m, l
         length_m = YARDSTICK_STEP_M * max(1, round(range_m / YARDSTICK_STEP_M))
     row = dict(zip(YARDSTICK, (float(length_m), range_m, model, len(here), fitted["flag"]), strict=True))
     return row, lags, fitted
+
+
+def pilot_fits(features, lat_lon_deg, city, pilot, whole, *, max_lag_m, lag_count, seed=0):
+    """The fit of all pilot photos (whole, named ALL_PILOTS), then one of each city's: what targets may be made of.
+
+    Pilot photos always train: a kernel that is read off these curves has seen no photo that tests.
+    """
+    rows = [{"city": ALL_PILOTS} | whole]
+    if whole["flag"]:
+        return pd.DataFrame(rows)
+    here = np.flatnonzero(pilot)
+    reading = dict(model=whole["model"], max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed)
+    fits = by_city(features[here], lat_lon_deg[here], city[here], **reading)[1]
+    return pd.concat([pd.DataFrame(rows), fits[["city", *models.FIT]]], ignore_index=True)
 
 
 def between_cities(vectors, city):

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from geonb import batches, encoders, geolocation, losses, seeds, sphere
+from geonb import batches, encoders, geolocation, methods, seeds, sphere
 
 CURVE = {
     "step": "training step [count]",
@@ -29,7 +29,10 @@ CURVE = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast: AdamW with warm-up and cosine decay."""
+    """How long and how fast: AdamW with warm-up and cosine decay.
+
+    neighbours: of every photo's nearest photos, how many may join it in a batch; 0 for random batches.
+    """
 
     steps: int
     batch_size: int
@@ -38,10 +41,11 @@ class Settings:
     warmup_steps: int = 20
     evaluate_every: int = 50
     checkpoint_every: int = 100
-    image_to_location: bool = True
-    location_to_image: bool = True
+    neighbours: int = 0
 
     def __post_init__(self):
+        if self.neighbours < 0:
+            raise ValueError(f"neighbours {self.neighbours} must be at least 0")
         for name in ("steps", "batch_size", "learning_rate", "evaluate_every", "checkpoint_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0")
@@ -49,17 +53,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Places:
-    """Positions (n, 2) with their city (n,) and what a location tower reads of them, (n, ...)."""
+    """Positions (n, 2) with their city (n,) and what a location tower reads of them, (n, ...).
+
+    codes: street, district, city, country as whole numbers (n,), -1 where unknown; only trainings look at them.
+    """
 
     inputs: torch.Tensor
     lat_lon_deg: np.ndarray
     city: np.ndarray
+    codes: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table, inputs, codes=None):
+        """The places of a table with columns lat_deg, lon_deg and city."""
+        return cls(inputs, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy(dtype=object), codes or {})
 
     def __len__(self):
         return len(self.city)
 
     def __getitem__(self, chosen):
-        return Places(self.inputs[chosen], self.lat_lon_deg[chosen], self.city[chosen])
+        codes = {level: code[chosen] for level, code in self.codes.items()}
+        return Places(self.inputs[chosen], self.lat_lon_deg[chosen], self.city[chosen], codes)
 
 
 @dataclass(frozen=True)
@@ -73,12 +87,15 @@ class Run:
     embeddings: np.ndarray
 
 
-def fit(images, places, parts, gallery, *, build, weights_of, settings, seed, folder, label, city_known=False):
+def fit(
+    images, places, parts, gallery, *, build, objective, bandwidths, settings, seed, folder, label, city_known=False
+):
     """Train two towers on the photos of part 'train' and locate those of part 'test': a Run.
 
     images: indexable, images[indices] is a tensor for the image tower; places: Places of the same n photos; parts (n,);
-    gallery: Places to choose among; build: () -> encoders.TwoTowers; weights_of: distances (B, B) -> weights (B, B);
-    city_known: only places of the photo's own city compete. Checkpoints and the chosen model lie in `folder`.
+    gallery: Places to choose among; build: positions of the training places -> encoders.TwoTowers; objective: (image,
+    location, scale, methods.Batch) -> loss; bandwidths: Places of training -> bandwidth (n,) of each [m]; city_known:
+    only places of the photo's own city compete. Checkpoints and the chosen model lie in `folder`.
     ValueError when a part is empty or features are not finite.
     """
     train, validation, test = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
@@ -86,22 +103,42 @@ def fit(images, places, parts, gallery, *, build, weights_of, settings, seed, fo
         if not len(members):
             raise ValueError(f"{label}: no photo is in part {part!r}: change the shares or the split")
     where = encoders.device()
+    train_places = places[train]
     seeds.seed_torch(seed, "towers")  # every method starts from the same weights
-    towers = build().to(where)
+    towers = build(train_places.lat_lon_deg).to(where)
 
     def validate():
         return validation_error_m(towers, images, places, validation, gallery, city_known)
 
-    train_places = places[train]
+    meet = Meetings(train_places, bandwidths(train_places), where)
     curve, best_step = optimise(
-        towers, images, train, train_places, weights_of, validate, settings, seed, Path(folder), label
+        towers, images, train, train_places, meet, objective, validate, settings, seed, Path(folder), label
     )
     embeddings = embed_images(towers, images, test)
-    chosen, similarity = locate(embeddings, places.city[test], embed_places(towers, gallery), gallery.city, city_known)
+    chosen, similarity = locate(
+        embeddings, places.city[test], embed_places(towers, gallery), gallery.city, city_known, towers.similarity
+    )
     return Run(curve, best_step, chosen, similarity, embeddings)
 
 
-def optimise(towers, images, train, train_places, weights_of, validate, settings, seed, folder, label):
+class Meetings:
+    """What a loss may know of the photos that meet in a step: meet(batch) -> methods.Batch."""
+
+    def __init__(self, places, bandwidth_m, where):
+        middles = {city: sphere.centre(places.lat_lon_deg[places.city == city]) for city in np.unique(places.city)}
+        position_m = sphere.to_local_m(places.lat_lon_deg, np.array([middles[city] for city in places.city]))
+        self.xyz_m = [torch.from_numpy(part).to(where) for part in sphere.split_xyz_m(places.lat_lon_deg)]
+        self.bandwidth_m = torch.from_numpy(np.float32(bandwidth_m)).to(where)
+        self.position_m = torch.from_numpy(np.float32(position_m)).to(where)
+        self.codes = {level: torch.from_numpy(np.int64(code)).to(where) for level, code in places.codes.items()}
+
+    def __call__(self, batch):
+        codes = {level: code[batch] for level, code in self.codes.items()}
+        points = tuple(part[batch] for part in self.xyz_m)
+        return methods.Batch(points, self.bandwidth_m[batch], self.position_m[batch], codes)
+
+
+def optimise(towers, images, train, train_places, meet, objective, validate, settings, seed, folder, label):
     """The loop. Leaves the towers at the step with the smallest validation error; returns (curve, that step)."""
     where = next(towers.parameters()).device
     optimizer = torch.optim.AdamW(
@@ -116,15 +153,14 @@ def optimise(towers, images, train, train_places, weights_of, validate, settings
     }
     if state["step"]:
         print(f"{label}: resumed at step {state['step']}")
-    xyz_m = [torch.from_numpy(part).to(where) for part in sphere.split_xyz_m(train_places.lat_lon_deg)]
+    draw = batches.drawer(train_places.lat_lon_deg, settings.batch_size, neighbours=settings.neighbours, seed=seed)
     told = time.monotonic()
     for step in tqdm(
         range(state["step"], settings.steps), desc=label, initial=state["step"], total=settings.steps, **QUIET
     ):
-        batch = batches.random_batch(step, len(train), settings.batch_size, seed=seed)
+        batch = draw(step)
         inputs = images[train[batch]].to(where), train_places.inputs[batch].to(where)
-        weights = weights_of(losses.pair_distance_m(*(part[batch] for part in xyz_m)))
-        loss = one_step(towers, optimizer, *inputs, weights, settings, step)
+        loss = one_step(towers, optimizer, *inputs, objective, meet(batch), settings, step)
         done = step + 1
         due = done % settings.evaluate_every == 0 or done == settings.steps
         error_m = validate() if due else math.nan
@@ -151,7 +187,7 @@ QUIET = {
 }
 
 
-def one_step(towers, optimizer, image_inputs, location_inputs, weights, settings, step):
+def one_step(towers, optimizer, image_inputs, location_inputs, objective, batch, settings, step):
     """One step of AdamW; returns the loss. ValueError when it is not finite."""
     towers.train()
     for group in optimizer.param_groups:
@@ -159,10 +195,7 @@ def one_step(towers, optimizer, image_inputs, location_inputs, weights, settings
     where = image_inputs.device.type
     with torch.autocast(where, torch.bfloat16, enabled=where == "cuda"):
         image, location = towers.image(image_inputs), towers.location(location_inputs)
-    loss = losses.contrastive_loss(
-        image, location, towers.scale(), weights,
-        image_to_location=settings.image_to_location, location_to_image=settings.location_to_image,
-    )  # fmt: skip
+    loss = objective(image, location, towers.scale(), batch)
     if not torch.isfinite(loss):
         raise ValueError(
             f"the loss is {loss.item()} at step {step}: are all features finite, is learning_rate too large?"
@@ -201,16 +234,19 @@ def embed_places(towers, places, batch_size=4096):
     ).numpy()
 
 
-def locate(embeddings, city, gallery_embeddings, gallery_city, city_known):
-    """Index (n,) of the most similar place of the gallery and its similarity; of the own city only when it is known."""
+def locate(embeddings, city, gallery_embeddings, gallery_city, city_known, similarity_of=None):
+    """Index (n,) of the most similar place of the gallery and its similarity; of the own city only when it is known.
+
+    similarity_of: (photos (n, d), places (m, d)) -> (n, m); None for the inner product.
+    """
     if not city_known:
-        return geolocation.most_similar(embeddings, gallery_embeddings)
+        return geolocation.most_similar(embeddings, gallery_embeddings, similarity_of)
     chosen, similarity = np.empty(len(embeddings), int), np.empty(len(embeddings), np.float32)
     for name in np.unique(city):
         here, there = np.flatnonzero(city == name), np.flatnonzero(gallery_city == name)
         if not len(there):
             raise ValueError(f"the gallery has no place in {name}")
-        best, similarity[here] = geolocation.most_similar(embeddings[here], gallery_embeddings[there])
+        best, similarity[here] = geolocation.most_similar(embeddings[here], gallery_embeddings[there], similarity_of)
         chosen[here] = there[best]
     return chosen, similarity
 
@@ -218,7 +254,9 @@ def locate(embeddings, city, gallery_embeddings, gallery_city, city_known):
 def validation_error_m(towers, images, places, validation, gallery, city_known):
     """Geometric mean error of the validation photos in metres: unlike the median it feels every photo."""
     embeddings = embed_images(towers, images, validation)
-    chosen, _ = locate(embeddings, places.city[validation], embed_places(towers, gallery), gallery.city, city_known)
+    chosen, _ = locate(
+        embeddings, places.city[validation], embed_places(towers, gallery), gallery.city, city_known, towers.similarity
+    )
     error_m = sphere.distance_m(places.lat_lon_deg[validation], gallery.lat_lon_deg[chosen])
     return float(np.exp(np.log1p(error_m).mean()) - 1)
 
@@ -284,16 +322,18 @@ def random_states():
 
 
 # ---- many trainings --------------------------------------------------------------------------------------------------
-def fit_all(images, places, parts, galleries, *, build, weights_of, settings, seeds, folder, method):
+def fit_all(images, places, parts, galleries, *, build, objective, bandwidths, settings, seeds, folder, method):
     """Train once for each split and seed: {(split, seed): Run}.
 
-    parts: split -> (n,) part of each photo; galleries: split -> Places. See fit for the rest.
+    parts: split -> (n,) part of each photo; galleries: split -> Places. See fit for the rest. In unseen_city a method
+    that can name places of the city searches in it alone; one that names training places has none there.
     """
     return {
         (split, seed): fit(
-            images, places, parts[split], galleries[split], build=build, weights_of=weights_of, settings=settings,
-            seed=seed, folder=Path(folder) / f"{split}-{seed}", label=f"{method} {split} seed {seed}",
-            city_known=split == "unseen_city",
+            images, places, parts[split], galleries[split], build=build, objective=objective, bandwidths=bandwidths,
+            settings=settings, seed=seed, folder=Path(folder) / f"{split}-{seed}",
+            label=f"{method} {split} seed {seed}",
+            city_known=split == "unseen_city" and methods.get(method).place != "photo",
         )
         for split in parts for seed in seeds
     }  # fmt: skip

@@ -168,6 +168,19 @@ def curve(fitted, distance_m):
     return semivariance(fitted["model"], h, fitted["nugget"], fitted["theta"])
 
 
+def kernel_curve(fitted, *, points=256):
+    """Lags (points,) [m] and weights (points,) of the variogram kernel: 1 - gamma(d) / (nugget + partial sill).
+
+    From 0 to twice the effective range; weights below 0 count as 0. What share of all that can differ two photos have
+    in common at a distance, as the fit says. ValueError with the flag's text when the fit has no sill.
+    """
+    if fitted["flag"]:
+        raise ValueError(f"no variogram kernel from this fit: {fitted['flag']}; choose a kernel with a bandwidth")
+    lag_m = np.linspace(0, 2 * fitted["effective_range_m"], points)
+    share = 1 - curve(fitted, lag_m) / (fitted["nugget"] + fitted["partial_sill"])
+    return lag_m.astype(np.float32), np.clip(share, 0, 1).astype(np.float32)
+
+
 def curves(fits, *, max_lag_m, points=60):
     """The fitted curves as a table (city, distance_m, semivariance), for drawing."""
     distance_m = np.linspace(0, max_lag_m, points)

@@ -10,16 +10,18 @@ def length(metres):
     return f"{metres / 1000:.1f} km" if metres < 10_000 else f"{metres / 1000:,.0f} km"
 
 
-def verdict(ratio, low, high, *, ours, other, quantity="median error"):
+def verdict(ratio, low, high, *, ours, other, quantity="median error", p_holm=0.0, compared=1):
     """'helps', 'not shown' or 'harms' as a sentence, from a ratio ours / other with its 95 % interval.
 
-    Without an interval (NaN bounds) nothing is claimed.
+    Without an interval (NaN bounds) nothing is claimed, nor where p adjusted for all compared methods is 0.05 or more.
     """
     size = "less than 1%" if abs(1 - ratio) < 0.005 else f"{abs(1 - ratio):.0%}"
     change = f"the {quantity} of {ours} is {size} {'smaller' if ratio < 1 else 'larger'} than that of {other}"
     if not (low <= high):
         return f"Not shown: {change}, but there are too few independent blocks for an interval."
     bounds = f"95 % interval of the ratio {low:.3f} to {high:.3f}"
+    if (high < 1 or low > 1) and p_holm >= 0.05:
+        return f"Not shown: {change} ({bounds}), but with {compared} methods compared p is {p_holm:.2f} (Holm)."
     if high < 1:
         return f"It helps here: {change} ({bounds})."
     if low > 1:

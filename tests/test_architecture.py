@@ -14,7 +14,7 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("_torchvision", "seeds", "sphere", "studies", "wording"),
     ("book", "cities", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
     ("batches", "captions", "galleries", "semivariograms", "sources", "splits"),
-    ("encoders", "losses", "recovery"),
+    ("encoders", "losses", "recovery", "rivals"),
     ("geolocation", "methods", "places"),
     ("training",),
     ("coherence", "probing"),
@@ -23,7 +23,10 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted((ROOT / "geonb").rglob("*.py"))
-LEARNING = ("sphere", "seeds", "losses", "encoders", "methods", "geolocation", "training", "batches", "semivariograms")
+LEARNING = (
+    "sphere", "seeds", "losses", "rivals", "encoders", "methods", "geolocation", "training", "batches",
+    "semivariograms", "variogram_models",
+)  # fmt: skip
 HEAVY = {"geopandas", "pandera", "folium", "faiss", "papermill", "pyproj", "skgstat"}
 
 

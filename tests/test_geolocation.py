@@ -240,8 +240,40 @@ def test_a_photo_that_stands_twice_in_a_run_is_an_error():
 
 def test_the_ratio_of_a_method_that_halves_every_error_is_one_half_with_a_narrow_interval():
     errors = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
-    ratio, low, high = geolocation.ratio(errors, "blocked", "sw_clip", "clip", replicates=100)
+    ratio, low, high, p = geolocation.ratio(errors, "blocked", "sw_clip", "clip", replicates=100)
     assert [ratio, low, high] == pytest.approx([0.5] * 3, rel=1e-3)
+    assert p == pytest.approx(2 / 101)
+
+
+def test_ratios_of_many_methods_are_adjusted_and_the_verdict_knows_it():
+    scales = {"clip": 1e7, "half": 5e6, "same": 1e7, "also": 1e7}
+    errors = pd.concat([errors_of(name, scale=scale) for name, scale in scales.items()], ignore_index=True)
+    table = geolocation.ratios(errors, ["half", "same", "also"], "clip", replicates=199).set_index("method")
+    assert list(table.reset_index()) == [name for name in geolocation.RATIOS if name != "split"] or "split" in table
+    assert table.ratio.round(3).tolist() == [0.5, 1.0, 1.0]
+    assert table.p_holm["half"] == pytest.approx(3 * 2 / 200)
+    assert table.verdict["half"].startswith("It helps here")
+    assert table.verdict["same"].startswith("Not shown")
+    few = geolocation.ratios(errors, ["half", "same", "also"], "clip", replicates=99).set_index("method")
+    assert "with 3 methods compared p is 0.06 (Holm)" in few.verdict["half"]
+
+
+def test_the_best_error_by_a_number_of_steps_is_that_of_the_geometric_mean_over_seeds():
+    curves = pd.DataFrame({
+        "split": "blocked", "method": "clip", "seed": [0, 0, 0, 1, 1], "step": [10, 20, 30, 10, 20],
+        "validation_error_m": [100.0, 50.0, np.nan, 400.0, 800.0],
+    })  # fmt: skip
+    table = geolocation.same_steps(curves, [10, 20])
+    assert table[[10, 20]].to_numpy().ravel() == pytest.approx([200, np.sqrt(50 * 400)])
+
+
+def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
+    errors = pd.DataFrame({
+        "split": "s", "photo_id": ["a", "b", "c"] * 2, "method": ["gallery_floor"] * 3 + ["m"] * 3,
+        "kind": ["reference"] * 3 + ["method"] * 3, "error_m": [10.0, 20.0, 30.0, 10.0, 20.3, 45.0],
+    })  # fmt: skip
+    row = geolocation.recall_paradox(errors).iloc[0]
+    assert (row.method, row.nearest, row.within_50m, row.median_error_m) == ("m", pytest.approx(2 / 3), 1.0, 20.3)
 
 
 def test_headline_keys_name_metric_split_density_and_method():
@@ -266,7 +298,9 @@ def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
         "metric": ["median_error_m"] * 3 + ["share_right_city"] * 3, "split": "blocked",
         "method": ["clip", "sw_clip", "frozen_nearest"] * 2, "value": [210.0, 190.4, 400.0, 0.5, 0.6, 0.4],
     })  # fmt: skip
-    ratios = pd.DataFrame({"split": ["blocked", "random"], "verdict": ["It helps here.", "Not this."]})
+    ratios = pd.DataFrame({
+        "split": ["blocked", "random"], "method": "sw_clip", "verdict": ["It helps here.", "Not this."],
+    })  # fmt: skip
     said = geolocation.answer(compared, "blocked", ["clip", "sw_clip"], ratios)
     assert "190 m (sw_clip)" in said
     assert "400 m without training. They place 60% and 40% of the photos in the right city" in said

@@ -99,6 +99,86 @@ def test_the_loss_equals_a_slow_double_loop(batch, directions):
     assert fast.item() == pytest.approx(total, rel=1e-5)
 
 
+def test_rows_with_bandwidths_of_their_own_hold_in_both_directions(batch):
+    image, location, distance_m, _ = batch
+    bandwidth_m = torch.linspace(50, 400, 12)
+    weight = weights(distance_m, "gaussian", bandwidth_m)
+    for i in (0, 11):
+        torch.testing.assert_close(weight[i], weights(distance_m, "gaussian", bandwidth_m[i].item())[i])
+    one_way = losses.contrastive_loss(image, location, torch.tensor(5.0), weight, image_to_location=False)
+    swapped = losses.contrastive_loss(location, image, torch.tensor(5.0), weight, location_to_image=False)
+    torch.testing.assert_close(one_way, swapped)
+
+
+def test_the_variogram_kernel_by_hand():
+    lag_m, weight = torch.tensor([0.0, 100.0, 200.0]), torch.tensor([0.8, 0.4, 0.0])
+    distance_m = torch.tensor([[0.0, 0.0, 150.0], [0.0, 0.0, 900.0], [150.0, 900.0, 0.0]])
+    expected = torch.tensor([[1.0, 0.8, 0.2], [0.8, 1.0, 0.0], [0.2, 0.0, 1.0]])
+    torch.testing.assert_close(losses.curve_weights(distance_m, lag_m, weight), expected)
+
+
+def test_the_prior_is_the_finest_shared_level_and_unknown_is_shared_with_nobody():
+    codes = {
+        "street": torch.tensor([0, 0, 1, -1]),
+        "district": torch.tensor([0, 0, 0, -1]),
+        "city": torch.tensor([0, 0, 0, 0]),
+    }
+    prior = losses.shared_levels(codes)
+    expected = torch.tensor(
+        [[1.0, 1.0, 0.5, 0.25], [1.0, 1.0, 0.5, 0.25], [0.5, 0.5, 1.0, 0.25], [0.25, 0.25, 0.25, 1.0]]
+    )
+    torch.testing.assert_close(prior, expected)
+    torch.testing.assert_close(losses.with_prior(torch.eye(4), prior, 0.2)[0], torch.tensor([1.0, 0.2, 0.1, 0.05]))
+
+
+@pytest.mark.parametrize("kernel", SPATIAL)
+@pytest.mark.parametrize("bandwidth_m", [1e-3, 30.0, 300.0, 1e7])
+def test_the_controls_are_as_soft_as_the_targets_row_by_row(batch, kernel, bandwidth_m):
+    weight = weights(batch[2], kernel, bandwidth_m)
+    wanted = losses.entropy(losses.row_targets(weight))
+    smooth = losses.smoothed_alike(weight)
+    shuffled = losses.row_targets(losses.shuffled_alike(weight))
+    torch.testing.assert_close(smooth.sum(dim=1), torch.ones(12))
+    torch.testing.assert_close(losses.entropy(smooth), wanted, atol=2e-4, rtol=1e-3)
+    torch.testing.assert_close(losses.entropy(shuffled), wanted, atol=1e-5, rtol=1e-4)
+    others = smooth[~torch.eye(12, dtype=torch.bool)].reshape(12, 11)
+    torch.testing.assert_close(others.amax(dim=1), others.amin(dim=1))  # nothing is left of distance
+
+
+def test_a_shuffle_keeps_the_own_place_and_moves_the_others():
+    torch.manual_seed(0)
+    weight = torch.arange(1.0, 31).repeat(30, 1)
+    shuffled = losses.shuffled_alike(weight)
+    torch.testing.assert_close(shuffled.diagonal(), weight.diagonal())
+    torch.testing.assert_close(shuffled.sort(dim=1).values, weight)
+    assert (shuffled != weight).float().mean() > 0.8
+
+
+def test_neighbourhood_terms_by_hand_and_smaller_where_neighbours_are_alike():
+    vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    near = torch.tensor([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    assert losses.neighbourhood_pull(vectors, near).item() == pytest.approx(2.0)  # |z_0 - z_1|^2
+    # photo 0: neighbour 1 at similarity 0 beside photo 2 at 1; photo 1: neighbour 0 and photo 2, both at 0
+    expected = (np.log(1 + np.e) + np.log(2)) / 2
+    assert losses.neighbourhood_ranking(vectors, near, sharpness=1.0).item() == pytest.approx(expected)
+    alike = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    for term in (losses.neighbourhood_pull, losses.neighbourhood_ranking):
+        assert term(alike, near) < term(vectors, near)
+        assert term(vectors, torch.eye(3)).item() == 0  # nobody has a neighbour
+
+
+def test_fairness_of_equation_6_by_hand_and_empty_regions_do_not_count():
+    image = location = torch.eye(3)
+    own = np.exp(2) / (np.exp(2) + 2)  # every photo's own place at scale 2
+    assert losses.regional_fairness(image, location, torch.tensor(2.0), torch.tensor([0, 5, 9])).item() < 1e-12
+    swapped = location[[1, 0, 2]]
+    missed = 1 / (np.exp(2) + 2)
+    mean = (missed + own) / 2
+    expected = (missed - mean) ** 2 + (own - mean) ** 2
+    found = losses.regional_fairness(image, swapped, torch.tensor(2.0), torch.tensor([4, 4, 7]))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_permuting_the_pairs_changes_nothing(batch):
     image, location, distance_m, _ = batch
     order = torch.randperm(12)
@@ -122,8 +202,12 @@ def test_bad_settings_are_refused_with_the_value(batch):
     image, location, distance_m, _ = batch
     with pytest.raises(ValueError, match="no kernel 'box': there are one_hot, gaussian, exponential, uniform"):
         weights(distance_m, "box")
-    with pytest.raises(ValueError, match=r"bandwidth_m 0.0 and cutoff_m 5 must be above 0"):
+    with pytest.raises(ValueError, match=r"bandwidth_m 0.0 and cutoff_m 5.0 must be above 0"):
         weights(distance_m, "gaussian", 0.0, 5)
+    with pytest.raises(ValueError, match="1 of 12 rows of the target weights are empty or not finite"):
+        losses.row_targets(torch.ones(12, 12) * (torch.arange(12) > 0)[:, None])
+    with pytest.raises(ValueError, match=r"prior_share 1\.5 must lie in 0\.\.1"):
+        losses.with_prior(distance_m, distance_m, 1.5)
     with pytest.raises(ValueError, match="at least one of"):
         losses.contrastive_loss(
             image, location, torch.tensor(1.0), distance_m, image_to_location=False, location_to_image=False

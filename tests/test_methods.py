@@ -1,11 +1,39 @@
-"""The table of methods and the towers that they train."""
+"""The table of methods: losses by name, bandwidths, cells, towers, what the trials set."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from torch.nn.functional import normalize
 
-from geonb import methods
+from geonb import encoders, methods, sphere, training
+from geonb.studies import ROOT
 
-SETTINGS = {"kernel": "gaussian", "bandwidth_m": 100.0, "cutoff_m": 300.0}
+CENTRE = (51.0, 10.0)
+TRIALS = ROOT / "data" / "trials" / "trials.csv"
+
+
+def places(metres, city="A"):
+    lat_lon_deg = sphere.from_local_m(np.asarray(metres, float), CENTRE)
+    return training.Places(torch.zeros(len(metres), 1), lat_lon_deg, np.full(len(metres), city, dtype=object))
+
+
+def about(spread_m=300.0, bandwidth_m=100.0):
+    metres = spread_m * np.random.default_rng(0).uniform(-1, 1, (10, 2))
+    codes = {level: torch.zeros(10, dtype=torch.long) for level in ("street", "district", "city", "country")}
+    points = tuple(torch.from_numpy(part) for part in sphere.split_xyz_m(places(metres).lat_lon_deg))
+    return methods.Batch(points, torch.full((10,), bandwidth_m), torch.from_numpy(metres).float(), codes)
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    return *(normalize(torch.randn(10, 6), dim=1) for _ in range(2)), about()
+
+
+def loss(name, batch, **settings):
+    image, location, known = batch
+    return methods.objective(name, methods.Settings(**settings))(image, location, torch.tensor(5.0), known)
 
 
 def test_an_unknown_method_is_refused_with_the_list():
@@ -13,16 +41,113 @@ def test_an_unknown_method_is_refused_with_the_list():
         methods.get("clop")
 
 
-def test_clip_knows_no_distance_and_sw_clip_does():
-    distance_m = torch.tensor([[0.0, 50.0], [50.0, 0.0]])
-    assert torch.equal(methods.weights_of("clip", **SETTINGS)(distance_m), torch.eye(2))
-    assert methods.weights_of("sw_clip", **SETTINGS)(distance_m)[0, 1] > 0.5
+def test_every_method_has_twelve_trials_of_two_parameters():
+    for name, row in methods.METHODS.items():
+        assert len(row.tuned) == 2, name
+        assert np.prod([len(values) for values in row.tuned.values()]) == 12, name
+        assert set(row.tuned) <= set(methods.UNTUNED), name
+
+
+def test_only_spatial_methods_look_at_distances(batch):
+    image, location, _ = batch
+    apart = about(spread_m=2_000.0)
+    torch.testing.assert_close(loss("clip", batch), loss("clip", (image, location, apart)))
+    for name in ("sw_clip", "near_negatives", "label_smoothing"):
+        assert not torch.isclose(loss(name, batch), loss(name, (image, location, apart))), name
+
+
+def test_without_weight_or_prior_a_vanishing_bandwidth_is_clip(batch):
+    image, location, _ = batch
+    narrow = about(bandwidth_m=1e-4)
+    for name in ("sw_clip", "label_smoothing", "shuffled_distances"):
+        torch.testing.assert_close(loss(name, (image, location, narrow)), loss("clip", batch), atol=1e-4, rtol=1e-4)
+
+
+def test_regularisers_and_prior_change_the_loss_and_bad_values_are_refused(batch):
+    plain = loss("sw_clip", batch)
+    for settings in (
+        {"prior_share": 0.5}, {"neighbourhood_weight": 1.0}, {"neighbourhood_weight": 1.0, "neighbourhood": "ranking"},
+    ):  # fmt: skip
+        assert not torch.isclose(loss("sw_clip", batch, **settings), plain), settings
+    with pytest.raises(ValueError, match="fairness_weight -1 must be at least 0"):
+        methods.Settings(fairness_weight=-1)
+    with pytest.raises(ValueError, match="neighbourhood 'push' must be one of pull, ranking"):
+        methods.Settings(neighbourhood="push")
+    with pytest.raises(ValueError, match="'variogram' needs a curve"):
+        loss("variogram_clip", batch)
+
+
+def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
+    train = places([[0, 0], [0, 0], [100, 0], [130, 0], [1000, 0]])
+    given = dict(bandwidth_m=80.0, ranges_m={"A": 300.0}, range_share=0.5, neighbour=1, min_bandwidth_m=40.0)
+    np.testing.assert_allclose(methods.bandwidths("fixed", **given)(train), 80)
+    np.testing.assert_allclose(methods.bandwidths("city", **given)(train), 150)
+    np.testing.assert_allclose(methods.bandwidths("city", **given | {"ranges_m": {}})(train), 80)
+    # the photo at the same place is no other place; 30 m is below the least bandwidth
+    np.testing.assert_allclose(methods.bandwidths("density", **given)(train), [100, 100, 40, 40, 870], atol=2)
+
+
+def test_bandwidths_that_cannot_be_are_refused():
+    given = dict(bandwidth_m=80.0, ranges_m={}, range_share=0.5, neighbour=3, min_bandwidth_m=0.0)
+    with pytest.raises(ValueError, match="bandwidth 'wide' must be one of fixed, city, density"):
+        methods.bandwidths("wide", **given)
+    with pytest.raises(ValueError, match="bandwidth_m 0 must be above 0"):
+        methods.bandwidths("fixed", **given | {"bandwidth_m": 0})
+    with pytest.raises(ValueError, match="neighbour 3 must lie between 1 and 2"):
+        methods.bandwidths("density", **given)(places([[0, 0], [0, 0], [50, 0], [90, 0]]))
+
+
+def test_cells_are_squares_that_hold_a_training_place():
+    lat_lon_deg = places([[0, 0], [3, 3], [5000, 0]]).lat_lon_deg
+    centres = methods.cell_centres(lat_lon_deg, 200.0)
+    assert len(centres) == 2
+    assert sphere.pair_distance_m(lat_lon_deg, centres).min(axis=1).max() < 10
+
+
+def test_a_cell_tower_names_the_place_nearest_to_the_centre_of_the_likeliest_cell():
+    lat_lon_deg = places([[0, 0], [1000, 0], [1000, 60], [1000, 10]]).lat_lon_deg
+    towers = encoders.CellTower(4, lat_lon_deg[:2])
+    gallery = towers.location(encoders.split_positions(lat_lon_deg)).numpy()
+    np.testing.assert_allclose(gallery[2], [np.hypot(1000, 60), 60], atol=0.1)
+    similarity = towers.similarity(np.array([[0.0, 5.0], [5.0, 0.0]], np.float32), gallery[[0, 2, 3]])
+    assert similarity.argmax(axis=1).tolist() == [2, 0]
+
+
+def test_a_position_tower_names_the_nearest_place():
+    lat_lon_deg = places([[0, 0], [1000, 0], [1000, 60]]).lat_lon_deg
+    towers = encoders.PositionTower(4, lat_lon_deg)
+    gallery = towers.location(encoders.split_positions(lat_lon_deg)).numpy()
+    assert np.square(gallery - gallery.mean(axis=0)).sum(axis=1).mean() == pytest.approx(1, rel=1e-3)
+    assert towers.similarity(gallery, gallery).argmax(axis=1).tolist() == [0, 1, 2]
 
 
 def test_every_training_starts_from_the_same_weights_for_the_same_seed():
-    build = methods.builder(8, torch.zeros(1, 12), size=4, base=None, location_tower="fourier", train_backbone=False)
+    given = dict(size=4, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
+    build = methods.builder("clip", 8, torch.zeros(1, 12), **given)
     states = []
     for _ in range(2):
         torch.manual_seed(5)
-        states.append(build().state_dict())
+        states.append(build(places([[0, 0]]).lat_lon_deg).state_dict())
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    with pytest.raises(ValueError, match="train_backbone is for methods with a location tower, not for cells"):
+        methods.builder("cells", 8, torch.zeros(1, 12), **given | {"train_backbone": True})
+
+
+def test_the_best_trial_sets_what_nobody_asked_for():
+    trials = pd.DataFrame(
+        {"method": ["clip", "clip", "cells"], "learning_rate": [0.1, 0.2, 0.3], "weight_decay": [0.4, 0.5, 0.6],
+         "validation_error_m": [9.0, 8.0, 1.0]}
+    )  # fmt: skip
+    found = methods.tuned("clip", trials, {"learning_rate": -1.0, "bandwidth_m": -1.0})
+    assert found == methods.UNTUNED | {"learning_rate": 0.2, "weight_decay": 0.5}
+    assert methods.tuned("clip", trials, {"learning_rate": 7.0})["learning_rate"] == 7.0
+    assert methods.tuned("sw_clip", trials, {}) == methods.UNTUNED
+
+
+def test_the_trials_at_hand_are_twelve_for_every_method():
+    trials = pd.read_csv(TRIALS)
+    assert trials.groupby("method").size().to_dict() == dict.fromkeys(methods.METHODS, 12)
+    for name, row in methods.METHODS.items():
+        own = trials[trials.method == name]
+        for parameter, values in row.tuned.items():
+            assert sorted(own[parameter].unique()) == sorted(values), (name, parameter)

@@ -45,7 +45,7 @@ def test_a_photo_without_a_part_is_an_error():
 
 
 def test_the_fourier_reader_gives_the_features_of_the_positions_alone():
-    read = places.reader("fourier", None, parts=("street",), decimals=2)
+    read = places.reader("tower", "fourier", None, None, parts=("street",), decimals=2)
     found = read(PLACES)
     expected = encoders.fourier_features(PLACES[["lat_deg", "lon_deg"]].to_numpy())
     np.testing.assert_array_equal(found.numpy(), expected)
@@ -64,20 +64,20 @@ class Words:
 
 def test_the_text_reader_gives_the_tokens_of_each_places_own_caption():
     base = SimpleNamespace(tokenizer=Words(), context_length=77)
-    read = places.reader("text", base, parts=("street", "city", "coordinates"), decimals=2)
+    read = places.reader("tower", "text", base, None, parts=("street", "city", "coordinates"), decimals=2)
     assert [" ".join(words) for words in read(PLACES)] == [
         "[Street: Elm Row, City: Velmora. Lat: 50.50, Lon: 7.12.]",
         "[Street: Oak Lane, City: Ostrand. Lat: -10.25, Lon: 179.50.]",
     ]
     with pytest.raises(ValueError, match="the text tower reads 6"):
-        places.reader("text", SimpleNamespace(tokenizer=Words(), context_length=6), parts=("street",), decimals=2)(
-            PLACES.assign(street="a very long name of a street")
-        )
+        places.reader(
+            "tower", "text", SimpleNamespace(tokenizer=Words(), context_length=6), None, parts=("street",), decimals=2
+        )(PLACES.assign(street="a very long name of a street"))
 
 
 def test_an_unknown_location_tower_is_refused_with_the_list():
     with pytest.raises(ValueError, match="no location tower 'siren': there are fourier, text"):
-        places.reader("siren", None, parts=(), decimals=2)
+        places.reader("tower", "siren", None, None, parts=(), decimals=2)
 
 
 def test_planted_fields_are_asked_for_with_latitude_first_and_may_be_none():
@@ -99,3 +99,24 @@ def test_a_machine_is_described_with_what_matters_for_a_rerun():
 
 def test_the_reference_work_takes_processor_time():
     assert 0.01 < machine.reference_seconds() < 60
+
+
+def test_photos_cells_and_positions_are_read_from_the_rows_of_the_table():
+    features = np.arange(6.0, dtype=np.float32).reshape(3, 2)
+    read = places.reader("photo", "fourier", None, features, parts=(), decimals=2)
+    assert read(PLACES.set_axis([2, 0])).tolist() == [[4, 5], [0, 1]]
+    where = places.reader("cell", "fourier", None, features, parts=(), decimals=2)(PLACES)
+    assert torch.equal(where, encoders.split_positions(PLACES[["lat_deg", "lon_deg"]].to_numpy()))
+
+
+def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
+    table = pd.DataFrame({
+        "city": ["A", "A", "B", "B"], "street": ["Elm", "Elm", "Elm", ""], "district": ["x", "y", "x", None],
+        "country": ["L"] * 4,
+    })  # fmt: skip
+    codes = places.codes(table)
+    assert codes["street"].tolist() == [0, 0, 1, -1]
+    assert codes["district"].tolist()[3] == -1
+    assert len(set(codes["district"][:3])) == 3
+    assert codes["city"].tolist() == [0, 0, 1, 1]
+    assert codes["country"].tolist() == [0] * 4

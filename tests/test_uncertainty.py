@@ -73,7 +73,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 def test_few_blocks_have_no_interval():
     values, block = clustered(np.random.default_rng(0), blocks=19)
     assert np.isnan(uncertainty.block_bootstrap(values, block, lambda drawn: np.zeros(3))).tolist() == [[True] * 3] * 2
-    ratio, low, high = uncertainty.ratio_of_geometric_means(np.exp(values), np.exp(values), block)
+    ratio, low, high, _ = uncertainty.ratio_of_geometric_means(np.exp(values), np.exp(values), block)
     assert ratio == 1
     assert np.isnan([low, high]).all()
 
@@ -108,7 +108,7 @@ def test_a_ratio_is_that_of_the_geometric_means_and_its_interval_knows_that_phot
     values, block = clustered(rng)
     other = 100 * np.exp(values)
     ours = 0.8 * other * np.exp(rng.normal(0, 0.02, len(block)))
-    ratio, low, high = uncertainty.ratio_of_geometric_means(ours, other, block, replicates=300)
+    ratio, low, high, _ = uncertainty.ratio_of_geometric_means(ours, other, block, replicates=300)
     assert ratio == pytest.approx(np.exp(np.log(ours).mean() - np.log(other).mean()))
     assert low <= ratio <= high
     assert high - low < 0.1
@@ -129,11 +129,26 @@ def test_a_method_without_training_is_compared_with_one_of_three_seeds_either_wa
     rng = np.random.default_rng(0)
     values, block = clustered(rng)
     one, three = 1e4 * np.exp(values), 1e4 * np.exp(values + np.array([[-1.0], [0.0], [1.0]]))
-    _, low, high = uncertainty.ratio_of_geometric_means(three, one, block, replicates=300)
-    _, turned_low, turned_high = uncertainty.ratio_of_geometric_means(one, three, block, replicates=300)
+    _, low, high, p = uncertainty.ratio_of_geometric_means(three, one, block, replicates=300)
+    _, turned_low, turned_high, turned_p = uncertainty.ratio_of_geometric_means(one, three, block, replicates=300)
     assert low < 0.8 < 1.2 < high
     assert turned_low == pytest.approx(1 / high, rel=0.1)
     assert turned_high == pytest.approx(1 / low, rel=0.1)
+    assert p == pytest.approx(turned_p, abs=0.1)
+
+
+def test_the_p_of_a_ratio_is_small_where_a_method_is_better_and_large_where_it_is_not():
+    rng = np.random.default_rng(0)
+    values, block = clustered(rng)
+    other = 100 * np.exp(values)
+    better, same = 0.8 * other, other * np.exp(rng.normal(0, 0.1, len(block)))
+    assert uncertainty.ratio_of_geometric_means(better, other, block, replicates=999)[3] == pytest.approx(0.002)
+    assert uncertainty.ratio_of_geometric_means(same, other, block, replicates=999)[3] > 0.05
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(uncertainty.holm([0.01, np.nan, 0.04, 0.03, 0.005]), [0.03, np.nan, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(uncertainty.holm([0.5, 0.9]), [1, 1])
 
 
 # ---- ratios and exact nulls ------------------------------------------------------------------------------------------

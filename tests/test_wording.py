@@ -30,6 +30,13 @@ def test_without_an_interval_nothing_is_claimed():
     assert "too few independent blocks" in said
 
 
+def test_a_verdict_that_does_not_survive_the_other_comparisons_is_not_shown():
+    said = wording.verdict(0.8, 0.7, 0.9, p_holm=0.2, compared=11, **NAMES)
+    assert said.startswith("Not shown")
+    assert "with 11 methods compared p is 0.20 (Holm)" in said
+    assert wording.verdict(0.8, 0.7, 0.9, p_holm=0.04, compared=11, **NAMES).startswith("It helps here")
+
+
 def test_a_verdict_names_the_quantity():
     assert "the mean error of" in wording.verdict(0.5, 0.4, 0.6, quantity="mean error", **NAMES)
 
