@@ -24,10 +24,10 @@ WALL, TRIM, ROOFING, DOOR, SIGN, AWNING = 0, 3, 6, 9, 12, 15
 MATERIAL, BAY_M, GLASS_WIDE, GLASS_HIGH, SHOP, STOREY_M, HEIGHT_M, WIDTH_M, DOOR_AT_M, KEY, SASH, SHUTTERS, BANDS = (
     range(18, 31)
 )
-SURROUND, STRIPES, KIND, LOOKS = 31, 32, 33, 34
+SURROUND, STRIPES, KIND, SHOP_AT_M, LOOKS = 31, 32, 33, 34, 35
 BRICK, PLASTER, STONEWORK, PANEL = range(4)
 MOST_PARTS = 14  # of one building
-HOMES = 0.3  # of the squashed trait of shops: below it a ground floor is lived in, above it SHOP grows from 0 to 1
+NARROWEST_M = 0.9  # no shop is narrower
 
 HUES = np.array([[0.43, 0.14, 0.07], [0.55, 0.36, 0.17], [0.40, 0.39, 0.37], [0.22, 0.32, 0.46]])
 HUES_1 = np.array([[0.50, 0.20, 0.16], [0.60, 0.46, 0.16], [0.36, 0.42, 0.33], [0.25, 0.28, 0.48]])
@@ -45,10 +45,14 @@ DOORS = np.array(
 # boards and awnings: purer than any wall or door
 SIGNS = np.array(
     [[0.60, 0.03, 0.03], [0.02, 0.10, 0.48], [0.02, 0.32, 0.10], [0.75, 0.42, 0.02], [0.70, 0.18, 0.01],
-     [0.68, 0.66, 0.60], [0.42, 0.02, 0.25], [0.01, 0.38, 0.42], [0.80, 0.65, 0.05], [0.30, 0.04, 0.42],
+     [0.68, 0.66, 0.60], [0.30, 0.03, 0.12], [0.02, 0.22, 0.25], [0.62, 0.48, 0.06], [0.16, 0.06, 0.24],
      [0.05, 0.05, 0.06]]
 )  # fmt: skip
-
+# cloth that has hung in the sun
+AWNINGS = np.array(
+    [[0.34, 0.06, 0.05], [0.05, 0.11, 0.22], [0.06, 0.17, 0.09], [0.46, 0.30, 0.10], [0.50, 0.48, 0.42],
+     [0.20, 0.05, 0.09], [0.10, 0.11, 0.12]]
+)  # fmt: skip
 
 # without checks for division by zero, which cost time where a picture's every sample divides
 compiled = njit(cache=True, error_model="numpy")
@@ -135,7 +139,7 @@ def looks_of(buildings, style):
             look[ROOFING + c] *= 0.85 + 0.3 * lattice(key, 5, 0)
             look[DOOR + c] = DOORS[int(lattice(key, 6, style) * 5.999), c]
             look[SIGN + c] = SIGNS[int(lattice(key, 7, style) * 10.999), c]
-            look[AWNING + c] = SIGNS[int(lattice(key, 8, style) * 10.999), c]
+            look[AWNING + c] = AWNINGS[int(lattice(key, 8, style) * 6.999), c]
         glazed = squash(1.5 * traits[3])
         look[BAY_M] = 4.2 - 1.8 * glazed
         look[GLASS_WIDE] = 0.14 + 0.78 * glazed
@@ -143,11 +147,16 @@ def looks_of(buildings, style):
         if style == 1:
             look[BAY_M] *= 0.8
             look[GLASS_HIGH] += 0.06
-        trade = squash(1.2 * traits[4]) + 0.1 * (lattice(key, 9, 0) - 0.5)
-        look[SHOP] = max(0.0, (trade - HOMES) / (1 - HOMES)) if row[plan.KIND] != plan.SHED else 0.0
+        # the share of the front that trades grows over the whole range of the trait: no trait looks like another
+        trade = squash(0.75 * traits[4]) + 0.06 * (lattice(key, 9, 0) - 0.5)
+        look[SHOP] = min(max((trade - 0.1) / 0.8, 0.0), 1.0) if row[plan.KIND] != plan.SHED else 0.0
         look[STOREY_M], look[HEIGHT_M] = row[plan.STOREY], row[plan.STOREY] * row[plan.FLOORS]
         look[WIDTH_M] = 2 * row[plan.HALF_WIDTH]
         look[DOOR_AT_M] = look[WIDTH_M] * (0.18 if lattice(key, 10, 0) < 0.5 else 0.8)
+        if look[SHOP] * look[WIDTH_M] < NARROWEST_M:
+            look[SHOP] = 0.0
+        # a shop grows from the corner that is farther from the house door
+        look[SHOP_AT_M] = (1 - look[SHOP]) * look[WIDTH_M] if look[DOOR_AT_M] < 0.5 * look[WIDTH_M] else 0.0
         look[KEY] = key
         look[SASH] = int(lattice(key, 11, style) * 4)
         look[SHUTTERS] = 1.0 if lattice(key, 12, style) < 0.16 + 0.3 * style and glazed < 0.6 else 0.0
@@ -226,12 +235,18 @@ def home(parts, count, owner, row, look, style):
             parts, count, owner, row, -np.sign(door) * wide * 0.45, deep + 0.4, min(1.5, 0.4 * wide), 0.4, 0.0,
             min(high, top) - 0.2, HIP, 0.8, 0.5, ORIEL,
         )  # fmt: skip
-    if not shop and lattice(key, 27, style) < 0.55:
+    if not in_shop(look, look[DOOR_AT_M], 1.0) and lattice(key, 27, style) < 0.55:
         count = put(parts, count, owner, row, door, deep + 0.5, 0.95, 0.5, 2.35, 2.5, LEAN, 0.7, 99.0, PORCH)
     count = awning(parts, count, owner, row, look, style)
     if lattice(key, 30, style) < 0.2 and row[plan.FLOORS] >= 3:
         count = balconies(parts, count, owner, row, look)
     return count
+
+
+@compiled
+def in_shop(look, u, margin_m):
+    """Whether a point u metres along a front lies in its shop or within margin_m of it."""
+    return look[SHOP] > 0 and -margin_m < u - look[SHOP_AT_M] < look[SHOP] * look[WIDTH_M] + margin_m
 
 
 @compiled
@@ -241,8 +256,10 @@ def awning(parts, count, owner, row, look, style):
     if look[SHOP] == 0 or lattice(key, 28, style) > 0.2 + 1.2 * look[SHOP]:
         return count
     reach = 0.35 + 0.2 * lattice(key, 29, 0) + 0.45 * look[SHOP]
-    wide, deep = row[plan.HALF_WIDTH], row[plan.HALF_DEPTH]
-    return put(parts, count, owner, row, 0.0, deep + reach, wide - 0.35, reach, 2.45, 2.7, LEAN, 0.4, 99.0, CANOPY)
+    half = 0.5 * look[SHOP] * look[WIDTH_M]
+    middle, deep = look[SHOP_AT_M] + half - row[plan.HALF_WIDTH], row[plan.HALF_DEPTH]
+    half = max(half - 0.25, 0.3)
+    return put(parts, count, owner, row, middle, deep + reach, half, reach, 2.45, 2.7, LEAN, 0.4, 99.0, CANOPY)
 
 
 @compiled
@@ -276,7 +293,7 @@ def block(parts, count, owner, row, look):
         count = put(
             parts, count, owner, row, 0.0, 0.0, wide - 1.0, deep - 1.0, top, top + 1.0, HIP, 2.5 * steep, 2.4, DORMER
         )
-    if look[SHOP] == 0 and lattice(key, 30, 0) < 0.5:
+    if look[SHOP] < 0.5 and lattice(key, 30, 0) < 0.5:
         count = balconies(parts, count, owner, row, look)
     return count
 
@@ -458,7 +475,7 @@ def shop_front(out, look, key, u, width, y, grain):
         edge = cover(y, storey - 0.12, storey + 0.1, grain)
         mix(out, look[TRIM], look[TRIM + 1], look[TRIM + 2], 0.7 * edge)
         return
-    panes = max(2, int(width / 1.6))
+    panes = max(1, int(width / 1.6))
     pane = u / width * panes
     i = int(pane)
     x = (pane - i - 0.5) * width / panes
@@ -555,10 +572,9 @@ def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
             out[c] *= 0.8 + 0.12 * blank
         if blank < 0.55 or y > top:
             return
-    elif floor == 0 and look[SHOP] > 0 and side == FRONT:
-        if y < 3.6:
-            shop_front(out, look, key, u, width, y, max(grain, grain_y))
-            return
+    elif floor == 0 and side == FRONT and y < 3.6 and in_shop(look, u, 0.0):
+        shop_front(out, look, key, u - look[SHOP_AT_M], look[SHOP] * width, y, max(grain, grain_y))
+        return
     elif floor == 0 and lattice(key, 81, 0) < 0.25 and look[MATERIAL] != BRICK:
         joint = 0.82 if v / 0.4 - math.floor(v / 0.4) < 0.12 else 0.95
         for c in range(3):
@@ -574,13 +590,15 @@ def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
     pitch = width / bays
     bay = min(int(u / pitch), bays - 1)
     x = u - (bay + 0.5) * pitch
-    if floor == 0 and side == FRONT and finish == HOUSE and (look[SHOP] == 0):
+    if floor == 0 and side == FRONT and finish == HOUSE and not in_shop(look, look[DOOR_AT_M], 0.8):
         off = u - look[DOOR_AT_M]
         if abs(off) < 0.9:
             door(out, look, off, y, grain, grain_y)
             return
         if abs((bay + 0.5) * pitch - look[DOOR_AT_M]) < 0.9 + 0.5 * pitch * look[GLASS_WIDE]:
             return
+    if floor == 0 and side == FRONT and in_shop(look, (bay + 0.5) * pitch, 0.5 * pitch * look[GLASS_WIDE]):
+        return
     if y > top - 0.5 or (finish == HOUSE and y > look[HEIGHT_M]):
         return
     half = 0.5 * pitch * look[GLASS_WIDE]
