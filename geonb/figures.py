@@ -490,6 +490,33 @@ def training_curves(curve, simulated=False):
 
 
 @house_style
+def ratios(table, other, simulated=False):
+    """Figure of each method's error over that of another one, one panel per split: dot and interval, 1 is as good.
+
+    Filled dots are shown to differ: interval and Holm's p agree. table: split, method, ratio, low, high, p_holm.
+    """
+    need(table, ("split", "method", "ratio", "low", "high", "p_holm"), "ratios")
+    splits, names = list(table["split"].unique()), list(table["method"].unique())
+    figure, axes = panels(len(splits), min(len(splits), 3), height_in=1.1 + 0.24 * len(names), sharey=True, sharex=True)
+    low, high = table[["ratio", "low"]].min().min(), table[["ratio", "high"]].max().max()
+    for ax, split in zip(axes, splits, strict=True):
+        for row in table[table["split"] == split].itertuples():
+            place = names.index(row.method)
+            shown = row.p_holm < 0.05
+            ax.plot([row.low, row.high], [place, place], color=COLOURS[0], lw=1.2)
+            ax.plot(row.ratio, place, "o", color=COLOURS[0], mfc=COLOURS[0] if shown else "white", ms=5)
+        ax.axvline(1, color=GREY, lw=0.8)
+        ax.set(xscale="log", xlim=(min(low / 1.1, 0.9), max(high * 1.1, 1.1)), ylim=(len(names) - 0.5, -0.5))
+        ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
+        ax.set_title(split)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    label_outer(figure, axes, f"geometric mean error over that of {other} [ratio]", "")
+    return with_note(figure, simulated)
+
+
+@house_style
 def learning_curves(curve, simulated=False):
     """Figure of the best validation error so far by step: geometric mean over seeds, one line per method.
 

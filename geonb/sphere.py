@@ -58,7 +58,13 @@ def centre(lat_lon_deg):
     mean = unit_xyz(lat_lon_deg).reshape(-1, 3).mean(axis=0)
     if np.linalg.norm(mean) < 1e-9:
         raise ValueError("these positions cancel out, as antipodes do: they have no centre")
-    return np.degrees([np.arctan2(mean[2], np.hypot(mean[0], mean[1])), np.arctan2(mean[1], mean[0])])
+    return lat_lon_of(mean)
+
+
+def lat_lon_of(xyz):
+    """Positions (..., 2) in degrees of the directions of points (..., 3) from the Earth's centre, of any length."""
+    x, y, z = np.moveaxis(np.float64(xyz), -1, 0)
+    return np.stack([np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))], axis=-1)
 
 
 def to_local_m(lat_lon_deg, origin_lat_lon_deg):

@@ -78,13 +78,17 @@ class Places:
 
 @dataclass(frozen=True)
 class Run:
-    """What one training leaves: its curve, the best step, and for the test photos the gallery place and embedding."""
+    """What one training leaves: its curve, the best step, and for the test photos the gallery place and embedding.
+
+    towers: the trained ones, at the best step.
+    """
 
     curve: pd.DataFrame
     best_step: int
     chosen: np.ndarray
     similarity: np.ndarray
     embeddings: np.ndarray
+    towers: torch.nn.Module
 
 
 def fit(
@@ -118,7 +122,7 @@ def fit(
     chosen, similarity = locate(
         embeddings, places.city[test], embed_places(towers, gallery), gallery.city, city_known, towers.similarity
     )
-    return Run(curve, best_step, chosen, similarity, embeddings)
+    return Run(curve, best_step, chosen, similarity, embeddings, towers)
 
 
 class Meetings:

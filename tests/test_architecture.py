@@ -15,9 +15,9 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("book", "cities", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
     ("batches", "captions", "galleries", "semivariograms", "sources", "splits"),
     ("encoders", "losses", "recovery", "rivals"),
-    ("geolocation", "methods", "places"),
+    ("decoding", "geolocation", "methods", "places"),
     ("training",),
-    ("coherence", "probing"),
+    ("ablations", "coherence", "probing"),
     ("laboratory",),
     ("figures", "maps"),
 )

@@ -60,6 +60,12 @@ def made_curve():
     return pd.concat([rows.assign(method="clip", split="blocked", seed=s) for s in (0, 1)])
 
 
+def made_ratios():
+    rows = [(s, m, r, r / 1.3, r * 1.3, p) for s in ("a", "b") for m, r, p in (("x", 0.6, 0.01), ("y", 1.1, 0.8))]
+    rows.append(("b", "z", 0.97, np.nan, np.nan, np.nan))
+    return pd.DataFrame(rows, columns=["split", "method", "ratio", "low", "high", "p_holm"])
+
+
 def made_comparison():
     rows = [
         ("blocked", "clip", "method", "median_error_m", 280.0, 250.0, 310.0, "m", 3, 40),
@@ -102,6 +108,7 @@ FIGURES = {
     "target_on_ground": lambda: figures.target_on_ground(RANDOM.normal(0, 90, (9, 2)), np.arange(9) / 36, 8, True),
     "training_curves": lambda: figures.training_curves(made_curve(), True),
     "learning_curves": lambda: figures.learning_curves(made_curve(), True),
+    "ratios": lambda: figures.ratios(made_ratios(), "clip", True),
     "error_cdf": lambda: figures.error_cdf(made_errors(), True),
     "comparison": lambda: figures.comparison(made_comparison(), "median_error_m", "blocked", True),
     "error_maps": lambda: figures.error_maps(made_errors(("clip",)), True),
@@ -116,6 +123,7 @@ EMPTY = {
     "target_on_ground": lambda: figures.target_on_ground(np.zeros((0, 2)), np.zeros(0), 0),
     "training_curves": lambda: figures.training_curves(made_curve()[:0]),
     "learning_curves": lambda: figures.learning_curves(made_curve()[:0]),
+    "ratios": lambda: figures.ratios(made_ratios()[:0], "clip"),
     "error_cdf": lambda: figures.error_cdf(made_errors()[:0]),
     "comparison": lambda: figures.comparison(made_comparison()[:0], "median_error_m", "blocked"),
     "error_maps": lambda: figures.error_maps(made_errors()[:0], True),

@@ -1,0 +1,194 @@
+"""One ingredient at a time: variants of a method, each a training on the same photos with one thing changed."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from geonb import decoding, geolocation, methods, sphere, training, uncertainty
+
+BASE = "as it is"
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A change of a method: of its loss (methods.Settings), bandwidths (methods.bandwidths), towers (methods.builder)
+    or course (training.Settings). group: what the change is about."""
+
+    group: str
+    name: str
+    method: str = "sw_clip"
+    loss: dict = field(default_factory=dict)
+    bandwidth: dict = field(default_factory=dict)
+    towers: dict = field(default_factory=dict)
+    course: dict = field(default_factory=dict)
+
+
+ONE_HOT = Variant("target", "one right place", "clip")
+
+
+def variants(bandwidth_m, batch_sizes):
+    """The variants of page 08; bandwidth_m: of the base; batch_sizes: tried with clip and with sw_clip."""
+    sizes = [
+        Variant("batch size", f"{method}, {size} photos", method, course={"batch_size": size})
+        for method in ("clip", "sw_clip") for size in batch_sizes
+    ]  # fmt: skip
+    return [
+        Variant("base", BASE),
+        ONE_HOT,
+        Variant("kernel", "exponential", loss={"kernel": "exponential"}),
+        Variant("kernel", "uniform", loss={"kernel": "uniform"}),
+        Variant("kernel", "variogram", loss={"kernel": "variogram"}),
+        Variant("bandwidth", "half", bandwidth={"bandwidth_m": bandwidth_m / 2}),
+        Variant("bandwidth", "twice", bandwidth={"bandwidth_m": bandwidth_m * 2}),
+        Variant("bandwidth", "per city", bandwidth={"how": "city"}),
+        Variant("bandwidth", "per density", bandwidth={"how": "density"}),
+        Variant("cutoff", "at 1 bandwidth", loss={"cutoff_bandwidths": 1.0}),
+        Variant("cutoff", "none", loss={"cutoff_bandwidths": 1e6}),
+        Variant("prior", "share 0.1", loss={"prior_share": 0.1}),
+        Variant("prior", "share 0.3", loss={"prior_share": 0.3}),
+        Variant("neighbourhood", "pull", loss={"neighbourhood_weight": 1.0}),
+        Variant("neighbourhood", "ranking", loss={"neighbourhood_weight": 0.3, "neighbourhood": "ranking"}),
+        Variant("fairness", "weight 1", loss={"fairness_weight": 1.0}),
+        Variant("direction", "image to location", loss={"location_to_image": False}),
+        Variant("temperature", "fixed", towers={"learn_temperature": False}),
+        Variant("batch kind", "neighbours meet", course={"neighbours": 3}),
+        *sizes,
+    ]
+
+
+def fit_variants(chosen, images, places, parts, gallery, *, settings, course, bandwidth, towers, seeds, folder):
+    """{(variant, seed): training.Run} of variants on one split.
+
+    settings, course: methods.Settings and training.Settings of the base; bandwidth, towers: keyword arguments of
+    methods.bandwidths and of methods.builder, without the name of the method. See training.fit for the rest.
+    """
+    runs = {}
+    for number, variant in enumerate(chosen):
+        loss = replace(settings, **variant.loss)
+        for seed in seeds:
+            runs[variant, seed] = training.fit(
+                images, places, parts, gallery, build=methods.builder(variant.method, **towers | variant.towers),
+                objective=methods.objective(variant.method, loss),
+                bandwidths=methods.bandwidths(**bandwidth | variant.bandwidth),
+                settings=replace(course, **variant.course), seed=seed, folder=Path(folder) / f"{number}-{seed}",
+                label=f"{variant.group}: {variant.name}, seed {seed}",
+            )  # fmt: skip
+    return runs
+
+
+def predictions(runs, photos, part, gallery, split):
+    """All located test photos: columns of geolocation.predictions with method (the variant), kind, split and seed."""
+    tables = [
+        geolocation.predictions(photos[part == "test"], gallery, run.chosen).assign(
+            method=f"{variant.group}: {variant.name}", kind="method", split=split, seed=seed
+        )
+        for (variant, seed), run in runs.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+# ---- decoding --------------------------------------------------------------------------------------------------------
+DECODINGS = {  # name: the values among which validation chooses
+    "best place": (0,),
+    "smoothed posterior": (25.0, 50.0, 100.0, 200.0, 400.0),  # bandwidth [m]
+    "geometric median": (3, 10, 30, 100),  # of so many places
+}
+
+
+def decode(how, value, similarity, scale, lat_lon_deg):
+    """Positions (n, 2) that a decoding makes of similarities (n, m) to places (m, 2)."""
+    if how == "best place":
+        return lat_lon_deg[similarity.argmax(axis=1)]
+    if how == "geometric median":
+        return decoding.geometric_median(similarity, scale, lat_lon_deg, min(value, len(lat_lon_deg)))
+    probability = decoding.posterior(similarity, scale)
+    return lat_lon_deg[decoding.best_neighbourhood(probability, decoding.smoother(lat_lon_deg, value))]
+
+
+def decoded(run, images, places, parts, gallery):
+    """Errors of the test photos under each of DECODINGS: decoding, value (chosen on validation), photo, error_m.
+
+    run: a training.Run whose gallery is open to every photo; photo: index into places.
+    """
+    scale = run.towers.scale().item()
+    there = training.embed_places(run.towers, gallery)
+    index = {part: np.flatnonzero(parts == part) for part in ("validation", "test")}
+    similarity = {
+        part: run.towers.similarity(training.embed_images(run.towers, images, own), there)
+        for part, own in index.items()
+    }
+
+    def error_m(part, how, value):
+        at = decode(how, value, similarity[part], scale, gallery.lat_lon_deg)
+        return sphere.distance_m(places.lat_lon_deg[index[part]], at)
+
+    tables = []
+    for how, values in DECODINGS.items():
+        best = min(values, key=lambda value: np.log1p(error_m("validation", how, value)).mean())
+        own = {"decoding": how, "value": float(best), "photo": index["test"], "error_m": error_m("test", how, best)}
+        tables.append(pd.DataFrame(own))
+    return pd.concat(tables, ignore_index=True)
+
+
+DECODED = {
+    "method": "method whose trained towers are read",
+    "decoding": "how a position is read off",
+    "value": "what validation chose, median over seeds: bandwidth [m] or places [count], 0 for the best place",
+    "median_error_m": "median error of the test photos [m]",
+    "ratio": "geometric mean error over that of the best place, same towers [-]",
+    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
+    "high": "upper bound [-]",
+    "p": "two-sided p of the redraws [-]",
+    "p_holm": "p adjusted by Holm's rule for all rows [-]",
+}
+
+
+def compare_decodings(table, *, replicates, seed=0):
+    """One row (columns DECODED) per method and decoding, from rows of decoded with method, seed, block and split."""
+    rows = []
+    for method, own in table.rename(columns={"photo": "photo_id"}).groupby("method", sort=False):
+        base, blocks = geolocation.by_seed(own[own.decoding == "best place"], "error_m")
+        for how, group in own.groupby("decoding", sort=False):
+            error_m = geolocation.by_seed(group, "error_m")[0]
+            found = uncertainty.ratio_of_geometric_means(error_m, base, blocks, replicates=replicates, seed=seed)
+            found = (1.0, np.nan, np.nan, np.nan) if how == "best place" else found
+            rows.append((method, how, group.value.median(), np.median(error_m), *found))
+    found = pd.DataFrame(rows, columns=list(DECODED)[:-1])
+    return found.assign(p_holm=uncertainty.holm(found.p))
+
+
+REGIONS = {
+    "method": "variant",
+    "districts": "districts with at least FEWEST_PHOTOS test photos [count]",
+    "median_m": "median over districts of their geometric mean error [m]",
+    "worst_m": "largest of them [m]",
+    "log_sd": "standard deviation over districts of the log of it: how unfair [nat]",
+}
+FEWEST_PHOTOS = 10
+
+
+def by_region(errors, photos, names):
+    """How unequal the geometric mean errors of districts are: a table with columns REGIONS, a row per variant."""
+    place = photos.set_index("photo_id")
+    rows = []
+    for name in names:
+        own = errors[errors.method == name].drop_duplicates(["photo_id", "seed"])
+        region = place.city.loc[own.photo_id].to_numpy() + "|" + place.district.loc[own.photo_id].to_numpy()
+        own = own.assign(region=region, log_m=np.log(own.error_m.clip(lower=1)))
+        grouped = own.groupby("region")
+        log_m = grouped.log_m.mean()[grouped.photo_id.nunique() >= FEWEST_PHOTOS]
+        rows.append((name, len(log_m), *np.exp([log_m.median(), log_m.max()]), log_m.std()))
+    return pd.DataFrame(rows, columns=list(REGIONS))
+
+
+def answer(ratios, read_off):
+    """Which variants and decodings are shown to differ, in two sentences; nothing more is claimed."""
+    helps, harms = (ratios[ratios.verdict.str.startswith(f"It {word}")].method.tolist() for word in ("helps", "harms"))
+    better = [f"{row.decoding} ({row.method})" for row in read_off.itertuples() if row.p_holm < 0.05 and row.high < 1]
+    return (
+        f"Of {len(ratios)} changes to sw_clip {', '.join(helps) or 'none'} is shown to make it better, "
+        f"{', '.join(harms) or 'none'} worse. Of the ways to read off an answer {', '.join(better) or 'none'} is shown "
+        "to beat the single most similar place."
+    )

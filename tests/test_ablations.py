@@ -1,0 +1,110 @@
+"""Variants differ from the base in one thing; readings and regions are those of plain arithmetic."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from geonb import ablations, encoders, methods, sphere, training
+
+CURVE = (np.array([0, 300.0], np.float32), np.array([0.8, 0.0], np.float32))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """All variants, trained for a few steps on photos whose features are their positions."""
+    rng = np.random.default_rng(0)
+    metres = rng.uniform(-500, 500, (200, 2))
+    lat_lon_deg = sphere.from_local_m(metres, (50.0, 10.0))
+    features = np.float32(np.hstack([metres / 500, np.ones((200, 1))]))
+    codes = {level: np.arange(200) % 5 for level in ("street", "district", "city", "country")}
+    inputs = torch.from_numpy(encoders.fourier_features(lat_lon_deg, per_band=16))
+    places = training.Places(inputs, lat_lon_deg, np.full(200, "A", dtype=object), codes)
+    part = np.array(["train", "train", "train", "validation", "test"] * 40, dtype=object)
+    chosen = ablations.variants(100.0, [32, 64])
+    bandwidth = dict(
+        how="fixed", bandwidth_m=100.0, ranges_m={"A": 300.0}, range_share=0.3, neighbour=3, min_bandwidth_m=5.0
+    )
+    towers = dict(
+        feature_size=3, inputs=inputs, size=16, base=None, location_tower="fourier", train_backbone=False,
+        cell_size_m=100.0,
+    )  # fmt: skip
+    found = ablations.fit_variants(
+        chosen, torch.from_numpy(features), places, part, places[part == "train"],
+        settings=methods.Settings(curve=CURVE),
+        course=training.Settings(steps=40, batch_size=48, learning_rate=5e-3, evaluate_every=10), bandwidth=bandwidth,
+        towers=towers, seeds=range(1), folder=tmp_path_factory.mktemp("ablations"),
+    )  # fmt: skip
+    return found, torch.from_numpy(features), places, part
+
+
+def test_every_variant_changes_one_thing_that_changes_the_training(runs):
+    found = runs[0]
+    base = next(run for (variant, _), run in found.items() if variant.name == ablations.BASE)
+    for (variant, _), run in found.items():
+        assert np.isfinite(run.curve.loss).all(), variant
+        if variant.name != ablations.BASE:
+            changed = [bool(getattr(variant, name)) for name in ("loss", "bandwidth", "towers", "course")]
+            assert sum(changed) == 1 or variant is ablations.ONE_HOT, variant
+            assert not np.array_equal(run.embeddings, base.embeddings), (
+                f"{variant.group}: {variant.name} changes nothing"
+            )
+
+
+def test_names_of_variants_are_different():
+    names = [(v.group, v.name) for v in ablations.variants(50.0, [64, 128])]
+    assert len(set(names)) == len(names)
+    assert names[0] == ("base", ablations.BASE)
+
+
+def test_a_misspelt_change_is_refused(runs):
+    with pytest.raises(TypeError, match="kernle"):
+        dataclasses.replace(methods.Settings(), **ablations.Variant("x", "y", loss={"kernle": "uniform"}).loss)
+
+
+def test_decodings_are_chosen_on_validation_and_measured_on_test(runs):
+    found, features, places, part = runs
+    run = next(iter(found.values()))
+    table = ablations.decoded(run, features, places, part, places[part == "train"])
+    assert list(table.decoding.unique()) == list(ablations.DECODINGS)
+    assert set(table.photo) == set(np.flatnonzero(part == "test"))
+    best = table[table.decoding == "best place"].error_m.to_numpy()
+    at = places[part == "train"].lat_lon_deg[run.chosen]
+    np.testing.assert_allclose(best, sphere.distance_m(places.lat_lon_deg[part == "test"], at))
+    smoothed = table[table.decoding == "smoothed posterior"]
+    assert len(set(smoothed.value)) == 1
+    assert smoothed.value.iloc[0] in ablations.DECODINGS["smoothed posterior"]
+
+
+def test_a_decoding_that_halves_every_error_is_shown_to():
+    photo = np.arange(60)
+    tables = [
+        pd.DataFrame({
+            "method": "clip", "decoding": how, "value": 5.0, "seed": seed, "photo": photo, "block": photo % 30,
+            "error_m": (100.0 + photo) * factor,
+        })
+        for how, factor in (("best place", 1.0), ("smoothed posterior", 0.5)) for seed in (0, 1)
+    ]  # fmt: skip
+    table = ablations.compare_decodings(pd.concat(tables, ignore_index=True), replicates=199)
+    assert list(table) == list(ablations.DECODED)
+    assert table.ratio.tolist() == [1.0, pytest.approx(0.5)]
+    assert table.p_holm[1] == pytest.approx(0.01)
+    ratios = pd.DataFrame(
+        {"method": ["kernel: uniform", "prior: share 0.1"], "verdict": ["It harms here.", "Not shown."]}
+    )
+    said = ablations.answer(ratios, table)
+    assert "none is shown to make it better, kernel: uniform worse" in said
+    assert "smoothed posterior (clip) is shown to beat" in said
+
+
+def test_regions_by_hand_and_districts_with_few_photos_do_not_count():
+    photo = [f"p{i}" for i in range(25)]
+    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": ["x"] * 10 + ["y"] * 10 + ["z"] * 5})
+    errors = pd.DataFrame(
+        {"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 10 + [1e6] * 5}
+    )
+    row = ablations.by_region(errors, photos, ["m"]).iloc[0]
+    assert (row.districts, row.median_m, row.worst_m) == (2, pytest.approx(200), pytest.approx(400))
+    assert row.log_sd == pytest.approx(np.log(4) / np.sqrt(2))
