@@ -22,6 +22,7 @@ READS = {  # notebook: the notebooks whose tables it reads
     "08_ablations": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
     "09_error_maps": ["01_photos", "07_compare"],
     "10_spatial_coherence": ["01_photos", "02_embeddings", "04_splits", "06_train"],
+    "16_what_could_fool_us": ["04_splits", "06_train", "07_compare", "08_ablations"],
     "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
     "18_known_ranges": [],
 }

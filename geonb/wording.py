@@ -50,6 +50,19 @@ def caveats(source, tower, photo_count):
     return found
 
 
+def threats(table, ablated, trials):
+    """What may be believed of a study, counted: from the tables of page 16, the variants of 08 and the trials."""
+    trainings, late = int(table.trainings.sum()), int(table.still_improving.sum())
+    compared, shown = int(table.compared.sum()), int(table.shown.sum())
+    changed = int((~ablated.verdict.str.startswith("Not shown")).sum())
+    return (
+        f"{late} of {trainings} trainings were still improving at their end. Of {compared} comparisons with clip "
+        f"{shown} are shown to differ after correction for their number, of {len(ablated)} changed ingredients "
+        f"{changed}. The parameters of the methods were chosen in {trials} trials on at most "
+        f"{table.validation_photos.max()} validation photos."
+    )
+
+
 def note(sentences):
     """The sentences as a Markdown admonition, for IPython's display; None when there are none."""
     from IPython.display import Markdown

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from geonb import wording
@@ -68,3 +69,15 @@ def test_a_note_holds_every_sentence_and_nothing_to_say_is_no_note():
 
 def test_a_difference_that_rounds_to_nothing_is_not_called_zero_percent():
     assert "less than 1% smaller" in wording.verdict(0.9974, 0.9, 1.1, ours="SW-CLIP", other="CLIP")
+
+
+def test_threats_are_counted_from_the_tables():
+    table = pd.DataFrame({
+        "trainings": [10, 5], "still_improving": [1, 2], "compared": [3, 3], "shown": [1, 0],
+        "validation_photos": [90, 40],
+    })  # fmt: skip
+    said = wording.threats(table, pd.DataFrame({"verdict": ["It harms here: x", "Not shown: y"]}), 144)
+    assert "3 of 15 trainings were still improving" in said
+    assert "Of 6 comparisons with clip 1 are shown to differ" in said
+    assert "of 2 changed ingredients 1." in said
+    assert "in 144 trials on at most 90 validation photos" in said
