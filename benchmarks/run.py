@@ -144,6 +144,40 @@ def semivariogram_speeds():
     return found | {"semivariogram_100k_seconds": round(big["seconds"], 1), "semivariogram_100k_mb": round(big["mb"])}
 
 
+# ---- what a spatial target costs -------------------------------------------------------------------------------------
+def step_cost(batch_size):
+    """Seconds of a training step with sw_clip's targets over those with one-hot ones: median ratio of paired steps.
+
+    Targets, forward, backward and optimiser, in one thread, of the smallest towers of the book: larger ones make the
+    targets' share smaller. The two take turns, so that both meet the same machine.
+    """
+    import torch
+
+    from geonb import encoders, methods, sphere, training
+
+    torch.set_num_threads(1)
+    rng = seeds.stream(0, "benchmark step")
+    at = sphere.from_local_m(rng.uniform(-1_000, 1_000, (batch_size, 2)), (51.0, 10.0))
+    places = training.Places(
+        torch.from_numpy(encoders.fourier_features(at)), at, np.full(batch_size, "A", dtype=object)
+    )
+    features = torch.from_numpy(rng.standard_normal((batch_size, 128), dtype=np.float32))
+    given = dict(size=128, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
+    meet = training.Meetings(places, np.full(batch_size, 100.0), torch.device("cpu"))
+    settings, batch = training.Settings(steps=10_000, batch_size=batch_size), np.arange(batch_size)
+    sides = {}
+    for name in ("clip", "sw_clip"):
+        towers = methods.builder(name, 128, places.inputs, **given)(at)
+        sides[name] = towers, torch.optim.AdamW(towers.parameters()), methods.objective(name, methods.Settings())
+    seconds = {name: [] for name in sides}
+    for step in range(60):
+        for name, (towers, optimizer, objective) in sides.items():
+            started = time.perf_counter()
+            training.one_step(towers, optimizer, features, places.inputs, objective, meet(batch), settings, step)
+            seconds[name].append(time.perf_counter() - started)
+    return round(float(np.median(np.divide(seconds["sw_clip"], seconds["clip"])[10:])), 3)
+
+
 def main():
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -163,6 +197,7 @@ def main():
         "date": datetime.date.today().isoformat(),
     } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
     found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
+    found |= {f"step_cost_soft_over_one_hot_{size}": step_cost(size) for size in (128, 512, 2_048)}
     text = json.dumps(found | semivariogram_speeds(), indent=1) + "\n"
     Path(__file__).with_name("results.json").write_text(text, encoding="utf-8")
     print(text)

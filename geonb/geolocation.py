@@ -287,7 +287,28 @@ def recall_paradox(errors):
     ).reset_index()
 
 
-def headline(compared, density, table, metrics=("median_error_m", "share_within_250m", "share_right_city")):
+HEADLINE = ("median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city")
+HEADLINE_RATIOS = {
+    "median_error_ratio": np.median,
+    "mean_error_ratio": np.mean,
+    "geometric_mean_error_ratio": lambda error_m: np.exp(np.log(np.maximum(error_m, 1)).mean()),
+}
+
+
+def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed=0):
+    """Rows for results.save_headline: '<ratio>.<split>.<density>.<ours>_over_<other>' of HEADLINE_RATIOS."""
+    rows = []
+    for split in errors.split.unique():
+        (a, blocks), (b, _) = (
+            by_seed(errors[(errors.split == split) & (errors.method == method)], "error_m") for method in (ours, other)
+        )
+        for name, statistic in HEADLINE_RATIOS.items():
+            found = uncertainty.ratio_of(statistic, a, b, blocks, replicates=replicates, seed=seed)
+            rows.append((f"{name}.{split}.{density}.{ours}_over_{other}", *found, "ratio", *a.shape, table))
+    return pd.DataFrame(rows, columns=["key", "value", "low", "high", "unit", "seeds", "n", "table"])
+
+
+def headline(compared, density, table, metrics=HEADLINE):
     """Rows for results.save_headline: '<metric>.<split>.<density>.<method>' of methods, trivial rows and references."""
     rows = compared[compared.metric.isin(metrics)]
     keys = rows.metric + "." + rows.split + f".{density}." + rows.method

@@ -279,9 +279,17 @@ def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
 def test_headline_keys_name_metric_split_density_and_method():
     rows = geolocation.headline(geolocation.compare(errors_of(), replicates=5), 1000, "07_compare/compare")
     assert rows.key.tolist() == [
-        f"{metric}.blocked.1000.clip" for metric in ("median_error_m", "share_within_250m", "share_right_city")
+        f"{metric}.blocked.1000.clip"
+        for metric in ("median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city")
     ]
-    assert rows.unit.tolist() == ["m", "share", "share"]
+    assert rows.unit.tolist() == ["m", "m", "share", "share", "share"]
+
+
+def test_headline_ratios_are_those_of_median_mean_and_geometric_mean():
+    errors = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
+    rows = geolocation.headline_ratios(errors, "sw_clip", "clip", 100, "t", replicates=20)
+    assert rows.key.tolist() == [f"{name}.blocked.100.sw_clip_over_clip" for name in geolocation.HEADLINE_RATIOS]
+    assert rows[["value", "low", "high"]].to_numpy().ravel() == pytest.approx([0.5] * 9, rel=1e-3)
 
 
 def test_all_errors_joins_methods_and_rivals():

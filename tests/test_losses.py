@@ -32,6 +32,16 @@ def test_distances_within_a_city_are_those_of_the_sphere_to_a_centimetre(origin)
     np.testing.assert_allclose(found, sphere.pair_distance_m(places), atol=0.01)
 
 
+@pytest.mark.parametrize("away_deg", [0.5, 5.0, 15.0, 90.0])
+def test_a_second_city_far_away_costs_less_than_half_a_metre_within_a_city(away_deg):
+    rng = np.random.default_rng(4)
+    cities = [sphere.from_local_m(rng.uniform(-3000, 3000, (20, 2)), (48.0 - away_deg * k, 2.0)) for k in (0, 1)]
+    found = losses.pair_distance_m(*(torch.from_numpy(part) for part in sphere.split_xyz_m(np.concatenate(cities))))
+    for k, places in enumerate(cities):
+        own = found[20 * k : 20 * k + 20, 20 * k : 20 * k + 20]
+        np.testing.assert_allclose(own, sphere.pair_distance_m(places), atol=0.5)
+
+
 def test_distances_on_the_globe_are_those_of_the_sphere_to_ten_metres():
     rng = np.random.default_rng(2)
     places = np.stack([np.degrees(np.arcsin(rng.uniform(-1, 1, 50))), rng.uniform(-180, 180, 50)], axis=1)

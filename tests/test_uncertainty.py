@@ -146,6 +146,14 @@ def test_the_p_of_a_ratio_is_small_where_a_method_is_better_and_large_where_it_i
     assert uncertainty.ratio_of_geometric_means(same, other, block, replicates=999)[3] > 0.05
 
 
+def test_a_ratio_of_any_statistic_is_redrawn_with_both_methods_together():
+    values, block = clustered(np.random.default_rng(0))
+    other = 100 * np.exp(values)
+    ratio, low, high = uncertainty.ratio_of(np.median, 0.5 * other, other, block, replicates=50)
+    assert [ratio, low, high] == pytest.approx([0.5] * 3)
+    assert np.isnan(uncertainty.ratio_of(np.mean, other, other, block % 5)[1:]).all()
+
+
 def test_holm_by_hand():
     np.testing.assert_allclose(uncertainty.holm([0.01, np.nan, 0.04, 0.03, 0.005]), [0.03, np.nan, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(uncertainty.holm([0.5, 0.9]), [1, 1])
