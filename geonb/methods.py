@@ -196,6 +196,22 @@ def tuned(name, trials, asked):
     return UNTUNED | found | {parameter: value for parameter, value in asked.items() if value >= 0}
 
 
+def best_trials(trials):
+    """The best trial of every method, with how many there were and which parameters ended at an end of what was tried.
+
+    A value at an end says that a wider search might do better, for this method and for its rivals.
+    """
+    best = trials.loc[trials.groupby("method").validation_error_m.idxmin()].set_index("method")
+    known = [parameter for parameter in UNTUNED if parameter in trials]
+    ends = trials.groupby("method")[known].agg(["min", "max"])
+    at_end = [
+        ", ".join(p for p in known if ends.loc[name, p]["min"] < ends.loc[name, p]["max"]
+                  and best.loc[name, p] in tuple(ends.loc[name, p]))
+        for name in best.index
+    ]  # fmt: skip
+    return best.assign(trials=trials.groupby("method").size(), at_an_end=at_end).sort_values("validation_error_m")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the losses need besides vectors and distances; lengths in metres.

@@ -144,6 +144,17 @@ def test_the_best_trial_sets_what_nobody_asked_for():
     assert methods.tuned("sw_clip", trials, {}) == methods.UNTUNED
 
 
+def test_the_best_trials_say_what_ended_at_an_end_of_what_was_tried():
+    trials = pd.DataFrame(
+        {"method": ["a"] * 3 + ["b"] * 3, "bandwidth_m": [1.0, 2, 3, 1, 2, 3], "strength": [np.nan] * 3 + [4.0, 5, 6],
+         "validation_error_m": [9.0, 5, 8, 3, 4, 7]}
+    )  # fmt: skip
+    best = methods.best_trials(trials)
+    assert best.index.tolist() == ["b", "a"]
+    assert best.at_an_end.tolist() == ["bandwidth_m, strength", ""]
+    assert best.trials.tolist() == [3, 3]
+
+
 def test_the_trials_at_hand_are_twelve_for_every_method():
     trials = pd.read_csv(TRIALS)
     assert trials.groupby("method").size().to_dict() == dict.fromkeys(methods.METHODS, 12)
