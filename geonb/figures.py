@@ -493,9 +493,11 @@ def training_curves(curve, simulated=False):
 def ratios(table, other, simulated=False):
     """Figure of each method's error over that of another one, one panel per split: dot and interval, 1 is as good.
 
-    Filled dots are shown to differ: interval and Holm's p agree. table: split, method, ratio, low, high, p_holm.
+    Filled dots are shown to differ: interval and Holm's p agree. A split without intervals has no panel, unless none
+    has any. table: split, method, ratio, low, high, p_holm.
     """
     need(table, ("split", "method", "ratio", "low", "high", "p_holm"), "ratios")
+    table = table.dropna(subset="low") if table["low"].notna().any() else table
     splits, names = list(table["split"].unique()), list(table["method"].unique())
     figure, axes = panels(len(splits), min(len(splits), 3), height_in=1.1 + 0.24 * len(names), sharey=True, sharex=True)
     low, high = table[["ratio", "low"]].min().min(), table[["ratio", "high"]].max().max()
@@ -512,7 +514,7 @@ def ratios(table, other, simulated=False):
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-    label_outer(figure, axes, f"geometric mean error over that of {other} [ratio]", "")
+    label_outer(figure, axes, f"error over that of {other} [ratio]", "")
     return with_note(figure, simulated)
 
 

@@ -141,7 +141,7 @@ METHODS = {
     ),
     "near_negatives": Method(
         "InfoNCE in which near negatives weigh more (weights of HierLoc, arXiv 2601.23064)",
-        near_negatives, {"bandwidth_m": WIDTHS_M, "strength": [0.3, 1.0, 3.0]},
+        near_negatives, {"learning_rate": RATES, "strength": [0.3, 1.0, 3.0, 10.0]},
     ),
     "geography_matching": Method(
         "clip, and visual distances that match distances on the ground (term of AddressCLIP, arXiv 2407.08156)",
@@ -153,7 +153,7 @@ METHODS = {
     ),
     "generalized_contrastive": Method(
         "photos against photos, graded similarity and a margin (GCL, arXiv 2303.11739): names training places only",
-        generalized_contrastive, {"bandwidth_m": WIDTHS_M, "strength": [0.5, 0.8, 1.2]}, "photo",
+        generalized_contrastive, {"learning_rate": RATES, "strength": [0.5, 0.8, 1.2, 1.6]}, "photo",
     ),
     "cells": Method(
         "classification of cells, then the place nearest to the cell's centre: names training cells only",
@@ -161,7 +161,7 @@ METHODS = {
     ),
     "smoothed_cells": Method(
         "the same with targets that fall with distance (PIGEON, arXiv 2307.05845): names training cells only",
-        smoothed_cells, {"cell_size_m": [100.0, 200.0, 400.0], "bandwidth_m": WIDTHS_M}, "cell",
+        smoothed_cells, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "cell",
     ),
     "coordinates": Method(
         "regression of the position, then the nearest place",
@@ -180,7 +180,7 @@ def get(name):
 # what a method has of the parameters that its trials do not vary
 UNTUNED = {
     "learning_rate": 0.002, "weight_decay": 0.01, "bandwidth_m": 100.0, "strength": 1.0, "prior_share": 0.0,
-    "cell_size_m": 200.0,
+    "cell_size_m": 400.0,
 }  # fmt: skip
 
 

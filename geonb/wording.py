@@ -58,8 +58,8 @@ def threats(table, ablated, trials):
     return (
         f"{late} of {trainings} trainings were still improving at their end. Of {compared} comparisons with clip "
         f"{shown} are shown to differ after correction for their number, of {len(ablated)} changed ingredients "
-        f"{changed}. The parameters of the methods were chosen in {trials} trials on at most "
-        f"{table.validation_photos.max()} validation photos."
+        f"{changed}. The parameters of the methods were chosen in {trials} trials, the steps by as few as "
+        f"{table.validation_photos.min()} validation photos."
     )
 
 

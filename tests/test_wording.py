@@ -80,4 +80,4 @@ def test_threats_are_counted_from_the_tables():
     assert "3 of 15 trainings were still improving" in said
     assert "Of 6 comparisons with clip 1 are shown to differ" in said
     assert "of 2 changed ingredients 1." in said
-    assert "in 144 trials on at most 90 validation photos" in said
+    assert "in 144 trials, the steps by as few as 40 validation photos" in said
