@@ -400,7 +400,8 @@ def yardstick(features, lat_lon_deg, city, pilot, blocks, *, names, max_lag_m, l
 def pilot_fits(features, lat_lon_deg, city, pilot, whole, *, max_lag_m, lag_count, seed=0):
     """The fit of all pilot photos (whole, named ALL_PILOTS), then one of each city's: what targets may be made of.
 
-    Pilot photos always train: a kernel that is read off these curves has seen no photo that tests.
+    Pilot photos never test: a kernel that is read off these curves has seen no photo that tests. It has seen pilots of
+    every city, though, in unseen_city of the held-out ones too, where they are set aside.
     """
     rows = [{"city": ALL_PILOTS} | whole]
     if whole["flag"]:

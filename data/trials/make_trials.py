@@ -3,8 +3,9 @@
 python data/trials/make_trials.py [NAME...]   trains on the tables of study simulated_cities, writes trials.csv here
 
 One seed, splits other_drive and blocked, world seed 0: a design world. The score is the geometric mean over the splits
-of the geometric mean validation error at the step that validation chose. Test photos are never looked at. Rows of
-methods that are not named stay as they are.
+of the geometric mean validation error at the step that validation chose. No photo that tests in a split is
+looked at for that split, but the two splits are cut apart: some that validate in one test in the other. Rows of methods
+that are not named stay as they are.
 """
 
 import argparse
