@@ -27,12 +27,7 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
     from libpysal.weights import KNN
 
     values = np.asarray(values, dtype=float)
-    if len(values) < neighbours + 2:
-        raise ValueError(
-            f"Moran's I over {neighbours} neighbours needs {neighbours + 2} photos, there are {len(values)}"
-        )
-    if np.ptp(values) == 0:
-        raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
+    check_values(values, neighbours)
     # cities are islands to each other, which is what is meant: no warning about it
     weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
     weights.transform = "r"
@@ -45,6 +40,16 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
     # esda's own p_sim takes the smaller of the two tails: it would call neighbours that are unlike a cluster
     p_value = (1 + (result.sim >= result.I).sum()) / (permutations + 1)
     return {"morans_i": float(result.I), "expected": float(result.EI), "p_value": float(p_value)}
+
+
+def check_values(values, neighbours):
+    """Nothing, or a ValueError for values (n,) that are too few or all alike."""
+    if len(values) < neighbours + 2:
+        raise ValueError(
+            f"Moran's I over {neighbours} neighbours needs {neighbours + 2} photos, there are {len(values)}"
+        )
+    if np.ptp(values) == 0:
+        raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
 
 
 def morans_i_by_method(errors, *, neighbours, permutations, seed):
@@ -60,6 +65,29 @@ def morans_i_by_method(errors, *, neighbours, permutations, seed):
             row["flag"] = str(error)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")
+
+
+def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, seed=0):
+    """One of LISA for each of values (n,): where large ones lie beside large ones, by local Moran's I of esda.
+
+    Over the k nearest neighbours on the ground; a false discovery rate of `level` over all photos decides what is shown
+    (Anselin 1995; Benjamini and Hochberg 1995). ValueError as morans_i.
+    """
+    from esda import Moran_Local, fdr
+    from libpysal.weights import KNN
+
+    values = np.asarray(values, dtype=float)
+    check_values(values, neighbours)
+    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
+    weights.transform = "r"
+    drawn = int(seeds.stream(seed, "lisa").integers(2**31))
+    found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
+    shown = found.p_sim <= fdr(found.p_sim, level)
+    kinds = np.select([found.q == 1, found.q == 3], LISA[:2], LISA[2])
+    return np.where(shown, kinds, LISA[3]).astype(object)
 
 
 def answer(moran):

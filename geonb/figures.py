@@ -9,6 +9,7 @@ import textwrap
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, PowerNorm
 from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
@@ -340,6 +341,148 @@ def coherence(lags, simulated=False):
     return with_note(figure, simulated)
 
 
+@house_style
+def hexagons(table, outline, simulated=False):
+    """Figure of the error in the cells of one city, one panel per resolution: the same errors, cut in three ways.
+
+    table: resolution, cell, error_m, n, of one method and city; outline: cell -> corners (k, 2) in degrees.
+    """
+    need(table, ("resolution", "cell", "error_m", "n"), "cells")
+    resolutions = sorted(table["resolution"].unique())
+    corners = {cell: outline(cell) for cell in table["cell"]}
+    middle = centre(np.concatenate(list(corners.values())))
+    figure, axes = panels(len(resolutions), 3, height_in=2.9)
+    norm = LogNorm(max(table["error_m"].min(), 1), max(table["error_m"].max(), 10))
+    for ax, resolution in zip(axes, resolutions, strict=True):
+        here = table[table["resolution"] == resolution]
+        metres = [to_local_m(corners[cell], middle) for cell in here["cell"]]
+        drawn = PolyCollection(
+            metres, array=here["error_m"].to_numpy(), cmap="viridis_r", norm=norm, ec="white", lw=0.4
+        )
+        ax.add_collection(drawn)
+        ground(ax, np.concatenate([to_local_m(corners[cell], middle) for cell in table["cell"]]))
+        ax.set_title(f"H3 resolution {resolution}, {len(here)} cells", fontsize=8)
+    label_outer(figure, axes, "east [m]", "north [m]")
+    bar = figure.colorbar(drawn, ax=list(axes), shrink=0.7, label="geometric mean error [m, km]")
+    log_metres(bar.ax.yaxis, norm.vmin, norm.vmax)
+    return with_note(figure, simulated)
+
+
+@house_style
+def worst_arrows(table, simulated=False):
+    """Figure of arrows from the truth to the guess, a panel per city (at most three); all guesses in the right city.
+
+    table: city, lat_deg, lon_deg, predicted_lat_deg, predicted_lon_deg.
+    """
+    need(table, ("city", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg"), "worst errors")
+    cities = list(table["city"].value_counts().index[:3])
+    figure, axes = panels(len(cities), 3, height_in=2.7)
+    for ax, city in zip(axes, cities, strict=True):
+        here = table[table["city"] == city]
+        truth, guess = (here[[f"{end}lat_deg", f"{end}lon_deg"]].to_numpy() for end in ("", "predicted_"))
+        middle = centre(np.concatenate([truth, guess]))
+        ends = [to_local_m(at, middle) for at in (truth, guess)]
+        for start, end in zip(*ends, strict=True):
+            ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": COLOURS[1], "lw": 0.8})
+        ax.plot(*ends[0].T, "o", color=COLOURS[0], ms=3)
+        ground(ax, np.concatenate(ends))
+        ax.set_title(short(city, 24), fontsize=8)
+    label_outer(figure, axes, "east [m]", "north [m]")
+    return with_note(figure, simulated)
+
+
+VERDICTS = {"better": COLOURS[0], "worse": COLOURS[1], "mixed": PALE}
+
+
+@house_style
+def replicability(table, outline, simulated=False):
+    """Figure of the cells in which a method is better, or worse, in all seeds: a panel per city (at most three).
+
+    table: cell, city, verdict; outline: cell -> corners (k, 2) in degrees.
+    """
+    need(table, ("cell", "city", "verdict"), "replicated cells")
+    cities = list(table["city"].value_counts().index[:3])
+    figure, axes = panels(len(cities), 3, height_in=2.7)
+    for ax, city in zip(axes, cities, strict=True):
+        here = table[table["city"] == city]
+        corners = [outline(cell) for cell in here["cell"]]
+        middle = centre(np.concatenate(corners))
+        metres = [to_local_m(ring, middle) for ring in corners]
+        ax.add_collection(PolyCollection(metres, fc=[VERDICTS[v] for v in here["verdict"]], ec="white", lw=0.5))
+        ground(ax, np.concatenate(metres))
+        ax.set_title(short(city, 24), fontsize=8)
+    label_outer(figure, axes, "east [m]", "north [m]")
+    said = {"better": "better in all seeds", "worse": "worse in all seeds", "mixed": "seeds disagree"}
+    bottom_legend(figure, [dot(VERDICTS[verdict], words, "h") for verdict, words in said.items()])
+    return with_note(figure, simulated)
+
+
+@house_style
+def local_clusters(table, kinds, simulated=False):
+    """Figure of where large values lie beside large ones, a panel per city (at most three).
+
+    table: city, lat_deg, lon_deg, kind; kinds: the names of the kinds, the last of which is drawn pale.
+    """
+    need(table, ("city", "lat_deg", "lon_deg", "kind"), "local clusters")
+    cities = list(table["city"].value_counts().index[:3])
+    marks = dict(zip(kinds, ((COLOURS[1], "s"), (COLOURS[0], "o"), (COLOURS[4], "^"), ("#b9b9b9", ".")), strict=True))
+    figure, axes = panels(len(cities), 3, height_in=2.7)
+    for ax, city in zip(axes, cities, strict=True):
+        here = table[table["city"] == city]
+        east_north_m = local_m(here)
+        for kind, (colour, mark) in marks.items():
+            own = (here["kind"] == kind).to_numpy()
+            ax.scatter(*east_north_m[own].T, color=colour, marker=mark, s=14, lw=0)
+        ground(ax, east_north_m)
+        ax.set_title(short(city, 24), fontsize=8)
+    label_outer(figure, axes, "east [m]", "north [m]")
+    bottom_legend(figure, [dot(colour, kind, mark) for kind, (colour, mark) in marks.items()])
+    return with_note(figure, simulated)
+
+
+@house_style
+def measures(table, meanings, simulated=False):
+    """Figure of measures of embeddings beside their null, one panel per measure: dot, interval, grey band of the null.
+
+    Filled dots leave the null. table: method, measure, value, low, high, null_low, null_high, p; meanings: measure ->
+    what it is, for the titles.
+    """
+    need(table, ("method", "measure", "value", "low", "high", "null_low", "null_high", "p"), "measures")
+    names, shown = list(table["method"].unique()), list(table["measure"].unique())
+    figure, axes = panels(len(shown), 2, height_in=0.9 + 0.26 * len(names), sharey=True)
+    for ax, measure in zip(axes, shown, strict=True):
+        for row in table[table["measure"] == measure].itertuples():
+            place = names.index(row.method)
+            ax.plot([row.null_low, row.null_high], [place, place], color=PALE, lw=8, solid_capstyle="butt")
+            ax.plot([row.low, row.high], [place, place], color=COLOURS[0], lw=1.4)
+            ax.plot(row.value, place, "o", color=COLOURS[0], mfc=COLOURS[0] if row.p < 0.05 else "white", ms=5)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        ax.set_yticks(range(len(names)), [short(name, 30) for name in names])
+        ax.set_title(textwrap.fill(meanings[measure], 44), fontsize=8)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+    return with_note(figure, simulated)
+
+
+@house_style
+def embedding_maps(table, simulated=False):
+    """Figure of one number of each embedding on the ground: a row per method, a column per city (at most three).
+
+    table: method, city, lat_deg, lon_deg, score (0 to 1).
+    """
+    need(table, ("method", "city", "lat_deg", "lon_deg", "score"), "embedding maps")
+    cities, methods = list(table["city"].value_counts().index[:3]), list(table["method"].unique())
+    figure, axes = panels(len(methods) * len(cities), len(cities), height_in=2.3)
+    for k, ax in enumerate(axes):
+        city, method = cities[k % len(cities)], methods[k // len(cities)]
+        here = table[(table["method"] == method) & (table["city"] == city)]
+        east_north_m = local_m(here)
+        ax.scatter(*east_north_m.T, c=here["score"], cmap="viridis", vmin=0, vmax=1, s=13, lw=0)
+        ground(ax, east_north_m)
+        ax.set_title(f"{short(city, 18)}, {short(method, 18)}", fontsize=8)
+    label_outer(figure, axes, "east [m]", "north [m]")
+    return with_note(figure, simulated)
+
+
 def mean_over_cities(lags, name, value):
     """One row per method, stage and lag: distance and semivariance averaged by pairs."""
     weighed = lags.dropna(subset=[value]).assign(
@@ -516,6 +659,127 @@ def ratios(table, other, simulated=False):
         ax.xaxis.set_minor_formatter(NullFormatter())
     label_outer(figure, axes, f"error over that of {other} [ratio]", "")
     return with_note(figure, simulated)
+
+
+@house_style
+def nulls(table, simulated=False):
+    """Figure of each method's median error beside the 95 % of its exact null, one panel per split.
+
+    Filled dots differ from chance after Holm's correction. table: split, method, median_error_m, null_low, null_high,
+    p_holm; methods without a null are left out.
+    """
+    need(table, ("split", "method", "median_error_m", "null_low", "null_high", "p_holm"), "nulls")
+    names, table = list(table["method"].unique()), table.dropna(subset="null_low")
+    splits = list(table["split"].unique())
+    need(table, (), "nulls of 20 photos or more")
+    figure, axes = panels(len(splits), min(len(splits), 3), height_in=1.1 + 0.24 * len(names), sharey=True)
+    for ax, split in zip(axes, splits, strict=True):
+        for row in table[table["split"] == split].itertuples():
+            place = names.index(row.method)
+            ax.plot([row.null_low, row.null_high], [place, place], color=PALE, lw=7, solid_capstyle="butt")
+            face = COLOURS[0] if row.p_holm < 0.05 else "white"
+            ax.plot(row.median_error_m, place, "o", color=COLOURS[0], mfc=face, ms=5)
+        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, None))
+        ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.set_title(split)
+    label_outer(figure, axes, "median error [m]", "")
+    return with_note(figure, simulated)
+
+
+@house_style
+def by_city(table, what, simulated=False):
+    """Figure of the ratio of two methods' errors in every city against the city's fitted range, one colour per split.
+
+    table: split, city, range_m, ratio, low, high; a city whose range is flagged stands at the right edge.
+    """
+    need(table, ("split", "city", "range_m", "ratio", "low", "high"), "ratios by city")
+    splits, known = list(table["split"].unique()), table["range_m"].dropna()
+    edge = 1.1 * known.max() if len(known) else 1.0
+    figure, (ax,) = panels(1, 1, height_in=3.4)
+    for k, split in enumerate(splits):
+        own = table[table["split"] == split]
+        shift = 0.006 * edge * (k - (len(splits) - 1) / 2)
+        for row in own.itertuples():
+            at = (row.range_m if np.isfinite(row.range_m) else edge) + shift
+            ax.plot([at, at], [row.low, row.high], color=COLOURS[k], lw=1.2)
+            ax.plot(at, row.ratio, "o", color=COLOURS[k], ms=5)
+    ax.axhline(1, color=GREY, lw=0.8)
+    ax.set(yscale="log", xlabel="effective range of the city's pilot photos [m]", ylabel=f"error, {what} [ratio]")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
+    note = "" if len(known) == len(table) else "cities without a range at the right edge"
+    return with_note(figure, simulated, note)
+
+
+@house_style
+def by_distance(table, simulated=False):
+    """Figure of the geometric mean error by distance to the nearest training photo, one panel per split.
+
+    table: split, method, nearest_train_m, error_m.
+    """
+    need(table, ("split", "method", "nearest_train_m", "error_m"), "errors by distance")
+    splits = list(table["split"].unique())
+    figure, axes = panels(len(splits), grid_columns(len(splits)), height_in=3.0, sharey=True)
+    styles = method_styles(table)
+    for ax, split in zip(axes, splits, strict=True):
+        here = table[table["split"] == split]
+        for name, own in here.groupby("method", sort=False):
+            colour, dashes = styles[name]
+            own = own.sort_values("nearest_train_m")
+            ax.plot(own["nearest_train_m"], own["error_m"], "o", color=colour, ls=dashes, lw=1.3, ms=4)
+        ax.set(yscale="log")
+        ax.set_title(split)
+        round_ticks(ax.xaxis, 4)
+        log_metres(ax.yaxis, table["error_m"].min(), table["error_m"].max())
+    label_outer(figure, axes, "distance to the nearest training photo [m]", "geometric mean error [m, km]")
+    bottom_legend(figure, [line_mark(*marks, name) for name, marks in styles.items()])
+    return with_note(figure, simulated)
+
+
+@house_style
+def responses(table, beside, simulated=True):
+    """Figure of the ratio of two methods' errors against what is changed, one panel per dose, one colour per split.
+
+    table, beside: dose, value, split, ratio, low, high, p_holm; beside: drawn as diamonds without intervals. Values
+    stand at even steps, whatever lies between them.
+    """
+    need(table, ("dose", "value", "split", "ratio", "low", "high", "p_holm"), "responses")
+    doses, splits = list(table["dose"].unique()), list(table["split"].unique())
+    figure, axes = panels(len(doses), 3, height_in=2.1, sharey=True)
+    for ax, dose in zip(axes, doses, strict=True):
+        here = table[table["dose"] == dose]
+        values = sorted(here["value"].unique())
+        for row in here.itertuples():
+            colour, place = COLOURS[splits.index(row.split)], values.index(row.value)
+            place += 0.16 * (splits.index(row.split) - (len(splits) - 1) / 2)
+            ax.plot([place, place], [row.low, row.high], color=colour, lw=1.2)
+            ax.plot(place, row.ratio, "o", color=colour, mfc=colour if row.p_holm < 0.05 else "white", ms=4.5)
+        for row in beside[beside["dose"] == dose].itertuples():
+            place = values.index(row.value) + 0.16 * (splits.index(row.split) - (len(splits) - 1) / 2) + 0.12
+            ax.plot(place, row.ratio, "D", color=COLOURS[splits.index(row.split)], ms=3.5)
+        ax.axhline(1, color=GREY, lw=0.8)
+        ax.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+        ax.set(yscale="log", xlim=(-0.5, len(values) - 0.5))
+        ax.set_title(DOSES.get(dose, dose))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    label_outer(figure, axes, "", "error over that of clip [ratio]")
+    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
+    return with_note(figure, simulated)
+
+
+DOSES = {  # what the values of a dose are
+    "range": "planted ranges [factor]",
+    "nugget": "nugget [variance]",
+    "photos per city": "photos per city [count]",
+    "city means": "city means [sd]",
+    "noise": "noise of the tower [factor]",
+    "bandwidth": "bandwidth [m]",
+}
 
 
 @house_style

@@ -272,6 +272,33 @@ def same_steps(curves, steps):
     return pd.DataFrame(columns).rename_axis(columns="validation error [m] by step").reset_index()
 
 
+SUREST = {
+    "split": "how test photos were kept away from training photos",
+    "method": "method",
+    "rank_correlation": "Spearman's of similarity and minus error, mean over seeds [-]",
+    "surest_m": "geometric mean error of the quarter of the photos with the largest similarity [m]",
+    "all_m": "geometric mean error of all [m]",
+}
+
+
+def surest(predicted, share=0.25):
+    """Whether similarity tells when a method is right (columns SUREST); predicted: method -> table with similarity.
+
+    A method whose similarity is the same for all photos has no rank correlation.
+    """
+    from scipy.stats import spearmanr
+
+    rows = []
+    for name, table in predicted.items():
+        for split, own in table.groupby("split", sort=False):
+            runs = [run for _, run in own.groupby("seed")]
+            known = [spearmanr(run.similarity, -run.error_m)[0] for run in runs if np.ptp(run.similarity) > 0]
+            sure = pd.concat([run.nlargest(max(1, round(share * len(run))), "similarity") for run in runs])
+            means = (np.exp(np.log(part.error_m.clip(lower=1)).mean()) for part in (sure, own))
+            rows.append((split, name, np.mean(known) if known else np.nan, *means))
+    return pd.DataFrame(rows, columns=list(SUREST))
+
+
 def recall_paradox(errors):
     """R@1 beside the median error of each method: split, method, nearest (share), within_50m (share), median_error_m.
 

@@ -160,7 +160,7 @@ def data_uri(content, media_type):
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-# ---------------------------------------------------------------------------------------------- the two maps
+# ---------------------------------------------------------------------------------------------- the maps
 
 
 def photo_map(photos, simulated, *, streets=None, tiles=None, height_px=480):
@@ -217,6 +217,34 @@ def error_map(errors, thumbnails, simulated, *, streets=None, tiles=None, worst_
     notes = [f"dashed: truth to guess, the {worst_per_city} largest errors per city"] if worst_per_city else []
     notes += [f"{table.photo_id.nunique():,} photos", *cell_note(cell_m)]
     shown = legend("error", error_rows(bounds_m, colours, table), notes, simulated)
+    return finished(page, table, shown, len(layers), height_px)
+
+
+SHARES = (0.01, 0.05, 0.2, 1.0)  # upper ends of the classes of a target's weights
+
+
+def target_map(targets, simulated, *, streets=None, tiles=None, height_px=440):
+    """OfflineMap of what one photo's targets give to the places around it, one layer per target; rings get nothing.
+
+    targets : layer, photo_id, city, lat_deg, lon_deg, weight (share of the target), distance_m from the photo; street
+    is told where present.
+    """
+    check(targets, ("layer", "photo_id", "city", "lat_deg", "lon_deg", "weight", "distance_m"), "targets")
+    table = unwrapped(targets).assign(photo_count=1, error_m=np.nan)
+    told = zip(table.weight, table.distance_m, strict=True)
+    table["about_error"] = [f"weight {weight:.1%}, {told_m(metres)} away" for weight, metres in told]
+    colours = [to_hex(c) for c in colormaps["viridis_r"](np.linspace(0.1, 1, len(SHARES)))]
+    page = empty_map(tiles, streets)
+    layers = list(dict.fromkeys(table.layer))
+    for layer in layers:
+        here = table[table.layer == layer].sort_values("weight", kind="stable")  # the heaviest on top
+        classes = np.searchsorted(SHARES, here.weight)
+        styles = [point_style(colours[k], weight > 0, 1) for k, weight in zip(classes, here.weight, strict=True)]
+        features = [point_feature(row, about(row, None)) for row in here.to_dict("records")]
+        add_layer(page, layer, features, styles, shown=layer == layers[0])
+    ends = zip((0.0, *SHARES[:-1]), SHARES, colours, strict=True)
+    rows = [(colour, True, f"{low:.0%} to {high:.0%}") for low, high, colour in ends]
+    shown = legend("share of the target", [*rows, ("", False, "nothing")], ["one photo's right answers"], simulated)
     return finished(page, table, shown, len(layers), height_px)
 
 

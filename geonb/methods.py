@@ -116,8 +116,8 @@ class Method:
     kernel: str = ""  # of the targets; empty for the one that the page asks for
 
 
-RATES = [0.0002, 0.0007, 0.002]
-WIDTHS_M = [25.0, 50.0, 100.0, 200.0]
+RATES = [0.0002, 0.001, 0.005]
+WIDTHS_M = [50.0, 100.0, 200.0, 400.0]
 METHODS = {
     "clip": Method(
         "one right place per photo, InfoNCE (Radford et al. 2021): SW-CLIP's ablation 'only L-a-T'",
@@ -129,7 +129,7 @@ METHODS = {
     ),
     "variogram_clip": Method(
         "targets that fall as the fitted semivariogram of the pilots rises",
-        sw_clip, {"learning_rate": RATES, "prior_share": [0.0, 0.1, 0.3, 0.6]}, kernel="variogram",
+        sw_clip, {"learning_rate": RATES, "prior_share": [0.0, 0.3, 0.6, 0.9]}, kernel="variogram",
     ),
     "label_smoothing": Method(
         "targets as soft as sw_clip's, the same for all other places",
@@ -145,7 +145,7 @@ METHODS = {
     ),
     "geography_matching": Method(
         "clip, and visual distances that match distances on the ground (term of AddressCLIP, arXiv 2407.08156)",
-        geography_matching, {"learning_rate": RATES, "strength": [0.1, 0.3, 0.8, 2.0]},
+        geography_matching, {"learning_rate": RATES, "strength": [0.03, 0.1, 0.3, 1.0]},
     ),
     "soft_contrastive": Method(
         "photos against photos, near ones partly alike (inspired by Thoma et al. 2020): names training places only",
@@ -153,15 +153,19 @@ METHODS = {
     ),
     "generalized_contrastive": Method(
         "photos against photos, graded similarity and a margin (GCL, arXiv 2303.11739): names training places only",
-        generalized_contrastive, {"learning_rate": RATES, "strength": [0.5, 0.8, 1.2, 1.6]}, "photo",
+        generalized_contrastive, {"learning_rate": RATES, "strength": [0.4, 0.8, 1.2, 1.6]}, "photo",
     ),
     "cells": Method(
         "classification of cells, then the place nearest to the cell's centre: names training cells only",
-        cells, {"learning_rate": RATES, "cell_size_m": [100.0, 200.0, 400.0, 800.0]}, "cell",
+        cells, {"learning_rate": RATES, "cell_size_m": [200.0, 400.0, 800.0, 1600.0]}, "cell",
     ),
     "smoothed_cells": Method(
         "the same with targets that fall with distance (PIGEON, arXiv 2307.05845): names training cells only",
         smoothed_cells, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "cell",
+    ),
+    "own": Method(
+        "ours: sw_clip with a share of the weight for the same street, district, city and country",
+        sw_clip, {"bandwidth_m": WIDTHS_M, "prior_share": [0.1, 0.3, 0.6]},
     ),
     "coordinates": Method(
         "regression of the position, then the nearest place",
@@ -184,32 +188,34 @@ UNTUNED = {
 }  # fmt: skip
 
 
-def tuned(name, trials, asked):
-    """What a method runs with: every parameter of UNTUNED.
+def tuned(name, split, trials, asked):
+    """What a method runs with on a split: every parameter of UNTUNED.
 
-    trials: table with columns method, validation_error_m and the parameters; the method's row with the smallest error
-    counts. asked: name -> value, goes before the trials unless it is below 0.
+    trials: table with columns method, split, validation_error_m and the parameters; of the method's rows of this split
+    the one with the smallest error counts. asked: name -> value, goes before the trials unless it is below 0.
     """
-    own = trials[trials.method == name]
+    own = trials[(trials.method == name) & (trials.split == split)]
     best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
     found = {parameter: float(best[parameter]) for parameter in get(name).tuned if parameter in best}
     return UNTUNED | found | {parameter: value for parameter, value in asked.items() if value >= 0}
 
 
 def best_trials(trials):
-    """The best trial of every method, with how many there were and which parameters ended at an end of what was tried.
+    """Each method's best trial on each split, how many there were, and which parameters ended at an end of the grid.
 
     A value at an end says that a wider search might do better, for this method and for its rivals.
     """
-    best = trials.loc[trials.groupby("method").validation_error_m.idxmin()].set_index("method")
+    each = trials.groupby(["split", "method"], sort=False)
+    best = trials.loc[each.validation_error_m.idxmin()].set_index(["split", "method"])
     known = [parameter for parameter in UNTUNED if parameter in trials]
-    ends = trials.groupby("method")[known].agg(["min", "max"])
+    ends = each[known].agg(["min", "max"])
     at_end = [
         ", ".join(p for p in known if ends.loc[name, p]["min"] < ends.loc[name, p]["max"]
                   and best.loc[name, p] in tuple(ends.loc[name, p]))
         for name in best.index
     ]  # fmt: skip
-    return best.assign(trials=trials.groupby("method").size(), at_an_end=at_end).sort_values("validation_error_m")
+    best = best.assign(trials=each.size(), at_an_end=at_end)
+    return best.sort_values("validation_error_m").sort_index(level="split", sort_remaining=False, kind="stable")
 
 
 @dataclass(frozen=True)

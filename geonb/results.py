@@ -178,17 +178,21 @@ def publish(study):
 
 
 def readme_table(headline):
-    """The medians of a headline, {key: row}, as a Markdown table: one row per method, one column per split."""
+    """The medians of a headline, {key: row}, as Markdown tables, one for each density: methods down, splits across."""
     medians = {tuple(key.split(".")[1:]): row for key, row in headline.items() if key.startswith("median_error_m.")}
     splits = list(dict.fromkeys(split for split, _, _ in medians))
-    names = sorted(
-        {method for _, _, method in medians}, key=lambda m: -max(r["value"] for k, r in medians.items() if k[2] == m)
-    )
-    lines = [f"| median error | {' | '.join(splits)} |", "|---|" + "---:|" * len(splits)]
-    for name in names:
-        found = {split: row for (split, _, method), row in medians.items() if method == name}
-        lines.append(f"| {name} | {' | '.join(told(found.get(split)) for split in splits)} |")
-    return "\n".join(lines)
+    tables = []
+    for density in sorted({density for _, density, _ in medians}, key=int, reverse=True):
+        own = {(split, method): row for (split, of, method), row in medians.items() if of == density}
+        largest = {method: max(row["value"] for key, row in own.items() if key[1] == method) for _, method in own}
+        lines = [
+            f"| median error, {int(density):,} photos per city | {' | '.join(splits)} |",
+            "|---|" + "---:|" * len(splits),
+        ]
+        for name in sorted(largest, key=lambda method: (-largest[method], method)):
+            lines.append(f"| {name} | {' | '.join(told(own.get((split, name))) for split in splits)} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
 
 
 def told(row):

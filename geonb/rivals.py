@@ -61,8 +61,8 @@ def generalized_contrastive(image, alike, *, margin):
     """
     apart = (2 - 2 * image.float() @ image.float().T).clamp_min(1e-12).sqrt()
     pairs = alike * apart.square() / 2 + (1 - alike) * relu(margin - apart).square() / 2
-    others = ~torch.eye(len(image), dtype=torch.bool, device=image.device)
-    return pairs[others].mean()
+    n = len(image)
+    return (pairs.sum() - pairs.diagonal().sum()) / (n * (n - 1))
 
 
 def haversine_smoothed(cell_distance_m, *, bandwidth_m):

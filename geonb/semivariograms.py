@@ -31,7 +31,7 @@ YARDSTICK = {
     "length_m": "spatial yardstick of the study: block size, and block of the bootstrap [m]",
     "range_m": "effective range in the pilot districts; missing when flagged [m]",
     "model": "model function of scikit-gstat, chosen on the pilot photos; empty when they are too few",
-    "pilot_photos": "photos in the pilot districts, which always train [count]",
+    "pilot_photos": "photos in the pilot districts, which never test [count]",
     "flag": "why length_m is the study's parameter instead; empty when it is the range, rounded",
 }
 INTERVAL = {
@@ -398,18 +398,29 @@ def yardstick(features, lat_lon_deg, city, pilot, blocks, *, names, max_lag_m, l
 
 
 def pilot_fits(features, lat_lon_deg, city, pilot, whole, *, max_lag_m, lag_count, seed=0):
-    """The fit of all pilot photos (whole, named ALL_PILOTS), then one of each city's: what targets may be made of.
+    """(lags of the pilots of each city, fits): the fit of all pilot photos (whole, named ALL_PILOTS), then each city's.
 
-    Pilot photos never test: a kernel that is read off these curves has seen no photo that tests. It has seen pilots of
-    every city, though, in unseen_city of the held-out ones too, where they are set aside.
+    What targets may be made of: pilot photos never test. In unseen_city those of held-out cities are set aside, and
+    fit_of_pilots leaves them out.
     """
     rows = [{"city": ALL_PILOTS} | whole]
     if whole["flag"]:
-        return pd.DataFrame(rows)
+        return pd.DataFrame(columns=[*LAGS, "city"]), pd.DataFrame(rows)
     here = np.flatnonzero(pilot)
     reading = dict(model=whole["model"], max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed)
-    fits = by_city(features[here], lat_lon_deg[here], city[here], **reading)[1]
-    return pd.concat([pd.DataFrame(rows), fits[["city", *models.FIT]]], ignore_index=True)
+    lags, fits = by_city(features[here], lat_lon_deg[here], city[here], **reading)
+    return lags, pd.concat([pd.DataFrame(rows), fits[["city", *models.FIT]]], ignore_index=True)
+
+
+def fit_of_pilots(lags, fits, cities):
+    """The fit of the pilots of these cities together, from the tables of pilot_fits: what a split may know.
+
+    The model is the one that all pilots chose. Where their fit is flagged, so is this.
+    """
+    whole = fits[fits.city == ALL_PILOTS].to_dict("records")[0]
+    if whole["flag"]:
+        return whole
+    return {"city": ALL_PILOTS} | models.fit(pooled(lags[lags.city.isin(cities)]), model=whole["model"])
 
 
 def between_cities(vectors, city):

@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -326,17 +327,28 @@ def random_states():
 
 
 # ---- many trainings --------------------------------------------------------------------------------------------------
-def fit_all(images, places, parts, galleries, *, build, objective, bandwidths, settings, seeds, folder, method):
+@dataclass(frozen=True)
+class Plan:
+    """How a split is trained, each as its own validation photos chose; see fit for the first three."""
+
+    build: Callable
+    objective: Callable
+    bandwidths: Callable
+    settings: Settings
+
+
+def fit_all(images, places, parts, galleries, plans, *, seeds, folder, method):
     """Train once for each split and seed: {(split, seed): Run}.
 
-    parts: split -> (n,) part of each photo; galleries: split -> Places. See fit for the rest. In unseen_city a method
-    that can name places of the city searches in it alone; one that names training places has none there.
+    parts: split -> (n,) part of each photo; galleries: split -> Places; plans: split -> Plan. See fit for the rest. In
+    unseen_city a method that can name places of the city searches in it alone; one that names training places has none
+    there.
     """
     return {
         (split, seed): fit(
-            images, places, parts[split], galleries[split], build=build, objective=objective, bandwidths=bandwidths,
-            settings=settings, seed=seed, folder=Path(folder) / f"{split}-{seed}",
-            label=f"{method} {split} seed {seed}",
+            images, places, parts[split], galleries[split], build=plans[split].build,
+            objective=plans[split].objective, bandwidths=plans[split].bandwidths, settings=plans[split].settings,
+            seed=seed, folder=Path(folder) / f"{split}-{seed}", label=f"{method} {split} seed {seed}",
             city_known=split == "unseen_city" and methods.get(method).place != "photo",
         )
         for split in parts for seed in seeds

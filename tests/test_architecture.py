@@ -13,12 +13,12 @@ from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_m
 FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("_torchvision", "seeds", "sphere", "studies", "wording"),
     ("book", "cities", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
-    ("batches", "captions", "galleries", "semivariograms", "sources", "splits"),
+    ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits"),
     ("encoders", "losses", "recovery", "rivals"),
     ("decoding", "geolocation", "methods", "places"),
     ("training",),
-    ("ablations", "coherence", "probing"),
-    ("laboratory",),
+    ("ablations", "alignment", "coherence", "probing", "transfer"),
+    ("doses", "laboratory", "sealed"),
     ("figures", "maps"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

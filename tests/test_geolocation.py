@@ -313,3 +313,15 @@ def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
     assert "190 m (sw_clip)" in said
     assert "400 m without training. They place 60% and 40% of the photos in the right city" in said
     assert said.endswith("It helps here.")
+
+
+def test_a_method_that_knows_when_it_is_right_has_small_errors_where_it_is_surest():
+    error_m = np.array([1.0, 10, 100, 1000, 1, 10, 100, 1000])
+    table = pd.DataFrame({"split": "blocked", "seed": np.repeat([0, 1], 4), "error_m": error_m})
+    knows = table.assign(similarity=-np.log(error_m))
+    found = geolocation.surest({"knows": knows, "alike": table.assign(similarity=1.0)}).set_index("method")
+    assert found.loc["knows"].tolist() == ["blocked", pytest.approx(1), pytest.approx(1), pytest.approx(10**1.5)]
+    assert np.isnan(found.loc["alike", "rank_correlation"])
+    backwards = geolocation.surest({"b": table.assign(similarity=np.log(error_m))})
+    assert backwards.rank_correlation[0] == pytest.approx(-1)
+    assert backwards.surest_m[0] == pytest.approx(1000)

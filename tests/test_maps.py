@@ -214,3 +214,19 @@ def test_nothing_to_draw_and_impossible_positions_are_said_in_words():
         maps.error_map(made_errors(9).assign(predicted_lat_deg=np.nan), None, True)
     with pytest.raises(ValueError, match="error_m"):
         maps.error_map(made_errors(9).drop(columns="error_m"), None, True)
+
+
+def test_a_target_is_shown_layer_by_layer_with_its_weights():
+    table = made_errors(3).assign(distance_m=[0.0, 84.0, 1200.0], street=HOSTILE)
+    weights = {"one-hot": [1.0, 0.0, 0.0], "gaussian": [0.5, 0.46, 0.04]}
+    shown = maps.target_map(
+        pd.concat([table.assign(layer=name, weight=weight) for name, weight in weights.items()]), True
+    )
+    assert [layer.layer_name for layer in shown_layers(shown)] == list(weights)
+    told = [unescape(one["properties"]["about"]) for one in features(shown)]
+    assert sum("weight 46.0%, 84 m away" in words for words in told) == 1
+    assert sum("weight 0.0%, 1.2 km away" in words for words in told) == 1
+    assert maps.remote_links(shown.page) == []
+    assert "share of the target (simulated)" in shown.page
+    with pytest.raises(ValueError, match="has no column"):
+        maps.target_map(table, True)

@@ -133,31 +133,36 @@ def test_every_training_starts_from_the_same_weights_for_the_same_seed():
         methods.builder("cells", 8, torch.zeros(1, 12), **given | {"train_backbone": True})
 
 
-def test_the_best_trial_sets_what_nobody_asked_for():
+def test_the_best_trial_of_a_split_sets_what_nobody_asked_for():
     trials = pd.DataFrame(
-        {"method": ["clip", "clip", "cells"], "learning_rate": [0.1, 0.2, 0.3], "weight_decay": [0.4, 0.5, 0.6],
-         "validation_error_m": [9.0, 8.0, 1.0]}
+        {"method": ["clip", "clip", "clip", "cells"], "split": ["here", "here", "there", "here"],
+         "learning_rate": [0.1, 0.2, 0.3, 0.4], "weight_decay": [0.5, 0.6, 0.7, 0.8],
+         "validation_error_m": [9.0, 8.0, 1.0, 1.0]}
     )  # fmt: skip
-    found = methods.tuned("clip", trials, {"learning_rate": -1.0, "bandwidth_m": -1.0})
-    assert found == methods.UNTUNED | {"learning_rate": 0.2, "weight_decay": 0.5}
-    assert methods.tuned("clip", trials, {"learning_rate": 7.0})["learning_rate"] == 7.0
-    assert methods.tuned("sw_clip", trials, {}) == methods.UNTUNED
+    found = methods.tuned("clip", "here", trials, {"learning_rate": -1.0, "bandwidth_m": -1.0})
+    assert found == methods.UNTUNED | {"learning_rate": 0.2, "weight_decay": 0.6}
+    assert methods.tuned("clip", "there", trials, {})["learning_rate"] == 0.3
+    assert methods.tuned("clip", "here", trials, {"learning_rate": 7.0})["learning_rate"] == 7.0
+    assert methods.tuned("sw_clip", "here", trials, {}) == methods.tuned("clip", "where", trials, {}) == methods.UNTUNED
 
 
 def test_the_best_trials_say_what_ended_at_an_end_of_what_was_tried():
     trials = pd.DataFrame(
         {"method": ["a"] * 3 + ["b"] * 3, "bandwidth_m": [1.0, 2, 3, 1, 2, 3], "strength": [np.nan] * 3 + [4.0, 5, 6],
-         "validation_error_m": [9.0, 5, 8, 3, 4, 7]}
+         "split": "here", "validation_error_m": [9.0, 5, 8, 3, 4, 7]}
     )  # fmt: skip
-    best = methods.best_trials(trials)
-    assert best.index.tolist() == ["b", "a"]
-    assert best.at_an_end.tolist() == ["bandwidth_m, strength", ""]
-    assert best.trials.tolist() == [3, 3]
+    trials = pd.concat([trials, trials.assign(split="away", validation_error_m=[1.0, 2, 3, 7, 6, 5])])
+    best = methods.best_trials(trials.reset_index(drop=True))
+    assert best.index.tolist() == [("away", "a"), ("away", "b"), ("here", "b"), ("here", "a")]
+    assert best.at_an_end.tolist() == ["bandwidth_m", "bandwidth_m, strength", "bandwidth_m, strength", ""]
+    assert best.trials.tolist() == [3] * 4
 
 
-def test_the_trials_at_hand_are_twelve_for_every_method():
+def test_the_trials_at_hand_are_twelve_for_every_method_and_split():
     trials = pd.read_csv(TRIALS)
-    assert trials.groupby("method").size().to_dict() == dict.fromkeys(methods.METHODS, 12)
+    splits = ("blocked", "other_drive", "unseen_city")
+    each = {(name, split): 12 for name in methods.METHODS for split in splits}
+    assert trials.groupby(["method", "split"]).size().to_dict() == each
     for name, row in methods.METHODS.items():
         own = trials[trials.method == name]
         for parameter, values in row.tuned.items():

@@ -22,12 +22,17 @@ def test_the_table_has_a_row_per_method_worst_first_and_a_column_per_split():
         "median_error_m.blocked.1000.chance": ROW | {"value": 5000.0},
         "median_error_m.random.1000.clip": ROW | {"value": 7.0},
         "share_right_city.blocked.1000.clip": ROW | {"value": 0.5},
+        "median_error_m.random.100.own": ROW | {"value": 9.0},
     }
     assert results.readme_table(headline).splitlines() == [
-        "| median error | blocked | random |",
+        "| median error, 1,000 photos per city | blocked | random |",
         "|---|---:|---:|",
         "| chance | 5.0 km |  |",
         "| clip | 1.2 km (1.0 km to 2.0 km) | 7 m |",
+        "",
+        "| median error, 100 photos per city | blocked | random |",
+        "|---|---:|---:|",
+        "| own |  | 9 m |",
     ]
 
 

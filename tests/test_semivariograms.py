@@ -589,6 +589,27 @@ def test_the_yardstick_is_the_range_in_the_pilots_rounded_or_the_studys_own_and_
     assert "400 m, since pilot districts show none: only 299" in sv.answer_yardstick(few)
 
 
+def test_the_pilots_of_some_cities_are_fitted_without_the_others():
+    features, at = planted(420.0, n=900, side_m=3_000.0)
+    city, pilot = np.repeat(["a", "b", "c"], 300).astype(object), np.ones(900, bool)
+    reading = dict(max_lag_m=1_500.0, lag_count=15)
+    whole = sv.yardstick(
+        features, at, city, pilot, np.arange(900) % 25, names=("exponential",), otherwise_m=400.0, **reading
+    )[2]
+    lags, fits = sv.pilot_fits(features, at, city, pilot, whole, **reading)
+    assert fits.city.tolist() == [sv.ALL_PILOTS, "a", "b", "c"]
+    everyone = sv.fit_of_pilots(lags, fits, ["a", "b", "c"])
+    assert everyone["effective_range_m"] == pytest.approx(whole["effective_range_m"])
+    other = features.copy()
+    other[600:] *= -3.0 * np.random.default_rng(0).random((300, 1))  # what c's pilots show
+    changed = sv.pilot_fits(other, at, city, pilot, whole, **reading)[0]
+    told, same = (sv.fit_of_pilots(table, fits, ["a", "b"]) for table in (lags, changed))
+    assert told == same != everyone
+    assert told["model"] == "exponential"
+    flagged = sv.fit_of_pilots(lags, fits.assign(flag=["no range", "", "", ""]), ["a", "b"])
+    assert flagged["flag"] == "no range"
+
+
 # ---- reference results -----------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def meuse():

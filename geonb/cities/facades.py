@@ -16,7 +16,7 @@ EAST, NORTH, COS, SIN, HALF_WIDTH, HALF_DEPTH, BASE, TOP, ROOF, PITCH, CAP, ROUN
 # forms of roof: RIDGE falls to front and back, GABLE shows a triangle to the front, LEAN falls to the front alone
 FLAT, RIDGE, GABLE, HIP, LEAN, DOME, CONE = range(7)
 # finishes of a part
-HOUSE, ORIEL, STACK, CANOPY, PORCH, BALCONY, DORMER, STONE, SHAFT, COPPER, PILLAR = range(11)
+HOUSE, ORIEL, STACK, CANOPY, PORCH, BALCONY, DORMER, STONE, SHAFT, COPPER, PILLAR, HANGING_SIGN = range(12)
 # sides of a part
 FRONT, BACK, LEFT, RIGHT = range(4)
 # columns of the looks, one row per building: colours of wall, trim, roof, door, sign, awning take three each
@@ -24,7 +24,7 @@ WALL, TRIM, ROOFING, DOOR, SIGN, AWNING = 0, 3, 6, 9, 12, 15
 MATERIAL, BAY_M, GLASS_WIDE, GLASS_HIGH, SHOP, STOREY_M, HEIGHT_M, WIDTH_M, DOOR_AT_M, KEY, SASH, SHUTTERS, BANDS = (
     range(18, 31)
 )
-SURROUND, STRIPES, KIND, SHOP_AT_M, LOOKS = 31, 32, 33, 34, 35
+SURROUND, STRIPES, KIND, SHOP_AT_M, TRADE, LOOKS = 31, 32, 33, 34, 35, 36
 BRICK, PLASTER, STONEWORK, PANEL = range(4)
 MOST_PARTS = 14  # of one building
 NARROWEST_M = 0.9  # no shop is narrower
@@ -140,16 +140,18 @@ def looks_of(buildings, style):
             look[DOOR + c] = DOORS[int(lattice(key, 6, style) * 5.999), c]
             look[SIGN + c] = SIGNS[int(lattice(key, 7, style) * 10.999), c]
             look[AWNING + c] = AWNINGS[int(lattice(key, 8, style) * 6.999), c]
-        glazed = squash(1.5 * traits[3])
-        look[BAY_M] = 4.2 - 1.8 * glazed
-        look[GLASS_WIDE] = 0.14 + 0.78 * glazed
-        look[GLASS_HIGH] = 0.22 + 0.6 * glazed
+        glazed = squash(1.15 * traits[3])
+        look[BAY_M] = 4.3 - 2.0 * glazed
+        look[GLASS_WIDE] = 0.1 + 0.86 * glazed
+        look[GLASS_HIGH] = 0.18 + 0.68 * glazed
         if style == 1:
             look[BAY_M] *= 0.8
             look[GLASS_HIGH] += 0.06
-        # the share of the front that trades grows over the whole range of the trait: no trait looks like another
-        trade = squash(0.75 * traits[4]) + 0.06 * (lattice(key, 9, 0) - 0.5)
-        look[SHOP] = min(max((trade - 0.1) / 0.8, 0.0), 1.0) if row[plan.KIND] != plan.SHED else 0.0
+        # where the front is nearly full of shop, boards, signs, awnings and light go on growing: no trait of -3 to 4
+        # looks like another
+        share = squash(0.65 * (traits[4] + 0.6)) + 0.06 * (lattice(key, 9, 0) - 0.5)
+        look[SHOP] = min(max((share - 0.06) / 0.92, 0.0), 1.0) if row[plan.KIND] != plan.SHED else 0.0
+        look[TRADE] = squash(0.8 * (traits[4] - 1.5))
         look[STOREY_M], look[HEIGHT_M] = row[plan.STOREY], row[plan.STOREY] * row[plan.FLOORS]
         look[WIDTH_M] = 2 * row[plan.HALF_WIDTH]
         look[DOOR_AT_M] = look[WIDTH_M] * (0.18 if lattice(key, 10, 0) < 0.5 else 0.8)
@@ -238,6 +240,7 @@ def home(parts, count, owner, row, look, style):
     if not in_shop(look, look[DOOR_AT_M], 1.0) and lattice(key, 27, style) < 0.55:
         count = put(parts, count, owner, row, door, deep + 0.5, 0.95, 0.5, 2.35, 2.5, LEAN, 0.7, 99.0, PORCH)
     count = awning(parts, count, owner, row, look, style)
+    count = hanging_signs(parts, count, owner, row, look, style)
     if lattice(key, 30, style) < 0.2 and row[plan.FLOORS] >= 3:
         count = balconies(parts, count, owner, row, look)
     return count
@@ -250,16 +253,38 @@ def in_shop(look, u, margin_m):
 
 
 @compiled
+def shop_top_m(look):
+    """Where the board of a shop ends [m]: at its storey's top, or before the windows above where it trades much."""
+    return min(min(look[STOREY_M], 3.6) + 1.7 * look[TRADE] ** 1.5, look[HEIGHT_M] - 0.4)
+
+
+@compiled
 def awning(parts, count, owner, row, look, style):
     """Append the awning of a shop: the more it trades, the more often it has one and the further that reaches."""
     key = int(look[KEY])
-    if look[SHOP] == 0 or lattice(key, 28, style) > 0.2 + 1.2 * look[SHOP]:
+    if look[SHOP] == 0 or lattice(key, 28, style) > 0.15 + 1.0 * look[TRADE]:
         return count
-    reach = 0.35 + 0.2 * lattice(key, 29, 0) + 0.45 * look[SHOP]
+    reach = 0.3 + 0.15 * lattice(key, 29, 0) + 0.6 * look[TRADE]
     half = 0.5 * look[SHOP] * look[WIDTH_M]
     middle, deep = look[SHOP_AT_M] + half - row[plan.HALF_WIDTH], row[plan.HALF_DEPTH]
     half = max(half - 0.25, 0.3)
     return put(parts, count, owner, row, middle, deep + reach, half, reach, 2.45, 2.7, LEAN, 0.4, 99.0, CANOPY)
+
+
+@compiled
+def hanging_signs(parts, count, owner, row, look, style):
+    """Append up to two signs that hang out over the pavement: the more a shop trades, the oftener and the larger."""
+    key = int(look[KEY])
+    long = look[SHOP] * look[WIDTH_M]
+    for i in range(min(2, 1 + int(long / 9.0))):
+        if look[SHOP] > 0 and lattice(key, 31 + i, style) < 0.12 + 1.0 * look[TRADE]:
+            at = look[SHOP_AT_M] + (0.3 if i == 0 else 0.6 * long) - row[plan.HALF_WIDTH]
+            out, high = 0.2 + 0.4 * look[TRADE], 0.4 + 3.0 * look[TRADE] * (0.7 + 0.3 * lattice(key, 33, 0))
+            count = put(
+                parts, count, owner, row, at, row[plan.HALF_DEPTH] + 0.1 + out, 0.07, out, 3.0,
+                min(3.0 + high, look[HEIGHT_M]), FLAT, 0.0, 0.0, HANGING_SIGN,
+            )  # fmt: skip
+    return count
 
 
 @compiled
@@ -283,7 +308,7 @@ def block(parts, count, owner, row, look):
     if row[plan.KIND] == 3:
         roof = GABLE if lattice(key, 20, 0) < 0.6 else FLAT
         return put(parts, count, owner, row, 0.0, 0.0, wide, deep, 0.0, top, roof, 0.35, 99.0, HOUSE)
-    count = awning(parts, count, owner, row, look, 0)
+    count = hanging_signs(parts, awning(parts, count, owner, row, look, 0), owner, row, look, 0)
     steep = 0.4 + lattice(key, 17, 0)
     if lattice(key, 20, 0) < 0.6:
         cap = 2.0 + lattice(key, 21, 0)
@@ -453,15 +478,16 @@ def glass(out, look, key, bay, floor, x, y, half, high, grain):
 @compiled
 def shop_front(out, look, key, u, width, y, grain):
     """Fill out with a shop: board with letters, glass with a lit display, stall riser, pillars, door."""
-    storey = min(look[STOREY_M], 3.6)
-    trade = look[SHOP]
-    board = storey - 0.35 - 0.2 * lattice(key, 59, 0) - 0.6 * trade
+    board, above = min(look[STOREY_M], 3.6) - 0.5 - 0.15 * lattice(key, 59, 0), shop_top_m(look)
+    large = max((above - board) / 0.7, 1.0)  # letters grow with their board
     low = 0.45 if lattice(key, 60, 0) < 0.7 else 0.12
     red, green, blue = look[SIGN], look[SIGN + 1], look[SIGN + 2]
     out[3] = out[4] = 0.0
     if y > board:
-        out[4] = 0.22 * trade  # a board that is lit
+        out[4] = 0.3 * look[TRADE]  # a board that is lit
         out[0], out[1], out[2] = red, green, blue
+        u, y, grain = u / large, board + (y - board) / large, grain / large
+        above, width = board + (above - board) / large, width / large
         letter = math.floor(u / 0.3)
         middle = width * (0.3 + 0.4 * lattice(key, 61, 0))
         length = width * (0.18 + 0.2 * lattice(key, 62, 0))
@@ -472,7 +498,7 @@ def shop_front(out, look, key, u, width, y, grain):
             ink *= 0.15 if lattice(int(letter), stroke, key + 15) < 0.34 else 1.0
             bright = 0.75 if red + green + blue < 0.7 else 0.03
             mix(out, bright, bright, bright * 0.92, 0.85 * min(ink, 1.0))
-        edge = cover(y, storey - 0.12, storey + 0.1, grain)
+        edge = cover(y, above - 0.12, above + 0.1, grain)
         mix(out, look[TRIM], look[TRIM + 1], look[TRIM + 2], 0.7 * edge)
         return
     panes = max(1, int(width / 1.6))
@@ -487,7 +513,7 @@ def shop_front(out, look, key, u, width, y, grain):
     out[0], out[1], out[2] = 0.04, 0.038, 0.035
     out[3] = 0.5
     depth = noise(u * 0.9, y * 0.8, key + 7)
-    out[4] = (0.01 + 0.5 * trade + 0.06 * lattice(key, 66, 0)) * depth * (0.4 + y / board)
+    out[4] = (0.01 + 0.7 * look[TRADE] + 0.06 * lattice(key, 66, 0)) * depth * (0.4 + y / board)
     if noise(u * 4.3, y * 9.0, key + 8) > 0.88 and y > 0.75 * board:
         out[4] += 0.3  # lamps
     goods = math.floor(u / (0.2 + 0.5 * lattice(key, 68, 0)))
@@ -531,6 +557,8 @@ def facade(out, look, finish, side, u, width, y, top, roofline, grain, grain_y):
             out[c] = dark * (0.5 * out[c] + 0.08)
     elif finish == CANOPY:
         cloth(out, look, u)
+    elif finish == HANGING_SIGN:
+        hung(out, look, u, width, y, top, key)
     elif finish == PORCH:
         out[0], out[1], out[2] = look[TRIM], look[TRIM + 1], look[TRIM + 2]
     elif finish == BALCONY:
@@ -560,6 +588,18 @@ def cloth(out, look, u):
 
 
 @compiled
+def hung(out, look, u, width, y, top, key):
+    """Fill out with a hanging sign: the board's colour, a pale emblem, light of its own."""
+    for c in range(3):
+        out[c] = look[SIGN + c]
+    out[4] = 0.2 * look[TRADE]
+    inside = abs(u - 0.5 * width) < 0.3 * width
+    if inside and lattice(int((top - y) / 0.28), 34, key) < 0.6 and (top - y) / 0.28 % 1.0 > 0.3:
+        bright = 0.75 if look[SIGN] + look[SIGN + 1] + look[SIGN + 2] < 0.7 else 0.03
+        mix(out, bright, bright, 0.92 * bright, 0.8)
+
+
+@compiled
 def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
     """Fill out for a wall of a house, below its eaves or in its gable."""
     masonry(out, look, key, u, y, max(grain, grain_y))
@@ -572,7 +612,7 @@ def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
             out[c] *= 0.8 + 0.12 * blank
         if blank < 0.55 or y > top:
             return
-    elif floor == 0 and side == FRONT and y < 3.6 and in_shop(look, u, 0.0):
+    elif side == FRONT and in_shop(look, u, 0.0) and y < shop_top_m(look):
         shop_front(out, look, key, u - look[SHOP_AT_M], look[SHOP] * width, y, max(grain, grain_y))
         return
     elif floor == 0 and lattice(key, 81, 0) < 0.25 and look[MATERIAL] != BRICK:
