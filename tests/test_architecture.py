@@ -18,7 +18,7 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("decoding", "geolocation", "methods", "places"),
     ("training",),
     ("ablations", "alignment", "coherence", "probing", "transfer"),
-    ("doses", "laboratory", "sealed"),
+    ("laboratory",),
     ("figures", "maps"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
