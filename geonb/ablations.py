@@ -1,13 +1,10 @@
 """One ingredient at a time: variants of a method, each a training on the same photos with one thing changed."""
 
-import functools
-import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch.nn.functional import normalize
 
 from geonb import decoding, geolocation, methods, sphere, training, uncertainty
 
@@ -93,91 +90,45 @@ def predictions(runs, photos, part, gallery, split):
 
 
 # ---- decoding --------------------------------------------------------------------------------------------------------
-WIDTHS_M = (25.0, 50.0, 100.0, 200.0, 400.0)
 DECODINGS = {  # name: the values among which validation chooses
-    "best place": ((0,),),
-    "smoothed posterior": tuple(itertools.product(WIDTHS_M)),  # bandwidth [m]
-    "geometric median": ((3,), (10,), (30,), (100,)),  # of so many places
-    # bandwidth [m], share of the look-alikes, scale of their similarity
-    "fused with photos": tuple(itertools.product((50.0, 100.0, 200.0), (0.25, 0.5, 0.75), (20.0, 60.0))),
+    "best place": (0,),
+    "smoothed posterior": (25.0, 50.0, 100.0, 200.0, 400.0),  # bandwidth [m]
+    "geometric median": (3, 10, 30, 100),  # of so many places
 }
 
 
-@dataclass(frozen=True)
-class Belief:
-    """What is known of some photos: similarity (n, m) to the places of the gallery at lat_lon_deg (m, 2), the towers'
-    scale, and alike (n, k), the similarity of the frozen features to those of the training photos at train_deg (k, 2).
-    """
-
-    similarity: np.ndarray
-    lat_lon_deg: np.ndarray
-    scale: float
-    alike: np.ndarray
-    train_deg: np.ndarray
-
-
-def decode(how, value, belief, smoothers):
-    """Positions (n, 2) that a decoding with its value makes of a Belief.
-
-    smoothers: (bandwidth [m], 'places' or 'photos') -> weights; see decoding.smoother.
-    """
-    at = belief.lat_lon_deg
+def decode(how, value, similarity, scale, lat_lon_deg):
+    """Positions (n, 2) that a decoding makes of similarities (n, m) to places (m, 2)."""
     if how == "best place":
-        return at[belief.similarity.argmax(axis=1)]
+        return lat_lon_deg[similarity.argmax(axis=1)]
     if how == "geometric median":
-        return decoding.geometric_median(belief.similarity, belief.scale, at, min(value[0], len(at)))
-    probability = decoding.posterior(belief.similarity, belief.scale)
-    if how == "smoothed posterior":
-        return at[decoding.best_neighbourhood(probability, smoothers(value[0], "places"))]
-    bandwidth_m, share, scale = value
-    votes = decoding.posterior(belief.alike, scale)
-    both = smoothers(bandwidth_m, "places"), votes, smoothers(bandwidth_m, "photos")
-    return at[decoding.fused(probability, *both, share)]
+        return decoding.geometric_median(similarity, scale, lat_lon_deg, min(value, len(lat_lon_deg)))
+    probability = decoding.posterior(similarity, scale)
+    return lat_lon_deg[decoding.best_neighbourhood(probability, decoding.smoother(lat_lon_deg, value))]
 
 
-def believed(run, images, places, indices, train, gallery, city_known):
-    """The Belief about the photos of some indices; other cities are as unlike as can be where the city is known."""
-    similarity = run.towers.similarity(
-        training.embed_images(run.towers, images, indices), training.embed_places(run.towers, gallery)
-    )
-    unit = normalize(images, dim=1)
-    alike = (unit[indices] @ unit[train].T).numpy()
-    if city_known:
-        similarity = np.where(places.city[indices][:, None] == gallery.city[None], similarity, similarity.min() - 1)
-        alike = np.where(places.city[indices][:, None] == places.city[train][None], alike, -1.0)
-    scale = run.towers.scale().item()
-    return Belief(similarity, gallery.lat_lon_deg, scale, alike, places.lat_lon_deg[train])
+def decoded(run, images, places, parts, gallery):
+    """Errors of the test photos under each of DECODINGS: decoding, value (chosen on validation), photo, error_m.
 
-
-def decoded(run, images, places, parts, gallery, *, city_known=False, ways=tuple(DECODINGS)):
-    """The test photos under some of DECODINGS: decoding, value (chosen on validation), photo, error_m and position
-    (predicted_lat_deg, predicted_lon_deg).
-
-    run: a training.Run; images: features (n, d) that it was trained on; photo: index into places; value: the first
-    that was chosen, a bandwidth or a count.
+    run: a training.Run whose gallery is open to every photo; photo: index into places.
     """
-    index = {part: np.flatnonzero(parts == part) for part in ("train", "validation", "test")}
-    beliefs = {
-        part: believed(run, images, places, index[part], index["train"], gallery, city_known)
-        for part in ("validation", "test")
+    scale = run.towers.scale().item()
+    there = training.embed_places(run.towers, gallery)
+    index = {part: np.flatnonzero(parts == part) for part in ("validation", "test")}
+    similarity = {
+        part: run.towers.similarity(training.embed_images(run.towers, images, own), there)
+        for part, own in index.items()
     }
 
-    @functools.cache
-    def smoothers(bandwidth_m, of):
-        others = places.lat_lon_deg[index["train"]] if of == "photos" else None
-        return decoding.smoother(gallery.lat_lon_deg, bandwidth_m, others)
-
-    def score(how, value):
-        at = decode(how, value, beliefs["validation"], smoothers)
-        return np.log1p(sphere.distance_m(places.lat_lon_deg[index["validation"]], at)).mean()
+    def error_m(part, how, value):
+        at = decode(how, value, similarity[part], scale, gallery.lat_lon_deg)
+        return sphere.distance_m(places.lat_lon_deg[index[part]], at)
 
     tables = []
-    for how in ways:
-        best = min(DECODINGS[how], key=lambda value: score(how, value))
-        at = decode(how, best, beliefs["test"], smoothers)
-        own = {"decoding": how, "value": float(best[0]), "photo": index["test"]}
-        own |= {"error_m": sphere.distance_m(places.lat_lon_deg[index["test"]], at)}
-        tables.append(pd.DataFrame(own | {"predicted_lat_deg": at[:, 0], "predicted_lon_deg": at[:, 1]}))
+    for how, values in DECODINGS.items():
+        best = min(values, key=lambda value: np.log1p(error_m("validation", how, value)).mean())
+        own = {"decoding": how, "value": float(best), "photo": index["test"], "error_m": error_m("test", how, best)}
+        tables.append(pd.DataFrame(own))
     return pd.concat(tables, ignore_index=True)
 
 

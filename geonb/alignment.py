@@ -9,11 +9,12 @@ NEAREST = 10  # neighbours that SSI and City-Align look at
 FEWEST_PHOTOS = NEAREST + 2  # of a city; smaller ones are left out
 PHOTOS_AT_MOST = 3000  # that are looked at, drawn by the seed: all pairs are compared
 MEASURES = {
-    "coherence_moran": "trace of Moran's I: how alike photos are to their 8 nearest, around their city's mean",
+    "coherence_moran": "trace of Moran's I: how alike photos are to their nearest, around their city's mean",
     "ssi": "share of the k most similar photos of the city among the k nearest, mean over k = 1 to 10",
     "geo_align": "Spearman's correlation of similarity and minus distance to the others of the city, mean over photos",
     "city_align": "share of the 10 most similar photos that are of the same city",
 }
+TEXTS = ("method", "measure")  # columns that are no numbers
 COLUMNS = {
     "method": "frozen tower or training",
     "measure": "one of alignment.MEASURES",
@@ -33,9 +34,11 @@ def compare(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=99
 
     The definitions are ours: SW-CLIP names Geo-Align, SSI and City-Align without defining them. The null deals the
     places anew inside each city, for City-Align the cities among all photos. blocks (n,): drawn again for intervals.
-    ValueError where no city has enough photos.
+    No rows where no city has FEWEST_PHOTOS photos.
     """
     chosen = looked_at(city, seed)
+    if not len(chosen):
+        return pd.DataFrame({column: pd.Series(dtype=object if column in TEXTS else float) for column in COLUMNS})
     tables = [
         measured(
             unit[chosen], lat_lon_deg[chosen], city[chosen], blocks[chosen], neighbours=neighbours,
@@ -47,13 +50,10 @@ def compare(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=99
 
 
 def looked_at(city, seed):
-    """Indices of the photos in cities of FEWEST_PHOTOS or more, at most PHOTOS_AT_MOST. ValueError for none."""
+    """Indices of the photos in cities of FEWEST_PHOTOS or more, at most PHOTOS_AT_MOST."""
     drawn = seeds.stream(seed, "alignment").permutation(len(city))[:PHOTOS_AT_MOST]
     names, count = np.unique(np.asarray(city)[drawn], return_counts=True)
-    chosen = np.sort(drawn[np.isin(np.asarray(city)[drawn], names[count >= FEWEST_PHOTOS])])
-    if not len(chosen):
-        raise ValueError(f"no city has {FEWEST_PHOTOS} photos, the largest has {count.max()}: take more test photos")
-    return chosen
+    return np.sort(drawn[np.isin(np.asarray(city)[drawn], names[count >= FEWEST_PHOTOS])])
 
 
 def measured(unit, lat_lon_deg, city, blocks, *, neighbours, permutations, replicates, seed):
@@ -161,7 +161,9 @@ def nearest(lat_lon_deg):
 
 def ranks(values):
     """Rank (n, n) of each entry in its row from 0 on, the smallest first, ties in the order of the columns."""
-    return np.argsort(np.argsort(values, axis=1, kind="stable"), axis=1, kind="stable")
+    from scipy.stats import rankdata
+
+    return rankdata(values, method="ordinal", axis=1) - 1
 
 
 def standardised(rank):
@@ -205,6 +207,8 @@ def headline(table, page):
 
 def answer(table):
     """Which measures of which embeddings stand out of their null, in one sentence."""
+    if table.empty:
+        return f"Measures of coherence need {FEWEST_PHOTOS} test photos of a city: no city here has them."
     said = []
     for name, own in table.groupby("method", sort=False):
         above = own[(own.p < 0.05) & (own.value > own.null)].measure.tolist()

@@ -24,13 +24,10 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
     photos, or when all values are equal.
     """
     from esda import Moran
-    from libpysal.weights import KNN
 
     values = np.asarray(values, dtype=float)
     check_values(values, neighbours)
-    # cities are islands to each other, which is what is meant: no warning about it
-    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
-    weights.transform = "r"
+    weights = nearest_weights(lat_lon_deg, neighbours)
     state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
     np.random.seed(int(seeds.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
     try:
@@ -40,6 +37,16 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
     # esda's own p_sim takes the smaller of the two tails: it would call neighbours that are unlike a cluster
     p_value = (1 + (result.sim >= result.I).sum()) / (permutations + 1)
     return {"morans_i": float(result.I), "expected": float(result.EI), "p_value": float(p_value)}
+
+
+def nearest_weights(lat_lon_deg, neighbours):
+    """Row-standardised weights of libpysal over the k nearest neighbours on the ground."""
+    from libpysal.weights import KNN
+
+    # cities are islands to each other, which is what is meant: no warning about it
+    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
+    weights.transform = "r"
+    return weights
 
 
 def check_values(values, neighbours):
@@ -77,12 +84,10 @@ def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, see
     (Anselin 1995; Benjamini and Hochberg 1995). ValueError as morans_i.
     """
     from esda import Moran_Local, fdr
-    from libpysal.weights import KNN
 
     values = np.asarray(values, dtype=float)
     check_values(values, neighbours)
-    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
-    weights.transform = "r"
+    weights = nearest_weights(lat_lon_deg, neighbours)
     drawn = int(seeds.stream(seed, "lisa").integers(2**31))
     found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
     shown = found.p_sim <= fdr(found.p_sim, level)

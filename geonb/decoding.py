@@ -16,18 +16,12 @@ def posterior(similarity, scale):
     return weight / weight.sum(axis=1, keepdims=True)
 
 
-def smoother(lat_lon_deg, bandwidth_m, others_deg=None):
-    """Sparse Gaussian weights (m, k) between places (m, 2) and others (k, 2) within three bandwidths of each other.
-
-    others_deg: the places themselves if None. ValueError for a bandwidth that is not above 0.
-    """
+def smoother(lat_lon_deg, bandwidth_m):
+    """Sparse Gaussian weights (m, m) between places (m, 2) that lie within three bandwidths of each other."""
     if not bandwidth_m > 0:
         raise ValueError(f"bandwidth_m {bandwidth_m} of smoothing must be above 0")
-    trees = [
-        cKDTree(sphere.unit_xyz(at) * sphere.EARTH_RADIUS_M)
-        for at in (lat_lon_deg, lat_lon_deg if others_deg is None else others_deg)
-    ]
-    near = trees[0].sparse_distance_matrix(trees[1], REACH * bandwidth_m, output_type="coo_matrix")
+    points = sphere.unit_xyz(lat_lon_deg) * sphere.EARTH_RADIUS_M
+    near = cKDTree(points).sparse_distance_matrix(cKDTree(points), REACH * bandwidth_m, output_type="coo_matrix")
     weight = np.exp(-(near.data**2) / (2 * bandwidth_m**2))
     return coo_array((weight, (near.row, near.col)), shape=near.shape).tocsr()
 
@@ -39,18 +33,6 @@ def best_neighbourhood(probability, weights):
     gallery that is denser somewhere draws answers there.
     """
     return np.asarray((weights @ probability.T).argmax(axis=0)).ravel()
-
-
-def fused(probability, weights, votes, vote_weights, share):
-    """Index (n,) of the place with the largest mixture of two smoothed beliefs: of the towers, and of look-alikes.
-
-    probability (n, m) over the places and weights (m, m) as in best_neighbourhood; votes (n, k): probability over
-    training photos, as posterior makes it of image similarities; vote_weights (m, k): smoother from the places to the
-    photos' own; share: of the look-alikes, 0 to 1. Both kernels are alike, so that a unit of belief weighs the same.
-    """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share {share} of the look-alikes must be 0 to 1")
-    return ((1 - share) * (weights @ probability.T) + share * (vote_weights @ votes.T)).argmax(axis=0).ravel()
 
 
 def geometric_median(similarity, scale, lat_lon_deg, k, *, steps=50):

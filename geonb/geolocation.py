@@ -61,6 +61,11 @@ def statistics(error_m):
     return np.array([np.median(error_m), error_m.mean(), np.quantile(error_m, 0.9), *shares])
 
 
+def geometric_mean_m(error_m):
+    """Geometric mean of errors (n,) in metres; those below 1 m count as 1 m."""
+    return np.exp(np.log(np.maximum(error_m, 1)).mean())
+
+
 def predictions(photos, places, chosen):
     """One row per photo: truth, chosen place, error, whether the city is right.
 
@@ -294,7 +299,7 @@ def surest(predicted, share=0.25):
             runs = [run for _, run in own.groupby("seed")]
             known = [spearmanr(run.similarity, -run.error_m)[0] for run in runs if np.ptp(run.similarity) > 0]
             sure = pd.concat([run.nlargest(max(1, round(share * len(run))), "similarity") for run in runs])
-            means = (np.exp(np.log(part.error_m.clip(lower=1)).mean()) for part in (sure, own))
+            means = (geometric_mean_m(part.error_m) for part in (sure, own))
             rows.append((split, name, np.mean(known) if known else np.nan, *means))
     return pd.DataFrame(rows, columns=list(SUREST))
 
@@ -318,7 +323,7 @@ HEADLINE = ("median_error_m", "p90_error_m", "share_within_100m", "share_within_
 HEADLINE_RATIOS = {
     "median_error_ratio": np.median,
     "mean_error_ratio": np.mean,
-    "geometric_mean_error_ratio": lambda error_m: np.exp(np.log(np.maximum(error_m, 1)).mean()),
+    "geometric_mean_error_ratio": geometric_mean_m,
 }
 
 

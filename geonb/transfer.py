@@ -85,15 +85,15 @@ def by_distance(errors, nearest, *, bins):
         number = np.digitize(both.nearest_train_m, edges_m[1:-1])
         rows += [
             (split, name, kind, edges_m[k], edges_m[min(k + 1, len(edges_m) - 1)], group.nearest_train_m.median(),
-             np.exp(np.log(group.error_m.clip(lower=1)).mean()), group.photo_id.nunique())
+             geolocation.geometric_mean_m(group.error_m), group.photo_id.nunique())
             for (name, kind, k), group in both.groupby(["method", "kind", number], sort=False)
         ]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(BY_DISTANCE))
     return table.sort_values(["split", "method", "from_m"], ignore_index=True)
 
 
-def answer(nulls, cities, splits):
-    """What carries over, in a sentence per split, and whether the gain differs between cities."""
+def answer(nulls, cities, splits, ours, other):
+    """What carries over, in a sentence per split, and whether ours over the other differs between cities."""
     said = []
     for split in splits:
         own = nulls[(nulls.split == split) & nulls.p.notna()]
@@ -107,7 +107,7 @@ def answer(nulls, cities, splits):
     differ = shown[(shown.low > 1) | (shown.high < 1)]
     if len(shown):
         said.append(
-            f"City by city the error of sw_clip is {shown.ratio.min():.2f} to {shown.ratio.max():.2f} times that of "
-            f"clip; {len(differ)} of {len(shown)} intervals leave 1 out, before any correction."
+            f"City by city the error of {ours} is {shown.ratio.min():.2f} to {shown.ratio.max():.2f} times that of "
+            f"{other}; {len(differ)} of {len(shown)} intervals leave 1 out, before any correction."
         )
     return " ".join(said)

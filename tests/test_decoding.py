@@ -57,17 +57,3 @@ def test_the_geometric_median_of_one_place_is_that_place():
     assert sphere.distance_m(found, places[1]).item() < 0.01
     with pytest.raises(ValueError, match="k 3 must lie between 1 and 2"):
         decoding.geometric_median(np.array([[0.1, 0.9]]), 10.0, places, 3)
-
-
-def test_look_alikes_decide_as_much_as_their_share():
-    places = sphere.from_local_m(np.array([[0.0, 0], [1000, 0], [2000, 0]]), np.array([50.0, 8.0]))
-    photos = places[[2, 2, 0]]
-    towers, votes = np.array([[0.6, 0.3, 0.1]]), np.array([[0.4, 0.4, 0.2]])
-    weights, to_photos = decoding.smoother(places, 50.0), decoding.smoother(places, 50.0, photos)
-    assert to_photos.shape == (3, 3)
-    told = {share: decoding.fused(towers, weights, votes, to_photos, share)[0] for share in (0.0, 0.3, 0.6, 1.0)}
-    # belief in the places: towers .6 .3 .1, look-alikes .2 0 .8; equal at a share of 5 / 11
-    assert told == {0.0: 0, 0.3: 0, 0.6: 2, 1.0: 2}
-    assert decoding.fused(towers, weights, votes, to_photos, 0.0)[0] == decoding.best_neighbourhood(towers, weights)[0]
-    with pytest.raises(ValueError, match=r"share 1\.5 of the look-alikes"):
-        decoding.fused(towers, weights, votes, to_photos, 1.5)

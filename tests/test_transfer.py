@@ -93,6 +93,6 @@ def test_the_answer_counts_what_is_shown():
         pd.concat([answers(near), answers(anywhere, method="b")]), inside_cities=True, permutations=99
     )
     cities = pd.DataFrame({"ratio": [0.5, 1.2], "low": [0.4, 0.9], "high": [0.7, 1.5]})
-    said = transfer.answer(table, cities, ["blocked"])
+    said = transfer.answer(table, cities, ["blocked"], "sw_clip", "clip")
     assert "In blocked 1 of 2 methods know more than chance" in said
     assert "0.50 to 1.20 times that of clip; 1 of 2 intervals leave 1 out" in said

@@ -35,7 +35,7 @@ def trials(name):
 
 
 @functools.cache
-def known():
+def tables():
     """What all trials of a process read: catalogue, features, parts by split, the grid, the pilots' tables."""
     catalogue = places.with_lat_lon(results.read_table(STUDY, "01_photos", "photos"))
     features = np.stack(results.read_table(STUDY, "02_embeddings", "features").feature)
@@ -47,7 +47,7 @@ def known():
 @functools.cache
 def arranged(place, split):
     """(places of the photos, those of the gallery, the curve) that trials of one kind of place on a split share."""
-    catalogue, features, parts, grid, pilots = known()
+    catalogue, features, parts, grid, pilots = tables()
     read = places.reader(place, "fourier", None, features, parts=[], decimals=5)
     gallery = galleries.of_split(split, catalogue, parts[split], grid, training_places=place == "photo")
     fitted = semivariograms.fit_of_pilots(*pilots, catalogue.city[parts[split] == "train"].unique())
@@ -60,7 +60,7 @@ def one_trial(name, split, asked):
     """The row of one trial: method, split, its parameters, its validation error, the seconds."""
     torch.set_num_threads(1)
     started, page = time.perf_counter(), parameters(f"06_train/{name}", STUDY)
-    _, features, parts, _, _ = known()
+    _, features, parts, _, _ = tables()
     inputs, there, curve = arranged(methods.get(name).place, split)
     values = methods.UNTUNED | asked
     loss = methods.Settings(

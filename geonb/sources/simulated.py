@@ -216,11 +216,19 @@ def city_rows(world, city, photos, nuisances, folder):
     if not folder.exists():
         paint(city, photos, nuisances, world.picture_px, folder)
     paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
+    east_north_m = photos[["east_m", "north_m"]].to_numpy()
+    lat_lon_deg = city.lat_lon_deg(east_north_m)
     traits, rng = captions.traits(city, photos), seeds.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
         "photo_id": photo_ids(city, len(photos)),
         "path": [path.relative_to(ROOT).as_posix() for path in paths],
-        **places_of(city, photos),
+        "lat_deg": lat_lon_deg[:, 0],
+        "lon_deg": lat_lon_deg[:, 1],
+        "city": city.name,
+        "country": city.country,
+        "district": city.districts(east_north_m),
+        "street": np.array(city.street_names)[photos.street],
+        "heading_deg": np.degrees(photos.heading_rad) % 360,
         "captured_at": photos.captured_at,
         "sequence_id": photos.sequence_id,
         "source": "simulated",
@@ -231,32 +239,6 @@ def city_rows(world, city, photos, nuisances, folder):
         "height_px": world.picture_px,
         "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
     })  # fmt: skip
-
-
-def places_of(city, photos):
-    """PLACE_COLUMNS of the photos of a city, as name -> values."""
-    east_north_m = photos[["east_m", "north_m"]].to_numpy()
-    lat_deg, lon_deg = city.lat_lon_deg(east_north_m).T
-    street = np.array(city.street_names)[photos.street]
-    heading_deg = np.degrees(photos.heading_rad) % 360
-    named = lat_deg, lon_deg, city.name, city.country, city.districts(east_north_m), street, heading_deg
-    return dict(zip(PLACE_COLUMNS, named, strict=True))
-
-
-def unpainted(world):
-    """(places, seen (n, K)) of all photos of a world without their pictures: what each camera sees of the fields.
-
-    places: table with photo_id, PLACE_COLUMNS and sequence_id; seen: as captions.traits says.
-    """
-    tables, seen = [], []
-    for i in range(world.city_count):
-        city = world.city(i)
-        photos, _ = world.shots(city)
-        seen.append(captions.traits(city, photos))
-        tables.append(pd.DataFrame({
-            "photo_id": photo_ids(city, len(photos)), **places_of(city, photos), "sequence_id": photos.sequence_id,
-        }))  # fmt: skip
-    return pd.concat(tables, ignore_index=True), np.concatenate(seen)
 
 
 def photo_ids(city, count):
