@@ -124,6 +124,22 @@ def test_the_headline_holds_the_four_numbers_of_the_laboratory():
     assert rows.table.str.startswith("17_laboratory/").all()
 
 
+def test_a_field_that_even_the_ceiling_hardly_reads_does_not_count_and_is_named():
+    visible, *others = tables()
+    dim = visible.assign(target="shops", r2=[0.1, 0.37])
+    both = pd.concat([visible, dim], ignore_index=True)
+    kept, named = laboratory.counted(both)
+    assert (kept.target == "storeys").all()
+    assert named == "shops (0.37)"
+    value = laboratory.headline(both, others[1], "17_laboratory").set_index("key").value
+    assert value["probe_r2_within_city_mean"] == 0.4
+    assert "Not counted, since that one tells less than 40% of them too: shops (0.37)." in laboratory.answer(
+        both, *others, inside=0.95
+    )
+    assert laboratory.counted(dim)[0].equals(dim)  # nothing would be left
+    assert "Not counted" not in laboratory.answer(*tables(), inside=0.95)
+
+
 def test_the_answer_says_it_when_nothing_is_found_and_when_something_is():
     said = laboratory.answer(*tables(), inside=0.95)
     assert "80% of what the same tower tells" in said
