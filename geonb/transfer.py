@@ -97,6 +97,9 @@ def answer(nulls, cities, splits, ours, other):
     said = []
     for split in splits:
         own = nulls[(nulls.split == split) & nulls.p.notna()]
+        if own.empty:
+            said.append(f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null.")
+            continue
         better = own[(own.p_holm < 0.05) & (own.median_error_m < own.null_low)]
         low, high = (wording.length(value) for value in (own.median_error_m.min(), own.median_error_m.max()))
         said.append(

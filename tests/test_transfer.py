@@ -62,6 +62,10 @@ def test_only_photos_in_the_right_city_count_and_too_few_have_no_null():
     few = transfer.nulls(answers(always_north, n=19), inside_cities=True, permutations=19)
     assert few.n[0] == 19
     assert few[["median_error_m", "p", "p_holm"]].isna().all(axis=None)
+    none = pd.DataFrame(columns=["low", "high", "ratio"], dtype=float)
+    assert transfer.answer(few, none, ["blocked"], "sw_clip", "clip") == (
+        "In blocked no method placed 20 test photos in the right city: there is no null."
+    )
 
 
 def test_a_city_that_errs_twice_as_much_has_a_ratio_of_two():
