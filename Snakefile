@@ -23,12 +23,15 @@ READS = {  # notebook: the notebooks whose tables it reads
     "09_error_maps": ["01_photos", "04_splits", "07_compare"],
     "10_spatial_coherence": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
     "11_new_places": ["03_semivariograms", "04_splits", "07_compare"],
+    "12_when_it_helps": ["01_photos", "02_embeddings", "03_semivariograms"],
     "16_what_could_fool_us": ["04_splits", "06_train", "07_compare", "08_ablations"],
     "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
     "18_known_ranges": [],
+    "19_sealed_worlds": ["03_semivariograms"],
 }
 LONG = [  # pictures, features, trainings: not run with published=true
-    "01_photos", "02_embeddings", "06_train", "08_ablations", "17_laboratory", "18_known_ranges",
+    "01_photos", "02_embeddings", "06_train", "08_ablations", "12_when_it_helps", "17_laboratory", "18_known_ranges",
+    "19_sealed_worlds",
 ]
 
 if unknown := set(config) - {"study", "published"}:

@@ -107,10 +107,11 @@ def decode(how, value, similarity, scale, lat_lon_deg):
     return lat_lon_deg[decoding.best_neighbourhood(probability, decoding.smoother(lat_lon_deg, value))]
 
 
-def decoded(run, images, places, parts, gallery):
-    """Errors of the test photos under each of DECODINGS: decoding, value (chosen on validation), photo, error_m.
+def decoded(run, images, places, parts, gallery, *, ways=tuple(DECODINGS), city_known=False):
+    """Answers for the test photos under some of DECODINGS: decoding, value (chosen on validation), photo, error_m and
+    the predicted position.
 
-    run: a training.Run whose gallery is open to every photo; photo: index into places.
+    run: a training.Run; photo: index into places; city_known: only places of the photo's own city compete.
     """
     scale = run.towers.scale().item()
     there = training.embed_places(run.towers, gallery)
@@ -119,16 +120,19 @@ def decoded(run, images, places, parts, gallery):
         part: run.towers.similarity(training.embed_images(run.towers, images, own), there)
         for part, own in index.items()
     }
+    for part, own in index.items() if city_known else ():
+        similarity[part] = np.where(places.city[own][:, None] == gallery.city, similarity[part], -np.inf)
 
-    def error_m(part, how, value):
+    def answers(part, how, value):
         at = decode(how, value, similarity[part], scale, gallery.lat_lon_deg)
-        return sphere.distance_m(places.lat_lon_deg[index[part]], at)
+        return at, sphere.distance_m(places.lat_lon_deg[index[part]], at)
 
     tables = []
-    for how, values in DECODINGS.items():
-        best = min(values, key=lambda value: np.log1p(error_m("validation", how, value)).mean())
-        own = {"decoding": how, "value": float(best), "photo": index["test"], "error_m": error_m("test", how, best)}
-        tables.append(pd.DataFrame(own))
+    for how in ways:
+        best = min(DECODINGS[how], key=lambda value: np.log1p(answers("validation", how, value)[1]).mean())
+        at, error_m = answers("test", how, best)
+        own = {"decoding": how, "value": float(best), "photo": index["test"], "error_m": error_m}
+        tables.append(pd.DataFrame(own | {"predicted_lat_deg": at[:, 0], "predicted_lon_deg": at[:, 1]}))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -277,6 +277,15 @@ class CaptionTower(nn.Module):
         return normalize(self.head(self.text.encode_text(tokens)).float(), dim=-1)
 
 
+@torch.inference_mode()
+def text_features(tower, tokens, batch_size=256):
+    """Unit text features (n, d) float32 of token ids (n, context), as the tower came."""
+    where = device()
+    model = tower.model.to(where)
+    found = [model.encode_text(part.to(where)).float().cpu() for part in tokens.split(batch_size)]
+    return normalize(torch.cat(found), dim=-1).numpy()
+
+
 def text_width(model):
     """Size of an open_clip model's text features."""
     with torch.no_grad():

@@ -740,6 +740,49 @@ def by_distance(table, simulated=False):
 
 
 @house_style
+def responses(table, beside, simulated=True):
+    """Figure of the ratio of two methods' errors against what is changed, one panel per dose, one colour per split.
+
+    table, beside: dose, value, split, ratio, low, high, p_holm; beside: drawn as diamonds without intervals. Values
+    stand at even steps, whatever lies between them.
+    """
+    need(table, ("dose", "value", "split", "ratio", "low", "high", "p_holm"), "responses")
+    doses, splits = list(table["dose"].unique()), list(table["split"].unique())
+    figure, axes = panels(len(doses), 3, height_in=2.1, sharey=True)
+    for ax, dose in zip(axes, doses, strict=True):
+        here = table[table["dose"] == dose]
+        values = sorted(here["value"].unique())
+        for row in here.itertuples():
+            colour, place = COLOURS[splits.index(row.split)], values.index(row.value)
+            place += 0.16 * (splits.index(row.split) - (len(splits) - 1) / 2)
+            ax.plot([place, place], [row.low, row.high], color=colour, lw=1.2)
+            ax.plot(place, row.ratio, "o", color=colour, mfc=colour if row.p_holm < 0.05 else "white", ms=4.5)
+        for row in beside[beside["dose"] == dose].itertuples():
+            place = values.index(row.value) + 0.16 * (splits.index(row.split) - (len(splits) - 1) / 2) + 0.12
+            ax.plot(place, row.ratio, "D", color=COLOURS[splits.index(row.split)], ms=3.5)
+        ax.axhline(1, color=GREY, lw=0.8)
+        ax.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+        ax.set(yscale="log", xlim=(-0.5, len(values) - 0.5))
+        ax.set_title(DOSES.get(dose, dose))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    label_outer(figure, axes, "", "error over that of clip [ratio]")
+    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
+    return with_note(figure, simulated)
+
+
+DOSES = {  # what the values of a dose are
+    "range": "planted ranges [factor]",
+    "nugget": "nugget [variance]",
+    "photos per city": "photos per city [count]",
+    "city means": "city means [sd]",
+    "noise": "noise of the tower [factor]",
+    "bandwidth": "bandwidth [m]",
+}
+
+
+@house_style
 def learning_curves(curve, simulated=False):
     """Figure of the best validation error so far by step: geometric mean over seeds, one line per method.
 

@@ -13,6 +13,7 @@ TRIVIAL = {
     "mode": "the one training place that is nearest to all training photos in the median",
     "city_centroid": "the centre of the training photos of the city of the frozen nearest neighbour",
     "frozen_nearest": "the place of the training photo with the most similar frozen features: training places only",
+    "zero_shot": "the place whose name the frozen tower takes to be most like the photo: street, city, country",
 }
 REFERENCES = {
     "gallery_floor": "the gallery place nearest to the truth: what perfect retrieval would reach",
@@ -82,18 +83,20 @@ def predictions(photos, places, chosen):
 
 
 # ---- the rows every table needs --------------------------------------------------------------------------------------
-def rivals(photos, features, parts, galleries, own_fields, gallery_fields, *, seed):
+def rivals(photos, features, parts, galleries, own_fields, gallery_fields, *, gallery_texts=None, seed):
     """Predictions of the TRIVIAL rows and the REFERENCES in each split, with columns split, method, kind and seed.
 
     photos: table of all photos; features (n, d); parts, galleries: by split; own_fields (n, K) and gallery_fields by
-    split, or None where nothing was planted.
+    split, or None where nothing was planted; gallery_texts: split -> (m, d) what the frozen tower reads in the names of
+    its places, or None: then without zero_shot.
     """
     tables = []
     for split, part in parts.items():
         test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
         known = split == "unseen_city"
         sides = photos.iloc[test], photos.iloc[train], galleries[split]
-        rows = {"trivial": trivial(*sides, features[test], features[train], seed=seed, city_known=known)}
+        texts = None if gallery_texts is None else gallery_texts[split]
+        rows = {"trivial": trivial(*sides, features[test], features[train], texts, seed=seed, city_known=known)}
         fields = (None, None) if own_fields is None else (own_fields[test], gallery_fields[split])
         rows["reference"] = references(sides[0], galleries[split], *fields, city_known=known)
         tables += [
@@ -103,19 +106,26 @@ def rivals(photos, features, parts, galleries, own_fields, gallery_fields, *, se
     return pd.concat(tables, ignore_index=True)
 
 
-def trivial(photos, train, gallery, test_features, train_features, *, seed, city_known=False):
-    """Predictions of the TRIVIAL rows, as name -> table. photos: the test photos; train, gallery: tables of places."""
+def trivial(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):
+    """Predictions of the TRIVIAL rows, as name -> table. photos: the test photos; train, gallery: tables of places.
+
+    gallery_text (m, d): see rivals.
+    """
     nearest = most_similar(test_features, train_features)[0]
     centroids = centroids_of(train)
     chosen_city = centroids.set_index("city").index.get_indexer(train.city.iloc[nearest])
     rng = seeds.stream(seed, "chance")
     chance = by_city(lambda q, g: rng.integers(0, len(g), len(q)), photos, gallery, city_known)
-    return {
+    found = {
         "chance": predictions(photos, gallery, chance),
         "mode": predictions(photos, train, np.full(len(photos), best_constant(train))),
         "city_centroid": predictions(photos, centroids, chosen_city),
         "frozen_nearest": predictions(photos, train, nearest),
     }
+    if gallery_text is None:
+        return found
+    read = by_city(lambda q, g: most_similar(test_features[q], gallery_text[g])[0], photos, gallery, city_known)
+    return found | {"zero_shot": predictions(photos, gallery, read)}
 
 
 def by_city(choose, photos, gallery, city_known):

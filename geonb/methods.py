@@ -163,6 +163,10 @@ METHODS = {
         "the same with targets that fall with distance (PIGEON, arXiv 2307.05845): names training cells only",
         smoothed_cells, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "cell",
     ),
+    "own": Method(
+        "ours: sw_clip with a share of the weight for the same street, district, city and country",
+        sw_clip, {"bandwidth_m": WIDTHS_M, "prior_share": [0.1, 0.3, 0.6]},
+    ),
     "coordinates": Method(
         "regression of the position, then the nearest place",
         coordinates, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]}, "position",

@@ -46,6 +46,17 @@ def reader(place, location_tower, base, features, *, parts, decimals):
     return tokens
 
 
+def zero_shot(base, table):
+    """Unit features (n, d) of what the frozen tower reads in the names of places: street, city, country.
+
+    table: with these, lat_deg and lon_deg. ValueError where a name is longer than the tower's context.
+    """
+    names = {name: table[name].to_numpy() for name in ("street", "city", "country")}
+    positions = table[["lat_deg", "lon_deg"]].to_numpy()
+    said, whose = np.unique(captions.location_captions(positions, **names, parts=list(names)), return_inverse=True)
+    return encoders.text_features(base, captions.tokens(list(said), base.tokenizer, base.context_length))[whose]
+
+
 def codes(table):
     """street, district, city and country of a table of places as whole numbers (n,), -1 where unknown.
 

@@ -20,7 +20,7 @@ DEFAULT = "simulated_cities"
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
 # asks what was planted: no page where nothing was
-SIMULATED_ONLY = ("17_laboratory", "18_known_ranges")
+SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_sealed_worlds")
 
 
 def build_folder(study):

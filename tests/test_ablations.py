@@ -78,6 +78,21 @@ def test_decodings_are_chosen_on_validation_and_measured_on_test(runs):
     assert smoothed.value.iloc[0] in ablations.DECODINGS["smoothed posterior"]
 
 
+def test_where_the_city_is_known_no_other_is_named(runs):
+    found, features, places, part = runs
+    run = next(iter(found.values()))
+    places = dataclasses.replace(places, city=np.where(places.lat_lon_deg[:, 1] > 10, "East", "West").astype(object))
+    gallery = places[part == "train"]
+    ways = ("best place", "smoothed posterior")  # a geometric median may lie between places
+    table = ablations.decoded(run, features, places, part, gallery, ways=ways, city_known=True)
+    assert table.decoding.unique().tolist() == list(ways)
+    at = table[["predicted_lat_deg", "predicted_lon_deg"]].to_numpy()
+    nearest, metres = sphere.nearest(at, gallery.lat_lon_deg)
+    assert metres.max() < 0.01
+    assert (gallery.city[nearest] == places.city[table.photo]).all()
+    np.testing.assert_allclose(table.error_m, sphere.distance_m(places.lat_lon_deg[table.photo], at))
+
+
 def test_a_decoding_that_halves_every_error_is_shown_to():
     photo = np.arange(60)
     tables = [

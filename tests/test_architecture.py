@@ -18,7 +18,8 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("decoding", "geolocation", "methods", "places"),
     ("training",),
     ("ablations", "alignment", "coherence", "probing", "transfer"),
-    ("laboratory",),
+    ("experiments", "laboratory"),
+    ("doses", "sealed"),
     ("figures", "maps"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

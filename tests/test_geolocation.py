@@ -89,12 +89,23 @@ def rows(**changes):
 def test_trivial_rows_equal_those_worked_by_hand():
     """Medians of the distances to the training photos: from 0 m 300, from 100 m 250, from 500 m 450."""
     found = rows()
-    assert list(found) == list(geolocation.TRIVIAL)
+    assert [*found, "zero_shot"] == list(geolocation.TRIVIAL)
     np.testing.assert_allclose(found["frozen_nearest"].error_m, [480, 1_000])
     np.testing.assert_allclose(found["mode"].error_m, [80, 8_900])
     np.testing.assert_allclose(found["city_centroid"].error_m, [180, 1_000], rtol=1e-6)
     assert found["city_centroid"].right_city.all()
     assert found["mode"].right_city.tolist() == [True, False]
+
+
+def test_the_frozen_tower_names_the_place_whose_text_is_like_the_photo():
+    texts = TRAIN_FEATURES[[1, 3, 0, 2]]  # what is like photo 2 stands at place 3, what is like photo 3 at place 1
+    asked = dict(gallery_text=texts, seed=0)
+    found = geolocation.trivial(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **asked)["zero_shot"]
+    np.testing.assert_allclose(found.error_m, [9_980, 8_900])
+    inside = geolocation.trivial(
+        TEST, TRAIN, TRAIN, TRAIN_FEATURES[[0, 3]], TRAIN_FEATURES, **asked, city_known=True
+    )["zero_shot"]  # fmt: skip
+    np.testing.assert_allclose(inside.error_m, [480, 1_000])
 
 
 def test_chance_draws_every_place_equally_often_and_the_same_for_the_same_seed():
@@ -175,7 +186,18 @@ def test_rivals_stand_in_one_table_with_split_kind_and_seed():
     assert set(table.seed) == {5}
     assert table[(table.split == "unseen_city") & (table.method == "chance")].right_city.all()
     bare = geolocation.rivals(photos, features, {"random": part}, {"random": TRAIN}, None, None, seed=5)
-    assert set(bare.method) == {*geolocation.TRIVIAL, "gallery_floor"}
+    assert set(bare.method) == {*geolocation.TRIVIAL, "gallery_floor"} - {"zero_shot"}
+    texts = geolocation.rivals(
+        photos,
+        features,
+        {"random": part},
+        {"random": TRAIN},
+        None,
+        None,
+        gallery_texts={"random": features[:4]},
+        seed=5,
+    )
+    assert set(texts.method) == {*geolocation.TRIVIAL, "gallery_floor"}
 
 
 def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():

@@ -75,6 +75,16 @@ def test_the_text_reader_gives_the_tokens_of_each_places_own_caption():
         )(PLACES.assign(street="a very long name of a street"))
 
 
+def test_the_frozen_tower_reads_the_names_of_places_and_nothing_of_where_they_lie():
+    base = encoders.load_tower("local-dir:data/towers/geonb-tiny")
+    found = places.zero_shot(base, PLACES.iloc[[0, 1, 0]].assign(lat_deg=[1.0, 2.0, 3.0]))
+    said = ["[Street: Elm Row, City: Velmora, Country: Lutania]", "[Street: Oak Lane, City: Ostrand, Country: Lutania]"]
+    with torch.inference_mode():
+        own = base.model.encode_text(base.tokenizer(said, context_length=base.context_length), normalize=True).numpy()
+    np.testing.assert_allclose(found, own[[0, 1, 0]], atol=1e-5)
+    assert np.abs(own[0] - own[1]).max() > 1e-3
+
+
 def test_an_unknown_location_tower_is_refused_with_the_list():
     with pytest.raises(ValueError, match="no location tower 'siren': there are fourier, text"):
         places.reader("tower", "siren", None, None, parts=(), decimals=2)

@@ -1,5 +1,6 @@
 """Photos of simulated cities: rendered once under build/pictures/, found again by any study with the same options."""
 
+import functools
 import hashlib
 import json
 import os
@@ -94,8 +95,8 @@ class World:
         )  # fmt: skip
 
     def city(self, index):
-        """City `index` of this world."""
-        return geography.city(index, self.world_seed, self.planted(), half_side_m=self.city_side_m / 2)
+        """City `index` of this world; the last sixteen that were asked for are kept."""
+        return drawn_city(self, index)
 
     def shots(self, city):
         """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
@@ -114,6 +115,12 @@ class World:
         for file in paint:
             digest.update(file.read_bytes())
         return ROOT / "build" / "pictures" / digest.hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=16)
+def drawn_city(world, index):
+    """See World.city: its fields take a second, and a page asks for the same city many times."""
+    return geography.city(index, world.world_seed, world.planted(), half_side_m=world.city_side_m / 2)
 
 
 def read(
@@ -216,19 +223,11 @@ def city_rows(world, city, photos, nuisances, folder):
     if not folder.exists():
         paint(city, photos, nuisances, world.picture_px, folder)
     paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
-    east_north_m = photos[["east_m", "north_m"]].to_numpy()
-    lat_lon_deg = city.lat_lon_deg(east_north_m)
     traits, rng = captions.traits(city, photos), seeds.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
         "photo_id": photo_ids(city, len(photos)),
         "path": [path.relative_to(ROOT).as_posix() for path in paths],
-        "lat_deg": lat_lon_deg[:, 0],
-        "lon_deg": lat_lon_deg[:, 1],
-        "city": city.name,
-        "country": city.country,
-        "district": city.districts(east_north_m),
-        "street": np.array(city.street_names)[photos.street],
-        "heading_deg": np.degrees(photos.heading_rad) % 360,
+        **places_of(city, photos),
         "captured_at": photos.captured_at,
         "sequence_id": photos.sequence_id,
         "source": "simulated",
@@ -239,6 +238,32 @@ def city_rows(world, city, photos, nuisances, folder):
         "height_px": world.picture_px,
         "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
     })  # fmt: skip
+
+
+def places_of(city, photos):
+    """PLACE_COLUMNS of the photos of a city, as name -> values."""
+    east_north_m = photos[["east_m", "north_m"]].to_numpy()
+    lat_deg, lon_deg = city.lat_lon_deg(east_north_m).T
+    street = np.array(city.street_names)[photos.street]
+    heading_deg = np.degrees(photos.heading_rad) % 360
+    named = lat_deg, lon_deg, city.name, city.country, city.districts(east_north_m), street, heading_deg
+    return dict(zip(PLACE_COLUMNS, named, strict=True))
+
+
+def unpainted(world):
+    """(places, seen (n, K)) of all photos of a world without their pictures: what each camera sees of the fields.
+
+    places: table with photo_id, PLACE_COLUMNS and sequence_id; seen: as captions.traits says.
+    """
+    tables, seen = [], []
+    for i in range(world.city_count):
+        city = world.city(i)
+        photos, _ = world.shots(city)
+        seen.append(captions.traits(city, photos))
+        tables.append(pd.DataFrame({
+            "photo_id": photo_ids(city, len(photos)), **places_of(city, photos), "sequence_id": photos.sequence_id,
+        }))  # fmt: skip
+    return pd.concat(tables, ignore_index=True), np.concatenate(seen)
 
 
 def photo_ids(city, count):

@@ -1,0 +1,87 @@
+"""One training on a simulated world that no study keeps: from its places and features to errors, without notebooks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from geonb import ablations, galleries, methods, places, sphere, training
+from geonb import splits as splitting
+from geonb.sources import simulated
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all trainings of a page share.
+
+    cut: keywords of splits.make; size: of the embeddings; course: keywords of training.Settings but those that trials
+    choose; folder: of the checkpoints.
+    """
+
+    cut: dict
+    size: int
+    course: dict
+    folder: Path
+
+
+def grid(options, world_seed, spacing_m):
+    """The places along the streets of a world, which blocked chooses among; options: of simulated.World."""
+    world = simulated.World(**options | {"world_seed": world_seed})
+    return galleries.along_streets(simulated.streets(world), spacing_m)
+
+
+def parts_of(table, split, cut, seed=0):
+    """The part (n,) of each place of a table with lat_deg, lon_deg, city, street and sequence_id."""
+    columns = [table[column].to_numpy(dtype=object) for column in ("city", "street", "sequence_id")]
+    return splitting.make(split, table[["lat_deg", "lon_deg"]].to_numpy(), *columns, seed=seed, **cut)
+
+
+def train(setting, label, name, split, own, table, features, gallery_grid, *, curve=(), seed=0, ways=("best place",)):
+    """(errors, validation error [m]) of one training of a method on a split of a world.
+
+    own: its parameters as methods.tuned gives them; table: see parts_of; features (n, d) float32; ways: of
+    ablations.DECODINGS, others than the first for methods with a location tower. errors: as geolocation.predictions,
+    once for each way, with decoding, split, method, seed and block.
+    """
+    part, place = parts_of(table, split, setting.cut, seed), methods.get(name).place
+    read = places.reader(place, "fourier", None, features, parts=[], decimals=5)
+    inputs, images = training.Places.of(table, read(table), places.codes(table)), torch.from_numpy(features)
+    gallery = galleries.of_split(split, table, part, gallery_grid, training_places=place == "photo")
+    there = training.Places.of(gallery, read(gallery))
+    plan = training.Plan(
+        methods.builder(
+            name, features.shape[1], inputs.inputs, size=setting.size, base=None, location_tower="fourier",
+            train_backbone=False, cell_size_m=own["cell_size_m"],
+        ),
+        methods.objective(name, methods.Settings(
+            bandwidth_m=own["bandwidth_m"], prior_share=own["prior_share"], strength=own["strength"], curve=curve,
+        )),
+        lambda trained: np.full(len(trained), own["bandwidth_m"], np.float32),
+        training.Settings(
+            **setting.course, learning_rate=own["learning_rate"], weight_decay=own["weight_decay"],
+        ),
+    )  # fmt: skip
+    runs = training.fit_all(
+        images, inputs, {split: part}, {split: there}, {split: plan}, seeds=[seed], folder=setting.folder / label,
+        method=name,
+    )  # fmt: skip
+    errors = training.predictions(runs, table, {split: part}, {split: gallery})
+    run, tables = runs[split, seed], [errors.assign(decoding=ways[0])]
+    if len(ways) > 1:
+        found = ablations.decoded(run, images, inputs, part, there, city_known=split == "unseen_city", ways=ways[1:])
+        tables += [read_off(errors, rows, gallery) for _, rows in found.groupby("decoding", sort=False)]
+    errors = pd.concat(tables, ignore_index=True).assign(method=name)
+    errors["block"] = places.blocks_of(errors, setting.cut["block_size_m"], splitting.block_ids)
+    return errors, run.curve.validation_error_m.min()
+
+
+def read_off(errors, rows, gallery):
+    """The errors of one training with the answers of another decoding: rows of ablations.decoded, in the same order."""
+    at = rows[["predicted_lat_deg", "predicted_lon_deg"]].to_numpy()
+    city = gallery.city.to_numpy()[sphere.nearest(at, gallery[["lat_deg", "lon_deg"]].to_numpy())[0]]
+    return errors.assign(
+        predicted_lat_deg=at[:, 0], predicted_lon_deg=at[:, 1], error_m=rows.error_m.to_numpy(), predicted_city=city,
+        right_city=city == errors.city.to_numpy(), decoding=rows.decoding.iloc[0],
+    )  # fmt: skip
