@@ -19,7 +19,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DEFAULT = "simulated_cities"
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
-# asks what was planted: no page where nothing was
+# asks what was planted: no page where nothing was, or where a study says `false`
 SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_sealed_worlds")
 
 
@@ -35,7 +35,7 @@ def notebook_names():
 
 def pages(notebook, study):
     """The pages that a notebook becomes: itself, one for each method, or none where it has nothing to ask."""
-    if notebook in SIMULATED_ONLY and not is_simulated(study):
+    if notebook in SIMULATED_ONLY and (changes_of(study).get(notebook) is False or not is_simulated(study)):
         return []
     if notebook not in TEMPLATES:
         return [notebook]
@@ -100,7 +100,10 @@ def follows(notebook):
 
 
 def changes_of(study):
-    """What a study's file says, as notebook -> name -> value; an unknown study or notebook is refused."""
+    """What a study's file says, as notebook -> name -> value; an unknown study or notebook is refused.
+
+    A page of SIMULATED_ONLY may stand as `false`: the study goes without it.
+    """
     path = NOTEBOOKS / "studies" / f"{study}.yml"
     if not path.exists():
         raise ValueError(
@@ -115,6 +118,8 @@ def changes_of(study):
     for name, values in changes.items():
         if name not in notebook_names():
             raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(notebook_names())}")
+        if values is False and name in SIMULATED_ONLY:
+            continue
         if values is not None and not isinstance(values, dict):
             raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
     return changes

@@ -37,6 +37,16 @@ def test_an_empty_section_of_a_study_changes_nothing(toy, study):
     assert injected("01_photos", "toy") == {}
 
 
+def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook, study, monkeypatch):
+    monkeypatch.setattr(studies, "SIMULATED_ONLY", ("17_laboratory",))
+    notebook("01_photos", "# Q", 'study = "toy"\nsource = "simulated"  # str: where photos come from')
+    notebook("17_laboratory", "# Q", 'study = "toy"')
+    study("01_photos:\n")
+    assert "17_laboratory" in all_pages("toy")
+    study("17_laboratory: false")
+    assert "17_laboratory" not in all_pages("toy")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -48,6 +58,7 @@ def test_an_empty_section_of_a_study_changes_nothing(toy, study):
         ("01_photos: {folder: 3}", "folder = 3 is not a str"),
         ("06_train: {bandwidth_m: 1e3}", "YAML reads 1e-3 as text, 1.0e-3 as a number"),
         ("07_compare: {methods: hard}", "methods = 'hard' is not a list"),
+        ("01_photos: false", "01_photos must map parameters to values, it is False"),
         ("01_photos: [1]", "01_photos must map parameters to values"),
         ("- 01_photos", "toy.yml must map notebooks to parameters, it is a list"),
         ("01_photos: {", "toy.yml is not valid YAML"),
