@@ -38,39 +38,43 @@ def parts_of(table, split, cut, seed=0):
     return splitting.make(split, table[["lat_deg", "lon_deg"]].to_numpy(), *columns, seed=seed, **cut)
 
 
-def train(setting, label, name, split, own, table, features, gallery_grid, *, curve=(), seed=0, ways=("best place",)):
+def train(
+    setting, label, name, split, own, table, features, gallery_grid, *, curve=(), seed=0, ways=("best place",),
+    city_given=False,
+):  # fmt: skip
     """(errors, validation error [m]) of one training of a method on a split of a world.
 
     own: its parameters as methods.tuned gives them; table: see parts_of; features (n, d) float32; ways: of
-    ablations.DECODINGS, others than the first for methods with a location tower. errors: as geolocation.predictions,
-    once for each way, with decoding, split, method, seed and block.
+    ablations.DECODINGS, others than the first for methods with a location tower; city_given: only places of the photo's
+    own city compete, as always in unseen_city. errors: as geolocation.predictions, once for each way, with decoding,
+    split, method, seed and block.
     """
     part, place = parts_of(table, split, setting.cut, seed), methods.get(name).place
     read = places.reader(place, "fourier", None, features, parts=[], decimals=5)
     inputs, images = training.Places.of(table, read(table), places.codes(table)), torch.from_numpy(features)
     gallery = galleries.of_split(split, table, part, gallery_grid, training_places=place == "photo")
     there = training.Places.of(gallery, read(gallery))
-    plan = training.Plan(
-        methods.builder(
+    city_known = city_given or (split == "unseen_city" and place != "photo")
+    run = training.fit(
+        images, inputs, part, there,
+        build=methods.builder(
             name, features.shape[1], inputs.inputs, size=setting.size, base=None, location_tower="fourier",
             train_backbone=False, cell_size_m=own["cell_size_m"],
         ),
-        methods.objective(name, methods.Settings(
+        objective=methods.objective(name, methods.Settings(
             bandwidth_m=own["bandwidth_m"], prior_share=own["prior_share"], strength=own["strength"], curve=curve,
         )),
-        lambda trained: np.full(len(trained), own["bandwidth_m"], np.float32),
-        training.Settings(
+        bandwidths=lambda trained: np.full(len(trained), own["bandwidth_m"], np.float32),
+        settings=training.Settings(
             **setting.course, learning_rate=own["learning_rate"], weight_decay=own["weight_decay"],
         ),
+        seed=seed, folder=setting.folder / label / f"{split}-{seed}", label=f"{name} {split} seed {seed}",
+        city_known=city_known,
     )  # fmt: skip
-    runs = training.fit_all(
-        images, inputs, {split: part}, {split: there}, {split: plan}, seeds=[seed], folder=setting.folder / label,
-        method=name,
-    )  # fmt: skip
-    errors = training.predictions(runs, table, {split: part}, {split: gallery})
-    run, tables = runs[split, seed], [errors.assign(decoding=ways[0])]
+    errors = training.predictions({(split, seed): run}, table, {split: part}, {split: gallery})
+    tables = [errors.assign(decoding=ways[0])]
     if len(ways) > 1:
-        found = ablations.decoded(run, images, inputs, part, there, city_known=split == "unseen_city", ways=ways[1:])
+        found = ablations.decoded(run, images, inputs, part, there, city_known=city_known, ways=ways[1:])
         tables += [read_off(errors, rows, gallery) for _, rows in found.groupby("decoding", sort=False)]
     errors = pd.concat(tables, ignore_index=True).assign(method=name)
     errors["block"] = places.blocks_of(errors, setting.cut["block_size_m"], splitting.block_ids)

@@ -77,13 +77,16 @@ def test_a_world_is_trained_and_answered(tmp_path):
     assert (table.worlds == 2).all()
     assert np.isfinite(table.ratio).all()
     assert len(set(table.clip_m)) == 1
-    assert "other_drive" in str(doses.answer(table.assign(high=0.5, p_holm=0.01)))
+    assert "other_drive" in doses.answer(
+        table.assign(ratio=0.4, high=0.5, p_holm=0.01), pd.DataFrame({"ratio": [0.9, 1.1]})
+    )
 
 
 def test_trials_try_the_whole_grid_of_a_method(tmp_path, monkeypatch):
     seen = []
 
-    def train(setting, label, name, split, own, table, features, gallery_grid):
+    def train(setting, label, name, split, own, table, features, gallery_grid, *, city_given):
+        assert city_given
         seen.append(own)
         return None, abs(own["learning_rate"] - 0.001)
 
@@ -106,9 +109,11 @@ def test_the_answers_name_what_is_shown_and_nothing_else():
         "dose": ["range", "noise"], "value": [2.0, 4.0], "split": "blocked", "ratio": [0.7, 0.8], "low": [0.5, 0.6],
         "high": [0.9, 0.95], "p_holm": [0.01, 0.2],
     })  # fmt: skip
-    assert doses.answer(table) == (
-        "Of 2 conditions spatial targets are shown to help in 1 (range 2 (blocked, ratio 0.70)) and to harm in none."
-    )
+    said = "Of 2 conditions spatial targets are shown to help in {} and to harm in none."
+    assert doses.answer(table, pd.DataFrame({"ratio": [0.9, 1.1]})) == said.format("1 (range 2 (blocked, ratio 0.70))")
+    assert doses.answer(table, pd.DataFrame({"ratio": [0.6, 1.1]})) == said.format("none")  # chance reaches as far
+    worse = table.assign(ratio=[1.5, 1.2], low=1.1, high=1.9, p_holm=0.01)
+    assert "to harm in 1 (range 2 (blocked, ratio 1.50))." in doses.answer(worse, pd.DataFrame({"ratio": [0.9, 1.3]}))
     null = pd.DataFrame({"method": ["clip", "cells"], "p_holm": [0.5, np.nan]})
     said = doses.answer_null(null, pd.DataFrame({"ratio": [0.9, 1.1]}))
     assert "none of 2 methods can be told from its exact null" in said
