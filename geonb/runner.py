@@ -40,7 +40,8 @@ def run(page, study, by_hand=(), of_record=True):
     """
     page, started = page_of(page, by_hand), time.monotonic()
     values = injected(page, study) | chosen_by_hand(page, study, by_hand)
-    fresh_tables(page, study)
+    fresh(build_folder(study) / "tables" / page)
+    os.environ["GEONB_FIGURES"] = str(fresh(build_folder(study) / "figures" / flat(page)))
     running = executed_copy(page, study).with_suffix(".running.ipynb")
     execute(page, values, running)
     finish(page, study, running, time.monotonic() - started, of_record=of_record and not by_hand)
@@ -66,11 +67,11 @@ def chosen_by_hand(page, study, by_hand):
     return chosen
 
 
-def fresh_tables(page, study):
-    """An empty folder for the tables of a page."""
-    tables = build_folder(study) / "tables" / page
-    shutil.rmtree(tables, ignore_errors=True)
-    tables.mkdir(parents=True, exist_ok=True)
+def fresh(folder):
+    """The folder, empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def executed_copy(page, study):
