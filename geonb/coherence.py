@@ -63,15 +63,50 @@ def morans_i_by_method(errors, *, neighbours, permutations, seed):
     """Moran's I of log10(1 + error in metres), mean over seeds, per method; a flag where it is not defined."""
     rows = []
     for method, group in errors.groupby("method", sort=False):
-        logs = np.log10(1 + group.error_m).groupby(group.photo_id).mean()
-        at = group.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index, ["lat_deg", "lon_deg"]].to_numpy()
-        row = {"method": method, "n": len(logs), "morans_i": np.nan, "expected": np.nan, "p_value": np.nan, "flag": ""}
+        photos = one_per_photo(group)
+        row = {
+            "method": method,
+            "n": len(photos),
+            "morans_i": np.nan,
+            "expected": np.nan,
+            "p_value": np.nan,
+            "flag": "",
+        }
         try:
-            row |= morans_i(logs, at, neighbours=neighbours, permutations=permutations, seed=seed)
+            at = photos[["lat_deg", "lon_deg"]].to_numpy()
+            row |= morans_i(photos.log_error, at, neighbours=neighbours, permutations=permutations, seed=seed)
         except ValueError as error:
             row["flag"] = str(error)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def one_per_photo(errors):
+    """The errors of one method with one row per photo, by photo_id: log_error is log10(1 + metres), mean over seeds."""
+    logs = np.log10(1 + errors.error_m).groupby(errors.photo_id).mean()
+    return errors.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index].assign(log_error=logs)
+
+
+def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
+    """Semivariograms of log_error (one_per_photo) within cities, pooled: columns of semivariograms.LAGS, method,
+    relative_semivariance.
+
+    Relative to the variance around each city's mean: 1 means as unlike as any two photos of a city. Missing where all
+    errors of a city are alike.
+    """
+    tables = []
+    for method, group in errors.groupby("method", sort=False):
+        photos = one_per_photo(group)
+        at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
+        found, _ = semivariograms.by_city(
+            photos[["log_error"]].to_numpy(), at, city, model="exponential", max_lag_m=max_lag_m, lag_count=lag_count,
+            fewest=2, seed=seed,
+        )  # fmt: skip
+        level = float(((photos.log_error - photos.groupby("city").log_error.transform("mean")) ** 2).mean())
+        curve = semivariograms.pooled(found[found.lag_to_m > 0])
+        share = curve.semivariance / level if level > variogram_models.LEAST_RISE else np.nan
+        tables.append(curve.assign(method=method, relative_semivariance=share))
+    return pd.concat(tables, ignore_index=True)
 
 
 LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")

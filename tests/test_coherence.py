@@ -149,3 +149,25 @@ def test_with_one_photo_in_each_city_there_is_nothing_to_tell():
     assert summary.flag[0] == "only 0 lags hold pairs, 4 are needed"
     assert coherence.answer_smoothness(summary) == "There are too few pairs of neighbouring test photos to tell."
     assert set(semivariograms.LAGS) <= set(lags.columns)
+
+
+def test_the_semivariogram_of_errors_rises_where_wrong_lies_beside_wrong_and_is_level_where_it_does_not():
+    rng = np.random.default_rng(0)
+    east_m = rng.uniform(-1000, 1000, (400, 2))
+    at = sphere.from_local_m(east_m, np.array([50.0, 8.0]))
+    smooth = 10 ** (2 + np.sin(east_m[:, 0] / 300))
+    both = {"smooth": smooth, "dealt": rng.permutation(smooth)}
+    errors = pd.concat([
+        pd.DataFrame({
+            "method": name, "photo_id": np.arange(400), "city": "a", "lat_deg": at[:, 0], "lon_deg": at[:, 1],
+            "error_m": error_m,
+        })
+        for name, error_m in both.items()
+    ])  # fmt: skip
+    errors = pd.concat([errors.assign(seed=0), errors.assign(seed=1)])  # the mean over seeds is the same
+    lags = coherence.semivariograms_of_errors(errors, max_lag_m=800.0, lag_count=8)
+    curve = lags.pivot_table(index="lag_from_m", columns="method", values="relative_semivariance")
+    assert curve.smooth.iloc[0] < 0.1 < 0.8 < curve.smooth.iloc[-1]
+    assert curve.dealt.between(0.8, 1.2).all()
+    alike = coherence.semivariograms_of_errors(errors.assign(error_m=5.0), max_lag_m=800.0, lag_count=8)
+    assert alike.relative_semivariance.isna().all()
