@@ -129,6 +129,8 @@ def prepare_kernels():
         settings.write_text(KERNEL, encoding="utf-8")
     os.environ["IPYTHONDIR"] = str(IPYTHON)
     os.environ["PYTHONPATH"] = str(ROOT)
+    # numba's OpenMP sets torch's threads to all cores: two pages at a time then train ten times as long
+    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
     # esda and huggingface_hub import tqdm.auto, which asks there for ipywidgets: a log needs no bars that move
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
