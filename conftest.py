@@ -11,7 +11,7 @@ import pytest
 from nbmake.pytest_items import NotebookFile, NotebookItem
 
 from geonb import runner
-from geonb.studies import pages
+from geonb.studies import build_folder, pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,7 +40,7 @@ class Page(NotebookItem):
 
     def runtest(self):
         started = time.monotonic()
-        runner.fresh_tables(self.name, STUDY)
+        runner.fresh(build_folder(STUDY) / "tables" / self.name)
         prepared = runner.prepare(self.name, STUDY)
         self.filename = str(prepared)
         self.config.option.overwrite = True  # the outputs go into the prepared copy, never into the source
