@@ -709,7 +709,8 @@ def nulls(table, simulated=False):
             ax.plot([row.null_low, row.null_high], [place, place], color=PALE, lw=7, solid_capstyle="butt")
             face = COLOURS[0] if row.p_holm < 0.05 else "white"
             ax.plot(row.median_error_m, place, "o", color=COLOURS[0], mfc=face, ms=5)
-        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, None))
+        largest = table.loc[table["split"] == split, ["median_error_m", "null_high"]].max().max()
+        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, 1.06 * max(largest, 1.0)))
         ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.set_title(split)
