@@ -1,11 +1,13 @@
 """One page is run: what is refused, what a failing cell leaves behind, what is of record."""
 
 import json
+import subprocess
 import sys
 
 import pytest
 
 from geonb import runner
+from geonb.studies import ROOT
 
 
 def run(monkeypatch, *arguments):
@@ -75,3 +77,17 @@ def test_kernels_do_not_read_the_settings_of_the_machine(toy, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", "/somewhere/else")
     runner.prepare_kernels()
     assert runner.os.environ["IPYTHONDIR"] == str(toy / "build" / ".ipython")
+
+
+def test_painting_in_a_kernel_leaves_the_threads_of_torch_alone(monkeypatch):
+    """numba's OpenMP would set them to all cores: two pages at a time then train ten times as long."""
+    for name in ("IPYTHONDIR", "PYTHONPATH", "PYTHONWARNINGS", "NUMBA_THREADING_LAYER"):
+        monkeypatch.setenv(name, "")  # so that what a kernel is given goes again
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    runner.prepare_kernels()
+    script = (
+        "import numba, torch; from tests.test_renderer import PICTURES; "
+        "print(len(PICTURES), torch.get_num_threads(), numba.threading_layer())"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert ran.stdout.split() == ["24", "1", "workqueue"]
