@@ -39,12 +39,12 @@ PHRASES = {  # in the order of fields.FIELDS; from low to high values, each in t
         ("large windows", "big windows"),
         ("huge windows", "glass everywhere", "very large windows"),
     ),
-    "shops": (
-        ("no shops", "only homes", "not one shop"),
-        ("hardly any shops", "very few shops"),
-        ("some shops", "a few shops"),
-        ("many shops", "lots of shops"),
-        ("shops everywhere", "shop after shop"),
+    "stone": (
+        ("black slate footways", "very dark footways"),
+        ("dark footways", "sooty footways"),
+        ("grey footways", "footways of grey slabs"),
+        ("light footways", "footways of pale slabs"),
+        ("white footways", "very light footways"),
     ),
     "greenery": (
         ("no trees", "not one tree"),
@@ -127,7 +127,7 @@ FRAMES = {  # (fields are said, the day is said)
     (False, True): ("{scene} {day}", "{scene}, {day}", "{day}, {scene}", "{day}: {scene}", "{day}, we see {scene}"),
     (False, False): ("{scene}", "a photo of {scene}", "a picture: {scene}", "we see {scene}"),
 }
-COMMA, AND, WITH, OF = ", ", " and ", " with ", "of"  # "a street of tall houses with many shops, no trees and ..."
+COMMA, AND, WITH, OF = ", ", " and ", " with ", "of"  # "a street of tall houses with large windows, no trees and ..."
 HOUSES = {way for ways in PHRASES["storeys"] for way in ways}  # phrases that others can follow "with"
 MOST_OF_THE_DAY = 3  # of what DAY tells: all of it would not fit into a text tower beside the fields
 
@@ -137,7 +137,7 @@ def traits(city, photos):
     """Values (n, K) of the fields that what each camera sees follows, in the order of fields.FIELDS.
 
     They are means over the houses (no landmarks) within SEEN_M in front of the camera; of the nearest one alone for a
-    facade. Where there is none, and for the trees of a street, they are the fields AHEAD_M ahead.
+    facade. Where there is none, and for trees and footways of a street, they are the fields AHEAD_M ahead.
     photos: east_m, north_m, heading_rad (clockwise from north) and scene of each.
     """
     at = photos[["east_m", "north_m"]].to_numpy(np.float64)
@@ -152,8 +152,9 @@ def traits(city, photos):
     seen = houses[house, buildings.TRAITS :]
     total = np.stack([np.bincount(photo, column, len(at)) for column in seen.T], axis=1)
     found = np.where(count > 0, total / np.maximum(count, 1), expected)
-    greenery = list(PHRASES).index("greenery")
-    found[:, greenery] = expected[:, greenery]
+    for name in ("greenery", "stone"):
+        k = list(PHRASES).index(name)
+        found[:, k] = expected[:, k]
     return found
 
 

@@ -24,10 +24,11 @@ WALL, TRIM, ROOFING, DOOR, SIGN, AWNING = 0, 3, 6, 9, 12, 15
 MATERIAL, BAY_M, GLASS_WIDE, GLASS_HIGH, SHOP, STOREY_M, HEIGHT_M, WIDTH_M, DOOR_AT_M, KEY, SASH, SHUTTERS, BANDS = (
     range(18, 31)
 )
-SURROUND, STRIPES, KIND, SHOP_AT_M, TRADE, LOOKS = 31, 32, 33, 34, 35, 36
+SURROUND, STRIPES, KIND, SHOP_AT_M, TRADE, PLINTH, LOOKS = 31, 32, 33, 34, 35, 36, 37
 BRICK, PLASTER, STONEWORK, PANEL = range(4)
 MOST_PARTS = 14  # of one building
 NARROWEST_M = 0.9  # no shop is narrower
+PLINTH_M = 0.9  # the foot of a house, of the stone of the footways
 
 HUES = np.array([[0.43, 0.14, 0.07], [0.55, 0.36, 0.17], [0.40, 0.39, 0.37], [0.22, 0.32, 0.46]])
 HUES_1 = np.array([[0.50, 0.20, 0.16], [0.60, 0.46, 0.16], [0.36, 0.42, 0.33], [0.25, 0.28, 0.48]])
@@ -83,6 +84,12 @@ def noise(x, y, k):
 def squash(x):
     """The logistic function at 1.3 x: -1.5 and 1.5 are told apart, and nothing leaves 0..1."""
     return 1.0 / (1.0 + math.exp(-1.3 * x))
+
+
+@compiled
+def stone(x):
+    """Albedo of the local stone: slate at a trait of -2.5, white at 3.5, the same ratio for the same step between."""
+    return 0.04 * 16.0 ** (min(max(x + 2.5, 0.0), 6.0) / 6.0)
 
 
 @compiled
@@ -147,11 +154,11 @@ def looks_of(buildings, style):
         if style == 1:
             look[BAY_M] *= 0.8
             look[GLASS_HIGH] += 0.06
-        # where the front is nearly full of shop, boards, signs, awnings and light go on growing: no trait of -3 to 4
-        # looks like another
-        share = squash(0.65 * (traits[4] + 0.6)) + 0.06 * (lattice(key, 9, 0) - 0.5)
-        look[SHOP] = min(max((share - 0.06) / 0.92, 0.0), 1.0) if row[plan.KIND] != plan.SHED else 0.0
-        look[TRADE] = squash(0.8 * (traits[4] - 1.5))
+        # every other house has no shop; what it trades is its own and follows no field
+        trade = 2.0 * lattice(key, 9, style) - 1.0
+        if trade > 0 and row[plan.KIND] != plan.SHED:
+            look[SHOP], look[TRADE] = 0.3 + 0.7 * trade, 0.5 * trade
+        look[PLINTH] = stone(traits[4])
         look[STOREY_M], look[HEIGHT_M] = row[plan.STOREY], row[plan.STOREY] * row[plan.FLOORS]
         look[WIDTH_M] = 2 * row[plan.HALF_WIDTH]
         look[DOOR_AT_M] = look[WIDTH_M] * (0.18 if lattice(key, 10, 0) < 0.5 else 0.8)
@@ -600,6 +607,14 @@ def hung(out, look, u, width, y, top, key):
 
 
 @compiled
+def plinth(out, look, key, u, y):
+    """Lay the stone of the footways over the foot of a wall."""
+    if y < PLINTH_M:
+        tone = look[PLINTH] * (0.85 + 0.3 * noise(u * 1.7, y * 2.3, key + 5))
+        mix(out, tone, 0.98 * tone, 0.94 * tone, 0.9)
+
+
+@compiled
 def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
     """Fill out for a wall of a house, below its eaves or in its gable."""
     masonry(out, look, key, u, y, max(grain, grain_y))
@@ -610,6 +625,7 @@ def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
         blank = lattice(key, 80 + side, 0)
         for c in range(3):  # side walls are of a plainer render
             out[c] *= 0.8 + 0.12 * blank
+        plinth(out, look, key, u, y)
         if blank < 0.55 or y > top:
             return
     elif side == FRONT and in_shop(look, u, 0.0) and y < shop_top_m(look):
@@ -621,9 +637,7 @@ def house_wall(out, look, finish, side, u, width, y, top, grain, grain_y, key):
             out[c] *= joint
     if look[BANDS] > 0 and floor > 0:
         mix(out, look[TRIM], look[TRIM + 1], look[TRIM + 2], 0.7 * min(cover(v, 0.0, 0.16, grain_y), 1.0))
-    if y < 0.55:
-        for c in range(3):
-            out[c] = 0.5 * out[c] + 0.05
+    plinth(out, look, key, u, y)
     industrial = look[KIND] == 3
     pitch = 5.0 if industrial else look[BAY_M]
     bays = max(1, int(width / pitch))

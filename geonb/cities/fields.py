@@ -7,7 +7,7 @@ from scipy import fft
 
 from geonb import seeds
 
-FIELDS = ("storeys", "wall_hue", "wall_light", "windows", "shops", "greenery", "paving")
+FIELDS = ("storeys", "wall_hue", "wall_light", "windows", "stone", "greenery", "paving")
 GRID_STEP_M = 10.0
 # models by their name in GSTools, the share of an effective range that is their length scale there, what shapes them
 MODELS = {

@@ -9,11 +9,15 @@ does: exposure by the picture's own mean, a tone curve, noise. Compiled by numba
 import math
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numba import njit, prange
 
 from geonb.cities import day, facades, fields, things
 from geonb.cities.facades import compiled, cover, lattice, noise
+
+# numba's OpenMP would set torch's threads to all cores: two pages at a time then train ten times as long
+numba.config.THREADING_LAYER = "workqueue"
 
 LEAST_PX = 16  # of a picture's side: below nothing could be seen
 CELL_M = 20.0
@@ -35,6 +39,9 @@ START_E, START_N, DIR_E, DIR_N, LENGTH, HALF, ROAD, KEY = range(8)
 inlined = njit(cache=True, error_model="numpy", inline="always")
 
 
+GROUND = ("paving", "stone", "greenery")  # fields that the ground shows at every point
+
+
 class Scene(NamedTuple):
     """A city as plain arrays: what there is, and for each cell of the grid where its entries of a list begin."""
 
@@ -52,6 +59,7 @@ class Scene(NamedTuple):
     street_ids: np.ndarray
     grounds: np.ndarray
     paving: np.ndarray
+    stone: np.ndarray
     greenery: np.ndarray
     half_m: float
     cells: int
@@ -134,7 +142,7 @@ def scene_of(city, style):
         np.ascontiguousarray(city.things, dtype=float),
         np.searchsorted(np.sort(cell), np.arange(cells * cells + 1)), np.argsort(cell, kind="stable"),
         streets, *lists_of(strips, half_m, cells), np.ascontiguousarray(city.grounds, dtype=float),
-        *(np.ascontiguousarray(city.fields[fields.FIELDS.index(name)], dtype=float) for name in ("paving", "greenery")),
+        *(np.ascontiguousarray(city.fields[fields.FIELDS.index(name)], dtype=float) for name in GROUND),
         half_m, cells, facades.tallest_m(parts),
     )  # fmt: skip
 
@@ -590,16 +598,15 @@ def ground(out, scene, light, e, n, grain):
         fine *= 1 + (noise(e * 19.0, n * 19.0, 3) - 0.5) * 0.45 * min(1.0, 0.03 / grain)
     out[3], out[4] = 0.0, 1.0
     if first < 0:
-        roadway(out, scene.streets[street], there(scene.paving, e, n), x, z, first, second, grain, coarse, fine)
+        roadway(out, scene.streets[street], steep(there(scene.paving, e, n)), x, z, first, second, grain, coarse, fine)
     elif first < 0.16:
-        tone = 0.27 * fine
+        tone = facades.stone(there(scene.stone, e, n)) * fine
         out[0], out[1], out[2], out[3] = tone, 0.98 * tone, 0.94 * tone, 0.5
-    elif first < 0.16 + VERGE_M * there(scene.greenery, e, n) and yard < -1.0:
+    elif first < 0.16 + VERGE_M * steep(there(scene.greenery, e, n)) and yard < -1.0:
         grass(out, light, e, n, coarse, fine)
     elif yard < 0:
-        pavement(
-            out, surfaced(scene.streets[street, KEY], z), there(scene.paving, e, n), x, z, first, grain, coarse, fine
-        )
+        key, red = surfaced(scene.streets[street, KEY], z), steep(there(scene.paving, e, n))
+        pavement(out, key, red, facades.stone(there(scene.stone, e, n)), x, z, first, grain, coarse, fine)
     else:
         open_ground(out, scene, light, e, n, coarse, fine)
     for k in range(scene.body_first[cell], scene.body_first[cell + 1]):
@@ -626,12 +633,18 @@ def surfaced(street_key, z):
 
 @compiled
 def there(field, e, n):
-    """A field at a place, squashed: with paving 0 is asphalt and 1 bricks, with greenery 0 bare and 1 overgrown."""
+    """The value of a field at a place."""
     half_m = 0.5 * len(field) * fields.GRID_STEP_M
     last = len(field) - 1
     i = min(max(int((n + half_m) / fields.GRID_STEP_M), 0), last)
     j = min(max(int((e + half_m) / fields.GRID_STEP_M), 0), last)
-    return 1.0 / (1.0 + math.exp(-1.8 * field[i, j]))
+    return field[i, j]
+
+
+@compiled
+def steep(x):
+    """The logistic function at 1.8 x: with paving 0 is asphalt and 1 bricks, with greenery 0 bare and 1 overgrown."""
+    return 1.0 / (1.0 + math.exp(-1.8 * x))
 
 
 @compiled
@@ -695,10 +708,10 @@ def roadway(out, street, red, x, z, edge, other, grain, coarse, fine):
 
 
 @compiled
-def pavement(out, key, red, x, z, from_kerb, grain, coarse, fine):
-    """Fill out for a pavement: slabs of the street's own stone, joints, stains."""
+def pavement(out, key, red, albedo, x, z, from_kerb, grain, coarse, fine):
+    """Fill out for a pavement: slabs of the local stone, joints, stains."""
     warm = 0.3 * lattice(key, 20, 100) + 2.2 * red
-    tone = (0.15 + 0.14 * lattice(key, 21, 100)) * (0.45 + 0.55 * coarse) * fine
+    tone = albedo * (0.94 + 0.12 * lattice(key, 21, 100)) * (0.45 + 0.55 * coarse) * fine
     size = 0.45 + 0.55 * lattice(key, 22, 100)
     row = math.floor(z / size)
     shift = 0.5 * (row % 2)
