@@ -15,7 +15,6 @@ from geonb.studies import build_folder, pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("NUMBA_THREADING_LAYER", "workqueue")  # as in runner.prepare_kernels
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,6 @@ MEASURES = {
     "geo_align": "Spearman's correlation of similarity and minus distance to the others of the city, mean over photos",
     "city_align": "share of the 10 most similar photos that are of the same city",
 }
-TEXTS = ("method", "measure")  # columns that are no numbers
 COLUMNS = {
     "method": "frozen tower or training",
     "measure": "one of alignment.MEASURES",
@@ -38,7 +37,7 @@ def compare(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=99
     """
     chosen = looked_at(city, seed)
     if not len(chosen):
-        return pd.DataFrame({column: pd.Series(dtype=object if column in TEXTS else float) for column in COLUMNS})
+        return pd.DataFrame(columns=list(COLUMNS))
     tables = [
         measured(
             unit[chosen], lat_lon_deg[chosen], city[chosen], blocks[chosen], neighbours=neighbours,

@@ -98,15 +98,25 @@ def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
     for method, group in errors.groupby("method", sort=False):
         photos = one_per_photo(group)
         at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
-        found, _ = semivariograms.by_city(
-            photos[["log_error"]].to_numpy(), at, city, model="exponential", max_lag_m=max_lag_m, lag_count=lag_count,
-            fewest=2, seed=seed,
-        )  # fmt: skip
+        values = photos[["log_error"]].to_numpy()
+        curve = within_cities(values, at, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
         level = float(((photos.log_error - photos.groupby("city").log_error.transform("mean")) ** 2).mean())
-        curve = semivariograms.pooled(found[found.lag_to_m > 0])
         share = curve.semivariance / level if level > variogram_models.LEAST_RISE else np.nan
         tables.append(curve.assign(method=method, relative_semivariance=share))
     return pd.concat(tables, ignore_index=True)
+
+
+def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
+    """The semivariogram of features (n, d) within cities, pooled, without co-located pairs: columns semivariograms.LAGS."""
+    names, count = np.unique(city, return_counts=True)
+    found = [
+        semivariograms.semivariance_by_lag(
+            features[city == name], lat_lon_deg[city == name], max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
+        )
+        for name in names[count > 1]
+    ]
+    lags = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(semivariograms.LAGS))
+    return semivariograms.pooled(lags[lags.lag_to_m > 0])
 
 
 LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")
@@ -149,10 +159,8 @@ def before_and_after(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count,
     """
     lags, rows = [], []
     for name, unit in vectors.items():
-        found, _ = semivariograms.by_city(
-            unit, lat_lon_deg, city, model=model, max_lag_m=max_lag_m, lag_count=lag_count, fewest=2, seed=seed
-        )
-        curve, level = semivariograms.pooled(found[found.lag_to_m > 0]), semivariograms.between_cities(unit, city)
+        curve = within_cities(unit, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
+        level = semivariograms.between_cities(unit, city)
         level = level if level > variogram_models.LEAST_RISE else np.nan
         fitted = variogram_models.fit(curve, model=model)
         share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if not fitted["flag"] else np.nan

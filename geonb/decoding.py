@@ -1,5 +1,7 @@
 """From similarities to a position: the best place, the best neighbourhood, or the middle of the best places."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.spatial import cKDTree
@@ -20,7 +22,13 @@ def smoother(lat_lon_deg, bandwidth_m):
     """Sparse Gaussian weights (m, m) between places (m, 2) that lie within three bandwidths of each other."""
     if not bandwidth_m > 0:
         raise ValueError(f"bandwidth_m {bandwidth_m} of smoothing must be above 0")
-    points = sphere.unit_xyz(lat_lon_deg) * sphere.EARTH_RADIUS_M
+    return smoother_of(np.asarray(lat_lon_deg, dtype=np.float64).tobytes(), float(bandwidth_m))
+
+
+@lru_cache(maxsize=5)  # one gallery at as many bandwidths as validation tries: every method and part asks for it again
+def smoother_of(lat_lon_deg, bandwidth_m):
+    """The smoother of the bytes of float64 positions."""
+    points = sphere.unit_xyz(np.frombuffer(lat_lon_deg).reshape(-1, 2)) * sphere.EARTH_RADIUS_M
     near = cKDTree(points).sparse_distance_matrix(cKDTree(points), REACH * bandwidth_m, output_type="coo_matrix")
     weight = np.exp(-(near.data**2) / (2 * bandwidth_m**2))
     return coo_array((weight, (near.row, near.col)), shape=near.shape).tocsr()

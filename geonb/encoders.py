@@ -3,9 +3,6 @@
 All outputs are L2-normalised. This room takes paths and arrays, never the catalogue.
 """
 
-from geonb import _torchvision  # noqa: F401  before open_clip, which imports torchvision
-
-# isort: split
 import hashlib
 import json
 import logging
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import torch
 from PIL import Image, ImageOps
 from safetensors import safe_open
@@ -45,6 +41,16 @@ class Tower:
     digest: str
 
 
+def open_clip():
+    """The package, which takes seconds to import: pages that train on cached features do without it."""
+    from geonb import _torchvision  # noqa: F401  before open_clip, which imports torchvision
+
+    # isort: split
+    import open_clip
+
+    return open_clip
+
+
 def device():
     """CUDA when there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -62,11 +68,11 @@ def load_tower(name, weights=""):
         if not (folder / "open_clip_config.json").exists():
             raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
         model, transform = _quietly(lambda: create(f"local-dir:{folder}", "", folder / "open_clip_model.safetensors"))
-        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+        tokenizer = open_clip().get_tokenizer(f"local-dir:{folder}")
     else:
         check_open_clip_name(name, weights)
         model, transform = _quietly(lambda: create(name, weights, Path(weights)))
-        tokenizer = open_clip.get_tokenizer(name)
+        tokenizer = open_clip().get_tokenizer(name)
     model = model.float().eval()
     model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
     return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
@@ -75,12 +81,12 @@ def load_tower(name, weights=""):
 def create(name, weights, file):
     """open_clip's model and transform of a tower; file: where its weights may lie with few token rows."""
     if file.suffix != ".safetensors" or not file.is_file():
-        return open_clip.create_model_from_pretrained(name, pretrained=weights)
+        return open_clip().create_model_from_pretrained(name, pretrained=weights)
     with safe_open(file, "pt") as stored:
         if "token_rows" not in stored.keys():  # noqa: SIM118  not a dict
-            return open_clip.create_model_from_pretrained(name, pretrained=weights)
+            return open_clip().create_model_from_pretrained(name, pretrained=weights)
         state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-    model, _, transform = open_clip.create_model_and_transforms(name, load_weights=False)
+    model, _, transform = open_clip().create_model_and_transforms(name, load_weights=False)
     model.load_state_dict(all_token_rows(state, model.vocab_size))
     return model, transform
 
@@ -111,9 +117,9 @@ def all_token_rows(state, vocabulary_size):
 
 def check_open_clip_name(name, weights):
     """ValueError unless open_clip knows the model, and the tag or the file."""
-    if name not in open_clip.list_models() and not name.startswith("hf-hub:"):
+    if name not in open_clip().list_models() and not name.startswith("hf-hub:"):
         raise ValueError(f"open_clip has no model {name!r}: see open_clip.list_models(), or give local-dir:FOLDER")
-    tags = open_clip.list_pretrained_tags_by_model(name)
+    tags = open_clip().list_pretrained_tags_by_model(name)
     if not name.startswith("hf-hub:") and weights not in tags and not Path(weights).is_file():
         raise ValueError(f"{weights!r} is neither a file nor one of the weights of {name}: {', '.join(tags)}")
 
@@ -282,8 +288,8 @@ def text_features(tower, tokens, batch_size=256):
     """Unit text features (n, d) float32 of token ids (n, context), as the tower came."""
     where = device()
     model = tower.model.to(where)
-    found = [model.encode_text(part.to(where)).float().cpu() for part in tokens.split(batch_size)]
-    return normalize(torch.cat(found), dim=-1).numpy()
+    found = [model.encode_text(part.to(where), normalize=True).float().cpu() for part in tokens.split(batch_size)]
+    return torch.cat(found).numpy()
 
 
 def text_width(model):

@@ -1,16 +1,10 @@
 """Static figures from tables: every function takes tables and returns a matplotlib Figure that is shown once.
 
 Figures are 7.6 inches wide (760 px in the book), on white, in colours that colour-blind readers can tell apart, and
-they say "simulated" in the picture itself where their data are. Text from tables is never read as mathematics. Where
-GEONB_FIGURES names a folder, as it does while the book is made, every figure is kept there too, as SVG and PNG.
+they say "simulated" in the picture itself where their data are. Text from tables is never read as mathematics.
 """
 
-import functools
-import itertools
-import os
 import textwrap
-from collections import defaultdict
-from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -58,32 +52,8 @@ HOUSE = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "text.parse_math": False,
-    "svg.hashsalt": "geonb",  # the same figure is the same file
 }
-DRAWN = defaultdict(lambda: itertools.count(1))  # function -> numbers of its figures in this process
-
-
-def house_style(draw):
-    """A function that draws, in the style of the book; its figure is kept where GEONB_FIGURES says so."""
-
-    @functools.wraps(draw)
-    def styled(*given, **named):
-        with mpl.rc_context(HOUSE):
-            figure = draw(*given, **named)
-            if folder := os.environ.get("GEONB_FIGURES"):
-                keep(figure, Path(folder), f"{draw.__name__}-{next(DRAWN[draw.__name__])}")
-        return figure
-
-    return styled
-
-
-def keep(figure, folder, name):
-    """Write a figure as <name>.svg and <name>.png, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind, metadata in (("svg", {"Date": None}), ("png", None)):
-        partial = folder / f"{name}.{kind}.partial"
-        figure.savefig(partial, format=kind, bbox_inches="tight", metadata=metadata)
-        partial.replace(folder / f"{name}.{kind}")
+house_style = mpl.rc_context(HOUSE)
 
 
 # ---------------------------------------------------------------------------------------------- photos

@@ -22,7 +22,7 @@ from geonb.cities import day, renderer
 
 AHEAD_M = 15.0  # what a camera looks at lies ahead of it: there the fields are probed
 REDRAWN_SEED = 300  # world seeds from here on are redrawn cities, which no study shows
-VISIBLE_R2 = 0.4  # of the ceiling: a field below it is hardly in the pictures and does not count
+VISIBLE_R2 = 0.4  # of the ceiling: a field below it is hardly in the pictures
 NOTHING_PLANTED = {"range_scale": 0.0, "trend_share": 0.0}
 ENSEMBLE = {
     "distance_m": "mean distance of the pairs in the lag [m]",
@@ -180,21 +180,15 @@ def same_values(truth, city, eligible, field, steps=4):
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------
-def counted(probes):
-    """(rows of the probes whose fields count, "shops (0.37)" of those that do not), by VISIBLE_R2 of the second tower.
-
-    What no tower of this shape reads when it is taught it says nothing about another tower. All count where none would.
-    """
+def hardly_visible(probes):
+    """The fields of which even the second tower, which was taught them, reads less than VISIBLE_R2: "name (0.37), ..."."""
     ceiling = probes[probes.tower == probes.tower.unique()[1]].set_index("target").r2
-    dim = ceiling[ceiling < VISIBLE_R2]
-    if len(dim) == len(ceiling):
-        return probes, ""
-    return probes[~probes.target.isin(dim.index)], ", ".join(f"{name} ({r2:.2f})" for name, r2 in dim.items())
+    return ", ".join(f"{name} ({r2:.2f})" for name, r2 in ceiling[ceiling < VISIBLE_R2].items())
 
 
 def headline(probes, rungs, page):
     """Rows for results.save_headline; the first tower of the probes is the shipped one, the second the ceiling."""
-    means = counted(probes)[0].groupby("tower", sort=False).r2.mean()
+    means = probes.groupby("tower", sort=False).r2.mean()
     medians = rungs[rungs.metric == "median_error_m"].set_index("method")
     known = {"low": np.nan, "high": np.nan, "seeds": 1}
     rows = [
@@ -210,8 +204,8 @@ def headline(probes, rungs, page):
 
 def answer(probes, placeless, rungs, controls, inside):
     """What the laboratory says, in a few sentences."""
-    kept, dim = counted(probes)
-    means = kept.groupby("tower", sort=False).r2.mean()
+    dim = hardly_visible(probes)
+    means = probes.groupby("tower", sort=False).r2.mean()
     medians = rungs[rungs.metric == "median_error_m"].set_index("method").value
     nothing = controls[(controls.world == controls.world.iloc[0]) & (controls.unit == "m")].iloc[0]
     right = controls[(controls.world != controls.world.iloc[0]) & (controls.unit == "share")].iloc[0]
@@ -222,7 +216,7 @@ def answer(probes, placeless, rungs, controls, inside):
         f"Inside the band of their redraws lie {inside:.0%} of the planted fields' semivariances.",
         f"In unseen cities the shipped tower tells {means.iloc[0]:.0%} of the fields' variance within a city, "
         f"{means.iloc[0] / means.iloc[1]:.0%} of what the same tower tells that was taught the fields.",
-        *([f"Not counted, since that one tells less than {VISIBLE_R2:.0%} of them too: {dim}."] if dim else []),
+        *([f"Hardly in the pictures, since that one tells less than {VISIBLE_R2:.0%} of them too: {dim}."] if dim else []),
         f"Nuisance that carries place: {', '.join(leaks) or 'none'}.",
         f"Knowing the fields would place a photo within {wording.length(medians['field_reference'])} in the median,",
         f"the nearest neighbour in frozen features reaches {wording.length(medians['frozen_nearest'])}.",

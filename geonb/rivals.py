@@ -71,7 +71,7 @@ def haversine_smoothed(cell_distance_m, *, bandwidth_m):
     cell_distance_m (B, C): from each photo to the centre of each cell.
     """
     beyond = (cell_distance_m - cell_distance_m.amin(dim=1, keepdim=True)) / bandwidth_m
-    return torch.exp(-beyond.clamp_max(80.0))  # numbers too small for float32 are slow on a CPU
+    return torch.exp(-beyond.clamp_max(60.0))  # as losses.falling
 
 
 def smoothed_classification(logits, cell_distance_m, *, bandwidth_m):

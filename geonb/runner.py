@@ -3,6 +3,7 @@
 The tables and the executed copy are of record only when every cell has succeeded; manifest.json is written last."""
 
 import argparse
+import base64
 import json
 import logging
 import os
@@ -30,7 +31,13 @@ from geonb.studies import (
 )
 
 IPYTHON = ROOT / "build" / ".ipython"
-KERNEL = "c.IPKernelApp.log_level = 40  # no warning about TCP at every start\nc.HistoryManager.enabled = False\n"
+KERNEL = """\
+c.IPKernelApp.log_level = 40  # no warning about TCP at every start
+c.HistoryManager.enabled = False
+c.InlineBackend.figure_formats = {"png", "svg"}
+c.InlineBackend.rc = {"svg.hashsalt": "geonb"}  # the same figure is the same file
+c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Date": None}}
+"""
 
 
 def run(page, study, by_hand=(), of_record=True):
@@ -41,7 +48,6 @@ def run(page, study, by_hand=(), of_record=True):
     page, started = page_of(page, by_hand), time.monotonic()
     values = injected(page, study) | chosen_by_hand(page, study, by_hand)
     fresh(build_folder(study) / "tables" / page)
-    os.environ["GEONB_FIGURES"] = str(fresh(build_folder(study) / "figures" / flat(page)))
     running = executed_copy(page, study).with_suffix(".running.ipynb")
     execute(page, values, running)
     finish(page, study, running, time.monotonic() - started, of_record=of_record and not by_hand)
@@ -111,7 +117,8 @@ def prepare(page, study):
 
 
 def finish(page, study, executed, seconds, of_record=True):
-    """Put the executed notebook of a page in its place and, if its tables are of record, write its manifest."""
+    """Put the executed notebook of a page and its figures in their places; a manifest only if its tables are of record."""
+    keep_figures(executed, fresh(build_folder(study) / "figures" / flat(page)))
     executed_copy(page, study).parent.mkdir(parents=True, exist_ok=True)
     executed.replace(executed_copy(page, study))
     note_time(page, study, seconds)
@@ -119,6 +126,24 @@ def finish(page, study, executed, seconds, of_record=True):
         write_manifest(page, study, build_folder(study) / "tables" / page)
     else:
         print(f"{page}: run by hand, its tables are not of record: `make book STUDY={study}` will run it again")
+
+
+def keep_figures(executed, folder):
+    """Write the pictures of an executed notebook as SVG and PNG into a folder; the notebook keeps the PNG alone.
+
+    A picture has the name of its cell's figure, or that of its cell.
+    """
+    import nbformat
+
+    notebook = nbformat.read(executed, as_version=4)
+    for number, cell in enumerate(notebook.cells):
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", f"cell-{number}")
+        shown = [output.data for output in cell.get("outputs", []) if "image/svg+xml" in output.get("data", {})]
+        for k, data in enumerate(shown, 1):
+            file = folder / (name if k == 1 else f"{name}-{k}")
+            file.with_suffix(".png").write_bytes(base64.b64decode(data["image/png"]))
+            file.with_suffix(".svg").write_text(data.pop("image/svg+xml"), encoding="utf-8")
+    nbformat.write(notebook, executed)
 
 
 def prepare_kernels():
@@ -129,8 +154,6 @@ def prepare_kernels():
         settings.write_text(KERNEL, encoding="utf-8")
     os.environ["IPYTHONDIR"] = str(IPYTHON)
     os.environ["PYTHONPATH"] = str(ROOT)
-    # numba's OpenMP sets torch's threads to all cores: two pages at a time then train ten times as long
-    os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
     # esda and huggingface_hub import tqdm.auto, which asks there for ipywidgets: a log needs no bars that move
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 

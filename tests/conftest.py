@@ -22,13 +22,14 @@ PARAMETERS = {
 
 
 def write_notebook(path, *cells):
-    """A notebook from texts: '# ...' is markdown, 'study = ...' the parameters cell, all else code."""
+    """The path of a notebook from texts: '# ...' is markdown, 'study = ...' the parameters cell, all else code."""
     made = []
     for source in cells:
         tags = {"tags": ["parameters"]} if source.startswith("study =") else {}
         made.append(new_markdown_cell(source) if source.startswith("#") else new_code_cell(source, metadata=tags))
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(new_notebook(cells=made, metadata=kernel), path)
+    return path
 
 
 @pytest.fixture

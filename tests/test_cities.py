@@ -144,14 +144,14 @@ def test_the_curve_of_a_field_holds_the_trend_and_is_missing_where_no_pair_is():
 
 def test_of_too_many_pairs_a_repeatable_sample_is_taken(monkeypatch):
     at = np.random.default_rng(0).uniform(-HALF_M, HALF_M, (300, 2))
-    whole = fields.field_semivariogram(PLANTED, HALF_M, "shops", at, LAGS_M[3:])
+    whole = fields.field_semivariogram(PLANTED, HALF_M, "stone", at, LAGS_M[3:])
     monkeypatch.setattr(fields, "PAIRS_AT_MOST", 20_000)
     first, second = fields.pairs(300)
     assert len(first) == 20_000
     assert (first != second).all()
-    sample = fields.field_semivariogram(PLANTED, HALF_M, "shops", at, LAGS_M[3:])
+    sample = fields.field_semivariogram(PLANTED, HALF_M, "stone", at, LAGS_M[3:])
     np.testing.assert_allclose(sample, whole, rtol=0.02)
-    np.testing.assert_array_equal(fields.field_semivariogram(PLANTED, HALF_M, "shops", at, LAGS_M[3:]), sample)
+    np.testing.assert_array_equal(fields.field_semivariogram(PLANTED, HALF_M, "stone", at, LAGS_M[3:]), sample)
 
 
 def test_the_trend_has_its_share_of_variance_over_a_city_and_a_sign_of_its_own_in_each():

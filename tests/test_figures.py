@@ -1,6 +1,3 @@
-import itertools
-from collections import defaultdict
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -253,18 +250,3 @@ def test_curves_of_real_photos_do_not_say_simulated_and_name_their_sample():
     assert "hund i snor (224 photos)" in texts(figure)
     with pytest.raises(ValueError, match=r"empty|n > 0"):
         figures.real_curves(lags[:0])
-
-
-def test_figures_are_kept_as_files_where_a_folder_is_named_and_nowhere_else(tmp_path, monkeypatch):
-    cities = pd.DataFrame({"city": ["Oulu", "Lima"]})
-    monkeypatch.setattr(figures, "DRAWN", defaultdict(lambda: itertools.count(1)))
-    figures.photo_counts(cities)
-    assert not list(tmp_path.iterdir())
-    monkeypatch.setenv("GEONB_FIGURES", str(tmp_path / "01_photos"))
-    for _ in range(2):
-        figures.photo_counts(cities)
-    found = sorted((tmp_path / "01_photos").iterdir())
-    assert [path.name for path in found] == [f"photo_counts-{n}.{kind}" for n in (1, 2) for kind in ("png", "svg")]
-    assert found[1].read_bytes() == found[3].read_bytes()  # the same figure is the same file
-    assert b"<svg" in found[1].read_bytes()
-    assert Image.open(found[0]).width > 500

@@ -124,20 +124,15 @@ def test_the_headline_holds_the_four_numbers_of_the_laboratory():
     assert rows.table.str.startswith("17_laboratory/").all()
 
 
-def test_a_field_that_even_the_ceiling_hardly_reads_does_not_count_and_is_named():
+def test_a_field_that_even_the_ceiling_hardly_reads_is_named_and_counts():
     visible, *others = tables()
-    dim = visible.assign(target="shops", r2=[0.1, 0.37])
-    both = pd.concat([visible, dim], ignore_index=True)
-    kept, named = laboratory.counted(both)
-    assert (kept.target == "storeys").all()
-    assert named == "shops (0.37)"
+    both = pd.concat([visible, visible.assign(target="stone", r2=[0.1, 0.37])], ignore_index=True)
+    assert laboratory.hardly_visible(both) == "stone (0.37)"
     value = laboratory.headline(both, others[1], "17_laboratory").set_index("key").value
-    assert value["probe_r2_within_city_mean"] == 0.4
-    assert "Not counted, since that one tells less than 40% of them too: shops (0.37)." in laboratory.answer(
-        both, *others, inside=0.95
-    )
-    assert laboratory.counted(dim)[0].equals(dim)  # nothing would be left
-    assert "Not counted" not in laboratory.answer(*tables(), inside=0.95)
+    assert value["probe_r2_within_city_mean"] == pytest.approx(0.25)
+    said = "Hardly in the pictures, since that one tells less than 40% of them too: stone (0.37)."
+    assert said in laboratory.answer(both, *others, inside=0.95)
+    assert "Hardly in the pictures" not in laboratory.answer(*tables(), inside=0.95)
 
 
 def test_the_answer_says_it_when_nothing_is_found_and_when_something_is():

@@ -1,11 +1,15 @@
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from geonb import cities, seeds
-from geonb.cities import buildings, day, fields, geography, renderer, things
+from geonb.cities import buildings, day, facades, fields, geography, renderer, things
+from geonb.studies import ROOT
 
 CITY = geography.city(0, 0, fields.Planted(range_m=(150.0,) * len(fields.FIELDS)), half_side_m=300.0)
 PHOTOS = geography.drives(CITY, 24, seeds.stream(0, "drives"), isolated_share=0.4)
@@ -149,6 +153,35 @@ def test_a_trait_of_the_houses_shows_in_their_walls(trait, channel):
     assert shown[0] < 0.97 * shown[1] < 0.94 * shown[2]
 
 
+def test_the_stone_of_a_place_shows_in_its_footways_and_plinths():
+    k, ground, plinth = fields.FIELDS.index("stone"), [], []
+    side = np.stack([-CITY.direction[:, 1], CITY.direction[:, 0]], axis=1)
+    beside = CITY.start_m + 30 * CITY.direction + (CITY.half_width_m[:, None] - 0.5) * side
+    light = renderer.light_of(quiet(NUISANCES)[0])
+    for value in (-1.5, 0.0, 1.5):
+        table, layers = CITY.buildings.copy(), CITY.fields.copy()
+        table[:, buildings.TRAITS + k], layers[k] = value, value
+        city = dataclasses.replace(clear_of_things(CITY), buildings=table, fields=layers)
+        scene, seen = renderer.scene_of(city, 0), np.zeros((len(beside), 5))
+        for out, at in zip(seen, beside, strict=True):
+            renderer.ground(out, scene, light, *at, 0.05)
+        ground.append(np.median(seen[:, 0]))  # some places beside a street are junctions and yards
+        plinth.append(scene.looks[HOUSES[0], facades.PLINTH])
+    assert np.diff(np.log(ground)) == pytest.approx(np.log(2), rel=1e-6)  # 16 times as light over six units
+    assert np.diff(np.log(plinth)) == pytest.approx(np.log(2), rel=1e-6)
+
+
+def test_every_other_house_has_a_shop_whatever_its_traits():
+    table = np.repeat(CITY.buildings, 20, axis=0)
+    table[:, buildings.SEED] = (np.arange(len(table)) + 0.5) / len(table)
+    ordinary = np.isin(table[:, buildings.KIND], (buildings.TERRACE, buildings.BLOCK))
+    shops = facades.looks_of(table[ordinary], 0)[:, facades.SHOP]
+    assert 0.45 < (shops > 0).mean() < 0.55
+    other = table[ordinary].copy()
+    other[:, buildings.TRAITS :] += 2.0
+    np.testing.assert_array_equal(facades.looks_of(other, 0)[:, facades.SHOP], shops)
+
+
 def test_the_ground_in_the_shade_is_darker_and_there_is_none_on_an_overcast_day():
     light = renderer.light_of(quiet(NUISANCES, CLOUD=0.0, SUN_AZIMUTH=np.pi, SUN_ELEVATION=0.6)[0])
     scene = renderer.scene_of(CITY, 0)
@@ -179,3 +212,15 @@ def test_machine_code_of_other_sources_is_removed_and_of_these_is_kept(tmp_path)
     (tmp_path / "room.py").write_text("two")
     cities.forget_stale_machine_code(tmp_path)
     assert sorted(file.name for file in cache.iterdir()) == ["compiled_from", "room.cpython-311.pyc"]
+
+
+def test_painting_leaves_the_threads_of_torch_alone():
+    """numba's OpenMP would set them to all cores: two pages at a time then train ten times as long."""
+    script = (
+        "import numba, torch; from tests.test_renderer import PICTURES; "
+        "print(len(PICTURES), torch.get_num_threads(), numba.threading_layer())"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True
+    )  # fmt: skip
+    assert ran.stdout.split() == ["24", "1", "workqueue"]

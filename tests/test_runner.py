@@ -1,13 +1,11 @@
 """One page is run: what is refused, what a failing cell leaves behind, what is of record."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 
 from geonb import runner
-from geonb.studies import ROOT
 
 
 def run(monkeypatch, *arguments):
@@ -79,15 +77,21 @@ def test_kernels_do_not_read_the_settings_of_the_machine(toy, monkeypatch):
     assert runner.os.environ["IPYTHONDIR"] == str(toy / "build" / ".ipython")
 
 
-def test_painting_in_a_kernel_leaves_the_threads_of_torch_alone(monkeypatch):
-    """numba's OpenMP would set them to all cores: two pages at a time then train ten times as long."""
-    for name in ("IPYTHONDIR", "PYTHONPATH", "PYTHONWARNINGS", "NUMBA_THREADING_LAYER"):
-        monkeypatch.setenv(name, "")  # so that what a kernel is given goes again
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    runner.prepare_kernels()
-    script = (
-        "import numba, torch; from tests.test_renderer import PICTURES; "
-        "print(len(PICTURES), torch.get_num_threads(), numba.threading_layer())"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert ran.stdout.split() == ["24", "1", "workqueue"]
+def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png_alone(toy, notebook):
+    draw = "%matplotlib inline\nimport matplotlib.pyplot as plt\nfor n in range(2):\n    plt.figure()\n    plt.plot([n, 1])"
+    path = notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", draw, "plt.plot([1, 2]);", "photo_count")
+    made = json.loads(path.read_text())
+    made["cells"][3]["metadata"]["mystnb"] = {"figure": {"name": "fig-line", "caption": "A line."}}
+    path.write_text(json.dumps(made))
+    runner.run("01_photos", "toy")
+    folder = toy / "build" / "toy" / "figures" / "01_photos"
+    names = ("cell-3", "cell-3-2", "fig-line")  # with the values set in, cells move by one
+    assert sorted(file.name for file in folder.iterdir()) == sorted(f"{n}.{kind}" for n in names for kind in ("png", "svg"))
+    assert "<svg" in (folder / "fig-line.svg").read_text()
+    assert (folder / "fig-line.png").read_bytes().startswith(b"\x89PNG")
+    executed = (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()
+    assert executed.count("image/png") == 3
+    assert "image/svg+xml" not in executed
+    before = (folder / "fig-line.svg").read_bytes()
+    runner.run("01_photos", "toy")
+    assert (folder / "fig-line.svg").read_bytes() == before
