@@ -107,7 +107,7 @@ def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
 
 
 def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
-    """The semivariogram of features (n, d) within cities, pooled, without co-located pairs: columns semivariograms.LAGS."""
+    """The semivariogram of features (n, d) within cities, pooled (semivariograms.LAGS), without co-located pairs."""
     names, count = np.unique(city, return_counts=True)
     found = [
         semivariograms.semivariance_by_lag(

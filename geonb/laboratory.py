@@ -181,7 +181,7 @@ def same_values(truth, city, eligible, field, steps=4):
 
 # ---- what is said ----------------------------------------------------------------------------------------------------
 def hardly_visible(probes):
-    """The fields of which even the second tower, which was taught them, reads less than VISIBLE_R2: "name (0.37), ..."."""
+    """The fields of which even the second tower, which was taught them, reads less than VISIBLE_R2: "name (0.37)"."""
     ceiling = probes[probes.tower == probes.tower.unique()[1]].set_index("target").r2
     return ", ".join(f"{name} ({r2:.2f})" for name, r2 in ceiling[ceiling < VISIBLE_R2].items())
 
@@ -216,7 +216,7 @@ def answer(probes, placeless, rungs, controls, inside):
         f"Inside the band of their redraws lie {inside:.0%} of the planted fields' semivariances.",
         f"In unseen cities the shipped tower tells {means.iloc[0]:.0%} of the fields' variance within a city, "
         f"{means.iloc[0] / means.iloc[1]:.0%} of what the same tower tells that was taught the fields.",
-        *([f"Hardly in the pictures, since that one tells less than {VISIBLE_R2:.0%} of them too: {dim}."] if dim else []),
+        *([f"Hardly in the pictures, as that one tells less than {VISIBLE_R2:.0%} of them too: {dim}."] if dim else []),
         f"Nuisance that carries place: {', '.join(leaks) or 'none'}.",
         f"Knowing the fields would place a photo within {wording.length(medians['field_reference'])} in the median,",
         f"the nearest neighbour in frozen features reaches {wording.length(medians['frozen_nearest'])}.",

@@ -47,7 +47,7 @@ def exponential(distance_m, bandwidth_m, cutoff_m):
 
 
 def falling(x):
-    """exp(-x) in the place of x, 1e-26 at least: what is denormal, itself or divided by a batch squared, is slow on a CPU."""
+    """exp(-x) in the place of x, 1e-26 at least: denormal numbers, also once divided by a batch squared, are slow."""
     return x.clamp_max_(60.0).neg_().exp_()
 
 

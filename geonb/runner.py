@@ -117,7 +117,7 @@ def prepare(page, study):
 
 
 def finish(page, study, executed, seconds, of_record=True):
-    """Put the executed notebook of a page and its figures in their places; a manifest only if its tables are of record."""
+    """Put the executed notebook of a page and its figures in their places and, if of record, write its manifest."""
     keep_figures(executed, fresh(build_folder(study) / "figures" / flat(page)))
     executed_copy(page, study).parent.mkdir(parents=True, exist_ok=True)
     executed.replace(executed_copy(page, study))

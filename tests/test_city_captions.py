@@ -220,7 +220,9 @@ def test_traits_are_the_mean_of_the_houses_ahead_and_near():
     city = city_of([house(-8, 10, 1.0), house(8, 20, 2.0), house(8, -10, 50.0), house(8, 40, 70.0)])
     found = captions.traits(city, camera())[0]
     assert np.delete(found, (GREENERY, STONE)) == pytest.approx([1.5] * 5)
-    assert np.delete(captions.traits(city, camera(heading_deg=180.0))[0], (GREENERY, STONE)) == pytest.approx([50.0] * 5)
+    assert np.delete(captions.traits(city, camera(heading_deg=180.0))[0], (GREENERY, STONE)) == pytest.approx(
+        [50.0] * 5
+    )
 
 
 def test_landmarks_follow_no_field():

@@ -130,7 +130,7 @@ def test_a_field_that_even_the_ceiling_hardly_reads_is_named_and_counts():
     assert laboratory.hardly_visible(both) == "stone (0.37)"
     value = laboratory.headline(both, others[1], "17_laboratory").set_index("key").value
     assert value["probe_r2_within_city_mean"] == pytest.approx(0.25)
-    said = "Hardly in the pictures, since that one tells less than 40% of them too: stone (0.37)."
+    said = "Hardly in the pictures, as that one tells less than 40% of them too: stone (0.37)."
     assert said in laboratory.answer(both, *others, inside=0.95)
     assert "Hardly in the pictures" not in laboratory.answer(*tables(), inside=0.95)
 

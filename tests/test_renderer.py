@@ -220,7 +220,6 @@ def test_painting_leaves_the_threads_of_torch_alone():
         "import numba, torch; from tests.test_renderer import PICTURES; "
         "print(len(PICTURES), torch.get_num_threads(), numba.threading_layer())"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
+    one = os.environ | {"OMP_NUM_THREADS": "1"}
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=one, stdout=subprocess.PIPE, text=True)
     assert ran.stdout.split() == ["24", "1", "workqueue"]

@@ -78,7 +78,7 @@ def test_kernels_do_not_read_the_settings_of_the_machine(toy, monkeypatch):
 
 
 def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png_alone(toy, notebook):
-    draw = "%matplotlib inline\nimport matplotlib.pyplot as plt\nfor n in range(2):\n    plt.figure()\n    plt.plot([n, 1])"
+    draw = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 1])\nplt.figure()\nplt.plot([0, 1])"
     path = notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", draw, "plt.plot([1, 2]);", "photo_count")
     made = json.loads(path.read_text())
     made["cells"][3]["metadata"]["mystnb"] = {"figure": {"name": "fig-line", "caption": "A line."}}
@@ -86,7 +86,9 @@ def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png
     runner.run("01_photos", "toy")
     folder = toy / "build" / "toy" / "figures" / "01_photos"
     names = ("cell-3", "cell-3-2", "fig-line")  # with the values set in, cells move by one
-    assert sorted(file.name for file in folder.iterdir()) == sorted(f"{n}.{kind}" for n in names for kind in ("png", "svg"))
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        f"{n}.{kind}" for n in names for kind in ("png", "svg")
+    )
     assert "<svg" in (folder / "fig-line.svg").read_text()
     assert (folder / "fig-line.png").read_bytes().startswith(b"\x89PNG")
     executed = (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()
