@@ -52,12 +52,12 @@ lab: setup  ## open the notebooks in JupyterLab
 test: setup  ## everything but the books of real photos: unit tests, every notebook once, the book with warnings as errors
 	@rm -rf build/smoke
 	@echo "geonb has $$(find geonb -name '*.py' ! -path '*/cities/*' ! -path '*/sources/*' -exec cat {} + | wc -l) lines outside cities/ and sources/"
-	$(BIN)/python -m pytest tests -m "not real"
+	$(BIN)/python -m pytest tests -m "not real and not browser"
 	$(BIN)/python -m pytest --nbmake notebooks --exitfirst
 	@echo "building the book of study smoke, warnings are errors"
 	@mkdir -p build/smoke/logs
 	@$(BIN)/python -m geonb.book --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
-	$(BIN)/python -m pytest tests/test_built_book.py
+	$(BIN)/python -m pytest tests/test_built_book.py tests/test_browser.py
 	@echo "not run here: the books of real photos (make test-real)"
 
 test-real: setup  ## whole books of the real photos in GEONB_REAL_DATA

@@ -85,7 +85,7 @@ def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png
     path.write_text(json.dumps(made))
     runner.run("01_photos", "toy")
     folder = toy / "build" / "toy" / "figures" / "01_photos"
-    names = ("cell-3", "cell-3-2", "fig-line")  # with the values set in, cells move by one
+    names = ("cell-2", "cell-2-2", "fig-line")
     assert sorted(file.name for file in folder.iterdir()) == sorted(
         f"{n}.{kind}" for n in names for kind in ("png", "svg")
     )

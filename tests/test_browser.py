@@ -1,0 +1,180 @@
+"""The smoke book in headless Chromium, as a reader without a network uses it: pages, maps, a phone, the dark."""
+
+import io
+import json
+import shutil
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from geonb import maps
+from tests.test_built_book import HTML, PAGES, TELLING
+
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no chromium with its chromedriver on this machine"),
+]
+book = pytest.mark.skipif(not PAGES, reason="the smoke book is not built: `make test` does it")
+MAPS = sorted(path for path in TELLING if "geonb-map" in path.read_text(encoding="utf-8"))
+LOCAL = ("file:", "data:", "blob:", "about:", "chrome")
+HOSTILE = "<script>window.broken = 1</script> \"it's\" <img src=x onerror='window.broken = 1'> \u202eright to left 🏙"
+THE_MAP = "const map = Object.values(window).find(value => value instanceof L.Map);"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    switches = (
+        "headless=new no-sandbox disable-gpu disable-quic no-first-run disable-background-networking hide-scrollbars"
+    )
+    for switch in switches.split():
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def opened(browser, path, *, width_px=1200, height_px=900):
+    """The browser with a page open in a window of a size, and logs that begin with it."""
+    browser.switch_to.default_content()
+    browser.set_window_size(width_px, height_px)
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get(path.as_uri())
+    return browser
+
+
+def until(browser, script, what):
+    """Wait until JavaScript returns something true, and return that."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 20, 0.1).until(lambda b: b.execute_script(script), what)
+
+
+def requested(browser):
+    """Addresses that the page asked for."""
+    events = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
+    return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+
+
+@book
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_asks_for_nothing_beyond_its_files_and_reports_no_error(browser, path):
+    opened(browser, path)
+    addresses = requested(browser)
+    assert addresses
+    assert [address for address in addresses if not address.startswith(LOCAL)] == []
+    assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+@book
+@pytest.mark.parametrize("path", TELLING, ids=lambda path: path.stem)
+def test_a_page_fits_a_phone(browser, path):
+    """Tables and code scroll in their own boxes; the page does not scroll sideways."""
+    opened(browser, path, width_px=500)  # the narrowest window of a headless Chromium
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@book
+def test_the_dark_book_is_dark(browser):
+    media = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        opened(browser, HTML / "index.html")
+        browser.execute_script("document.documentElement.dataset.theme = 'dark'")
+        colour = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert max(int(part) for part in colour.strip("rgba()").split(",")[:3]) < 80
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+# ---- maps ------------------------------------------------------------------------------------------------------------
+def hover(browser, script):
+    """Move the mouse to the point [x, y] of the map that JavaScript returns; the text of the tooltip there."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    area = browser.find_element(By.CSS_SELECTOR, ".leaflet-container")
+    x, y = until(browser, THE_MAP + script, "no mark is in view")
+    left, top = x - area.size["width"] / 2, y - area.size["height"] / 2
+    move = ActionChains(browser, duration=50)
+    move.move_to_element_with_offset(area, left + 3, top).pause(0.1).move_to_element_with_offset(
+        area, left, top
+    ).perform()
+    return until(browser, "return document.querySelector('.geonb-tooltip')?.innerText", "no tooltip opens")
+
+
+A_MARK = """
+    let found = null;
+    map.eachLayer(layer => {
+        if (!(layer instanceof L.CircleMarker)) return;
+        const at = map.latLngToContainerPoint(layer.getLatLng()), size = map.getSize();
+        if (at.x > 200 && at.x < size.x - 220 && at.y > 100 && at.y < size.y - 100) found = [at.x, at.y];
+    });
+    return found;"""
+
+
+@book
+@pytest.mark.parametrize("path", MAPS, ids=lambda path: path.stem)
+def test_every_map_zooms_pans_toggles_a_layer_and_tells_of_a_photo(browser, path):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    opened(browser, path)
+    for frame in browser.find_elements(By.CSS_SELECTOR, "iframe.geonb-map"):
+        browser.switch_to.default_content()
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)
+        browser.switch_to.frame(frame)
+        until(browser, THE_MAP + "return map && map.getSize().x > 300", "the map has no size")
+        assert hover(browser, A_MARK)
+        before = browser.execute_script(THE_MAP + "return [map.getZoom(), map.getCenter().lng]")
+        browser.find_element(By.CSS_SELECTOR, ".leaflet-control-zoom-in").click()
+        until(browser, THE_MAP + f"return map.getZoom() > {before[0]}", "the map does not zoom")
+        area = browser.find_element(By.CSS_SELECTOR, ".leaflet-container")
+        ActionChains(browser).move_to_element(area).click_and_hold().move_by_offset(-90, 0).pause(
+            0.2
+        ).release().perform()
+        until(browser, THE_MAP + f"return map.getCenter().lng > {before[1]}", "the map does not pan")
+        layers = browser.find_elements(By.CSS_SELECTOR, ".leaflet-control-layers-base input")
+        if layers:
+            browser.execute_script("arguments[0].click()", layers[-1])
+            assert layers[-1].is_selected()
+            assert not layers[0].is_selected()
+
+
+def photos_of(count, caption="a street"):
+    rng = np.random.default_rng(0)
+    lon_deg, lat_deg = 9 + 0.02 * rng.standard_normal(count), 48 + 0.02 * rng.standard_normal(count)
+    table = pd.DataFrame({"photo_id": [f"p{n}" for n in range(count)], "city": "Oulu", "caption": caption})
+    return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(lon_deg, lat_deg), crs=4326)
+
+
+def test_a_hostile_caption_is_shown_as_text(browser, tmp_path):
+    opened(browser, maps.photo_map(photos_of(30, HOSTILE), simulated=False).save(tmp_path / "map.html"))
+    assert "<script>window.broken" in hover(browser, A_MARK)
+    assert browser.execute_script("return window.broken") is None
+
+
+@pytest.mark.parametrize("count", [3_000, 30_000])
+def test_many_photos_make_a_small_map_that_is_not_blank(browser, tmp_path, count):
+    page = maps.photo_map(photos_of(count), simulated=False).save(tmp_path / "map.html")
+    assert page.stat().st_size < 1_500_000
+    opened(browser, page)
+    hover(browser, A_MARK)
+    shown = np.asarray(Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")).astype(int)
+    blue = (shown[..., 2] - shown[..., 0] > 60).sum()
+    assert blue > 1_000
