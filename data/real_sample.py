@@ -1,6 +1,7 @@
-"""Semivariograms of real photos as aggregates, without photo or position: python data/real_sample.py
+"""What real photos show, without photo or exact position: python data/real_sample.py
 
-Reads the folders of GEONB_REAL_DATA that have embeddings (of MobileNetV2), writes data/results/real_sample/.
+Semivariograms of the folders of GEONB_REAL_DATA that have embeddings (of MobileNetV2), and where two published models
+placed 50 photos of OSV-5M, with positions as centres of large cells. Writes data/results/real_sample/.
 """
 
 import os
@@ -11,10 +12,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from geonb import lags, results, semivariograms, variogram_models
+from geonb import cells, lags, results, semivariograms, sphere, variogram_models
 
-STUDY, PAGE = "real_sample", "03_semivariograms"
+STUDY, PAGE, ERRORS_PAGE = "real_sample", "03_semivariograms", "09_error_maps"
 READING = {"max_lag_m": 2_000.0, "lag_count": 8, "permutations": 999, "model": "exponential"}
+CELLS = {"resolution": 2}  # of H3: about 300 km across
+MODELS = {"trained on OSV-5M": "pred_{}", "its baseline": "pred_{}_base"}  # method: columns of the predictions
+ERRORS = {
+    "method": "the model of OSV-5M's authors, or its baseline (predictions published with OSV-5M, CC BY-SA 4.0)",
+    "lat_deg": "latitude of the centre of the cell in which the photo was taken [degree]",
+    "lon_deg": "longitude of it [degree]",
+    "predicted_lat_deg": "latitude of the centre of the cell in which the model placed it [degree]",
+    "predicted_lon_deg": "longitude of it [degree]",
+    "error_km": "error of the position that the model named, from exact positions [km]",
+}
+LAND = {
+    "lat_deg": "latitude of the centre of a cell that holds places of GeoCLIP's gallery (MIT) [degree]",
+    "lon_deg": "longitude of it [degree]",
+}
 COLUMNS = {"sample": "folder of real photos", "photos": "photos in it [count]"}
 
 
@@ -37,8 +52,31 @@ def read(folder):
     return table.assign(**told), told | semivariograms.doubted(fitted, high_m) | interval
 
 
+def real_errors(folder):
+    """(errors, land): where models placed real photos (ERRORS), and cells of a gallery that show continents (LAND)."""
+    table = pd.read_csv(folder / "osv5m_game_select_50_with_predictions.csv")
+    true, found = table[["true_lat", "true_lon"]].to_numpy(float), []
+    for method, name in MODELS.items():
+        guess = table[[name.format("lat"), name.format("lon")]].to_numpy(float)
+        columns = np.concatenate([cells.centres(true, **CELLS), cells.centres(guess, **CELLS)], axis=1)
+        own = pd.DataFrame(columns, columns=list(ERRORS)[1:5])
+        found.append(own.assign(method=method, error_km=(sphere.distance_m(true, guess) / 1000).round()))
+    order = ["method", "error_km"]  # not that of the photos
+    gallery = pd.read_csv(folder / "geoclip_coordinates_100K.csv")[["LAT", "LON"]].to_numpy(float)
+    land = np.unique(cells.centres(gallery, **CELLS), axis=0)
+    errors = pd.concat(found)[list(ERRORS)].sort_values(order, kind="stable", ignore_index=True)
+    return errors, pd.DataFrame(land, columns=list(LAND))
+
+
+def publish(page):
+    """Copy the tables of a page to where published ones lie."""
+    target = results.published_folder(STUDY) / page
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(results.tables_folder(STUDY) / page, target)
+
+
 def main():
-    """Read, save with a manifest, publish."""
+    """Read, save with manifests, publish."""
     if "GEONB_REAL_DATA" not in os.environ:
         sys.exit("set GEONB_REAL_DATA to the folder of real photos: their embeddings are read there")
     folders = sorted(Path(os.environ["GEONB_REAL_DATA"]).glob("*/embeddings_mobilenetv2_1280.npy"))
@@ -49,9 +87,11 @@ def main():
     results.save_table(curves[list(columns)], STUDY, PAGE, "lags", parameters=READING, columns=columns)
     columns = COLUMNS | variogram_models.FIT | semivariograms.RANGE
     results.save_table(fits[list(columns)], STUDY, PAGE, "fits", parameters=READING, columns=columns)
-    target = results.published_folder(STUDY) / PAGE
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(results.tables_folder(STUDY) / PAGE, target)
+    errors, land = real_errors(Path(os.environ["GEONB_REAL_DATA"]) / "positions")
+    results.save_table(errors, STUDY, ERRORS_PAGE, "errors", parameters=CELLS, columns=ERRORS)
+    results.save_table(land, STUDY, ERRORS_PAGE, "land", parameters=CELLS, columns=LAND)
+    publish(PAGE)
+    publish(ERRORS_PAGE)
     print(fits.drop(columns="theta").round(3).to_string())
 
 

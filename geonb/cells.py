@@ -34,6 +34,13 @@ def of(lat_lon_deg, resolution):
     return np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in np.asarray(lat_lon_deg, float)], object)
 
 
+def centres(lat_lon_deg, resolution):
+    """Centres (n, 2) in degrees of the cells of positions (n, 2)."""
+    import h3
+
+    return np.array([h3.cell_to_latlng(cell) for cell in of(lat_lon_deg, resolution)])
+
+
 def outline(cell):
     """Corners (k, 2) of a cell in degrees."""
     import h3

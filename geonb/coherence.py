@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
-from geonb import seeds, semivariograms, sphere, variogram_models
+from geonb import seeds, semivariograms, sphere, uncertainty, variogram_models
 
 SUMMARY = {
     "method": "frozen tower or training",
@@ -13,6 +14,18 @@ SUMMARY = {
     "flag": "why the fit must not be used; empty when it may",
     "first_lag_share": "semivariance of the first lag with pairs over the level between cities; missing where all "
     "vectors are alike [share]",
+}
+
+SURROUNDINGS = {
+    "method": "method",
+    "about": "what the test photos are parted by: nearest_m, the way to the nearest training photo, or count, the "
+    "training photos around",
+    "from": "least of it among the photos of the part [m or count]",
+    "to": "most of it [m or count]",
+    "error_m": "geometric mean of 1 m + error, mean over seeds [m]",
+    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [m]",
+    "high": "upper bound [m]",
+    "n": "test photos of the part [count]",
 }
 
 
@@ -104,6 +117,30 @@ def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
         share = curve.semivariance / level if level > variogram_models.LEAST_RISE else np.nan
         tables.append(curve.assign(method=method, relative_semivariance=share))
     return pd.concat(tables, ignore_index=True)
+
+
+def by_surroundings(errors, train_lat_lon_deg, *, radius_m, parts=4, replicates=300, seed=0):
+    """Errors (geolocation.ERRORS) where training photos (m, 2) are near or far, many or few: columns SURROUNDINGS.
+
+    Test photos are parted at quantiles into at most `parts` parts, by the way to the nearest training photo and by how
+    many lie within radius_m. Intervals draw blocks again.
+    """
+    tables = []
+    for method, group in errors.groupby("method", sort=False):
+        photos = one_per_photo(group)
+        at = photos[["lat_deg", "lon_deg"]].to_numpy()
+        tree = cKDTree(sphere.unit_xyz(train_lat_lon_deg))
+        around = tree.query_ball_point(sphere.unit_xyz(at), radius_m / sphere.EARTH_RADIUS_M, return_length=True)
+        for about, values in (("nearest_m", sphere.nearest(at, train_lat_lon_deg)[1]), ("count", around)):
+            part = pd.qcut(values, parts, labels=False, duplicates="drop")
+            for own in (part == k for k in np.unique(part)):
+                logs, blocks = photos.log_error.to_numpy()[own], photos.block.to_numpy()[own]
+                bounds = uncertainty.ratio_interval(
+                    np.stack([logs, np.ones(len(logs))]), blocks, replicates=replicates, seed=seed
+                )
+                spread = values[own].min(), values[own].max()
+                tables.append((method, about, *spread, *10 ** np.array([logs.mean(), *bounds]), len(logs)))
+    return pd.DataFrame(tables, columns=list(SURROUNDINGS))
 
 
 def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image, ImageOps
 
-from geonb.sphere import centre, check_lat_lon_deg, to_local_m
+from geonb.sphere import centre, check_lat_lon_deg, equal_earth, to_local_m
 
 WIDTH_IN = 7.6
 CITIES_AT_MOST = 8  # panels that stay legible at the book's width
@@ -309,6 +309,51 @@ def recovered_ranges(trials, simulated=True):
     label_outer(figure, axes, "planted range over the side of the square [share]", "read over planted range [ratio]")
     bottom_legend(figure, [dot(COLOURS[0], "semivariogram"), dot(COLOURS[1], "likelihood")])
     return with_note(figure, simulated)
+
+
+@house_style
+def by_surroundings(table, radius_m, simulated=False):
+    """Figure of the error where training photos are near or far, and many or few: coherence.SURROUNDINGS."""
+    need(table, ("method", "about", "from", "to", "error_m", "low", "high"), "surroundings")
+    colour = dict(zip(table["method"].unique(), cycle_colours(), strict=False))
+    figure, axes = panels(2, 2, height_in=3.0, sharey=True)
+    words = {"nearest_m": "way to the nearest training photo [m]",
+             "count": f"training photos within {metres_in_words(radius_m)} [count]"}  # fmt: skip
+    for ax, (about, label) in zip(axes, words.items(), strict=True):
+        for k, (method, rows) in enumerate(table[table["about"] == about].groupby("method", sort=False)):
+            x = np.arange(len(rows)) + 0.12 * (k - (len(colour) - 1) / 2)
+            y = rows["error_m"].to_numpy()
+            reach = np.nan_to_num(np.abs(rows[["low", "high"]].to_numpy().T - y))
+            ax.errorbar(x, y, reach, color=colour[method], ls="", marker="o", ms=4, lw=1.2)
+        edges = [f"{low:,.0f} to {high:,.0f}" for low, high in zip(rows["from"], rows["to"], strict=True)]
+        ax.set_xticks(range(len(edges)), edges, fontsize=7)
+        ax.set(yscale="log", xlabel=label)
+        ax.grid(axis="x", visible=False)
+    log_metres(axes[0].yaxis, table["error_m"].min(), table["error_m"].max())
+    axes[0].set_ylabel("geometric mean error [m, km]")
+    bottom_legend(figure, [dot(shade, method) for method, shade in colour.items()])
+    return with_note(figure, simulated)
+
+
+@house_style
+def world_errors(errors, land):
+    """Figure of the world in the Equal Earth projection: from where photos were taken to where models placed them.
+
+    errors : method, lat_deg, lon_deg, predicted_lat_deg, predicted_lon_deg, error_km, one panel per method.
+    land : lat_deg, lon_deg of places that show the continents in grey.
+    """
+    need(errors, ("method", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg", "error_km"), "errors")
+    figure, axes = panels(errors["method"].nunique(), 1, height_in=3.4)
+    ground = equal_earth(land[["lat_deg", "lon_deg"]].to_numpy())
+    for ax, (method, own) in zip(axes, errors.groupby("method", sort=False), strict=True):
+        ax.scatter(*ground.T, s=3, color=PALE, lw=0)
+        true, guess = (equal_earth(own[[f"{who}lat_deg", f"{who}lon_deg"]].to_numpy()) for who in ("", "predicted_"))
+        ax.plot(*np.stack([true, guess], axis=1).transpose(2, 1, 0), color=COLOURS[1], lw=0.6, alpha=0.6)
+        ax.scatter(*true.T, s=12, color=COLOURS[0], zorder=3)
+        ax.set(aspect="equal", xticks=[], yticks=[], title=f"{method}: median error {own['error_km'].median():,.0f} km")
+        ax.spines[:].set_visible(False)
+    bottom_legend(figure, [dot(COLOURS[0], "where the photo was taken"), line_mark(COLOURS[1], "-", "to the guess")])
+    return figure
 
 
 @house_style
