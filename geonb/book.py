@@ -5,6 +5,8 @@ Everything is written to build/<study>/: book/ (what is built), _build/html (the
 """
 
 import argparse
+import base64
+import io
 import json
 import os
 import platform
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import nbformat
 import yaml
+from PIL import Image
 
 from geonb.studies import (
     DEFAULT,
@@ -39,6 +42,14 @@ This page was not run for this copy of the book, since it makes pictures, featur
 without outputs. The pages that follow from it were run on the published tables in `data/results/{study}/`; `make book
 STUDY={study}` runs everything.
 :::"""
+CARD_PX = 480
+CARD = """:::::{{grid-item-card}} {page}
+:img-top: gallery/{file}
+:img-alt: {alt}
+:link: executed/{name}
+:link-type: doc
+{caption}
+:::::"""
 
 
 # ---- pages -----------------------------------------------------------------------------------------------------------
@@ -188,6 +199,33 @@ def this_copy(record):
     ])  # fmt: skip
 
 
+# ---- the gallery -----------------------------------------------------------------------------------------------------
+def pictures_of(page, name, cells, folder):
+    """Cards of the figures of a page as pieces of markdown; small pictures of them go to folder/gallery/."""
+    cards = []
+    for cell in cells:
+        about, outputs = cell.metadata.get("mystnb", {}), cell.get("outputs", [])
+        shown = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+        if not (shown and "figure" in about):
+            continue
+        small = Image.open(io.BytesIO(base64.b64decode(shown[0]))).convert("RGB")
+        small.thumbnail((CARD_PX, CARD_PX))
+        file = folder / "gallery" / f"{about['figure']['name']}.png"
+        file.parent.mkdir(exist_ok=True)
+        small.save(file, optimize=True)
+        caption, alt = about["figure"]["caption"], about["image"]["alt"]
+        cards.append(CARD.format(page=page, name=name, file=file.name, caption=caption, alt=alt))
+    return cards
+
+
+def gallery(cards):
+    """The page of all figures, as a piece of markdown."""
+    title, grid = "# All figures\n\n", "::::::{grid} 1 2 2 3\n:gutter: 3\n"
+    if not cards:
+        return f"{title}No page of this copy was run, so that there are none.\n"
+    return title + "Each leads to its page.\n\n" + grid + "\n".join(cards) + "\n::::::\n"
+
+
 # ---- the folder ------------------------------------------------------------------------------------------------------
 def copy_frame(folder):
     """A fresh copy of book/ without the pages; MathJax goes to extra/, whose files Sphinx copies and loads but once."""
@@ -222,12 +260,16 @@ def set_book(study, published):
     copy_frame(folder)
     write_contents(folder, names)
     (folder / "this_copy.md").write_text(this_copy(record), encoding="utf-8")
+    cards = []
     for page, name in names.items():
         if page in published:
             shown = set_unexecuted_page(page, name, study)
         else:
             shown = set_page(page, name, study, record["seconds_per_page"].get(page), record["device"])
+            if name == page.split("/")[0]:  # further pages of a template show the same for other methods
+                cards += pictures_of(page, name, shown.cells, folder)
         nbformat.write(shown, folder / "executed" / f"{name}.ipynb")
+    (folder / "gallery.md").write_text(gallery(cards), encoding="utf-8")
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (build_folder(study) / "run.json").write_text(text, encoding="utf-8")
     return folder

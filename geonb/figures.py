@@ -346,7 +346,7 @@ def world_errors(errors, land):
     figure, axes = panels(errors["method"].nunique(), 1, height_in=3.4)
     ground = equal_earth(land[["lat_deg", "lon_deg"]].to_numpy())
     for ax, (method, own) in zip(axes, errors.groupby("method", sort=False), strict=True):
-        ax.scatter(*ground.T, s=3, color=PALE, lw=0)
+        ax.scatter(*ground.T, s=14, color=PALE, lw=0)
         true, guess = (equal_earth(own[[f"{who}lat_deg", f"{who}lon_deg"]].to_numpy()) for who in ("", "predicted_"))
         ax.plot(*np.stack([true, guess], axis=1).transpose(2, 1, 0), color=COLOURS[1], lw=0.6, alpha=0.6)
         ax.scatter(*true.T, s=12, color=COLOURS[0], zorder=3)

@@ -1,11 +1,14 @@
 """How executed pages are set: words from the source, outputs from the copy, nothing from stderr, labels once."""
 
+import base64
+import io
 import json
 
 import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from geonb import book
 from geonb.book import read_source
@@ -141,3 +144,18 @@ def test_a_page_that_a_study_does_not_have_leaves_no_empty_part(tmp_path):
     assert all(part["chapters"] for part in contents["parts"])
     assert "17_laboratory" not in (tmp_path / "_toc.yml").read_text()
     assert "executed/01_photos" in (tmp_path / "_toc.yml").read_text()
+
+
+def test_figures_become_cards_of_the_gallery_that_lead_to_their_page(tmp_path):
+    kept = io.BytesIO()
+    Image.new("RGB", (1000, 500), "white").save(kept, "png")
+    data = {"image/png": base64.b64encode(kept.getvalue()).decode()}
+    meta = {"mystnb": {"figure": {"name": "fig-errors", "caption": "Errors {x}."}, "image": {"alt": "Dots."}}}
+    drawn = new_code_cell("draw()", metadata=meta, outputs=[new_output("display_data", data)])
+    cells = [drawn, new_markdown_cell("# Q")]
+    (card,) = book.pictures_of("07_compare", "07_compare", cells, tmp_path)
+    assert ":link: executed/07_compare" in card
+    assert "Errors {x}." in card
+    assert Image.open(tmp_path / "gallery" / "fig-errors.png").width == book.CARD_PX
+    assert card in book.gallery([card])
+    assert "grid" not in book.gallery([])

@@ -102,6 +102,25 @@ def test_the_dark_book_is_dark(browser):
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@book
+def test_a_click_on_a_head_sorts_a_table_and_a_second_one_turns_it_round(browser):
+    opened(browser, HTML / "executed" / "07_compare.html")
+    number = "return document.querySelectorAll('table.dataframe th[title=sort]').length"
+    assert browser.execute_script(number) > 3
+    clicked = """
+        const table = document.querySelector('table.dataframe:has(th[title=sort])'), column = arguments[0];
+        table.tHead.rows[0].cells[column].click();
+        return [...table.tBodies[0].rows].map(row => row.cells[column].innerText.trim());"""
+    rising, falling = (browser.execute_script(clicked, 1) for _ in range(2))
+    assert len(rising) > 2
+    values = [float(text.replace(",", "")) for text in rising if text not in ("", "NaN")]
+    assert values == sorted(values)
+    assert [text for text in falling if text not in ("", "NaN")] == [
+        text for text in rising if text not in ("", "NaN")
+    ][::-1]
+    assert rising[len(values) :] == falling[len(values) :]  # gaps stay last
+
+
 # ---- maps ------------------------------------------------------------------------------------------------------------
 def hover(browser, script):
     """Move the mouse to the point [x, y] of the map that JavaScript returns; the text of the tooltip there."""

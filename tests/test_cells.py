@@ -58,3 +58,9 @@ def test_a_gain_is_replicated_where_it_holds_in_every_seed():
     assert cells.answer(table.reset_index(), "sw_clip", "clip") == (
         "Of 2 cells sw_clip errs less than clip in all 2 seeds in 1 and more in 0; in 1 seeds disagree."
     )
+
+
+def test_the_centre_of_a_cell_lies_in_it():
+    at = np.array([HERE, THERE])
+    assert (cells.of(cells.centres(at, 2), 2) == cells.of(at, 2)).all()
+    assert cells.centres(at, 2).shape == (2, 2)

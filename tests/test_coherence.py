@@ -171,3 +171,26 @@ def test_the_semivariogram_of_errors_rises_where_wrong_lies_beside_wrong_and_is_
     assert curve.dealt.between(0.8, 1.2).all()
     alike = coherence.semivariograms_of_errors(errors.assign(error_m=5.0), max_lag_m=800.0, lag_count=8)
     assert alike.relative_semivariance.isna().all()
+
+
+# ---- near and far from what was trained ------------------------------------------------------------------------------
+def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_many_lie_around():
+    """Training photos in the west alone, and an error that grows with the way to them."""
+    train = sphere.from_local_m(np.array([[-50.0, 25.0 * k] for k in range(20)]), CENTRE)
+    way_m = sphere.nearest(AT, train)[1]
+    table = pd.DataFrame({
+        "method": "clip", "photo_id": [str(n) for n in range(100)], "seed": 0, "error_m": 10 * way_m,
+        "lat_deg": AT[:, 0], "lon_deg": AT[:, 1], "block": np.arange(100),
+    })  # fmt: skip
+    found = coherence.by_surroundings(table, train, radius_m=120.0)
+    assert found.columns.tolist() == list(coherence.SURROUNDINGS)
+    near = found[found.about == "nearest_m"]
+    assert near.n.sum() == 100
+    assert near.error_m.is_monotonic_increasing
+    assert (near.low < near.error_m).all()
+    assert (near.error_m < near.high).all()
+    many = found[found.about == "count"]
+    assert many["to"].max() == (sphere.pair_distance_m(AT, train) < 120).sum(axis=1).max()
+    assert many.error_m.is_monotonic_decreasing
+    few = coherence.by_surroundings(table.assign(block=0), train, radius_m=120.0)
+    assert few.low.isna().all()

@@ -250,3 +250,15 @@ def test_curves_of_real_photos_do_not_say_simulated_and_name_their_sample():
     assert "hund i snor (224 photos)" in texts(figure)
     with pytest.raises(ValueError, match=r"empty|n > 0"):
         figures.real_curves(lags[:0])
+
+
+def test_real_errors_are_drawn_on_one_world_per_model():
+    errors = pd.DataFrame({
+        "method": ["a", "a", "b"], "lat_deg": [0.0, 10.0, 0.0], "lon_deg": [0.0, 100.0, 0.0],
+        "predicted_lat_deg": [1.0, 1.0, 1.0], "predicted_lon_deg": [1.0, -90.0, 2.0], "error_km": [1.0, 3.0, 5.0],
+    })  # fmt: skip
+    figure = figures.world_errors(errors, pd.DataFrame({"lat_deg": [0.0], "lon_deg": [0.0]}))
+    assert {"a: median error 2 km", "b: median error 5 km"} <= set(texts(figure))
+    assert "simulated" not in texts(figure)
+    with pytest.raises(ValueError, match="errors is empty"):
+        figures.world_errors(errors[:0], errors)
