@@ -48,6 +48,7 @@ CARD = """:::::{{grid-item-card}} {page}
 :img-alt: {alt}
 :link: executed/{name}
 :link-type: doc
+
 {caption}
 :::::"""
 
@@ -220,7 +221,7 @@ def pictures_of(page, name, cells, folder):
 
 def gallery(cards):
     """The page of all figures, as a piece of markdown."""
-    title, grid = "# All figures\n\n", "::::::{grid} 1 2 2 3\n:gutter: 3\n"
+    title, grid = "# All figures\n\n", "::::::{grid} 1 2 2 3\n:gutter: 3\n\n"
     if not cards:
         return f"{title}No page of this copy was run, so that there are none.\n"
     return title + "Each leads to its page.\n\n" + grid + "\n".join(cards) + "\n::::::\n"
