@@ -28,7 +28,6 @@ HEADLINE = {
     "n": "photos behind it [count]",
     "table": "page/table that it was read from",
 }
-SAMPLE = "real_sample"  # curves of real photos, published once: pages of any study may show them beside their own
 _read = {}  # the tables that this process read, by name: their digests go to the manifests of those it writes
 
 
@@ -112,14 +111,31 @@ def find_table(study, page, name):
 def read_table(study, page, name):
     """A table as a (Geo)DataFrame, made here or else published; says which. An edited file is refused."""
     declared = os.environ.get("GEONB_READS")
-    if declared is not None and study != SAMPLE and page not in declared.split():
+    if declared is not None and page not in declared.split():
         raise PermissionError(f"the Snakefile lets this page read {declared or 'nothing'}, not {page}: add it to READS")
-    path = find_table(study, page, name)
+    return checked_table(find_table(study, page, name), f"{page}/{name}")
+
+
+def read_beside(folder, page, name):
+    """A published table that stands beside a study's own, of any other study: folder is data/results/STUDY.
+
+    FileNotFoundError where it was not published.
+    """
+    path = ROOT / folder / page / f"{name}.parquet"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no table {page}/{name} in {folder}: only published tables stand beside others"
+        )
+    return checked_table(path, f"{folder}/{page}/{name}")
+
+
+def checked_table(path, name):
+    """The (Geo)DataFrame of a file, noted under a name as read; a file that differs from its manifest is refused."""
     shown = path.relative_to(ROOT).as_posix()
     promised = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
     if sha256_of(path) != promised:
-        raise ValueError(f"{shown} was changed after its manifest was written: remove it, and run {page} again")
-    _read[f"{page}/{name}" if study != SAMPLE else f"{study}/{page}/{name}"] = promised
+        raise ValueError(f"{shown} was changed after its manifest was written: remove it, and run its page again")
+    _read[name] = promised
     print(f"read {shown}")
     if b"geo" in (pq.read_schema(path).metadata or {}):
         import geopandas

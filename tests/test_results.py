@@ -11,7 +11,16 @@ import pandas as pd
 import pytest
 
 from geonb import results
-from geonb.results import gather_headline, has_table, publish, read_table, save_headline, save_table, write_headline
+from geonb.results import (
+    gather_headline,
+    has_table,
+    publish,
+    read_beside,
+    read_table,
+    save_headline,
+    save_table,
+    write_headline,
+)
 
 TABLE = pd.DataFrame({"photo_id": ["a", "b"], "error_m": [1.5, None]})
 COLUMNS = {"photo_id": "name of the photo", "error_m": "distance to the truth [m]"}
@@ -87,8 +96,16 @@ def test_a_page_reads_only_what_the_snakefile_declares(toy, monkeypatch):
         read_table("toy", "01_photos", "errors")
 
 
-def test_any_page_may_read_the_published_curves_of_real_photos():
-    assert list(read_table("real_sample", "03_semivariograms", "fits")["sample"])
+def test_published_tables_of_another_study_may_stand_beside_whatever_the_snakefile_declares(monkeypatch):
+    monkeypatch.setenv("GEONB_READS", "")
+    monkeypatch.setattr(results, "_read", {})
+    assert list(read_beside("data/results/real_sample", "03_semivariograms", "fits")["sample"])
+    assert list(results._read) == ["data/results/real_sample/03_semivariograms/fits"]
+
+
+def test_what_was_never_published_cannot_stand_beside():
+    with pytest.raises(FileNotFoundError, match="only published tables"):
+        read_beside("data/results/real_sample", "03_semivariograms", "photos")
 
 
 def test_a_table_saved_by_hand_takes_the_record_away(toy):
