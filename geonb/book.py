@@ -42,6 +42,8 @@ This page was not run for this copy of the book, since it makes pictures, featur
 without outputs. The pages that follow from it were run on the published tables in `data/results/{study}/`; `make book
 STUDY={study}` runs everything.
 :::"""
+# what Jupyter Book adds to every page, twice and so with an error, for running code through a network
+THEBE = re.compile(r"<script>const THEBE_JS_URL.*?</script>|<script[^>]*sphinx-thebe\.js[^>]*></script>", re.DOTALL)
 CARD_PX = 480
 CARD = """:::::{{grid-item-card}} {page}
 :img-top: gallery/{file}
@@ -279,11 +281,14 @@ def set_book(study, published):
 def build(folder, study):
     """Build the HTML with warnings as errors; returns Jupyter Book's exit code."""
     shutil.rmtree(build_folder(study) / "_build", ignore_errors=True)
-    return subprocess.run(
+    code = subprocess.run(
         [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--config", ROOT / "_config.yml",
          "--path-output", build_folder(study), "-W", "--keep-going", "-q"],
         cwd=ROOT, env=os.environ | {"NO_COLOR": "1"},
     ).returncode  # fmt: skip
+    for page in (build_folder(study) / "_build" / "html").rglob("*.html"):
+        page.write_text(THEBE.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
+    return code
 
 
 def main():
