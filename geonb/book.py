@@ -223,7 +223,7 @@ def pictures_of(page, name, cells, folder):
 
 def gallery(cards):
     """The page of all figures, as a piece of markdown."""
-    title, grid = "# All figures\n\n", "::::::{grid} 1 2 2 3\n:gutter: 3\n\n"
+    title, grid = "# All figures\n\n", "::::::{grid} 1 2 2 2\n:gutter: 3\n\n"
     if not cards:
         return f"{title}No page of this copy was run, so that there are none.\n"
     return title + "Each leads to its page.\n\n" + grid + "\n".join(cards) + "\n::::::\n"
