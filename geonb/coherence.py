@@ -132,7 +132,7 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, parts=4, replicates=
         tree = cKDTree(sphere.unit_xyz(train_lat_lon_deg))
         around = tree.query_ball_point(sphere.unit_xyz(at), radius_m / sphere.EARTH_RADIUS_M, return_length=True)
         for about, values in (("nearest_m", sphere.nearest(at, train_lat_lon_deg)[1]), ("count", around)):
-            part = pd.qcut(values, parts, labels=False, duplicates="drop")
+            part = np.nan_to_num(pd.qcut(values, parts, labels=False, duplicates="drop"))  # NaN where all are alike
             for own in (part == k for k in np.unique(part)):
                 logs, blocks = photos.log_error.to_numpy()[own], photos.block.to_numpy()[own]
                 bounds = uncertainty.ratio_interval(

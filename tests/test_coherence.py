@@ -194,3 +194,5 @@ def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_m
     assert many.error_m.is_monotonic_decreasing
     few = coherence.by_surroundings(table.assign(block=0), train, radius_m=120.0)
     assert few.low.isna().all()
+    alone = coherence.by_surroundings(table, train, radius_m=1.0)
+    assert alone[alone.about == "count"][["from", "to", "n"]].to_numpy().tolist() == [[0, 0, 100]]
