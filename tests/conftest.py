@@ -2,7 +2,6 @@
 
 import os
 
-import hypothesis
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -14,9 +13,6 @@ from geonb import (
     runner,
     studies,
 )
-
-hypothesis.settings.register_profile("untimed", deadline=None)  # speeds are measured by `make bench`
-hypothesis.settings.load_profile("untimed")
 
 PARAMETERS = {
     "01_photos": 'study = "toy"  # str: a study\nfolder = ""  # str: where photos lie\nphoto_count = 5  # int: photos',

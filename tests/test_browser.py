@@ -150,6 +150,11 @@ A_MARK = """
 
 
 @book
+def test_the_pages_that_promise_a_map_have_one():
+    assert {"01_photos", "05_soft_labels", "09_error_maps"} <= {path.stem for path in MAPS}
+
+
+@book
 @pytest.mark.parametrize("path", MAPS, ids=lambda path: path.stem)
 def test_every_map_zooms_pans_toggles_a_layer_and_tells_of_a_photo(browser, path):
     from selenium.webdriver.common.action_chains import ActionChains
