@@ -139,6 +139,19 @@ def hover(browser, script):
     return until(browser, "return document.querySelector('.geonb-tooltip')?.innerText", "no tooltip opens")
 
 
+def entered(browser, frame):
+    """Go into the frame of a map that is in view: Chromium lays a frame out once it is, and pages may still shift."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def laid_out(browser):
+        browser.switch_to.default_content()
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)
+        browser.switch_to.frame(frame)
+        return browser.execute_script(THE_MAP + "return map && map.getSize().x > 300")
+
+    WebDriverWait(browser, 20, 0.3).until(laid_out, "the map has no size")
+
+
 A_MARK = """
     let found = null;
     map.eachLayer(layer => {
@@ -162,10 +175,7 @@ def test_every_map_zooms_pans_toggles_a_layer_and_tells_of_a_photo(browser, path
 
     opened(browser, path)
     for frame in browser.find_elements(By.CSS_SELECTOR, "iframe.geonb-map"):
-        browser.switch_to.default_content()
-        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", frame)
-        browser.switch_to.frame(frame)
-        until(browser, THE_MAP + "return map && map.getSize().x > 300", "the map has no size")
+        entered(browser, frame)
         assert hover(browser, A_MARK)
         before = browser.execute_script(THE_MAP + "return [map.getZoom(), map.getCenter().lng]")
         browser.find_element(By.CSS_SELECTOR, ".leaflet-control-zoom-in").click()
