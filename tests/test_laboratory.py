@@ -79,9 +79,10 @@ def test_knowing_the_fields_is_worth_more_than_chance(world):
 
 
 def test_nothing_is_found_where_nothing_is_planted_and_the_table_says_it(root, tower):
-    table = laboratory.controls(OPTIONS, tower, SETTINGS, permutations=99)
+    table = laboratory.controls(OPTIONS, tower, SETTINGS, worlds=2, permutations=99)
     assert table.columns.tolist() == list(laboratory.CONTROL)
-    assert len(table) == 4
+    assert len(table) == 8
+    assert table.groupby("world_seed").value.agg(tuple).nunique() == 2  # other worlds, other numbers
     assert (table.null_low <= table.null_high).all()
     assert table.p.between(0.02, 1).all()  # the least that 99 permutations can give
     assert (table[table.unit == "share"].value <= 1).all()
@@ -105,9 +106,10 @@ def tables(r2=(0.4, 0.5), p=0.4):
         "method": ["field_reference", "frozen_nearest"], "metric": "median_error_m", "value": [30.0, 4000.0],
         "low": np.nan, "high": np.nan, "unit": "m", "seeds": 1, "n": 10,
     })  # fmt: skip
+    alike, differ = (laboratory.ALIKE, laboratory.WITHIN), (laboratory.DIFFER, laboratory.RIGHT)
     controls = pd.DataFrame(
-        [("alike", "error", 900.0, p, 850.0, "m"), ("differ", "right", 0.4, 0.01, 0.3, "share")],
-        columns=["world", "measure", "value", "p", "null_high", "unit"],
+        [(*alike, 900.0, p, 850.0), (*alike, 800.0, 0.03, 850.0), (*differ, 0.4, 0.01, 0.3), (*differ, 0.2, 0.5, 0.3)],
+        columns=["world", "measure", "value", "p", "null_high"],
     )
     return probes, placeless, rungs, controls
 
@@ -139,9 +141,9 @@ def test_the_answer_says_it_when_nothing_is_found_and_when_something_is():
     said = laboratory.answer(*tables(), inside=0.95)
     assert "80% of what the same tower tells" in said
     assert "carries place: none" in said
-    assert "is no better than its null" in said
-    assert "is found more often than by chance" in said
+    assert "differs from its null in none of 2 worlds (p from 0.03 to 0.40, by Holm's rule at least 0.06)" in said
+    assert "the right city is found more often than by chance in 1 of 2" in said
     probes, placeless, rungs, controls = tables(p=0.01)
     said = laboratory.answer(probes, placeless.assign(high=0.5), rungs, controls, inside=0.95)
     assert "carries place: haze, salt" in said
-    assert "is NOT equal to its null" in said
+    assert "is NOT equal to its null in 2 of 2 worlds" in said
