@@ -54,7 +54,7 @@ def exponential(distance_m, bandwidth_m, cutoff_m):
 
 
 def falling(x):
-    """exp(x) in the place of x <= 0, 1e-26 at least: denormal numbers, also once divided by a batch squared, are slow."""
+    """exp(x) in the place of x <= 0, 1e-26 at least: denormal numbers are slow, also divided by a batch squared."""
     return x.clamp_min_(-60.0).exp_()
 
 
