@@ -58,6 +58,20 @@ def variants(bandwidth_m, batch_sizes):
     ]
 
 
+def spoken(parts, tuned, evaluate_every):
+    """The variants whose text tower reads captions with these parts; tuned: method -> its parameters."""
+    return [
+        Variant(
+            ", ".join(parts), method, method, loss={"prior_share": own["prior_share"]},
+            bandwidth={"bandwidth_m": own["bandwidth_m"]}, course={
+                "learning_rate": own["learning_rate"], "weight_decay": own["weight_decay"],
+                "evaluate_every": evaluate_every,
+            },
+        )
+        for method, own in tuned.items()
+    ]  # fmt: skip
+
+
 def fit_variants(chosen, images, places, parts, gallery, *, settings, course, bandwidth, towers, seeds, folder):
     """{(variant, seed): training.Run} of variants on one split.
 
@@ -87,6 +101,20 @@ def predictions(runs, photos, part, gallery, split):
         for (variant, seed), run in runs.items()
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def word_ratios(errors, *, replicates, seed=0):
+    """sw_clip against clip for every caption of spoken, as geolocation.ratios; errors: see predictions, with block."""
+    captions = dict.fromkeys(name.rpartition(": ")[0] for name in errors.method)
+    pairs = [(f"{said}: sw_clip", f"{said}: clip") for said in captions]
+    return geolocation.ratios_of_pairs(errors, pairs, replicates=replicates, seed=seed)
+
+
+def converged(runs):
+    """Whether all trainings of each variant had stopped improving, by the names of predictions."""
+    found = [(f"{variant.group}: {variant.name}", not training.still_improving(run.curve))
+             for (variant, _), run in runs.items()]  # fmt: skip
+    return pd.DataFrame(found, columns=["method", "converged"]).groupby("method").converged.all()
 
 
 # ---- decoding --------------------------------------------------------------------------------------------------------

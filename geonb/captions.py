@@ -32,6 +32,6 @@ def tokens(captions, tokenizer, context_length):
         if length > context_length:
             raise ValueError(
                 f"{caption!r} has {length} tokens, the text tower reads {context_length}: say fewer parts "
-                f"(now possible: {', '.join(PARTS)}) or fewer decimals"
+                f"(now possible: {', '.join(PARTS)}) or fewer decimals, or take a larger context_length if it has one"
             )
     return tokenizer(captions, context_length=context_length)

@@ -3,12 +3,13 @@
 All outputs are L2-normalised. This room takes paths and arrays, never the catalogue.
 """
 
+import copy
 import hashlib
 import json
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,24 @@ def load_tower(name, weights=""):
     model = model.float().eval()
     model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
     return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
+
+
+def with_context(tower, context_length):
+    """The same tower whose text part reads at most `context_length` tokens: the same vectors, in less time.
+
+    What comes after the end of a text has no part in its vector, if the tower looks back only, as those of open_clip's
+    class CLIP do; other towers, and shorter ones, come back as they are. ValueError below 1.
+    """
+    if context_length < 1:
+        raise ValueError(f"context_length {context_length} must be at least 1")
+    mask = getattr(tower.model, "attn_mask", None)
+    if mask is None or context_length >= tower.context_length:
+        return tower
+    model = copy.deepcopy(tower.model)
+    model.positional_embedding = nn.Parameter(model.positional_embedding.detach()[:context_length].clone())
+    model.register_buffer("attn_mask", mask[:context_length, :context_length].clone(), persistent=False)
+    model.context_length = context_length
+    return replace(tower, model=model, context_length=context_length)
 
 
 def create(name, weights, file):

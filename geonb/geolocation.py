@@ -254,9 +254,15 @@ RATIOS = {
 
 def ratios(errors, methods, other, *, replicates=999, seed=0):
     """Every method against another one in every split: a table with columns RATIOS, Holm over a split's methods."""
+    return ratios_of_pairs(errors, [(method, other) for method in methods], replicates=replicates, seed=seed)
+
+
+def ratios_of_pairs(errors, pairs, *, replicates=999, seed=0):
+    """The same for (method, other one) pairs, Holm over the pairs of a split."""
     tables = []
     for split in errors.split.unique():
-        rows = [(split, m, *ratio(errors, split, m, other, replicates=replicates, seed=seed)) for m in methods]
+        rows = [(split, ours, *ratio(errors, split, ours, other, replicates=replicates, seed=seed))
+                for ours, other in pairs]  # fmt: skip
         table = pd.DataFrame(rows, columns=list(RATIOS)[:-2])
         table["p_holm"] = uncertainty.holm(table.p)
         table["verdict"] = [
@@ -264,7 +270,7 @@ def ratios(errors, methods, other, *, replicates=999, seed=0):
                 row.ratio, row.low, row.high, ours=row.method, other=other, quantity="geometric mean error",
                 p_holm=row.p_holm, compared=len(table),
             )
-            for row in table.itertuples()
+            for row, (_, other) in zip(table.itertuples(), pairs, strict=True)
         ]  # fmt: skip
         tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(RATIOS))

@@ -38,19 +38,19 @@ def named(errors, own_way):
     )  # fmt: skip
 
 
-def headline(errors, compared, density, page, *, replicates, seed=0):
+def headline(errors, compared, density, page, *, names=(), replicates, seed=0):
     """Rows for results.save_headline: of the rows without a decoding in their name, and the ratios of sw_clip and own.
 
-    compared: geolocation.compare(errors).
+    compared: geolocation.compare(errors); names: the rows to be told of, all when there is none.
     """
-    short = compared[~compared.method.str.contains(", ")]
+    short = compared[~compared.method.str.contains(", ") & (compared.method.isin(names) | (len(names) == 0))]
     rows = [geolocation.headline(short, density, f"{page}/compare")]
     rows += [
         geolocation.headline_ratios(
             errors, ours, other, density, f"{page}/errors", replicates=replicates, seed=seed
         )
         for ours, other in (("sw_clip", "clip"), (OWN, "clip"), (OWN, "field_reference"))
-        if {ours, other} <= set(errors.method)
+        if {ours, other} <= set(errors.method) and ours in (names or (ours,))
     ]  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 

@@ -59,6 +59,29 @@ def test_names_of_variants_are_different():
     assert names[0] == ("base", ablations.BASE)
 
 
+def test_every_caption_has_both_targets_and_is_compared_within_itself(runs):
+    tuned = {name: methods.UNTUNED | {"learning_rate": rate} for name, rate in (("clip", 0.1), ("sw_clip", 0.2))}
+    chosen = [v for said in (["street"], ["city", "country"]) for v in ablations.spoken(said, tuned, 50)]
+    assert [(v.group, v.method, v.course["learning_rate"]) for v in chosen] == [
+        ("street", "clip", 0.1), ("street", "sw_clip", 0.2), ("city, country", "clip", 0.1),
+        ("city, country", "sw_clip", 0.2),
+    ]  # fmt: skip
+    run = next(iter(runs[0].values()))
+    done = {(variant, 0): run for variant in chosen}
+    assert ablations.converged(done).to_dict() == {
+        f"{v.group}: {v.name}": not training.still_improving(run.curve) for v in chosen
+    }
+    errors = pd.DataFrame(
+        [(f"{v.group}: {v.name}", f"p{n}", n, 100.0 * (1 + n % 3) * (1 + 3 * (v.method == "clip")))
+         for v in chosen for n in range(40)],
+        columns=["method", "photo_id", "block", "error_m"],
+    ).assign(split="blocked", seed=0)  # fmt: skip
+    table = ablations.word_ratios(errors, replicates=99)
+    assert table.method.tolist() == ["street: sw_clip", "city, country: sw_clip"]
+    assert table.ratio.round(6).tolist() == [0.25, 0.25]
+    assert (table.p_holm >= table.p).all()
+
+
 def test_a_misspelt_change_is_refused(runs):
     with pytest.raises(TypeError, match="kernle"):
         dataclasses.replace(methods.Settings(), **ablations.Variant("x", "y", loss={"kernle": "uniform"}).loss)

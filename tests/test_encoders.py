@@ -209,6 +209,18 @@ def test_every_tower_ends_in_unit_vectors(tower):
         torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
 
 
+def test_a_shorter_context_gives_the_same_vectors_of_short_texts(tower):
+    tokens = tower.tokenizer(["Street: Lime Road.", "City: A"], context_length=tower.context_length)
+    short = encoders.with_context(tower, 16)
+    assert (short.context_length, short.model.context_length, tower.model.context_length) == (16, 16, 48)
+    shown = encoders.text_features(short, tokens[:, :16])
+    np.testing.assert_allclose(shown, encoders.text_features(tower, tokens), atol=1e-6)
+    assert np.abs(shown[0] - shown[1]).max() > 0.01
+    assert encoders.with_context(tower, 77) is tower
+    with pytest.raises(ValueError, match="context_length 0 must be at least 1"):
+        encoders.with_context(tower, 0)
+
+
 def test_the_temperature_never_multiplies_by_more_than_a_hundred():
     towers = encoders.TwoTowers(torch.nn.Identity(), torch.nn.Identity(), temperature=0.07)
     assert towers.scale().item() == pytest.approx(1 / 0.07)
