@@ -24,6 +24,9 @@ READS = {  # notebook: the notebooks whose tables it reads
     "10_spatial_coherence": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
     "11_new_places": ["03_semivariograms", "04_splits", "07_compare"],
     "12_when_it_helps": ["01_photos", "02_embeddings", "03_semivariograms"],
+    "13_semivariogram_negatives": [
+        "01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train", "07_compare",
+    ],
     "16_what_could_fool_us": ["04_splits", "06_train", "07_compare", "08_ablations"],
     "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
     "18_known_ranges": [],

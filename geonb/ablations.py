@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from geonb import decoding, geolocation, methods, sphere, training, uncertainty
+from geonb import decoding, geoclip, geolocation, methods, sphere, training, uncertainty
 
 BASE = "as it is"
 
@@ -55,6 +55,21 @@ def variants(bandwidth_m, batch_sizes):
         Variant("temperature", "fixed", towers={"learn_temperature": False}),
         Variant("batch kind", "neighbours meet", course={"neighbours": 3}),
         *sizes,
+    ]
+
+
+def guided(guide):
+    """The variants of page 13: guided negatives with one thing changed; guide: negatives.Guide of the base."""
+    return [
+        Variant(group, name, "geoclip_semivariogram", **change)
+        for group, name, change in (
+            ("base", BASE, {}),
+            ("range", "half", {"loss": {"guide": guide._replace(range_m=guide.range_m / 2)}}),
+            ("range", "twice", {"loss": {"guide": guide._replace(range_m=guide.range_m * 2)}}),
+            ("queue", "none", {"course": {"queue": 0}}),
+            ("temperature", "fixed", {"towers": {"learn_temperature": False}}),
+            ("capsules", "as released", {"towers": {"sigmas": geoclip.RELEASED_SIGMAS}}),
+        )
     ]
 
 

@@ -16,6 +16,21 @@ def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
     return lambda step: neighbourhood_batch(step, nearest, batch_size, seed=seed)
 
 
+def queued(draw, step, length):
+    """Indices (at most length,) of the photos that met in the steps before: first in, first out, the latest first.
+
+    draw: see drawer. GeoCLIP's queue of coordinates, without a state of its own: it is empty at step 0, takes in every
+    batch whole and drops the oldest photos, and after an interruption it is what it was. A photo of an earlier epoch
+    may stand in it twice.
+    """
+    found, size = [np.empty(0, int)], 0
+    while size < length and step > 0:
+        step -= 1
+        found.append(draw(step))
+        size += len(found[-1])
+    return np.concatenate(found)[:length]
+
+
 def random_batch(step, photo_count, batch_size, *, seed):
     """Indices (batch_size,) of a step: each epoch a new permutation, the remainder dropped.
 

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import ablations, galleries, methods, places, sphere, training
+from geonb import ablations, galleries, methods, negatives, places, sphere, training, variogram_models
 from geonb import splits as splitting
 from geonb.sources import simulated
+
+MAX_LAG_M, LAGS = 1_000.0, 20  # of the lags that guide negatives, as on page 03
+QUEUED_BATCHES = 2  # places of so many earlier batches are negatives too, as on page 06
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ def train(
     own city compete, as always in unseen_city. errors: as geolocation.predictions, once for each way, with decoding,
     split, method, seed and block.
     """
-    part, place = parts_of(table, split, setting.cut, seed), methods.get(name).place
-    read = places.reader(place, "fourier", None, features, parts=[], decimals=5)
+    part, row = parts_of(table, split, setting.cut, seed), methods.get(name)
+    place, tower = row.place, row.tower or "fourier"
+    read = places.reader(place, tower, None, features, parts=[], decimals=5)
     inputs, images = training.Places.of(table, read(table), places.codes(table)), torch.from_numpy(features)
     gallery = galleries.of_split(split, table, part, gallery_grid, training_places=place == "photo")
     there = training.Places.of(gallery, read(gallery))
@@ -58,15 +62,17 @@ def train(
     run = training.fit(
         images, inputs, part, there,
         build=methods.builder(
-            name, features.shape[1], inputs.inputs, size=setting.size, base=None, location_tower="fourier",
-            train_backbone=False, cell_size_m=own["cell_size_m"],
+            name, features.shape[1], inputs.inputs, size=setting.size, base=None, location_tower=tower,
+            train_backbone=False, cell_size_m=own["cell_size_m"], noise_m=own["noise_m"],
         ),
         objective=methods.objective(name, methods.Settings(
             bandwidth_m=own["bandwidth_m"], prior_share=own["prior_share"], strength=own["strength"], curve=curve,
+            guide=guide_of(inputs, features, part) if row.guided else (),
         )),
         bandwidths=lambda trained: np.full(len(trained), own["bandwidth_m"], np.float32),
         settings=training.Settings(
             **setting.course, learning_rate=own["learning_rate"], weight_decay=own["weight_decay"],
+            queue=QUEUED_BATCHES * setting.course["batch_size"] if row.tower == "capsules" else 0,
         ),
         seed=seed, folder=setting.folder / label / f"{split}-{seed}", label=f"{name} {split} seed {seed}",
         city_known=city_known,
@@ -79,6 +85,12 @@ def train(
     errors = pd.concat(tables, ignore_index=True).assign(method=name)
     errors["block"] = places.blocks_of(errors, setting.cut["block_size_m"], splitting.block_ids)
     return errors, run.curve.validation_error_m.min()
+
+
+def guide_of(inputs, features, part):
+    """The negatives.Guide of the training photos, read off their lags without a fit."""
+    unfitted, train = variogram_models.flagged("exponential", "not fitted"), part == "train"
+    return negatives.guide(features[train], inputs.lat_lon_deg[train], unfitted, max_lag_m=MAX_LAG_M, lag_count=LAGS)
 
 
 def read_off(errors, rows, gallery):

@@ -707,6 +707,55 @@ def ratios(table, other, simulated=False):
 
 
 @house_style
+def pair_cloud(pairs, guide, simulated=False):
+    """Figure of pairs by distance and dissimilarity, with the curve, its spread and where negatives are suspected.
+
+    pairs: distance_m, similarity; guide: distance_m, dissimilarity, spread (K,) and range_m, see negatives.Guide.
+    """
+    need(pairs, ("distance_m", "similarity"), "pairs")
+    figure, (ax,) = panels(1, 1, height_in=3.6)
+    low, high = max(pairs["distance_m"].min(), 1.0), pairs["distance_m"].max()
+    ax.set(xscale="log", xlim=(low, high), ylim=(0, max(1.2, (1 - pairs["similarity"]).max())))
+    ax.hexbin(pairs["distance_m"], 1 - pairs["similarity"], xscale="log", gridsize=60, bins="log", cmap="Greys", lw=0)
+    at = np.geomspace(low, high, 400)
+    curve, spread = (np.interp(at, guide.distance_m, values) for values in (guide.dissimilarity, guide.spread))
+    ax.plot(at, curve, color=COLOURS[0], lw=1.8)
+    for side, colour in ((at <= guide.range_m, COLOURS[2]), (at > guide.range_m, COLOURS[1])):
+        ax.fill_between(at, 0, curve - spread, where=side, color=colour, alpha=0.22, lw=0)
+    ax.axvline(guide.range_m, color=GREY, lw=0.8, ls="--")
+    ax.set(xlabel="distance on the ground [m]", ylabel="1 - similarity of frozen features [-]")
+    marks = [
+        line_mark(COLOURS[0], "-", "expected: the semivariogram"),
+        dot(COLOURS[2], "near, more alike than a spread: false negative?", "s"),
+        dot(COLOURS[1], "far, more alike than a spread: hard negative?", "s"),
+    ]
+    log_metres(ax.xaxis, low, high)
+    bottom_legend(figure, marks)
+    return with_note(figure, simulated)
+
+
+@house_style
+def detection(table, simulated=False):
+    """Figure of how well each rule ranks truly alike pairs first, near and far: dot and interval, 0.5 is chance.
+
+    table: kind, rule, auc, low, high.
+    """
+    need(table, ("kind", "rule", "auc", "low", "high"), "detected")
+    kinds, names = list(table["kind"].unique()), list(table["rule"].unique())
+    figure, axes = panels(len(kinds), 2, height_in=1.1 + 0.24 * len(names), sharey=True, sharex=True)
+    for ax, kind in zip(axes, kinds, strict=True):
+        for row in table[table["kind"] == kind].itertuples():
+            place = names.index(row.rule)
+            ax.plot([row.low, row.high], [place, place], color=COLOURS[0], lw=1.2)
+            ax.plot(row.auc, place, "o", color=COLOURS[0], ms=5)
+        ax.axvline(0.5, color=GREY, lw=0.8)
+        ax.set(ylim=(len(names) - 0.5, -0.5), title=f"{kind}s")
+        ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
+    label_outer(figure, axes, "ROC area within strata of distance [-]", "")
+    return with_note(figure, simulated)
+
+
+@house_style
 def nulls(table, simulated=False):
     """Figure of each method's median error beside the 95 % of its exact null, one panel per split.
 

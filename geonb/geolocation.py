@@ -276,6 +276,37 @@ def ratios_of_pairs(errors, pairs, *, replicates=999, seed=0):
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(RATIOS))
 
 
+SHARES = {
+    "split": "how test photos are kept away",
+    "method": "method that is compared",
+    "within_m": "distance within which photos are counted [m]",
+    "share": "share of its test photos within it, over all seeds [-]",
+    "difference": "that share minus the other method's [-]",
+    "low": "lower bound of the 95 % interval of the difference; missing below 20 blocks [-]",
+    "high": "upper bound of it [-]",
+}
+
+
+def share_differences(errors, methods, other, within_m, *, replicates=999, seed=0):
+    """Shares of photos within distances, every method against another one on the same photos (columns SHARES)."""
+    rows = []
+    for split in errors.split.unique() if methods else ():
+        of = {name: by_seed(errors[(errors.split == split) & (errors.method == name)], "error_m")
+              for name in (other, *methods)}  # fmt: skip
+        for method in methods:
+            for limit_m in within_m:
+                ours, theirs = ((of[name][0] <= limit_m).astype(float) for name in (method, other))
+                low, high = uncertainty.block_bootstrap(
+                    ours - theirs,
+                    of[method][1],
+                    lambda drawn: np.array([drawn.mean()]),
+                    replicates=replicates,
+                    seed=seed,
+                )[:, 0]
+                rows.append((split, method, limit_m, ours.mean(), (ours - theirs).mean(), low, high))
+    return pd.DataFrame(rows, columns=list(SHARES))
+
+
 def same_steps(curves, steps):
     """Best validation error [m] reached by a number of steps, geometric mean over seeds: split, method, then the steps.
 

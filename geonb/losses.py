@@ -15,8 +15,10 @@ NEAR_FIRST_M = 2_000_000.0
 CITY_M = 10_000.0  # of points so near the first of a batch the chord is as long as the arc, to 4 cm
 
 
-def pair_distance_m(whole_m, rest_m):
+def pair_distance_m(whole_m, rest_m, rows=None):
     """Great-circle distances (n, n) float32 within a batch from sphere.split_xyz_m, in the difference form.
+
+    rows: only those of the first so many points, (rows, n).
 
     d = 2 R asin(|a - b| / 2R) of positions relative to the batch's first, whose float32 is good to 0.2 m within
     NEAR_FIRST_M of it; for wider batches 2 R atan(|a - b| / |a + b|) of both parts, stable to the antipode (Kahan).
@@ -27,13 +29,13 @@ def pair_distance_m(whole_m, rest_m):
     farthest_m = relative.abs().max()
     if farthest_m < NEAR_FIRST_M:
         x, y, z = (relative / (2 * EARTH_RADIUS_M)).T.contiguous()
-        squared, apart = (x[:, None] - x).square_(), y[:, None] - y
+        squared, apart = (x[:rows, None] - x).square_(), y[:rows, None] - y
         squared.addcmul_(apart, apart)
-        squared.addcmul_(torch.sub(z[:, None], z, out=apart), apart)
+        squared.addcmul_(torch.sub(z[:rows, None], z, out=apart), apart)
         half = squared.sqrt_() if farthest_m < CITY_M else squared.sqrt_().asin_()
         return half.mul_(2 * EARTH_RADIUS_M)
-    apart = (whole_m[:, None] - whole_m[None]) + (rest_m[:, None] - rest_m[None])
-    together = (whole_m[:, None] + whole_m[None]) + (rest_m[:, None] + rest_m[None])
+    apart = (whole_m[:rows, None] - whole_m[None]) + (rest_m[:rows, None] - rest_m[None])
+    together = (whole_m[:rows, None] + whole_m[None]) + (rest_m[:rows, None] + rest_m[None])
     return 2 * EARTH_RADIUS_M * torch.atan2(apart.norm(dim=-1), together.norm(dim=-1))
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
-from geonb import encoders, losses, rivals, sphere
+from geonb import encoders, geoclip, losses, negatives, rivals, sphere
 
 
 @dataclass
@@ -16,18 +17,22 @@ class Batch:
     """What a loss may know of the photos of a step.
 
     xyz_m: their points as sphere.split_xyz_m gives them; bandwidth_m (B,) of each photo's own kernel; position_m (B, 2)
-    east and north in its city; codes: level (street, district, city, country) -> whole numbers (B,), -1 where unknown.
+    east and north in its city; codes: level (street, district, city, country) -> whole numbers (B,), -1 where unknown;
+    features (B, d): unit features of the frozen tower, None where pictures are read; photos: so many of the B, from the
+    first, are photos of the step, the rest lend their places only.
     """
 
     xyz_m: tuple
     bandwidth_m: torch.Tensor
     position_m: torch.Tensor
     codes: dict
+    features: torch.Tensor = None
+    photos: int = None
 
     @functools.cached_property
     def distance_m(self):
-        """Distances (B, B) on the ground [m], for losses that look at them."""
-        return losses.pair_distance_m(*self.xyz_m)
+        """Distances (photos, B) on the ground [m], for losses that look at them."""
+        return losses.pair_distance_m(*self.xyz_m, self.photos)
 
 
 # ---- losses: (image, location, scale, batch, weights: () -> spatial weights, settings) -> loss -----------------------
@@ -97,6 +102,18 @@ def smoothed_cells(image, location, scale, batch, weights, settings):
     return rivals.smoothed_classification(image, location, bandwidth_m=settings.bandwidth_m)
 
 
+def guided(image, location, scale, batch, weights, settings, rule=""):
+    """Photos choose among the places of the batch and the queue; a rule weighs the negatives."""
+    logits = losses.logits_of(image, location, scale)
+    if not rule:
+        return negatives.guided_loss(logits, batch.distance_m, None, None, "")
+    if batch.features is None:
+        raise ValueError("guided negatives need frozen features: train_backbone is not for this method")
+    features = normalize(batch.features, dim=1)
+    alike = features[: len(image)] @ features.T
+    return negatives.guided_loss(logits, batch.distance_m, alike, settings.guide, rule, strength=settings.strength)
+
+
 def coordinates(image, location, scale, batch, weights, settings):
     """Regression; location holds the positions."""
     return rivals.regression(image, location)
@@ -114,10 +131,14 @@ class Method:
     tuned: dict
     place: str = "tower"
     kernel: str = ""  # of the targets; empty for the one that the page asks for
+    tower: str = ""  # the location tower, with a queue of places if it is capsules; empty for the one the page asks for
+    guided: bool = False  # whether the loss needs a negatives.Guide
 
 
 RATES = [0.0002, 0.001, 0.005]
 WIDTHS_M = [50.0, 100.0, 200.0, 400.0]
+NOISES_M = [0.0, 10.0, 30.0, 100.0]
+STRENGTHS = [0.1, 0.3, 1.0, 3.0]
 METHODS = {
     "clip": Method(
         "one right place per photo, InfoNCE (Radford et al. 2021): SW-CLIP's ablation 'only L-a-T'",
@@ -167,6 +188,25 @@ METHODS = {
         "ours: sw_clip with a share of the weight for the same street, district, city and country",
         sw_clip, {"bandwidth_m": WIDTHS_M, "prior_share": [0.1, 0.3, 0.6]},
     ),
+    "geoclip": Method(
+        "capsules at several scales and a queue of places (GeoCLIP, arXiv 2309.16020; two finer capsules are ours)",
+        guided, {"learning_rate": RATES, "noise_m": NOISES_M}, tower="capsules",
+    ),
+    "geoclip_semivariogram": Method(
+        "geoclip whose near look-alikes weigh less and far ones more, by the semivariogram (idea of arXiv 2509.21573)",
+        functools.partial(guided, rule="semivariogram"), {"learning_rate": RATES, "strength": STRENGTHS},
+        tower="capsules", guided=True,
+    ),
+    "geoclip_precursor": Method(
+        "geoclip with the rule of the precursor's code: near pairs more different than expected have larger logits",
+        functools.partial(guided, rule="precursor"), {"learning_rate": RATES, "noise_m": NOISES_M},
+        tower="capsules", guided=True,
+    ),
+    "geoclip_look_alikes": Method(
+        "geoclip whose look-alikes weigh more wherever they are: the control without geography (HCL, arXiv 2010.04592)",
+        functools.partial(guided, rule="look_alikes"), {"learning_rate": RATES, "strength": STRENGTHS},
+        tower="capsules", guided=True,
+    ),
     "coordinates": Method(
         "regression of the position, then the nearest place",
         coordinates, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]}, "position",
@@ -184,7 +224,7 @@ def get(name):
 # what a method has of the parameters that its trials do not vary
 UNTUNED = {
     "learning_rate": 0.002, "weight_decay": 0.01, "bandwidth_m": 100.0, "strength": 1.0, "prior_share": 0.0,
-    "cell_size_m": 400.0,
+    "cell_size_m": 400.0, "noise_m": 10.0,
 }  # fmt: skip
 
 
@@ -223,15 +263,16 @@ class Settings:
     """What the losses need besides vectors and distances; lengths in metres.
 
     kernel: of losses.KERNELS, or 'variogram' with its curve (lag_m, weight); cutoff_bandwidths: where a kernel ends, in
-    bandwidths of the photo; prior_share: of the hierarchical prior in the weights; strength: of a rival's own term;
-    neighbourhood_weight, fairness_weight: of the regularisers, for methods with a location tower; the last two: which
-    directions the contrastive loss has.
+    bandwidths of the photo; guide: negatives.Guide of methods that ask for one; prior_share: of the hierarchical prior
+    in the weights; strength: of a rival's own term; neighbourhood_weight, fairness_weight: of the regularisers, for
+    methods with a location tower; the last two: which directions the contrastive loss has.
     """
 
     kernel: str = "gaussian"
     bandwidth_m: float = 100.0
     cutoff_bandwidths: float = 3.0
     curve: tuple = ()
+    guide: tuple = ()
     prior_share: float = 0.0
     strength: float = 1.0
     neighbourhood: str = "pull"
@@ -331,15 +372,20 @@ def distance_to_neighbour_m(lat_lon_deg, neighbour):
     return cKDTree(places).query(own, k=neighbour + 1)[0][:, -1]
 
 
+SIGMAS = geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS
+CAPSULES = {"frequencies": 64, "hidden": 64}  # a quarter and a sixteenth of GeoCLIP's: for two cores
+
+
 def builder(name, feature_size, inputs, *, size, base, location_tower, train_backbone, cell_size_m, temperature=0.07,
-            learn_temperature=True):  # fmt: skip
+            learn_temperature=True, noise_m=0.0, sigmas=SIGMAS):  # fmt: skip
     """A function (positions (n, 2) of the training places) -> fresh towers for a method.
 
     feature_size: of the image features; inputs: what the method's places are read as; base: the open_clip tower whose
     visual part is trained too (train_backbone) or whose text part reads captions (location_tower 'text'). Its weights
-    are copied, so that each training starts from the same ones. ValueError where a method has no such tower.
+    are copied, so that each training starts from the same ones. noise_m, sigmas: of capsules. ValueError where a method
+    has no such tower.
     """
-    place = get(name).place
+    place, location_tower = get(name).place, get(name).tower or location_tower
     if place != "tower" and train_backbone:
         raise ValueError(f"train_backbone is for methods with a location tower, not for {name}")
 
@@ -353,7 +399,9 @@ def builder(name, feature_size, inputs, *, size, base, location_tower, train_bac
             return encoders.PhotoTower(image, temperature, learn_temperature)
         if train_backbone:
             image = encoders.ImageTower(copy.deepcopy(base.model.visual), image)
-        if location_tower == "text":
+        if location_tower == "capsules":
+            where = geoclip.CapsuleTower(train_lat_lon_deg, size, sigmas=sigmas, noise_m=noise_m, **CAPSULES)
+        elif location_tower == "text":
             where = encoders.CaptionTower(copy.deepcopy(base.model), size)
         else:
             where = encoders.FourierTower(inputs.shape[1], size)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import captions, encoders, photos
+from geonb import captions, encoders, geoclip, photos
 
 
 def with_lat_lon(catalogue):
@@ -33,8 +33,10 @@ def reader(place, location_tower, base, features, *, parts, decimals):
         return lambda table: encoders.split_positions(table[["lat_deg", "lon_deg"]].to_numpy())
     if location_tower == "fourier":
         return lambda table: torch.from_numpy(encoders.fourier_features(table[["lat_deg", "lon_deg"]].to_numpy()))
+    if location_tower == "capsules":
+        return lambda table: geoclip.read_places(table[["lat_deg", "lon_deg"]].to_numpy())
     if location_tower != "text":
-        raise ValueError(f"no location tower {location_tower!r}: there are fourier, text")
+        raise ValueError(f"no location tower {location_tower!r}: there are fourier, capsules, text")
 
     def tokens(table):
         names = {name: table[name].to_numpy() for name in ("street", "city", "country")}

@@ -32,7 +32,8 @@ CURVE = {
 class Settings:
     """How long and how fast: AdamW with warm-up and cosine decay.
 
-    neighbours: of every photo's nearest photos, how many may join it in a batch; 0 for random batches.
+    neighbours: of every photo's nearest photos, how many may join it in a batch; 0 for random batches. queue: how many
+    photos of earlier steps lend their places as further negatives, for methods that take them.
     """
 
     steps: int
@@ -43,10 +44,12 @@ class Settings:
     evaluate_every: int = 50
     checkpoint_every: int = 100
     neighbours: int = 0
+    queue: int = 0
 
     def __post_init__(self):
-        if self.neighbours < 0:
-            raise ValueError(f"neighbours {self.neighbours} must be at least 0")
+        for name in ("neighbours", "queue"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 0")
         for name in ("steps", "batch_size", "learning_rate", "evaluate_every", "checkpoint_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0")
@@ -115,7 +118,8 @@ def fit(
     def validate():
         return validation_error_m(towers, images, places, validation, gallery, city_known)
 
-    meet = Meetings(train_places, bandwidths(train_places), where)
+    seen = images[train] if torch.is_tensor(images) else None
+    meet = Meetings(train_places, bandwidths(train_places), where, seen)
     curve, best_step = optimise(
         towers, images, train, train_places, meet, objective, validate, settings, seed, Path(folder), label
     )
@@ -129,7 +133,8 @@ def fit(
 class Meetings:
     """What a loss may know of the photos that meet in a step: meet(batch) -> methods.Batch."""
 
-    def __init__(self, places, bandwidth_m, where):
+    def __init__(self, places, bandwidth_m, where, features=None):
+        self.features = None if features is None else features.to(where)
         middles = {city: sphere.centre(places.lat_lon_deg[places.city == city]) for city in np.unique(places.city)}
         position_m = sphere.to_local_m(places.lat_lon_deg, np.array([middles[city] for city in places.city]))
         self.xyz_m = [torch.from_numpy(part).to(where) for part in sphere.split_xyz_m(places.lat_lon_deg)]
@@ -137,10 +142,12 @@ class Meetings:
         self.position_m = torch.from_numpy(np.float32(position_m)).to(where)
         self.codes = {level: torch.from_numpy(np.int64(code)).to(where) for level, code in places.codes.items()}
 
-    def __call__(self, batch):
+    def __call__(self, batch, photos=None):
+        """batch: indices of those whose places meet; photos: how many, from the first, are photos of the step."""
         codes = {level: code[batch] for level, code in self.codes.items()}
         points = tuple(part[batch] for part in self.xyz_m)
-        return methods.Batch(points, self.bandwidth_m[batch], self.position_m[batch], codes)
+        features = None if self.features is None else self.features[batch]
+        return methods.Batch(points, self.bandwidth_m[batch], self.position_m[batch], codes, features, photos)
 
 
 def optimise(towers, images, train, train_places, meet, objective, validate, settings, seed, folder, label):
@@ -164,8 +171,9 @@ def optimise(towers, images, train, train_places, meet, objective, validate, set
         range(state["step"], settings.steps), desc=label, initial=state["step"], total=settings.steps, **QUIET
     ):
         batch = draw(step)
-        inputs = images[train[batch]].to(where), train_places.inputs[batch].to(where)
-        loss = one_step(towers, optimizer, *inputs, objective, meet(batch), settings, step)
+        met = np.concatenate([batch, batches.queued(draw, step, settings.queue)]) if settings.queue else batch
+        inputs = images[train[batch]].to(where), train_places.inputs[met].to(where)
+        loss = one_step(towers, optimizer, *inputs, objective, meet(met, len(batch)), settings, step)
         done = step + 1
         due = done % settings.evaluate_every == 0 or done == settings.steps
         error_m = validate() if due else math.nan

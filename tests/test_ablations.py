@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from geonb import ablations, encoders, methods, sphere, training
+from geonb import ablations, encoders, methods, negatives, sphere, training
 
 CURVE = (np.array([0, 300.0], np.float32), np.array([0.8, 0.0], np.float32))
 
@@ -80,6 +80,14 @@ def test_every_caption_has_both_targets_and_is_compared_within_itself(runs):
     assert table.method.tolist() == ["street: sw_clip", "city, country: sw_clip"]
     assert table.ratio.round(6).tolist() == [0.25, 0.25]
     assert (table.p_holm >= table.p).all()
+
+
+def test_guided_variants_change_one_thing_each():
+    guide = negatives.Guide(np.float32([1]), np.float32([1]), np.float32([1]), 200.0)
+    base, *others = ablations.guided(guide)
+    assert (base.loss, base.towers, base.course) == ({}, {}, {})
+    assert all(bool(v.loss) + bool(v.towers) + bool(v.course) == 1 for v in others)
+    assert [v.loss["guide"].range_m for v in others[:2]] == [100.0, 400.0]
 
 
 def test_a_misspelt_change_is_refused(runs):

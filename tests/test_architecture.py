@@ -12,12 +12,12 @@ from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_m
 
 FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("_torchvision", "seeds", "sphere", "studies", "wording"),
-    ("book", "cities", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
+    ("book", "cities", "geoclip", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
     ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits"),
-    ("encoders", "losses", "recovery", "rivals"),
+    ("encoders", "losses", "negatives", "recovery", "rivals"),
     ("decoding", "geolocation", "methods", "places"),
     ("training",),
-    ("ablations", "alignment", "coherence", "probing", "transfer"),
+    ("ablations", "alignment", "coherence", "detection", "probing", "transfer"),
     ("experiments", "laboratory"),
     ("doses", "sealed"),
     ("figures", "maps"),

@@ -347,3 +347,19 @@ def test_a_method_that_knows_when_it_is_right_has_small_errors_where_it_is_sures
     backwards = geolocation.surest({"b": table.assign(similarity=np.log(error_m))})
     assert backwards.rank_correlation[0] == pytest.approx(-1)
     assert backwards.surest_m[0] == pytest.approx(1000)
+
+
+def test_shares_within_distances_are_compared_photo_by_photo():
+    rng = np.random.default_rng(0)
+    base, own = rng.uniform(0, 200, 100), np.arange(100)
+    rows = [
+        pd.DataFrame({"photo_id": own, "error_m": error, "method": name, "seed": seed, "block": own})
+        for seed in (0, 1) for name, error in (("a", base / 2), ("b", base))
+    ]  # fmt: skip
+    errors = pd.concat(rows).assign(split="here")
+    table = geolocation.share_differences(errors, ["a"], "b", [50.0, 500.0], replicates=200).set_index("within_m")
+    assert table.difference[50.0] == pytest.approx((base <= 100).mean() - (base <= 50).mean())
+    assert table.share[50.0] == pytest.approx((base <= 100).mean())
+    assert table.low[50.0] < table.difference[50.0] < table.high[50.0]
+    assert table.loc[500.0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
+    assert geolocation.share_differences(errors, [], "b", [50.0]).empty

@@ -86,7 +86,7 @@ def test_the_frozen_tower_reads_the_names_of_places_and_nothing_of_where_they_li
 
 
 def test_an_unknown_location_tower_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="no location tower 'siren': there are fourier, text"):
+    with pytest.raises(ValueError, match="no location tower 'siren': there are fourier, capsules, text"):
         places.reader("tower", "siren", None, None, parts=(), decimals=2)
 
 

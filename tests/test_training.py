@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from geonb import encoders, methods, sphere, training
+from geonb import encoders, geoclip, methods, negatives, sphere, training
 
 CENTRES = np.array([[50.0, 10.0], [40.0, -20.0]])
+GUIDE = negatives.Guide(np.float32([50, 500]), np.float32([0.1, 0.4]), np.float32([0.1, 0.1]), 300.0)
 CURVE = (np.array([0, 300.0], np.float32), np.array([0.8, 0.0], np.float32))
 
 
@@ -33,8 +34,11 @@ def world():
 
 def as_read_by(method, places, features):
     """The places with what stands for one in a method."""
+    row = methods.get(method)
+    if row.tower == "capsules":
+        return dataclasses.replace(places, inputs=geoclip.read_places(places.lat_lon_deg))
     read = {"photo": features, "tower": places.inputs}
-    inputs = read.get(methods.get(method).place, encoders.split_positions(places.lat_lon_deg))
+    inputs = read.get(row.place, encoders.split_positions(places.lat_lon_deg))
     return dataclasses.replace(places, inputs=inputs)
 
 
@@ -47,7 +51,7 @@ def fit(
     build = methods.builder(
         method, 24, places.inputs, size=16, base=None, location_tower="fourier", train_backbone=False, cell_size_m=200.0
     )
-    objective = methods.objective(method, methods.Settings(curve=CURVE, **(method_settings or {})))
+    objective = methods.objective(method, methods.Settings(curve=CURVE, guide=GUIDE, **(method_settings or {})))
     return training.fit(
         features, places, parts, gallery or places[parts == "train"], build=build, objective=objective,
         bandwidths=lambda train: np.full(len(train), 100.0), settings=training.Settings(

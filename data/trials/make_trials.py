@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import encoders, galleries, methods, places, results, semivariograms, training, variogram_models
+from geonb import encoders, galleries, methods, negatives, places, results, semivariograms, training, variogram_models
 from geonb.studies import parameters
 
 STUDY, SPLITS, SEED = "simulated_cities", ("other_drive", "blocked", "unseen_city"), 0
@@ -53,19 +53,22 @@ def tables():
 
 @functools.cache
 def arranged(place, split, tower):
-    """(places of the photos, those of the gallery, the curve, the base) that trials of one kind on a split share."""
+    """(places of the photos, those of the gallery, curve, guide, base) that trials of one kind on a split share."""
     catalogue, features, parts, grid, pilots = tables()
-    page = parameters("06_train/clip", STUDIES[tower])
+    page = parameters("06_train/clip", STUDIES.get(tower, STUDY))
     base = (
         encoders.with_context(encoders.load_tower(page["tower"]), page["context_length"]) if tower == "text" else None
     )
     said = {"parts": page["caption_parts"], "decimals": page["caption_decimals"]}
     read = places.reader(place, tower, base, features, **said)
+    train = parts[split] == "train"
     gallery = galleries.of_split(split, catalogue, parts[split], grid, training_places=place == "photo")
-    fitted = semivariograms.fit_of_pilots(*pilots, catalogue.city[parts[split] == "train"].unique())
+    fitted = semivariograms.fit_of_pilots(*pilots, catalogue.city[train].unique())
     there = training.Places.of(gallery, read(gallery))
     inputs = training.Places.of(catalogue, read(catalogue), places.codes(catalogue))
-    return inputs, there, variogram_models.kernel_curve(fitted), base
+    lags = {name: page[name] for name in ("max_lag_m", "lag_count")}
+    guide = negatives.guide(features[train], inputs.lat_lon_deg[train], fitted, **lags)
+    return inputs, there, variogram_models.kernel_curve(fitted), guide, base
 
 
 def one_trial(name, split, asked, tower):
@@ -73,22 +76,24 @@ def one_trial(name, split, asked, tower):
     torch.set_num_threads(1)
     started, page = time.perf_counter(), parameters(f"06_train/{name}", STUDIES[tower])
     _, features, parts, _, _ = tables()
-    inputs, there, curve, base = arranged(methods.get(name).place, split, tower)
+    row = methods.get(name)
+    inputs, there, curve, guide, base = arranged(row.place, split, row.tower or tower)
     values = methods.UNTUNED | asked
     loss = methods.Settings(
         bandwidth_m=values["bandwidth_m"], strength=values["strength"], prior_share=values["prior_share"],
-        cutoff_bandwidths=page["cutoff_bandwidths"], curve=curve,
+        cutoff_bandwidths=page["cutoff_bandwidths"], curve=curve, guide=guide,
     )  # fmt: skip
     plan = training.Plan(
         methods.builder(
             name, features.shape[1], inputs.inputs, size=page["embedding_size"], base=base, location_tower=tower,
-            train_backbone=False, cell_size_m=values["cell_size_m"],
+            train_backbone=False, cell_size_m=values["cell_size_m"], noise_m=values["noise_m"],
         ),
         methods.objective(name, loss),
         lambda train: np.full(len(train), values["bandwidth_m"]),
         training.Settings(
             steps=page["steps"], batch_size=page["batch_size"], evaluate_every=page["evaluate_every"],
             learning_rate=values["learning_rate"], weight_decay=values["weight_decay"],
+            queue=page["queue"] if row.tower == "capsules" else 0,
         ),
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

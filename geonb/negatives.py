@@ -1,0 +1,117 @@
+"""Negatives that a semivariogram guides: which places of other photos count less, or more, in a contrastive loss.
+
+The fitted semivariogram of image features says how unlike two photos are *expected* to be at a distance. A pair far
+below it is a false negative when it is near, a hard negative when it is far (arXiv 2509.21573, whose rule is not
+public). A rule takes (similarity, distance_m, expected_dissimilarity, spread) and gives weights; all of one shape.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from geonb import lags, semivariograms, variogram_models
+
+STRONGEST = 20.0  # no weight beyond this, nor below its inverse: our choice
+
+
+class Guide(NamedTuple):
+    """Dissimilarity (K,) to expect at distances (K,) [m], its standard deviation (K,), and the curve's range [m].
+
+    Straight between knots; beyond the last the pairs of all farther photos, most of them in other cities.
+    """
+
+    distance_m: np.ndarray
+    dissimilarity: np.ndarray
+    spread: np.ndarray
+    range_m: float
+
+
+def guide(features, lat_lon_deg, fitted, *, max_lag_m, lag_count, seed=0):
+    """The Guide of training photos with features (n, d), brought to length 1: a fitted curve, and the lags' spread.
+
+    fitted: of variogram_models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
+    semivariance of unit vectors is the mean cosine distance of pairs. Beyond max_lag_m mean and spread are those of the
+    pairs there, which is our choice: cities differ, which no curve of one city knows.
+    """
+    edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * 6_400_000)
+    pairs = lags.pairs(lat_lon_deg, edges_m, seed=seed)
+    half = semivariograms.half_squares(features / np.linalg.norm(features, axis=1, keepdims=True), pairs)
+    held = [lag for lag in range(1, len(edges_m)) if (pairs.lag == lag).sum() >= 10]
+    if not held:
+        raise ValueError(f"no lag up to {max_lag_m:.0f} m or beyond holds 10 pairs of the {len(features)} photos")
+    here = [pairs.lag == lag for lag in held]
+    middle_m = np.array([pairs.distance_m[lag].mean() for lag in here])
+    mean, spread = (np.array([reduce(half[lag]) for lag in here]) for reduce in (np.mean, np.std))
+    within = np.array(held) < len(edges_m) - 1
+    if fitted["flag"] == "" and within.any():
+        mean[within] = np.maximum.accumulate(variogram_models.curve(fitted, middle_m[within]))
+    knots_m = np.where(within, middle_m, edges_m[-2] * 1.001)
+    range_m = max_lag_m if fitted["flag"] else fitted["effective_range_m"]
+    return Guide(*(np.float32(values) for values in (knots_m, mean, np.maximum(spread, 1e-6))), float(range_m))
+
+
+def read_off(distance_m, guide):
+    """(expected dissimilarity, spread) of a Guide at distances (...,), as tensors."""
+    knots = torch.as_tensor(guide.distance_m, device=distance_m.device)
+    right = torch.searchsorted(knots, distance_m.contiguous()).clamp(1, max(len(knots) - 1, 1))
+    if len(knots) == 1:
+        return [torch.full_like(distance_m, float(values[0])) for values in (guide.dissimilarity, guide.spread)]
+    share = ((distance_m - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp(0, 1)
+    found = []
+    for values in (guide.dissimilarity, guide.spread):
+        known = torch.as_tensor(values, device=distance_m.device)
+        found.append(known[right - 1] + share * (known[right] - known[right - 1]))
+    return found
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+def semivariogram(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
+    """Near and more alike than expected: less. Far and more alike: more. The abstract's intent; the form is ours.
+
+    exp(-+ strength * z), z = (expected dissimilarity - dissimilarity) / spread where that is above 0: deviations count
+    in units of the lag's own spread, since half of all far pairs lie below the curve.
+    """
+    more_alike = ((expected_dissimilarity - (1 - similarity)) / spread).clamp_min(0)
+    sign = torch.where(distance_m <= range_m, -1.0, 1.0)
+    return (strength * sign * more_alike).exp().clamp(1 / STRONGEST, STRONGEST)
+
+
+def precursor(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
+    """exp(max(0, dissimilarity - expected)) up to the range, 1 beyond: the latest rule in the author's precursor code.
+
+    It raises near pairs that look more different than expected, and it is meant to multiply logits.
+    """
+    beyond = (1 - similarity - expected_dissimilarity).clamp_min(0)
+    return torch.where(distance_m <= range_m, (strength * beyond).exp(), 1.0)
+
+
+def look_alikes(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
+    """exp(strength * similarity) over its mean in the row, in the manner of HCL (Robinson et al., arXiv 2010.04592).
+
+    The control that knows no geography: what looks alike weighs more, wherever it is.
+    """
+    weight = (strength * similarity).exp()
+    return (weight / weight.mean(dim=-1, keepdim=True)).clamp(1 / STRONGEST, STRONGEST)
+
+
+RULES = {"semivariogram": semivariogram, "precursor": precursor, "look_alikes": look_alikes}
+MULTIPLIES_LOGITS = ("precursor",)  # all others weigh the exponentiated terms, where no sign can flip
+
+
+def guided_loss(logits, distance_m, similarity, guide, rule, *, strength=1.0, place_m=1.0):
+    """Cross-entropy (image to place) of logits (B, B + Q) whose negatives a rule weighs; rule '' weighs none.
+
+    Column i of row i is the photo's own place. Others within place_m of it are no negatives and leave the sum.
+    L = -mean_i log(e^l_ii / (e^l_ii + sum_j w_ij e^l_ij)); a rule of MULTIPLIES_LOGITS replaces l_ij by w_ij l_ij.
+    """
+    rows = torch.arange(len(logits), device=logits.device)
+    own = torch.zeros_like(logits, dtype=torch.bool)
+    own[rows, rows] = True
+    if rule:
+        with torch.no_grad():
+            weight = RULES[rule](similarity, distance_m, *read_off(distance_m, guide), range_m=guide.range_m,
+                                 strength=strength).masked_fill(own, 1.0)  # fmt: skip
+        logits = logits * weight if rule in MULTIPLIES_LOGITS else logits + weight.log()
+    logits = logits.masked_fill((distance_m <= place_m) & ~own, -torch.inf)
+    return torch.nn.functional.cross_entropy(logits, rows)
