@@ -21,9 +21,10 @@ DETECTED = {
 
 
 def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
-    """Pairs of photos, as many near (within range_m, not at one place) as far: i, j, distance_m, similarity, far.
+    """Pairs of photos, near (within range_m, not at one place) and far: i, j, distance_m, similarity, far.
 
-    Near ones are drawn with equal shares for each tenth of the range, far ones for each of ten lags up to the farthest.
+    Up to half of pairs_at_most of each, fewer where there are no more; drawn with equal shares for each tenth of the
+    range, and for each of ten lags from there up to the farthest, as far as these hold pairs.
     """
     farthest_m = np.pi * sphere.EARTH_RADIUS_M
     edges_m = np.append(lags.edges_m(range_m, STRATA), np.geomspace(range_m, farthest_m, STRATA + 1)[1:])
@@ -113,7 +114,11 @@ def scores_of(table, probed=None):
 
     probed (n, K): planted fields as a probe reads them from the features, the ceiling.
     """
-    alike = {"similarity alone": table.similarity.to_numpy(), "distance alone": -table.distance_m.to_numpy()}
+    alike = {
+        "similarity alone": table.similarity.to_numpy(),
+        "distance alone": -table.distance_m.to_numpy(),
+        "deviation from the curve": table.more_alike.to_numpy(),  # the semivariogram's rule without its ties
+    }
     if probed is not None:
         alike["probed fields (ceiling)"] = -fields_apart(table, probed)
     found = {name: {FALSE: score, HARD: score} for name, score in alike.items()}
@@ -147,25 +152,20 @@ def headline(table, page):
     )
 
 
-def answer(table, ratios):
+def answer(table, ratios, flag=""):
     """What the rules find, and what they are worth in training, in a few sentences.
 
-    table: columns DETECTED, may be empty; ratios: as geolocation.ratios, may be empty.
+    table: columns DETECTED, may be empty; ratios: as geolocation.ratios, may be empty; flag: why the curve has no fit.
     """
-    said = []
-    if len(table):
-        by = table.set_index(["kind", "rule"])
-        for kind in (FALSE, HARD):
-            row, plain = by.loc[(kind, "semivariogram")], by.loc[(kind, "similarity alone")].auc
-            chance = (
-                "better than chance"
-                if row.low > 0.5
-                else "worse than chance"
-                if row.high < 0.5
-                else "not shown to beat chance"
-            )
-            said.append(
-                f"By its distance from the semivariogram a {kind} is ranked with an area of {row.auc:.2f} "
-                f"({chance}; {plain:.2f} by similarity alone)."
-            )
-    return " ".join([*said, *ratios.verdict]) or "This study trains no GeoCLIP, and nothing was planted."
+    said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
+    by = table.set_index(["kind", "rule"])
+    for kind in (FALSE, HARD) if len(table) else ():
+        row, plain = by.loc[(kind, "semivariogram")], by.loc[(kind, "similarity alone")].auc
+        chance = "better" if row.low > 0.5 else "worse" if row.high < 0.5 else "not shown to be better"
+        said.append(
+            f"By the weight that the semivariogram gives it a {kind} is ranked with an area of {row.auc:.2f} "
+            f"({chance} than chance; {plain:.2f} by similarity alone)."
+        )
+    if not len(ratios):
+        said.append("What guiding is worth in training was not compared: this study trains no GeoCLIP.")
+    return " ".join([*said, *ratios.verdict])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import ablations, galleries, methods, negatives, places, sphere, training, variogram_models
+from geonb import ablations, galleries, methods, negatives, places, semivariograms, sphere, training, variogram_models
 from geonb import splits as splitting
 from geonb.sources import simulated
 
@@ -88,9 +88,13 @@ def train(
 
 
 def guide_of(inputs, features, part):
-    """The negatives.Guide of the training photos, read off their lags without a fit."""
-    unfitted, train = variogram_models.flagged("exponential", "not fitted"), part == "train"
-    return negatives.guide(features[train], inputs.lat_lon_deg[train], unfitted, max_lag_m=MAX_LAG_M, lag_count=LAGS)
+    """The negatives.Guide of the training photos, its curve fitted to their own pooled lags."""
+    train = part == "train"
+    photos = features[train], inputs.lat_lon_deg[train], inputs.city[train]
+    reading = {"max_lag_m": MAX_LAG_M, "lag_count": LAGS}
+    lags = semivariograms.by_city(*photos, model="exponential", fewest=2, **reading)[0]
+    fitted = variogram_models.fit(semivariograms.pooled(lags), model="exponential")
+    return negatives.guide(*photos, fitted, **reading)
 
 
 def read_off(errors, rows, gallery):

@@ -189,7 +189,7 @@ METHODS = {
         sw_clip, {"bandwidth_m": WIDTHS_M, "prior_share": [0.1, 0.3, 0.6]},
     ),
     "geoclip": Method(
-        "capsules at several scales and a queue of places (GeoCLIP, arXiv 2309.16020; two finer capsules are ours)",
+        "capsules at several scales and a queue of places (GeoCLIP, arXiv 2309.16020; two finer, image head: ours)",
         guided, {"learning_rate": RATES, "noise_m": NOISES_M}, tower="capsules",
     ),
     "geoclip_semivariogram": Method(
@@ -232,9 +232,12 @@ def tuned(name, split, trials, asked):
     """What a method runs with on a split: every parameter of UNTUNED.
 
     trials: table with columns method, split, validation_error_m and the parameters; of the method's rows of this split
-    the one with the smallest error counts. asked: name -> value, goes before the trials unless it is below 0.
+    the one with the smallest error counts, UNTUNED for splits that the table does not know. asked: name -> value, goes
+    before the trials unless it is below 0. ValueError where the table knows the split and not the method on it.
     """
     own = trials[(trials.method == name) & (trials.split == split)]
+    if not len(own) and (trials.split == split).any():
+        raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table of trials")
     best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
     found = {parameter: float(best[parameter]) for parameter in get(name).tuned if parameter in best}
     return UNTUNED | found | {parameter: value for parameter, value in asked.items() if value >= 0}
@@ -298,6 +301,12 @@ def objective(name, settings):
     """The loss of a method as a function of (image, location, scale, batch)."""
     row = get(name)
     settings = replace(settings, kernel=row.kernel or settings.kernel)
+    if row.guided and not settings.guide:
+        raise ValueError(f"{name} needs a guide: see negatives.guide")
+    if row.tower == "capsules":
+        regularised = settings.neighbourhood_weight or settings.fairness_weight
+        if regularised or not settings.image_to_location:
+            raise ValueError(f"{name} has no regularisers and only the direction from image to location")
 
     def loss(image, location, scale, batch):
         weights = functools.cache(lambda: spatial_weights(batch, settings))

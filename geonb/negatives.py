@@ -10,15 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from geonb import lags, semivariograms, variogram_models
+from geonb import lags, semivariograms, sphere, variogram_models
 
+FEWEST = 10  # pairs of a lag
 STRONGEST = 20.0  # no weight beyond this, nor below its inverse: our choice
 
 
 class Guide(NamedTuple):
     """Dissimilarity (K,) to expect at distances (K,) [m], its standard deviation (K,), and the curve's range [m].
 
-    Straight between knots; beyond the last the pairs of all farther photos, most of them in other cities.
+    Straight between knots, level beyond the last.
     """
 
     distance_m: np.ndarray
@@ -27,28 +28,35 @@ class Guide(NamedTuple):
     range_m: float
 
 
-def guide(features, lat_lon_deg, fitted, *, max_lag_m, lag_count, seed=0):
+def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     """The Guide of training photos with features (n, d), brought to length 1: a fitted curve, and the lags' spread.
 
     fitted: of variogram_models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
-    semivariance of unit vectors is the mean cosine distance of pairs. Beyond max_lag_m mean and spread are those of the
-    pairs there, which is our choice: cities differ, which no curve of one city knows.
+    semivariance of unit vectors is the mean cosine distance of pairs. Pairs of one city beyond max_lag_m are expected
+    to be as the last lag says; from the size of the widest city on, mean and spread are those of pairs of different
+    cities, which no curve of one city knows: both are our choice. ValueError where no lag holds FEWEST pairs.
     """
-    edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * 6_400_000)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * sphere.EARTH_RADIUS_M)
     pairs = lags.pairs(lat_lon_deg, edges_m, seed=seed)
-    half = semivariograms.half_squares(features / np.linalg.norm(features, axis=1, keepdims=True), pairs)
-    held = [lag for lag in range(1, len(edges_m)) if (pairs.lag == lag).sum() >= 10]
-    if not held:
-        raise ValueError(f"no lag up to {max_lag_m:.0f} m or beyond holds 10 pairs of the {len(features)} photos")
-    here = [pairs.lag == lag for lag in held]
-    middle_m = np.array([pairs.distance_m[lag].mean() for lag in here])
-    mean, spread = (np.array([reduce(half[lag]) for lag in here]) for reduce in (np.mean, np.std))
-    within = np.array(held) < len(edges_m) - 1
-    if fitted["flag"] == "" and within.any():
-        mean[within] = np.maximum.accumulate(variogram_models.curve(fitted, middle_m[within]))
-    knots_m = np.where(within, middle_m, edges_m[-2] * 1.001)
+    half, same = semivariograms.half_squares(unit, pairs), city[pairs.i] == city[pairs.j]
+    within = [same & (pairs.lag == lag) for lag in range(1, lag_count + 1)]
+    within = [lag for lag in within if lag.sum() >= FEWEST]
+    if not within:
+        raise ValueError(f"no lag up to {max_lag_m:.0f} m holds {FEWEST} pairs of the {len(city)} photos")
+    at_m, mean, spread = (
+        np.array([reduce(values[lag]) for lag in within])
+        for values, reduce in ((pairs.distance_m, np.mean), (half, np.mean), (half, np.std))
+    )
+    if not fitted["flag"]:
+        mean = np.maximum.accumulate(variogram_models.curve(fitted, at_m))
+    if (~same).sum() >= FEWEST:
+        widest_m = max(pairs.distance_m[same].max(), max_lag_m)
+        at_m = np.concatenate([at_m, [widest_m, 1.001 * widest_m]])
+        mean, spread = (np.concatenate([values, values[-1:], [beyond]])
+                        for values, beyond in ((mean, half[~same].mean()), (spread, half[~same].std())))  # fmt: skip
     range_m = max_lag_m if fitted["flag"] else fitted["effective_range_m"]
-    return Guide(*(np.float32(values) for values in (knots_m, mean, np.maximum(spread, 1e-6))), float(range_m))
+    return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
 
 
 def read_off(distance_m, guide):
@@ -80,7 +88,9 @@ def semivariogram(similarity, distance_m, expected_dissimilarity, spread, *, ran
 def precursor(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
     """exp(max(0, dissimilarity - expected)) up to the range, 1 beyond: the latest rule in the author's precursor code.
 
-    It raises near pairs that look more different than expected, and it is meant to multiply logits.
+    It raises near pairs that look more different than expected, and it is meant to multiply logits. Only the formula
+    of its weights is taken over: there the range is where the curve's slope falls below a bound, weights begin once the
+    queue is full, and other photos of the same place stay negatives.
     """
     beyond = (1 - similarity - expected_dissimilarity).clamp_min(0)
     return torch.where(distance_m <= range_m, (strength * beyond).exp(), 1.0)

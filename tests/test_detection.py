@@ -33,6 +33,8 @@ def test_half_of_the_pairs_are_near_and_none_is_of_one_place(photos, pairs):
     assert pairs.distance_m.min() > 1
     np.testing.assert_allclose(pairs.similarity, (features[pairs.i] * features[pairs.j]).sum(axis=1), atol=1e-5)
     np.testing.assert_allclose(pairs.distance_m, sphere.distance_m(at[pairs.i], at[pairs.j]), rtol=1e-4)
+    sparse = detection.pairs_of(features[:60], at[:60], RANGE_M, pairs_at_most=4_000)
+    assert 0 < (~sparse.far).sum() < sparse.far.sum() < 60 * 59 / 2  # all there are
     both = np.concatenate([at, at])
     doubled = detection.pairs_of(np.concatenate([features] * 2), both, RANGE_M, pairs_at_most=4_000)
     assert doubled.distance_m.min() > 1
@@ -102,8 +104,10 @@ def test_the_answer_says_what_is_found_and_what_it_is_worth():
     ratios = pd.DataFrame({"verdict": ["No difference is shown."]})
     said = detection.answer(table, ratios)
     assert "a false negative is ranked with an area of 0.80 (better than chance; 0.80 by similarity alone)" in said
-    assert "a hard negative is ranked with an area of 0.60 (not shown to beat chance" in said
+    assert "a hard negative is ranked with an area of 0.60 (not shown to be better than chance" in said
     assert said.endswith("No difference is shown.")
-    assert detection.answer(table[:0], ratios[:0]) == "This study trains no GeoCLIP, and nothing was planted."
+    said = detection.answer(table[:0], ratios[:0], "too few pilots")
+    assert said.startswith("No curve could be fitted (too few pilots)")
+    assert said.endswith("this study trains no GeoCLIP.")
     keys = detection.headline(table, "13").key.tolist()
     assert keys == ["false_negative_auc.semivariogram", "hard_negative_auc.semivariogram"]

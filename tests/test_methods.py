@@ -143,7 +143,7 @@ def test_the_best_trial_of_a_split_sets_what_nobody_asked_for():
     assert found == methods.UNTUNED | {"learning_rate": 0.2, "weight_decay": 0.6}
     assert methods.tuned("clip", "there", trials, {})["learning_rate"] == 0.3
     assert methods.tuned("clip", "here", trials, {"learning_rate": 7.0})["learning_rate"] == 7.0
-    assert methods.tuned("sw_clip", "here", trials, {}) == methods.tuned("clip", "where", trials, {}) == methods.UNTUNED
+    assert methods.tuned("clip", "where", trials, {}) == methods.UNTUNED
 
 
 def test_the_best_trials_say_what_ended_at_an_end_of_what_was_tried():
@@ -167,3 +167,20 @@ def test_the_trials_at_hand_are_twelve_for_every_method_and_split():
         own = trials[trials.method == name]
         for parameter, values in row.tuned.items():
             assert sorted(own[parameter].unique()) == sorted(values), (name, parameter)
+
+
+def test_a_split_that_was_tried_without_a_method_is_refused():
+    trials = pd.DataFrame(
+        {"method": ["clip"], "split": ["blocked"], "learning_rate": [0.1], "validation_error_m": [1.0]}
+    )
+    assert methods.tuned("clip", "blocked", trials, {})["learning_rate"] == 0.1
+    assert methods.tuned("own", "random", trials, {}) == methods.UNTUNED
+    with pytest.raises(ValueError, match="trials of split blocked have none of own"):
+        methods.tuned("own", "blocked", trials, {})
+
+
+def test_what_a_queue_cannot_have_is_refused():
+    with pytest.raises(ValueError, match="geoclip_precursor needs a guide"):
+        methods.objective("geoclip_precursor", methods.Settings())
+    with pytest.raises(ValueError, match="geoclip has no regularisers"):
+        methods.objective("geoclip", methods.Settings(fairness_weight=1.0))

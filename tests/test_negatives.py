@@ -130,14 +130,18 @@ def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_be
     features = normalize(torch.from_numpy(rng.normal(size=(800, 16))), dim=1).numpy().astype(np.float32)
     features[400:, 0] -= 1.0  # the other city looks different
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    flagged = variogram_models.flagged("exponential", "no structure")
-    found = negatives.guide(features, np.vstack([here, there]), flagged, max_lag_m=800.0, lag_count=8)
-    assert len(found.distance_m) == 9
+    flagged, at = variogram_models.flagged("exponential", "no structure"), np.vstack([here, there])
+    city, lags = np.repeat(["A", "B"], 400).astype(object), {"max_lag_m": 400.0, "lag_count": 8}
+    found = negatives.guide(features, at, city, flagged, **lags)
+    assert len(found.distance_m) == 10
     assert (np.diff(found.distance_m) > 0).all()
+    assert 600 < found.distance_m[8] < 800  # as wide as a city
+    assert found.dissimilarity[8] == found.dissimilarity[7]  # pairs of one city beyond the lags: as in the last
+    assert found.spread[8] == found.spread[7]
     apart = 1 - features[:400] @ features[400:].T
     assert found.dissimilarity[-1] == pytest.approx(apart.mean(), abs=0.02)
     assert found.spread[-1] == pytest.approx(apart.std(), abs=0.02)
-    assert found.range_m == 800.0
+    assert found.range_m == 400.0
     fitted = flagged | {
         "flag": "",
         "nugget": 0.2,
@@ -145,13 +149,15 @@ def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_be
         "effective_range_m": 300.0,
         "theta": [300.0, 0.5],
     }
-    curved = negatives.guide(features, np.vstack([here, there]), fitted, max_lag_m=800.0, lag_count=8)
-    at = curved.distance_m[:8].astype(float)
-    np.testing.assert_allclose(curved.dissimilarity[:8], variogram_models.curve(fitted, at), rtol=0.02)
+    curved = negatives.guide(features, at, city, fitted, **lags)
+    expected = variogram_models.curve(fitted, curved.distance_m[:8].astype(float))
+    np.testing.assert_allclose(curved.dissimilarity[:8], expected, rtol=1e-5)
+    alone = negatives.guide(features[:400], here, city[:400], fitted, **lags)
+    assert len(alone.distance_m) == 8  # one city: nothing beyond
     np.testing.assert_array_equal(curved.spread, found.spread)
     assert curved.range_m == 300.0
     with pytest.raises(ValueError, match="holds 10 pairs of the 3 photos"):
-        negatives.guide(features[:3], here[:3], flagged, max_lag_m=800.0, lag_count=8)
+        negatives.guide(features[:3], here[:3], city[:3], flagged, **lags)
 
 
 # ---- the queue -------------------------------------------------------------------------------------------------------

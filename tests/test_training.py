@@ -43,13 +43,31 @@ def as_read_by(method, places, features):
 
 
 def fit(
-    world, folder, *, steps=60, method="sw_clip", seed=0, images=None, gallery=None, method_settings=None, **settings
+    world,
+    folder,
+    *,
+    steps=60,
+    method="sw_clip",
+    seed=0,
+    images=None,
+    gallery=None,
+    method_settings=None,
+    noise_m=0.0,
+    **settings,
 ):
     features, places, parts = world
     features = features if images is None else images
     places = as_read_by(method, places, features)
     build = methods.builder(
-        method, 24, places.inputs, size=16, base=None, location_tower="fourier", train_backbone=False, cell_size_m=200.0
+        method,
+        24,
+        places.inputs,
+        size=16,
+        base=None,
+        location_tower="fourier",
+        train_backbone=False,
+        cell_size_m=200.0,
+        noise_m=noise_m,
     )
     objective = methods.objective(method, methods.Settings(curve=CURVE, guide=GUIDE, **(method_settings or {})))
     return training.fit(
@@ -89,8 +107,9 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(world, tmp_pa
     assert not np.array_equal(one.embeddings, other.embeddings)
 
 
-def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(world, tmp_path, monkeypatch, capsys):
-    whole = fit(world, tmp_path / "whole")
+@pytest.mark.parametrize("given", [{}, {"method": "geoclip_semivariogram", "queue": 90, "noise_m": 10.0}])
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(world, tmp_path, monkeypatch, capsys, given):
+    whole = fit(world, tmp_path / "whole", **given)
     step_of = training.one_step
 
     def killed_at_35(*arguments):
@@ -100,9 +119,9 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(world, tmp_p
 
     monkeypatch.setattr(training, "one_step", killed_at_35)
     with pytest.raises(KeyboardInterrupt):
-        fit(world, tmp_path / "cut")
+        fit(world, tmp_path / "cut", **given)
     monkeypatch.setattr(training, "one_step", step_of)
-    resumed = fit(world, tmp_path / "cut")
+    resumed = fit(world, tmp_path / "cut", **given)
     assert "resumed at step 30" in capsys.readouterr().out
     np.testing.assert_array_equal(whole.embeddings, resumed.embeddings)
     assert whole.curve.equals(resumed.curve)

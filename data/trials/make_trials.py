@@ -67,7 +67,7 @@ def arranged(place, split, tower):
     there = training.Places.of(gallery, read(gallery))
     inputs = training.Places.of(catalogue, read(catalogue), places.codes(catalogue))
     lags = {name: page[name] for name in ("max_lag_m", "lag_count")}
-    guide = negatives.guide(features[train], inputs.lat_lon_deg[train], fitted, **lags)
+    guide = negatives.guide(features[train], inputs.lat_lon_deg[train], inputs.city[train], fitted, **lags)
     return inputs, there, variogram_models.kernel_curve(fitted), guide, base
 
 
