@@ -33,7 +33,13 @@ def _table():
     return read
 
 
-SOURCES = {"simulated": _simulated, "folder": _folder, "table": _table}
+def _osv5m():
+    from geonb.sources.osv5m import read
+
+    return read
+
+
+SOURCES = {"simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m}
 
 
 def gather(source, options):

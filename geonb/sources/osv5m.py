@@ -1,0 +1,145 @@
+"""OpenStreetView-5M as it is published: train.csv, test.csv, and pictures under images/train/00 to 97 and images/test.
+
+Layout and columns of the data set on the Hugging Face Hub (osv5m/osv5m, CC BY-SA 4.0; Astruc et al. 2024, arXiv
+2404.18873). Folders of pictures may still be the zip files they came as: only chosen pictures are taken out of them.
+"""
+
+import os
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from geonb import photos, seeds
+from geonb.photos import Unreadable
+from geonb.sources import table
+from geonb.studies import ROOT
+
+LICENCE = "CC BY-SA 4.0"
+NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
+CREATOR = "creator_username"
+ROWS_AT_ONCE = 200_000
+LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
+
+
+def read(
+    *,
+    folder: str,
+    part: str = "train",
+    country: str = "",
+    box: list | None = None,
+    limit: int = 0,
+    seed: int = 0,
+    city_link_m: float = 10_000.0,
+):
+    """(rows, left_out) of a part of the data set below a folder: each chosen row of its csv ends in one of the two.
+
+    part: train or test. country: an ISO code as in the csv; box: [south, west, north, east] in degrees, west above east
+    across the date line; limit: at most so many rows, drawn by the seed, 0 for all. A city is named with its region and
+    country; photos without one share one when steps of city_link_m metres link them. Pictures that lie in zip files are
+    taken out into build/osv5m/. FileNotFoundError without the csv, ValueError for a csv of other columns.
+    """
+    root = photos.picture_path(folder)
+    entries = chosen(root / f"{part}.csv", country, box, limit, seed)
+    where = pictures(root / "images" / part, set(entries.id))
+    given = {"licence": LICENCE, "source": "osv5m"}
+    rows, left_out = [], []
+    for entry in tqdm(entries.to_dict("records"), desc="photos", unit="row", file=sys.stdout):
+        path = f"{folder.rstrip('/')}/images/{part}/{entry['id']}.jpg"
+        try:
+            path = place(where, entry["id"], folder, root, part)
+            rows.append(table.photo(path, fields(entry), given))
+        except Unreadable as why:
+            left_out.append({"path": path, "reason": why.reason, "detail": f"id {entry['id']}: {why.detail}"})
+    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+# ---- the csv ---------------------------------------------------------------------------------------------------------
+def chosen(file, country, box, limit, seed):
+    """The rows of a csv as text, those of a country and within a box, at most `limit` of them in the csv's order."""
+    if not file.is_file():
+        raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
+    if box is not None and (len(box) != 4 or not (-90 <= box[0] < box[2] <= 90)):
+        raise ValueError(f"box {box} must be [south, west, north, east] in degrees")
+    header = pd.read_csv(file, nrows=0).columns
+    if missing := [name for name in NEEDED if name not in header]:
+        raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(header)}")
+    kept = [name for name in (*NEEDED, CREATOR) if name in header]
+    found = []
+    for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=kept, chunksize=ROWS_AT_ONCE):
+        rows = rows[rows.country == country] if country else rows
+        found.append(rows[within(rows, box)] if box is not None else rows)
+    entries = pd.concat(found, ignore_index=True)
+    if limit and limit < len(entries):
+        drawn = seeds.stream(seed, "osv5m").choice(len(entries), limit, replace=False)
+        entries = entries.iloc[np.sort(drawn)]
+    return entries.reset_index(drop=True)
+
+
+def within(rows, box):
+    """Mask of the rows inside [south, west, north, east]; rows that name no position are not."""
+    south, west, north, east = box
+    lat, lon = (pd.to_numeric(rows[name], errors="coerce") for name in ("latitude", "longitude"))
+    across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
+    return (lat >= south) & (lat <= north) & across
+
+
+def fields(entry):
+    """A row of the csv with the keys of the catalogue; the time of Mapillary is in milliseconds since 1970."""
+    taken = pd.to_numeric(entry["captured_at"], errors="coerce")
+    names = [entry[level] for level in ("city", "region", "country") if entry[level]]
+    city = ", ".join(names) if entry["city"] else ""  # a name alone stands for many cities of the world
+    return {
+        "lat_deg": entry["latitude"], "lon_deg": entry["longitude"], "city": city, "country": entry["country"],
+        "sequence_id": entry["sequence"], "author": entry.get(CREATOR, ""),
+        "captured_at": pd.Timestamp(int(taken), unit="ms", tz="UTC") if np.isfinite(taken) and taken > 0 else "",
+    }  # fmt: skip
+
+
+# ---- the pictures ----------------------------------------------------------------------------------------------------
+def pictures(folder, wanted):
+    """{id: a folder's name, or (zip file, name in it)} of the wanted ids below images/<part>."""
+    found = {}
+    if not folder.is_dir():
+        return found
+    for below in sorted(folder.iterdir()):
+        if below.is_dir():
+            names = (entry.name for entry in os.scandir(below))
+            found |= {name.removesuffix(".jpg"): below.name for name in names if name.removesuffix(".jpg") in wanted}
+        elif below.suffix == ".zip":
+            with zipfile.ZipFile(below) as packed:
+                ids = ((name.rpartition("/")[2].removesuffix(".jpg"), name) for name in packed.namelist())
+                found = {id_: (below, name) for id_, name in ids if id_ in wanted} | found
+    return found
+
+
+def place(where, id_, folder, root, part):
+    """The path, for the catalogue, of a picture; taken out of its zip file if it lies in one."""
+    if id_ not in where or not id_.isdigit():
+        raise Unreadable("missing file", f"no picture of that id below images/{part}")
+    found = where[id_]
+    if isinstance(found, str):
+        return f"{folder.rstrip('/')}/images/{part}/{found}/{id_}.jpg"
+    path = f"build/osv5m/{part}/{id_}.jpg"  # named by the id, whatever the archive calls it
+    if not (ROOT / path).exists():
+        take_out(*found, ROOT / path)
+    return path
+
+
+def take_out(archive, name, file):
+    """Write one member of a zip file, whole or not at all; Unreadable when it is damaged or too large."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            if packed.getinfo(name).file_size > LARGEST_BYTES:
+                size = f"{packed.getinfo(name).file_size:,} bytes"
+                raise Unreadable("broken picture", f"{name} in {archive.name} has {size}")
+            partial.write_bytes(packed.read(name))
+        partial.replace(file)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise Unreadable("unreadable", f"{name} in {archive.name} cannot be taken out: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+"""OSV-5M's layout, written here from the data set's card: folders and zip files, filters, what is left out."""
+
+import csv
+import io
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geonb import photos
+from geonb.sources import gather, osv5m
+
+# the columns of the published csv, short of seven more quadtrees and four unique_ names
+HEADER = [
+    "id", "latitude", "longitude", "thumb_original_url", "country", "sequence", "captured_at", "lon_bin", "lat_bin",
+    "cell", "region", "sub-region", "city", "land_cover", "road_index", "drive_side", "climate", "soil", "dist_sea",
+    "quadtree_10_5000", "creator_username", "creator_id",
+]  # fmt: skip
+REAL = os.environ.get("GEONB_REAL_DATA")
+
+
+def jpeg(number):
+    picture = np.random.default_rng(number).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def row(number, **changed):
+    given = dict.fromkeys(HEADER, "0") | {
+        "id": str(1000 + number), "latitude": str(10 + number),
+        "longitude": str(170 + 4 * number if number < 3 else -170),
+        "country": "NZ" if number % 2 else "NA", "sequence": f"s{number // 2}", "captured_at": "1577836800000",
+        "region": "North", "city": "Springfield" if number < 4 else "", "creator_username": "<b>ann</b>",
+    }  # fmt: skip
+    return given | changed
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """Six photos: two in folder 00, two in a zip file with folders of its own, one nowhere, one cut off."""
+    monkeypatch.setattr(photos, "ROOT", tmp_path)
+    monkeypatch.setattr(osv5m, "ROOT", tmp_path)
+    root = tmp_path / "osv5m"
+    (root / "images" / "train" / "00").mkdir(parents=True)
+    with (root / "train.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HEADER)
+        writer.writeheader()
+        writer.writerows(row(n) for n in range(6))
+    for n in (0, 1):
+        (root / "images" / "train" / "00" / f"{1000 + n}.jpg").write_bytes(jpeg(n))
+    with zipfile.ZipFile(root / "images" / "train" / "01.zip", "w") as packed:
+        packed.writestr("01/1002.jpg", jpeg(2))
+        packed.writestr("../../1003.jpg", jpeg(3))
+        packed.writestr("01/1005.jpg", jpeg(5)[:200])
+        packed.writestr("01/9999.jpg", jpeg(9))
+    return root
+
+
+def test_every_row_ends_as_a_photo_or_with_its_reason(tree):
+    catalogue, left_out = gather("osv5m", {"folder": "osv5m"})
+    assert sorted(Path(path).stem for path in catalogue.path) == ["1000", "1001", "1002", "1003"]
+    assert dict(zip(left_out.detail.str.extract(r"id (\d+)")[0], left_out.reason, strict=True)) == {
+        "1004": "missing file", "1005": "truncated",
+    }  # fmt: skip
+    by = catalogue.set_index(catalogue.path.map(lambda path: Path(path).stem))
+    assert by.loc["1001", "city"] == "Springfield, North, NZ"
+    assert by.loc["1000", "city"] == "Springfield, North, NA"  # NA is Namibia, not a gap
+    assert (by.sequence_id["1002"], by.licence["1002"], by.author["1002"]) == ("s1", "CC BY-SA 4.0", "<b>ann</b>")
+    assert str(by.captured_at["1000"]) == "2020-01-01 00:00:00+00:00"
+    assert by.geometry.y[["1000", "1001", "1002", "1003"]].tolist() == [10, 11, 12, 13]
+
+
+def test_only_wanted_pictures_leave_a_zip_file_and_none_leaves_its_folder(tree, tmp_path):
+    gather("osv5m", {"folder": "osv5m"})
+    out = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg"))
+    assert out == [
+        "build/osv5m/train/1002.jpg", "build/osv5m/train/1003.jpg", "build/osv5m/train/1005.jpg",
+        "osv5m/images/train/00/1000.jpg", "osv5m/images/train/00/1001.jpg",
+    ]  # fmt: skip
+    assert not list(tmp_path.rglob("*.partial"))
+    assert not (tmp_path.parent / "1003.jpg").exists()
+
+
+def test_a_subset_by_country_box_and_number(tree):
+    def ids(**given):
+        asked = {"country": "", "box": None, "limit": 0, "seed": 0} | given
+        return sorted(osv5m.chosen(tree / "train.csv", **asked).id)
+
+    assert ids(country="NZ") == ["1001", "1003", "1005"]
+    assert ids(box=[10.5, 172, 12.5, 180]) == ["1001", "1002"]
+    assert ids(box=[11.5, 175, 20, -165]) == ["1002", "1003", "1004", "1005"]  # across the date line
+    few = ids(limit=2, seed=1)
+    assert len(few) == 2
+    assert few == ids(limit=2, seed=1)
+    assert len({tuple(ids(limit=2, seed=seed)) for seed in range(8)}) > 1
+
+
+def test_a_number_that_is_no_id_never_becomes_a_path(tree):
+    with (tree / "train.csv").open("a", newline="", encoding="utf-8") as file:
+        csv.DictWriter(file, HEADER).writerow(row(7, id="../../secret"))
+    left_out = gather("osv5m", {"folder": "osv5m"})[1]
+    assert left_out.reason[left_out.detail.str.contains("secret")].tolist() == ["missing file"]
+
+
+def test_a_huge_member_and_a_damaged_archive_are_left_out(tree, monkeypatch):
+    monkeypatch.setattr(osv5m, "LARGEST_BYTES", 100)
+    left_out = gather("osv5m", {"folder": "osv5m"})[1].set_index("detail").reason
+    assert (left_out[left_out.index.str.contains("id 1002")] == "broken picture").all()
+
+
+def test_wrong_folders_boxes_and_columns_are_refused(tree):
+    with pytest.raises(FileNotFoundError, match=r"test\.csv is not in"):
+        gather("osv5m", {"folder": "osv5m", "part": "test"})
+    with pytest.raises(ValueError, match=r"box \[1, 2, 3\] must be"):
+        gather("osv5m", {"folder": "osv5m", "box": [1, 2, 3]})
+    (tree / "train.csv").write_text("id,lat\n1,2\n")
+    with pytest.raises(ValueError, match=r"train\.csv has no column latitude, longitude"):
+        gather("osv5m", {"folder": "osv5m"})
+
+
+@pytest.mark.skipif(not REAL, reason="GEONB_REAL_DATA is not set: no real photos to read")
+def test_six_photos_of_the_data_set_keep_their_positions(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "ROOT", tmp_path)
+    monkeypatch.setattr(osv5m, "ROOT", tmp_path)
+    demo = Path(REAL) / "osv5m_demo"
+    shutil.copytree(demo / "images", tmp_path / "d" / "images" / "test" / "00")
+    with (demo / "manifest.csv").open(encoding="utf-8") as file:
+        known = {Path(line["file"]).stem: line for line in csv.DictReader(file)}
+    with (tmp_path / "d" / "test.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HEADER)
+        writer.writeheader()
+        for id_, line in known.items():
+            seen = {"latitude": line["lat"], "longitude": line["lon"], "country": line["country"], "city": line["city"]}
+            writer.writerow(dict.fromkeys(HEADER, "") | seen | {"id": id_})
+    catalogue, left_out = gather("osv5m", {"folder": "d", "part": "test"})
+    assert len(catalogue) == 6
+    assert left_out.empty
+    for path, (lat, lon) in zip(catalogue.path, photos.lat_lon_deg(catalogue), strict=True):
+        assert (lat, lon) == (float(known[Path(path).stem]["lat"]), float(known[Path(path).stem]["lon"]))
