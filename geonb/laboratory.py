@@ -225,13 +225,23 @@ def answer(probes, placeless, rungs, controls, inside):
 
 def controls_said(controls):
     """Two sentences about the controls (columns CONTROL): Holm over the worlds, which are all looked at."""
-    nothing = controls[(controls.world == ALIKE) & (controls.measure == WITHIN)]
-    p = uncertainty.holm(nothing.p)
-    found = "differs from its null in none" if (p > 0.05).all() else f"is NOT equal to its null in {(p <= 0.05).sum()}"
+    alike, differ = (controls[(controls.world == world) & (controls.measure == WITHIN)] for world in (ALIKE, DIFFER))
     right = controls[(controls.world == DIFFER) & (controls.measure == RIGHT)]
     above = int((right.value > right.null_high).sum())
     return [
-        f"Where nothing is planted the error within a city {found} of {len(p)} worlds "
-        f"(p from {nothing.p.min():.2f} to {nothing.p.max():.2f}, by Holm's rule at least {p.min():.2f});",
-        f"where only cities differ, the right city is found more often than by chance in {above} of {len(right)}.",
+        f"Where nothing is planted the error within a city {_leaves(alike)};",
+        f"where only cities differ, the right city is found more often than by chance in {above} of {len(right)}, "
+        f"and the error within it {_leaves(differ)}.",
     ]
+
+
+def _leaves(rows):
+    """In how many worlds an error is smaller than its null, and in how many larger, by Holm's rule."""
+    p = uncertainty.holm(rows.p)
+    better, worse = (
+        int(((p < 0.05) & side).sum()) for side in (rows.value < rows.null_low, rows.value > rows.null_high)
+    )
+    return (
+        f"is smaller than its exact null in {better} of {len(rows)} worlds and larger in {worse} "
+        f"(p from {rows.p.min():.3f}, by Holm's rule {p.min():.2f})"
+    )

@@ -107,10 +107,12 @@ def tables(r2=(0.4, 0.5), p=0.4):
         "low": np.nan, "high": np.nan, "unit": "m", "seeds": 1, "n": 10,
     })  # fmt: skip
     alike, differ = (laboratory.ALIKE, laboratory.WITHIN), (laboratory.DIFFER, laboratory.RIGHT)
-    controls = pd.DataFrame(
-        [(*alike, 900.0, p, 850.0), (*alike, 800.0, 0.03, 850.0), (*differ, 0.4, 0.01, 0.3), (*differ, 0.2, 0.5, 0.3)],
-        columns=["world", "measure", "value", "p", "null_high"],
-    )
+    within = (laboratory.DIFFER, laboratory.WITHIN)
+    rows = [
+        (*alike, 900.0, p, 850.0), (*alike, 800.0, 0.03, 850.0), (*within, 900.0, 0.4, 1e9),
+        (*within, 700.0, 0.02, 1e9), (*differ, 0.4, 0.01, 0.3), (*differ, 0.2, 0.5, 0.3),
+    ]  # fmt: skip
+    controls = pd.DataFrame(rows, columns=["world", "measure", "value", "p", "null_high"]).assign(null_low=750.0)
     return probes, placeless, rungs, controls
 
 
@@ -141,9 +143,10 @@ def test_the_answer_says_it_when_nothing_is_found_and_when_something_is():
     said = laboratory.answer(*tables(), inside=0.95)
     assert "80% of what the same tower tells" in said
     assert "carries place: none" in said
-    assert "differs from its null in none of 2 worlds (p from 0.03 to 0.40, by Holm's rule at least 0.06)" in said
+    assert "smaller than its exact null in 0 of 2 worlds and larger in 0 (p from 0.030, by Holm's rule 0.06);" in said
     assert "the right city is found more often than by chance in 1 of 2" in said
+    assert "error within it is smaller than its exact null in 1 of 2 worlds and larger in 0 (p from 0.020" in said
     probes, placeless, rungs, controls = tables(p=0.01)
     said = laboratory.answer(probes, placeless.assign(high=0.5), rungs, controls, inside=0.95)
     assert "carries place: haze, salt" in said
-    assert "is NOT equal to its null in 2 of 2 worlds" in said
+    assert "smaller than its exact null in 0 of 2 worlds and larger in 1 (p from 0.010" in said
