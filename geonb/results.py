@@ -172,7 +172,7 @@ def write_headline(study, pages):
 
 
 def publish(study):
-    """Copy the tables of record and headline.json of a finished study to data/results/<study>/, all or nothing."""
+    """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing."""
     made, headline = tables_folder(study), build_folder(study) / "headline.json"
     unfinished = [page for page in all_pages(study) if not (made / page / "manifest.json").exists()]
     if not headline.exists() or unfinished:
@@ -185,7 +185,9 @@ def publish(study):
         shutil.rmtree(leftover, ignore_errors=True)
     for page in all_pages(study):  # not what an earlier list of methods left behind
         shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
-    shutil.copy(headline, fresh)
+    for file in (headline, headline.with_name("run.json")):  # what was found; on which device and in which time
+        if file.exists():
+            shutil.copy(file, fresh)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
