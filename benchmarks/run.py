@@ -183,9 +183,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--route", choices=ROUTES, help="run one route alone and print what it took")
     parser.add_argument("--photos", type=int, default=1_000)
+    parser.add_argument(
+        "--steps", action="store_true", help="measure training steps alone, keep what is known of the rest"
+    )
     arguments = parser.parse_args()
+    file = Path(__file__).with_name("results.json")
     if arguments.route:
         return one(arguments.route, arguments.photos)
+    if arguments.steps:
+        return write(file, json.loads(file.read_text(encoding="utf-8")) | step_costs())
     import numba
 
     from geonb import book
@@ -197,9 +203,19 @@ def main():
         "date": datetime.date.today().isoformat(),
     } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
     found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
-    found |= {f"step_cost_soft_over_one_hot_{size}": step_cost(size) for size in (128, 512, 2_048)}
-    text = json.dumps(found | semivariogram_speeds(), indent=1) + "\n"
-    Path(__file__).with_name("results.json").write_text(text, encoding="utf-8")
+    return write(file, found | step_costs() | semivariogram_speeds())
+
+
+def step_costs():
+    """Cost of soft targets at several batch sizes, and when it was measured."""
+    found = {f"step_cost_soft_over_one_hot_{size}": step_cost(size) for size in (128, 512, 2_048)}
+    return found | {"step_cost_date": datetime.date.today().isoformat()}
+
+
+def write(file, found):
+    """Write and print what was measured."""
+    text = json.dumps(found, indent=1) + "\n"
+    file.write_text(text, encoding="utf-8")
     print(text)
 
 

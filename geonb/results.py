@@ -129,6 +129,14 @@ def read_beside(folder, page, name):
     return checked_table(path, f"{folder}/{page}/{name}")
 
 
+def parameters_beside(folder, page):
+    """The parameters with which a published page ran: folder is data/results/STUDY. FileNotFoundError without it."""
+    path = ROOT / folder / page / "manifest.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no page {page} in {folder}: only published pages stand beside others")
+    return json.loads(path.read_text(encoding="utf-8"))["parameters"]
+
+
 def checked_table(path, name):
     """The (Geo)DataFrame of a file, noted under a name as read; a file that differs from its manifest is refused."""
     shown = path.relative_to(ROOT).as_posix()

@@ -106,6 +106,14 @@ def test_published_tables_of_another_study_may_stand_beside_whatever_the_snakefi
 def test_what_was_never_published_cannot_stand_beside():
     with pytest.raises(FileNotFoundError, match="only published tables"):
         read_beside("data/results/real_sample", "03_semivariograms", "photos")
+    with pytest.raises(FileNotFoundError, match="only published pages"):
+        results.parameters_beside("data/results/simulated_full", "99_none")
+
+
+def test_the_parameters_of_a_published_page_can_be_asked():
+    asked = results.parameters_beside("data/results/simulated_full", "19_sealed_worlds")
+    assert asked["options"]["photos_per_city"] == 1000
+    assert asked["worlds"] == [100, 101, 102, 103, 104]
 
 
 def test_a_table_saved_by_hand_takes_the_record_away(toy):
