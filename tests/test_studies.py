@@ -178,3 +178,13 @@ def test_a_file_counts_by_its_content(toy, study):
 
 def test_words_that_name_no_file_are_no_data(toy):
     assert data("01_photos", "toy") == data("07_compare", "toy") == []
+
+
+@pytest.mark.parametrize("study", REAL_STUDIES)
+def test_every_page_asks_for_splits_that_its_study_makes(study):
+    made = set(parameters("04_splits", study)["splits"])
+    for page in set(all_pages(study)) - {"04_splits", *studies.SIMULATED_ONLY}:  # those cut worlds of their own
+        asked = parameters(page, study)
+        wanted = {asked["split"]} if "split" in asked else set()
+        missing = (wanted | set(asked.get("splits", []))) - made
+        assert not missing, f"{page} of {study} asks for {', '.join(missing)}, 04_splits makes {', '.join(made)}"
