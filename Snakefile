@@ -33,8 +33,8 @@ READS = {  # notebook: the notebooks whose tables it reads
     "19_sealed_worlds": ["03_semivariograms"],
 }
 LONG = [  # pictures, features, trainings: not run with published=true
-    "01_photos", "02_embeddings", "06_train", "08_ablations", "12_when_it_helps", "17_laboratory", "18_known_ranges",
-    "19_sealed_worlds",
+    "01_photos", "02_embeddings", "06_train", "08_ablations", "12_when_it_helps", "13_semivariogram_negatives",
+    "17_laboratory", "18_known_ranges", "19_sealed_worlds",
 ]
 
 if unknown := set(config) - {"study", "published"}:
