@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import batches, geoclip, lags, negatives, seeds, semivariograms, sphere
+from geonb import batches, lags, negatives, seeds, semivariograms, sphere, uncertainty
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
 ALIKE_SHARE = 0.1  # of far pairs: those whose planted fields are nearest count as alike
@@ -28,10 +28,10 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     """
     farthest_m = np.pi * sphere.EARTH_RADIUS_M
     edges_m = np.append(lags.edges_m(range_m, STRATA), np.geomspace(range_m, farthest_m, STRATA + 1)[1:])
-    edges_m[0] = geoclip.PLACE_M
+    edges_m[0] = negatives.PLACE_M
     pairs = lags.pairs(lat_lon_deg, np.append(0.0, edges_m), max_pairs=10 * pairs_at_most, seed=seed)
     rng, far = seeds.stream(seed, "pairs of detection"), pairs.distance_m > range_m
-    apart = pairs.distance_m > geoclip.PLACE_M
+    apart = pairs.distance_m > negatives.PLACE_M
     kept = [rng.permutation(np.flatnonzero(side & apart))[: pairs_at_most // 2] for side in (~far, far)]
     found = pairs.where(np.sort(np.concatenate(kept)))
     similarity = 1 - semivariograms.half_squares(features, found)
@@ -78,9 +78,8 @@ def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
     """
     code = np.unique(blocks, return_inverse=True)[1]
     count, rng = int(code.max()) + 1, seeds.stream(seed, "detection")
-    draws = [
-        np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates if count >= 20 else 0)
-    ]
+    replicates = replicates if count >= uncertainty.FEWEST_BLOCKS else 0
+    draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
     rows = []
     for kind, far in ((FALSE, False), (HARD, True)):
         here = np.flatnonzero(pairs.far.to_numpy() == far)
@@ -138,7 +137,7 @@ def excluded_share(lat_lon_deg, batch_size, queue, *, steps=20, seed=0):
     for step in range(first, first + steps):
         waiting = batches.queued(draw, step, queue)
         apart_m = sphere.pair_distance_m(lat_lon_deg[draw(step)], lat_lon_deg[waiting])
-        shares.append((apart_m <= geoclip.PLACE_M).mean() if len(waiting) else np.nan)
+        shares.append((apart_m <= negatives.PLACE_M).mean() if len(waiting) else np.nan)
     return float(np.mean(shares))
 
 

@@ -20,7 +20,6 @@ from geonb import seeds, sphere
 SCALE = 66.50336 / 180
 RELEASED_SIGMAS = (2.0**0, 2.0**4, 2.0**8)  # waves of 20,000, 1,250 and 78 km at one sigma
 FINE_SIGMAS = (2.0**12, 2.0**16)  # ours: waves of 5 km and 300 m, without which two places of a city look alike
-PLACE_M = 1.0  # photos so near each other stand at one place
 RELEASED_FILES = {
     "image": "image_encoder_mlp_weights",
     "location": "location_encoder_weights",

@@ -13,6 +13,7 @@ import torch
 from geonb import lags, semivariograms, sphere, variogram_models
 
 FEWEST = 10  # pairs of a lag
+PLACE_M = 1.0  # photos so near each other stand at one place
 STRONGEST = 20.0  # no weight beyond this, nor below its inverse: our choice
 
 
@@ -55,22 +56,16 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
         at_m = np.concatenate([at_m, [widest_m, 1.001 * widest_m]])
         mean, spread = (np.concatenate([values, values[-1:], [beyond]])
                         for values, beyond in ((mean, half[~same].mean()), (spread, half[~same].std())))  # fmt: skip
+    if len(at_m) == 1:  # a knot more: level
+        at_m, mean, spread = np.array([0.0, at_m[0]]), np.repeat(mean, 2), np.repeat(spread, 2)
     range_m = max_lag_m if fitted["flag"] else fitted["effective_range_m"]
     return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
 
 
 def read_off(distance_m, guide):
     """(expected dissimilarity, spread) of a Guide at distances (...,), as tensors."""
-    knots = torch.as_tensor(guide.distance_m, device=distance_m.device)
-    right = torch.searchsorted(knots, distance_m.contiguous()).clamp(1, max(len(knots) - 1, 1))
-    if len(knots) == 1:
-        return [torch.full_like(distance_m, float(values[0])) for values in (guide.dissimilarity, guide.spread)]
-    share = ((distance_m - knots[right - 1]) / (knots[right] - knots[right - 1])).clamp(0, 1)
-    found = []
-    for values in (guide.dissimilarity, guide.spread):
-        known = torch.as_tensor(values, device=distance_m.device)
-        found.append(known[right - 1] + share * (known[right] - known[right - 1]))
-    return found
+    return [semivariograms.Expected(guide.distance_m, values)(distance_m)
+            for values in (guide.dissimilarity, guide.spread)]  # fmt: skip
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
@@ -109,7 +104,7 @@ RULES = {"semivariogram": semivariogram, "precursor": precursor, "look_alikes": 
 MULTIPLIES_LOGITS = ("precursor",)  # all others weigh the exponentiated terms, where no sign can flip
 
 
-def guided_loss(logits, distance_m, similarity, guide, rule, *, strength=1.0, place_m=1.0):
+def guided_loss(logits, distance_m, similarity, guide, rule, *, strength=1.0, place_m=PLACE_M):
     """Cross-entropy (image to place) of logits (B, B + Q) whose negatives a rule weighs; rule '' weighs none.
 
     Column i of row i is the photo's own place. Others within place_m of it are no negatives and leave the sum.

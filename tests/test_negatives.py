@@ -156,6 +156,9 @@ def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_be
     assert len(alone.distance_m) == 8  # one city: nothing beyond
     np.testing.assert_array_equal(curved.spread, found.spread)
     assert curved.range_m == 300.0
+    one = negatives.guide(features[:400], here, city[:400], flagged, max_lag_m=400.0, lag_count=1)
+    level = negatives.read_off(torch.tensor([1.0, 900.0]), one)[0]
+    assert level.tolist() == pytest.approx([one.dissimilarity[0]] * 2)
     with pytest.raises(ValueError, match="holds 10 pairs of the 3 photos"):
         negatives.guide(features[:3], here[:3], city[:3], flagged, **lags)
 

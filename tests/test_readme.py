@@ -16,6 +16,18 @@ def test_the_numbers_in_the_readme_are_those_of_the_published_headline():
     assert shown == results.readme_table(headline)
 
 
+def test_what_the_readme_calls_shown_is_shown_in_the_published_table():
+    said = (
+        "SW-CLIP places photos nearer than CLIP in `other_drive` and in `blocked` (study `simulated_full`, chapter 19)"
+    )
+    assert said in README.replace("\n", " ")
+    asked = results.parameters_beside("data/results/simulated_full", "19_sealed_worlds")
+    assert (len(asked["worlds"]), asked["options"]["photos_per_city"]) == (5, 1000)
+    ratios = results.read_beside("data/results/simulated_full", "19_sealed_worlds", "ratios")
+    own = ratios[ratios.method == "sw_clip"].set_index("split")
+    assert own.index[(own.p_holm < 0.05) & (own.high < 1)].tolist() == ["other_drive", "blocked"]
+
+
 def test_the_table_has_a_row_per_method_worst_first_and_a_column_per_split():
     headline = {
         "median_error_m.blocked.1000.clip": ROW | {"value": 1234.4, "low": 1000.0, "high": 2000.0},
