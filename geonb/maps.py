@@ -492,6 +492,8 @@ class CityChooser(MacroElement):
             begin();
             document.addEventListener("pointerdown", function () { touched = true; }, {capture: true});
             map.on("resize", function (event) { if (!touched || !event.oldSize.x) begin(); });
+            // a frame's first layout is no resize of its window: without this the map may stay blank
+            new ResizeObserver(function () { map.invalidateSize(); }).observe(map.getContainer());
             if (places.length < 2) return;
             const control = L.control({position: "topleft"});
             control.onAdd = function () {

@@ -205,6 +205,13 @@ def test_a_hostile_caption_is_shown_as_text(browser, tmp_path):
     assert browser.execute_script("return window.broken") is None
 
 
+def test_a_map_learns_its_size_without_a_resize_of_the_window(browser, tmp_path):
+    """As in a frame that is laid out late: it had no size when the map was made, and no event follows."""
+    opened(browser, maps.photo_map(photos_of(30), simulated=False).save(tmp_path / "map.html"))
+    browser.execute_script("document.querySelector('.leaflet-container').style.width = '407px'")
+    until(browser, THE_MAP + "return map.getSize().x == 407", "the map keeps its old size")
+
+
 @pytest.mark.parametrize("count", [3_000, 30_000])
 def test_many_photos_make_a_small_map_that_is_not_blank(browser, tmp_path, count):
     page = maps.photo_map(photos_of(count), simulated=False).save(tmp_path / "map.html")
