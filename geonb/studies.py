@@ -2,10 +2,12 @@
 
 A *notebook* is a file of notebooks/; a *page* is one execution of it: '01_photos', or '06_train/clip' for a template;
 a *study* is a file of notebooks/studies/ that says what differs from the notebooks' own parameters.
-Light to import: the Snakefile asks this room at every start.
+Light to import and to ask: the Snakefile does so hundreds of times at every start, so that each text is parsed once.
 """
 
 import ast
+import copy
+import functools
 import hashlib
 import os
 import re
@@ -63,7 +65,13 @@ def cells(notebook):
     path = NOTEBOOKS / f"{notebook}.ipynb"
     if not path.exists():
         raise ValueError(f"there is no notebook {notebook!r}; there are {', '.join(notebook_names())}")
-    return nbformat.read(path, as_version=4).cells
+    return cells_of(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def cells_of(text):
+    """The cells of a notebook's text."""
+    return tuple(nbformat.reads(text, as_version=4).cells)
 
 
 def is_tagged(cell, tag):
@@ -110,19 +118,23 @@ def changes_of(study):
             f"no study {study!r}: there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yml')))}"
         )
     try:
-        changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        changes = values_of(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is not valid YAML: {error}") from error
     if not isinstance(changes, dict):
         raise ValueError(f"{path.name} must map notebooks to parameters, it is a {type(changes).__name__}")
+    known = notebook_names()
     for name, values in changes.items():
-        if name not in notebook_names():
-            raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(notebook_names())}")
+        if name not in known:
+            raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(known)}")
         if values is False and name in SIMULATED_ONLY:
             continue
         if values is not None and not isinstance(values, dict):
             raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
-    return changes
+    return copy.deepcopy(changes)
+
+
+values_of = functools.cache(yaml.safe_load)
 
 
 def parameters(page, study):
@@ -196,6 +208,13 @@ def without_magics(source):
 
 def imported_rooms(source):
     """The files of the geonb rooms that a text imports, at its top or inside a function."""
+    paths = [ROOT.joinpath(*name.split(".")) for name in imported_names(source) if name.split(".")[0] == "geonb"]
+    return {p for path in paths for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()}
+
+
+@functools.cache
+def imported_names(source):
+    """What a text imports, by dotted names; ValueError for a relative import."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -204,10 +223,10 @@ def imported_rooms(source):
             if node.level:
                 raise ValueError("write `from geonb import room`: relative imports are not followed")
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    paths = [ROOT.joinpath(*name.split(".")) for name in names if name.split(".")[0] == "geonb"]
-    return {p for path in paths for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()}
+    return names
 
 
+@functools.cache
 def digest(source):
     """A short digest of what a text does: its syntax tree without docstrings."""
     tree = ast.parse(source)
