@@ -68,7 +68,7 @@ def guided(guide):
             ("range", "twice", {"loss": {"guide": guide._replace(range_m=guide.range_m * 2)}}),
             ("queue", "none", {"course": {"queue": 0}}),
             ("temperature", "fixed", {"towers": {"learn_temperature": False}}),
-            ("capsules", "as released", {"towers": {"sigmas": geoclip.RELEASED_SIGMAS}}),
+            ("capsules", "as released", {"towers": {"capsules": {"sigmas": geoclip.RELEASED_SIGMAS}}}),
         )
     ]
 

@@ -30,7 +30,7 @@ PARTS = {
     "validation": ("#009E73", "^"),
     "test": ("#D55E00", "s"),
 }
-SPLITS = ("random", "other_drive", "blocked", "unseen_city")
+SPLITS = ("random", "other_drive", "blocked", "unseen_city", "official")
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
 EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic")
 FALLBACK_FONTS = sorted({font.name for font in fontManager.ttflist} & set(EAST_ASIAN_FONTS))

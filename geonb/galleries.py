@@ -58,12 +58,12 @@ def check_spacing(spacing_m):
 
 
 def of_split(split, photos, parts, grid, *, training_places=False):
-    """The gallery of a split: training places for random and other_drive, the grid of whole cities for the others.
+    """The gallery of a split: training places for random, other_drive and official, else the grid of whole cities.
 
     photos: table with city, street, country, lat_deg, lon_deg; parts (n,); grid: a table of places; training_places:
     in every split, for methods that can name no others. Training places keep the index of their photo.
     For unseen_city only the cities that hold the test (or validation) photos are searched: see geolocation.locate.
     """
-    if training_places or split in ("random", "other_drive"):
+    if training_places or split in ("random", "other_drive", "official"):
         return photos.loc[parts == "train", ["city", "country", "street", "lat_deg", "lon_deg"]]
     return grid

@@ -5,9 +5,16 @@ import pandas as pd
 
 from geonb import seeds, sphere, uncertainty, wording
 
-NEAR_M = {"25m": 25, "50m": 50, "100m": 100, "250m": 250, "500m": 500, "1km": 1_000, "25km": 25_000, "200km": 200_000}
-METRICS = ("median_error_m", "mean_error_m", "p90_error_m", *(f"share_within_{name}" for name in NEAR_M))
-UNITS = {name: "m" if name.endswith("_m") else "share" for name in (*METRICS, "share_right_city")}
+# the first five within a city, the last five as im2gps and its successors report them
+NEAR_M = {
+    "25m": 25, "50m": 50, "100m": 100, "250m": 250, "500m": 500,
+    "1km": 1_000, "25km": 25_000, "200km": 200_000, "750km": 750_000, "2500km": 2_500_000,
+}  # fmt: skip
+METRICS = ("median_error_m", "mean_error_m", "p90_error_m", *(f"share_within_{name}" for name in NEAR_M), "geoscore")
+UNITS = {
+    name: "m" if name.endswith("_m") else "points" if name == "geoscore" else "share"
+    for name in (*METRICS, "share_right_city")
+}
 TRIVIAL = {
     "chance": "a random place of the gallery",
     "mode": "the one training place that is nearest to all training photos in the median",
@@ -59,7 +66,12 @@ def nearest_vectors(queries, gallery):
 def statistics(error_m):
     """The METRICS of errors (n,) as an array."""
     shares = [(error_m <= bound).mean() for bound in NEAR_M.values()]
-    return np.array([np.median(error_m), error_m.mean(), np.quantile(error_m, 0.9), *shares])
+    return np.array([np.median(error_m), error_m.mean(), np.quantile(error_m, 0.9), *shares, geoscore(error_m).mean()])
+
+
+def geoscore(error_m):
+    """Points of the game GeoGuessr, as OpenStreetView-5M counts them (arXiv 2404.18873): 5000 exp(-d / 1492.7 km)."""
+    return 5000 * np.exp(-error_m / 1_492_700)
 
 
 def geometric_mean_m(error_m):
@@ -179,7 +191,7 @@ COMPARE = {
     "value": "over all seeds and test photos [unit in column unit]",
     "low": "lower bound of the 95 % interval over blocks and seeds; missing below 20 blocks [unit in column unit]",
     "high": "upper bound of it [unit in column unit]",
-    "unit": "m or share",
+    "unit": "m, share or points",
     "seeds": "trainings [count]",
     "n": "test photos [count]",
 }
@@ -305,6 +317,36 @@ def share_differences(errors, methods, other, within_m, *, replicates=999, seed=
                 )[:, 0]
                 rows.append((split, method, limit_m, ours.mean(), (ours - theirs).mean(), low, high))
     return pd.DataFrame(rows, columns=list(SHARES))
+
+
+ADMINISTRATIVE = {
+    "split": "how test photos are kept away",
+    "method": "method, trivial row or reference",
+    "level": "country, region, subregion or town",
+    "share": "share of the test photos whose chosen place has the right name there, over all seeds [-]",
+    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
+    "high": "upper bound of it [-]",
+    "n": "test photos whose place has a name there [count]",
+}
+
+
+def administrative(errors, names_of, *, replicates=500, seed=0):
+    """Shares of photos placed in the right country, region, subregion and town (columns ADMINISTRATIVE).
+
+    errors: table with columns ERRORS; names_of: positions (n, 2) -> table of names by level, '' where there is none, as
+    addresses.of. Photos without a name at a level do not count there.
+    """
+    truth, told = (names_of(errors[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy()) for side in ("", "predicted_"))
+    rows = []
+    for level in truth.select_dtypes(exclude="number"):
+        known = (truth[level] != "").to_numpy()
+        right = errors[known].assign(right=(truth[level] == told[level]).to_numpy()[known].astype(float))
+        for (split, method), group in right.groupby(["split", "method"], sort=False):
+            values, blocks = by_seed(group, "right")
+            mean = lambda drawn: np.array([drawn.mean()])  # noqa: E731
+            low, high = uncertainty.block_bootstrap(values, blocks, mean, replicates=replicates, seed=seed)[:, 0]
+            rows.append((split, method, level, values.mean(), low, high, len(blocks)))
+    return pd.DataFrame(rows, columns=list(ADMINISTRATIVE))
 
 
 def same_steps(curves, steps):

@@ -133,6 +133,7 @@ class Method:
     kernel: str = ""  # of the targets; empty for the one that the page asks for
     tower: str = ""  # the location tower, with a queue of places if it is capsules; empty for the one the page asks for
     guided: bool = False  # whether the loss needs a negatives.Guide
+    like: str = ""  # the method whose tuned parameters it has, but for its own
 
 
 RATES = [0.0002, 0.001, 0.005]
@@ -189,23 +190,23 @@ METHODS = {
         sw_clip, {"bandwidth_m": WIDTHS_M, "prior_share": [0.1, 0.3, 0.6]},
     ),
     "geoclip": Method(
-        "capsules at several scales and a queue of places (GeoCLIP, arXiv 2309.16020; two finer, image head: ours)",
+        "capsules at several scales and a queue of places (GeoCLIP, arXiv 2309.16020; two finer ones and sizes: ours)",
         guided, {"learning_rate": RATES, "noise_m": NOISES_M}, tower="capsules",
     ),
     "geoclip_semivariogram": Method(
         "geoclip whose near look-alikes weigh less and far ones more, by the semivariogram (idea of arXiv 2509.21573)",
         functools.partial(guided, rule="semivariogram"), {"learning_rate": RATES, "strength": STRENGTHS},
-        tower="capsules", guided=True,
+        tower="capsules", guided=True, like="geoclip",
     ),
     "geoclip_precursor": Method(
         "geoclip with the rule of the precursor's code: near pairs more different than expected have larger logits",
-        functools.partial(guided, rule="precursor"), {"learning_rate": RATES, "noise_m": NOISES_M},
-        tower="capsules", guided=True,
+        functools.partial(guided, rule="precursor"), {"learning_rate": RATES, "strength": STRENGTHS},
+        tower="capsules", guided=True, like="geoclip",
     ),
     "geoclip_look_alikes": Method(
         "geoclip whose look-alikes weigh more wherever they are: the control without geography (HCL, arXiv 2010.04592)",
         functools.partial(guided, rule="look_alikes"), {"learning_rate": RATES, "strength": STRENGTHS},
-        tower="capsules", guided=True,
+        tower="capsules", guided=True, like="geoclip",
     ),
     "coordinates": Method(
         "regression of the position, then the nearest place",
@@ -232,15 +233,19 @@ def tuned(name, split, trials, asked):
     """What a method runs with on a split: every parameter of UNTUNED.
 
     trials: table with columns method, split, validation_error_m and the parameters; of the method's rows of this split
-    the one with the smallest error counts, UNTUNED for splits that the table does not know. asked: name -> value, goes
-    before the trials unless it is below 0. ValueError where the table knows the split and not the method on it.
+    the one with the smallest error counts, UNTUNED for splits that the table does not know. A row that is like another
+    has that one's best values of what it does not tune itself, so that the two differ in nothing else. asked: name ->
+    value, goes before the trials unless it is below 0. ValueError where the table knows the split and not the method on
+    it.
     """
+    like = get(name).like
+    known = tuned(like, split, trials, {}) if like else UNTUNED
     own = trials[(trials.method == name) & (trials.split == split)]
     if not len(own) and (trials.split == split).any():
         raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table of trials")
     best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
     found = {parameter: float(best[parameter]) for parameter in get(name).tuned if parameter in best}
-    return UNTUNED | found | {parameter: value for parameter, value in asked.items() if value >= 0}
+    return known | found | {parameter: value for parameter, value in asked.items() if value >= 0}
 
 
 def best_trials(trials):
@@ -381,40 +386,49 @@ def distance_to_neighbour_m(lat_lon_deg, neighbour):
     return cKDTree(places).query(own, k=neighbour + 1)[0][:, -1]
 
 
-SIGMAS = geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS
-CAPSULES = {"frequencies": 64, "hidden": 64}  # a quarter and a sixteenth of GeoCLIP's: for two cores
+# of geoclip's towers, for two cores; GeoCLIP has 256 frequencies, 1024 hidden units and 768 in the image head
+CAPSULES = {
+    "sigmas": geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS, "frequencies": 64, "hidden": 64, "image_hidden": 256,
+}  # fmt: skip
 
 
 def builder(name, feature_size, inputs, *, size, base, location_tower, train_backbone, cell_size_m, temperature=0.07,
-            learn_temperature=True, noise_m=0.0, sigmas=SIGMAS):  # fmt: skip
+            learn_temperature=True, noise_m=0.0, capsules=None, released=""):  # fmt: skip
     """A function (positions (n, 2) of the training places) -> fresh towers for a method.
 
     feature_size: of the image features; inputs: what the method's places are read as; base: the open_clip tower whose
     visual part is trained too (train_backbone) or whose text part reads captions (location_tower 'text'). Its weights
-    are copied, so that each training starts from the same ones. noise_m, sigmas: of capsules. ValueError where a method
-    has no such tower.
+    are copied, so that each training starts from the same ones. noise_m: of capsules; capsules: sizes as in CAPSULES,
+    which holds for those that it does not name; released: folder of GeoCLIP's weights, from which capsules then start.
+    ValueError where a method has no such tower, or for an unknown size.
     """
     place, location_tower = get(name).place, get(name).tower or location_tower
     if place != "tower" and train_backbone:
         raise ValueError(f"train_backbone is for methods with a location tower, not for {name}")
+    if unknown := set(capsules or {}) - set(CAPSULES):
+        raise ValueError(f"capsules has no {', '.join(sorted(unknown))}; it has {', '.join(CAPSULES)}")
+    sizes = CAPSULES | (capsules or {})
+    image_hidden = sizes.pop("image_hidden")
 
     def build(train_lat_lon_deg):
         if place == "cell":
             return encoders.CellTower(feature_size, cell_centres(train_lat_lon_deg, cell_size_m))
         if place == "position":
             return encoders.PositionTower(feature_size, train_lat_lon_deg)
-        image = encoders.ImageHead(feature_size, size)
+        head = geoclip.ImageMLP(feature_size, size, image_hidden) if location_tower == "capsules" else None
+        image = head or encoders.ImageHead(feature_size, size)
         if place == "photo":
             return encoders.PhotoTower(image, temperature, learn_temperature)
         if train_backbone:
             image = encoders.ImageTower(copy.deepcopy(base.model.visual), image)
         if location_tower == "capsules":
-            where = geoclip.CapsuleTower(train_lat_lon_deg, size, sigmas=sigmas, noise_m=noise_m, **CAPSULES)
+            where = geoclip.CapsuleTower(train_lat_lon_deg, size, noise_m=noise_m, **sizes)
         elif location_tower == "text":
             where = encoders.CaptionTower(copy.deepcopy(base.model), size)
         else:
             where = encoders.FourierTower(inputs.shape[1], size)
-        return encoders.TwoTowers(image, where, temperature, learn_temperature)
+        towers = encoders.TwoTowers(image, where, temperature, learn_temperature)
+        return geoclip.load_released(towers, released) if released and location_tower == "capsules" else towers
 
     return build
 

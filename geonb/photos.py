@@ -29,6 +29,7 @@ COLUMNS = {
     "heading_deg": "direction of view, clockwise from north, missing where unknown [degree, 0 to below 360]",
     "captured_at": "when the photo was taken, missing where unknown [UTC]",
     "sequence_id": "drive or walk that the photo belongs to, '' where unknown [text]",
+    "given_part": "train, validation or test where the data set itself says so, else '' [text]",
     "source": "where the photo comes from [text]",
     "licence": "licence of the photo [text]",
     "author": "who took the photo, '' where unknown [text]",
@@ -38,7 +39,7 @@ COLUMNS = {
     "sha256": "SHA-256 of the file [64 hexadecimal digits]",
 }
 UNKNOWN = {"country": "", "district": "", "street": "", "heading_deg": np.nan, "captured_at": pd.NaT} | dict.fromkeys(
-    ("sequence_id", "author", "caption"), ""
+    ("sequence_id", "given_part", "author", "caption"), ""
 )
 TEXTS = [name for name in COLUMNS if name not in ("geometry", "heading_deg", "captured_at", "width_px", "height_px")]
 LEFT_OUT_COLUMNS = {

@@ -15,6 +15,7 @@ QUESTIONS = {
     "other_drive": "Does it find a known street again, on another drive?",
     "blocked": "Does it place photos in quarters that it never saw, within a known city?",
     "unseen_city": "Does it place photos in a city that it never saw?",
+    "official": "Does it place the photos that the data set itself keeps for testing?",
 }
 
 LEAKAGE = {
@@ -30,17 +31,18 @@ WAYS_OUT = {
     "other_drive": "it needs streets that several drives pass; choose random, blocked or unseen_city",
     "blocked": "take smaller blocks (block_size_m of 03_semivariograms), a smaller buffer_share, other shares or seeds",
     "unseen_city": "take smaller shares or more cities",
+    "official": "the catalogue must hold photos of the data set's own training and test part (given_part)",
 }
 
 
 def make(
     name, lat_lon_deg, city, street, sequence_id, *, seed, test_share, validation_share, block_size_m, buffer_m, gap_m,
-    pilot=None,
+    pilot=None, given_part=None,
 ):  # fmt: skip
     """Parts (n,) of a split by name. ValueError for an unknown name, or a split that these photos cannot have.
 
     A split that leaves no photo to train, to choose or to test is none. pilot (n,): the photos in which the yardstick
-    of the study was read; none of them tests or chooses.
+    of the study was read; none of them tests or chooses. given_part (n,): what split official takes over.
     """
     pilot = np.zeros(len(city), bool) if pilot is None else np.asarray(pilot)
     if name not in QUESTIONS:
@@ -57,6 +59,17 @@ def make(
             lat_lon_deg, city, sequence_id, block_size_m=block_size_m, buffer_m=buffer_m, pilot=pilot, **shares
         ),
         "unseen_city": lambda: unseen_city(city, **shares),
+        "official": lambda: official(
+            given_part,
+            lat_lon_deg,
+            city,
+            sequence_id,
+            seed=seed,
+            validation_share=validation_share,
+            block_size_m=block_size_m,
+            buffer_m=buffer_m,
+            pilot=pilot,
+        ),
     }
     parts = cut[name]()
     if name == "random":
@@ -198,6 +211,30 @@ def unseen_city(city, *, seed, test_share, validation_share):
     validation_count = max(1, round(validation_share * len(names)))
     parts = np.where(np.isin(city, order[:test_count]), "test", "train")
     return np.where(np.isin(city, order[test_count : test_count + validation_count]), "validation", parts)
+
+
+def official(
+    given_part, lat_lon_deg, city, sequence_id, *, seed, validation_share, block_size_m, buffer_m, pilot=None
+):  # fmt: skip
+    """The data set's own parts (n,); where it has none to choose on, blocks of its training part are held out.
+
+    Test photos stay test photos, the pilots among them go to buffer; photos without a part too. ValueError for a word
+    that is no part, and where there is no test part.
+    """
+    given = np.full(len(city), "") if given_part is None else np.asarray(given_part, dtype=str)
+    if unknown := sorted(set(given) - {"train", "validation", "test", ""}):
+        raise ValueError(f"given_part {', '.join(unknown)} must be train, validation, test or ''")
+    if "test" not in given:
+        raise ValueError(f"split official: no photo has a given_part of its data set; {WAYS_OUT['official']}")
+    pilot = np.zeros(len(city), bool) if pilot is None else pilot
+    parts = np.where(given == "", "buffer", given).astype("U10")
+    if "validation" not in given:
+        own = given == "train"
+        parts[own] = blocked(
+            lat_lon_deg[own], city[own], sequence_id[own], seed=seed, block_size_m=block_size_m, buffer_m=buffer_m,
+            test_share=0.0, validation_share=validation_share, pilot=pilot[own],
+        )  # fmt: skip
+    return np.where(pilot & (parts != "train"), "buffer", parts)
 
 
 def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):

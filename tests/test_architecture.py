@@ -12,7 +12,19 @@ from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_m
 
 FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("_torchvision", "seeds", "sphere", "studies", "wording"),
-    ("book", "cities", "geoclip", "lags", "machine", "photos", "results", "runner", "uncertainty", "variogram_models"),
+    (
+        "addresses",
+        "book",
+        "cities",
+        "geoclip",
+        "lags",
+        "machine",
+        "photos",
+        "results",
+        "runner",
+        "uncertainty",
+        "variogram_models",
+    ),
     ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits"),
     ("encoders", "losses", "negatives", "recovery", "rivals"),
     ("decoding", "geolocation", "methods", "places"),

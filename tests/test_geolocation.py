@@ -363,3 +363,31 @@ def test_shares_within_distances_are_compared_photo_by_photo():
     assert table.low[50.0] < table.difference[50.0] < table.high[50.0]
     assert table.loc[500.0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
     assert geolocation.share_differences(errors, [], "b", [50.0]).empty
+
+
+# ---- on the scale of the world ---------------------------------------------------------------------------------------
+def test_geoscore_is_that_of_the_data_set():
+    assert geolocation.geoscore(np.array([0.0, 1_492_700.0])) == pytest.approx([5000, 5000 / np.e])
+    names = list(geolocation.METRICS)
+    found = dict(zip(names, geolocation.statistics(np.array([900.0, 20_000.0, 700_000.0, 2_000_000.0])), strict=True))
+    shares = [found[f"share_within_{name}"] for name in ("1km", "25km", "200km", "750km", "2500km")]
+    assert shares == [0.25, 0.5, 0.5, 0.75, 1.0]
+    expected = 5000 * np.mean(np.exp([-0.0009 / 1.4927, -0.02 / 1.4927, -0.7 / 1.4927, -2 / 1.4927]))
+    assert found["geoscore"] == pytest.approx(expected)
+
+
+def test_names_of_places_are_compared_level_by_level_where_there_is_one():
+    def names_of(lat_lon_deg):
+        east = lat_lon_deg[:, 1]
+        named = pd.DataFrame({"country": np.where(east < 10, "A", "B"), "town": np.floor(east).astype(int).astype(str)})
+        return named.assign(town=named.town.where(named.town != "3", ""), distance_m=0.0)
+
+    truth, told = np.array([1.5, 2.5, 3.5, 20.5]), np.array([1.6, 7.5, 3.5, 2.5])
+    errors = pd.DataFrame({
+        "split": "random", "method": "clip", "seed": 0, "photo_id": list("abcd"), "block": list("abcd"), "lat_deg": 0.0,
+        "lon_deg": truth, "predicted_lat_deg": 0.0, "predicted_lon_deg": told,
+    })  # fmt: skip
+    found = geolocation.administrative(errors, names_of).set_index("level")
+    assert found.share.to_dict() == {"country": 0.75, "town": pytest.approx(1 / 3)}
+    assert found.n.to_dict() == {"country": 4, "town": 3}
+    assert found.low.isna().all()  # four blocks

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
-from geonb import encoders, methods, sphere, training
+from geonb import encoders, geoclip, methods, sphere, training
 from geonb.studies import ROOT
 
 CENTRE = (51.0, 10.0)
@@ -144,6 +145,52 @@ def test_the_best_trial_of_a_split_sets_what_nobody_asked_for():
     assert methods.tuned("clip", "there", trials, {})["learning_rate"] == 0.3
     assert methods.tuned("clip", "here", trials, {"learning_rate": 7.0})["learning_rate"] == 7.0
     assert methods.tuned("clip", "where", trials, {}) == methods.UNTUNED
+
+
+def test_a_row_that_is_like_another_has_its_parameters_but_for_its_own():
+    trials = pd.DataFrame({
+        "method": ["geoclip", "geoclip", "geoclip_precursor"], "split": "here", "learning_rate": [0.1, 0.2, 0.3],
+        "noise_m": [30.0, 100.0, np.nan], "strength": [np.nan, np.nan, 3.0], "validation_error_m": [8.0, 9.0, 1.0],
+    })  # fmt: skip
+    found = methods.tuned("geoclip_precursor", "here", trials, {})
+    assert found == methods.UNTUNED | {"learning_rate": 0.3, "noise_m": 30.0, "strength": 3.0}
+    assert methods.tuned("geoclip_precursor", "here", trials, {"noise_m": 0.0})["noise_m"] == 0.0
+    with pytest.raises(ValueError, match="trials of split here have none of geoclip:"):
+        methods.tuned("geoclip_precursor", "here", trials[2:], {})
+    rules = [row for row in methods.METHODS.values() if row.guided]
+    assert len(rules) == 3
+    assert all(row.like == "geoclip" and not {"noise_m", *row.tuned} - {"noise_m", "learning_rate", "strength"}
+               for row in rules)  # fmt: skip
+
+
+def test_geoclip_has_its_own_towers_of_the_sizes_asked_for():
+    given = dict(size=4, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
+    at = places([[0, 0]]).lat_lon_deg
+    towers = methods.builder("geoclip", 8, torch.zeros(1, 8), **given, capsules={"sigmas": [1.0], "image_hidden": 5})(
+        at
+    )
+    assert [tuple(layer.weight.shape) for layer in towers.image if hasattr(layer, "weight")] == [(5, 8), (4, 5)]
+    assert len(list(towers.location.children())) == 1
+    with pytest.raises(ValueError, match="capsules has no hiden; it has sigmas, frequencies, hidden, image_hidden"):
+        methods.builder("geoclip", 8, torch.zeros(1, 8), **given, capsules={"hiden": 5})
+
+
+def test_geoclip_may_start_from_released_weights(tmp_path):
+    given = dict(size=4, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
+    at = places([[0, 0]]).lat_lon_deg
+    torch.manual_seed(3)
+    first = methods.builder("geoclip", 8, torch.zeros(1, 8), **given)(at)
+    for part, state in (
+        ("image", first.image.state_dict()),
+        ("location", first.location.state_dict()),
+        ("log_scale", {"logit_scale": first.log_scale.detach()}),
+    ):
+        save_file(state, tmp_path / f"{geoclip.RELEASED_FILES[part]}.safetensors")
+    torch.manual_seed(4)
+    started = methods.builder("geoclip_precursor", 8, torch.zeros(1, 8), **given, released=str(tmp_path))(at)
+    assert all(torch.equal(value, started.state_dict()[name]) for name, value in first.state_dict().items())
+    assert isinstance(methods.builder("clip", 8, torch.zeros(1, 12), **given, released=str(tmp_path))(at).image,
+                      encoders.ImageHead)  # fmt: skip
 
 
 def test_the_best_trials_say_what_ended_at_an_end_of_what_was_tried():

@@ -75,6 +75,21 @@ def test_every_row_ends_as_a_photo_or_with_its_reason(tree):
     assert by.geometry.y[["1000", "1001", "1002", "1003"]].tolist() == [10, 11, 12, 13]
 
 
+def test_both_parts_know_where_they_come_from(tree):
+    (tree / "images" / "test").mkdir()
+    (tree / "images" / "test" / "2000.jpg").write_bytes(jpeg(20))
+    with (tree / "test.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HEADER)
+        writer.writeheader()
+        writer.writerow(row(20, id="2000"))
+    catalogue, _ = gather("osv5m", {"folder": "osv5m", "part": "both", "limit": 2})
+    parts = dict(zip(catalogue.path.map(lambda path: Path(path).stem), catalogue.given_part, strict=True))
+    assert parts.pop("2000") == "test"
+    assert set(parts.values()) <= {"train"}
+    with pytest.raises(ValueError, match="part 'val' must be train, test, both"):
+        gather("osv5m", {"folder": "osv5m", "part": "val"})
+
+
 def test_only_wanted_pictures_leave_a_zip_file_and_none_leaves_its_folder(tree, tmp_path):
     gather("osv5m", {"folder": "osv5m"})
     out = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg"))

@@ -8,6 +8,7 @@ from geonb import places, sphere, splits
 
 SETTINGS = dict(seed=0, test_share=0.2, validation_share=0.1, block_size_m=300.0, buffer_m=60.0, gap_m=15.0)
 NAMES = tuple(splits.QUESTIONS)
+OURS = tuple(name for name in NAMES if name != "official")
 HELD_OUT = ("validation", "test")
 
 
@@ -36,7 +37,8 @@ def arrays(table):
 
 
 def cut(name, table, **changes):
-    return splits.make(name, *arrays(table), **(SETTINGS | changes))
+    own = np.where(np.arange(len(table)) % 5 == 0, "test", "train")  # as a data set might say
+    return splits.make(name, *arrays(table), **(SETTINGS | {"given_part": own} | changes))
 
 
 WORLD = drives()
@@ -65,7 +67,7 @@ def test_the_same_seed_cuts_the_same_and_another_seed_otherwise(name):
     assert any((cut(name, WORLD, seed=seed) != CUT[name]).any() for seed in (1, 2))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OURS)
 def test_validation_is_cut_as_test_is(name):
     """With equal shares both get about as many photos, where test does not take sequences first."""
     table = WORLD.assign(sequence="") if name == "blocked" else WORLD
@@ -279,6 +281,8 @@ def test_pilot_photos_neither_test_nor_choose(name):
     if name == "unseen_city":
         held = WORLD.city.isin(WORLD.city[np.isin(parts, HELD_OUT)]).to_numpy()
         assert set(parts[PILOT & held]) == {"buffer"}
+    elif name == "official":
+        assert set(parts[PILOT]) == {"train", "buffer"}
     else:
         assert set(parts[PILOT]) == {"train"}
 
@@ -316,3 +320,30 @@ def test_random_leaks_more_than_blocks_do_and_the_headline_says_so():
     assert list(rows.index) == [f"leakage_share_within_range.{name}" for name in ("random", "other_drive", "blocked")]
     assert (rows.low <= rows.value).all()
     assert "100% (random)" in splits.answer_leakage(table.reset_index(), 70.0)
+
+
+# ---- official --------------------------------------------------------------------------------------------------------
+def test_the_official_split_keeps_the_test_photos_and_cuts_validation_out_of_training():
+    own = np.where(WORLD.city == "c3", "test", "train")
+    parts = cut("official", WORLD, given_part=own)
+    np.testing.assert_array_equal(parts == "test", own == "test")
+    train, validation = (WORLD[parts == part] for part in ("train", "validation"))
+    assert 0.05 < len(validation) / len(WORLD) < 0.15
+    assert least_m(train, validation) > SETTINGS["buffer_m"]
+    assert not set(train.sequence) & set(validation.sequence) - {""}
+
+
+def test_an_official_validation_part_is_taken_over_and_photos_without_a_part_are_set_aside():
+    own = np.array(["train", "validation", "test", ""])[np.arange(len(WORLD)) % 4]
+    parts = cut("official", WORLD, given_part=own)
+    assert (parts == np.where(own == "", "buffer", own)).all()
+    pilot = np.arange(len(WORLD)) % 8 == 2  # half of the test photos
+    assert (cut("official", WORLD, given_part=own, pilot=pilot)[pilot] == "buffer").all()
+
+
+@pytest.mark.parametrize(
+    ("own", "says"), [(None, "no photo has a given_part"), ("val", "given_part val must be train, validation, test or")]
+)
+def test_what_is_no_official_split_is_refused(own, says):
+    with pytest.raises(ValueError, match=says):
+        cut("official", WORLD, given_part=None if own is None else np.full(len(WORLD), own))

@@ -5,9 +5,10 @@ python data/trials/make_trials.py --text [NAME...]   the same with simulated_ful
 
 One seed, splits other_drive, blocked and unseen_city, world seed 0: a design world. The score is the geometric mean
 validation error at the step that validation chose; a split's parameters are chosen on its own validation photos, and no
-photo that tests in it has a part in the choice. Rows of methods that are not named stay as they are. The text tower
-takes ten times as long as the Fourier tower: there only the learning rate is tried again, 3 values for each method, and
-the other parameter is the one that the Fourier tower chose.
+photo that tests in it has a part in the choice. Rows of methods that are not named stay as they are; what is like
+another method takes that one's best values for the rest, so it is tried after it, and again if that one is. The text
+tower takes ten times as long as the Fourier tower: there only the learning rate is tried again, 3 values for each
+method, and the other parameter is the one that the Fourier tower chose.
 """
 
 import argparse
@@ -78,7 +79,8 @@ def one_trial(name, split, asked, tower):
     _, features, parts, _, _ = tables()
     row = methods.get(name)
     inputs, there, curve, guide, base = arranged(row.place, split, row.tower or tower)
-    values = methods.UNTUNED | asked
+    known = methods.tuned(row.like, split, pd.read_csv(FILES[tower]), {}) if row.like else methods.UNTUNED
+    values = known | asked
     loss = methods.Settings(
         bandwidth_m=values["bandwidth_m"], strength=values["strength"], prior_share=values["prior_share"],
         cutoff_bandwidths=page["cutoff_bandwidths"], curve=curve, guide=guide,

@@ -20,6 +20,7 @@ from geonb.studies import ROOT
 LICENCE = "CC BY-SA 4.0"
 NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
 CREATOR = "creator_username"
+PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
 ROWS_AT_ONCE = 200_000
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
@@ -34,26 +35,37 @@ def read(
     seed: int = 0,
     city_link_m: float = 10_000.0,
 ):
-    """(rows, left_out) of a part of the data set below a folder: each chosen row of its csv ends in one of the two.
+    """(rows, left_out) of the data set below a folder: each chosen row of a csv ends in one of the two.
 
-    part: train or test. country: an ISO code as in the csv; box: [south, west, north, east] in degrees, west above east
-    across the date line; limit: at most so many rows, drawn by the seed, 0 for all. A city is named with its region and
-    country; photos without one share one when steps of city_link_m metres link them. Pictures that lie in zip files are
-    taken out into build/osv5m/. FileNotFoundError without the csv, ValueError for a csv of other columns.
+    part: train, test or both, which split official of page 04 then takes over. country: an ISO code as in the csv;
+    box: [south, west, north, east] in degrees, west above east across the date line; limit: at most so many rows of a
+    part, drawn by the seed, 0 for all. A city is named with its region and country; photos without one share one when
+    steps of city_link_m metres link them. Pictures that lie in zip files are taken out into build/osv5m/.
+    FileNotFoundError without the csv, ValueError for a csv of other columns.
     """
-    root = photos.picture_path(folder)
-    entries = chosen(root / f"{part}.csv", country, box, limit, seed)
-    where = pictures(root / "images" / part, set(entries.id))
-    given = {"licence": LICENCE, "source": "osv5m"}
+    if part not in PARTS:
+        raise ValueError(f"part {part!r} must be {', '.join(PARTS)}")
     rows, left_out = [], []
-    for entry in tqdm(entries.to_dict("records"), desc="photos", unit="row", file=sys.stdout):
+    for name in PARTS[part]:
+        entries = chosen(photos.picture_path(folder) / f"{name}.csv", country, box, limit, seed)
+        there, missing = photos_of(entries, folder, name)
+        rows, left_out = rows + there, left_out + missing
+    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def photos_of(entries, folder, part):
+    """(rows, left_out) of the chosen entries of one part."""
+    where = pictures(photos.picture_path(folder) / "images" / part, set(entries.id))
+    given = {"licence": LICENCE, "source": "osv5m", "given_part": part}
+    rows, left_out = [], []
+    for entry in tqdm(entries.to_dict("records"), desc=f"photos of {part}", unit="row", file=sys.stdout):
         path = f"{folder.rstrip('/')}/images/{part}/{entry['id']}.jpg"
         try:
-            path = place(where, entry["id"], folder, root, part)
+            path = place(where, entry["id"], folder, part)
             rows.append(table.photo(path, fields(entry), given))
         except Unreadable as why:
             left_out.append({"path": path, "reason": why.reason, "detail": f"id {entry['id']}: {why.detail}"})
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+    return rows, left_out
 
 
 # ---- the csv ---------------------------------------------------------------------------------------------------------
@@ -100,7 +112,7 @@ def fields(entry):
 
 # ---- the pictures ----------------------------------------------------------------------------------------------------
 def pictures(folder, wanted):
-    """{id: a folder's name, or (zip file, name in it)} of the wanted ids below images/<part>."""
+    """{id: a folder's name, '' for none, or (zip file, name in it)} of the wanted ids below images/<part>."""
     found = {}
     if not folder.is_dir():
         return found
@@ -112,16 +124,18 @@ def pictures(folder, wanted):
             with zipfile.ZipFile(below) as packed:
                 ids = ((name.rpartition("/")[2].removesuffix(".jpg"), name) for name in packed.namelist())
                 found = {id_: (below, name) for id_, name in ids if id_ in wanted} | found
+        elif below.suffix == ".jpg" and below.stem in wanted:
+            found[below.stem] = ""
     return found
 
 
-def place(where, id_, folder, root, part):
+def place(where, id_, folder, part):
     """The path, for the catalogue, of a picture; taken out of its zip file if it lies in one."""
     if id_ not in where or not id_.isdigit():
         raise Unreadable("missing file", f"no picture of that id below images/{part}")
     found = where[id_]
     if isinstance(found, str):
-        return f"{folder.rstrip('/')}/images/{part}/{found}/{id_}.jpg"
+        return "/".join([folder.rstrip("/"), "images", part, *([found] if found else []), f"{id_}.jpg"])
     path = f"build/osv5m/{part}/{id_}.jpg"  # named by the id, whatever the archive calls it
     if not (ROOT / path).exists():
         take_out(*found, ROOT / path)
