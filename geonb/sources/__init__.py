@@ -39,7 +39,13 @@ def _osv5m():
     return read
 
 
-SOURCES = {"simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m}
+def _vpr():
+    from geonb.sources.vpr import read
+
+    return read
+
+
+SOURCES = {"simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr}
 
 
 def gather(source, options):

@@ -59,7 +59,7 @@ def entries(root):
 
 def photo(root, name, path):
     """What the file tells of its row of the catalogue; Unreadable tells why there is none."""
-    _refuse_by_name(root, name)
+    refuse_by_name(root, name)
     facts = photos.examine(path)
     if any(part.startswith(".") for part in PurePosixPath(name).parts):
         raise Unreadable("hidden", "rename it without the leading dot if it belongs to the photos")
@@ -69,7 +69,7 @@ def photo(root, name, path):
     return facts | seen | {"photo_id": facts["sha256"][:16], "lat_deg": lat, "lon_deg": lon}
 
 
-def _refuse_by_name(root, name):
+def refuse_by_name(root, name):
     """Nothing, or Unreadable for a link that is not followed, a folder without permission, an undecodable name."""
     file = root / name
     if name != _printable(name):

@@ -130,7 +130,7 @@ def photo(path, entry, given):
     """The row of the catalogue; Unreadable tells why there is none."""
     if not path:
         raise Unreadable("no path", "the row names no file")
-    lat, lon = (_required(entry[name], name) for name in ("lat_deg", "lon_deg"))
+    lat, lon = (required_number(entry[name], name) for name in ("lat_deg", "lon_deg"))
     photos.check_position(lat, lon)
     texts = {name: _text(entry.get(name)) or given.get(name, "") for name in FIELDS}
     seen = {"heading_deg": _heading(entry.get("heading_deg")), "captured_at": _time(entry.get("captured_at"))}
@@ -158,12 +158,14 @@ def _number(value):
     return float(pd.to_numeric(words, errors="coerce")) if words else float("nan")
 
 
-def _required(value, name):
+def required_number(value, name):
+    """The number; Unreadable where there is none. name: field of the catalogue, for the words."""
     number = _number(value)
     if number != number:
         what = name.removesuffix("_deg")
         if _text(value):
-            raise Unreadable("not a number", f"{what} is {_text(value)!r}, not decimal degrees")
+            unit = "decimal degrees" if what != name else "a number"
+            raise Unreadable("not a number", f"{what} is {_text(value)!r}, not {unit}")
         raise Unreadable("no position", f"{what} is empty")
     return number
 

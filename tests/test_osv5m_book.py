@@ -1,0 +1,154 @@
+"""The book of a part of OSV-5M, from trees in the data set's layout that are written here without geonb's help."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+REAL = os.environ.get("GEONB_REAL_DATA")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not REAL, reason="GEONB_REAL_DATA is not set: no whole books"),
+]
+HEADER = ["id", "latitude", "longitude", "country", "region", "sub-region", "city", "sequence", "captured_at"]
+TOWNS = {  # near real ones, so that every position has a name
+    ("NZ", "Wellington", "Wellington"): (-41.29, 174.77), ("FI", "Lapland", "Rovaniemi"): (66.50, 25.72),
+    ("KE", "Nairobi", "Nairobi"): (-1.29, 36.82), ("PE", "Cusco", "Cusco"): (-13.53, -71.97),
+}  # fmt: skip
+STREET, DRIVE = 12, 8  # photos of a street; streets of a town
+NOT_COPIED = (".git", ".venv", ".snakemake", "build", "results", ".*_cache", ".hypothesis")
+
+
+def jpeg(town, along, rng):
+    """A picture whose colour tells its town and whose stripes tell how far along the street it was taken."""
+    rows = np.linspace(0, 6 + along, 48)[:, None, None]
+    tint = np.array([[60, 150, 90], [200, 205, 220], [190, 120, 60], [130, 90, 150]])[town]
+    picture = tint + 40 * np.sin(rows) + rng.normal(0, 12, (48, 64, 3))
+    buffer = BytesIO()
+    Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def tiny(root):
+    """Streets in four towns on four continents: three in four train, half of those packed, the others test."""
+    rng, rows = np.random.default_rng(0), {"train": [], "test": []}
+    packed = root / "images" / "train" / "01.zip"
+    for folder in ("train/00", "test/00"):
+        (root / "images" / folder).mkdir(parents=True)
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(len(TOWNS) * DRIVE * STREET):
+            street, along = divmod(number, STREET)
+            town, place = street // DRIVE, street % DRIVE
+            (country, region, city), (lat, lon) = list(TOWNS.items())[town]
+            part = "test" if place % 4 == 3 else "train"
+            rows[part].append({
+                "id": str(5_000_000 + number), "latitude": lat + 0.01 * place, "longitude": lon + 0.001 * along,
+                "country": country, "region": region, "sub-region": "", "city": city, "sequence": f"drive {street}",
+                "captured_at": 1_577_836_800_000 + 1000 * number,
+            })  # fmt: skip
+            name, content = f"{5_000_000 + number}.jpg", jpeg(town, along, rng)
+            if part == "train" and number % 2:
+                archive.writestr(f"01/{name}", content)
+            else:
+                (root / "images" / part / "00" / name).write_bytes(content)
+    for part, entries in rows.items():
+        write(root / f"{part}.csv", entries)
+
+
+def demo(root):
+    """The six photos of the data set at hand: one in three tests."""
+    with (Path(REAL) / "osv5m_demo" / "manifest.csv").open(encoding="utf-8") as file:
+        known = list(csv.DictReader(file))
+    for part, lines in (("train", known[:4]), ("test", known[4:])):
+        (root / "images" / part / "00").mkdir(parents=True)
+        for line in lines:
+            shutil.copy(Path(REAL) / "osv5m_demo" / line["file"], root / "images" / part / "00")
+        write(root / f"{part}.csv", [
+            dict.fromkeys(HEADER, "") | {"id": Path(line["file"]).stem, "latitude": line["lat"],
+                                         "longitude": line["lon"], "country": line["country"], "city": line["city"]}
+            for line in lines
+        ])  # fmt: skip
+
+
+def write(file, entries):
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, HEADER)
+        writer.writeheader()
+        writer.writerows(entries)
+
+
+TREES = {
+    "tiny": (tiny, {"06_train": {"steps": 60, "seed_count": 2, "batch_size": 64}}, 384),
+    "demo": (demo, {"06_train": {"steps": 4, "seed_count": 1, "batch_size": 2}}, 6),
+}
+
+
+@pytest.fixture(scope="module", params=TREES)
+def made(request, tmp_path_factory):
+    """(folder of a copy of the project with the finished book of study `mine`, how many photos it has)."""
+    write_tree, changes, count = TREES[request.param]
+    folder = tmp_path_factory.mktemp(request.param) / "geonb"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    write_tree(folder / "osv5m")
+    study = yaml.safe_load((ROOT / "notebooks" / "studies" / "osv5m.yml").read_text(encoding="utf-8"))
+    study["01_photos"]["options"] = {"folder": "osv5m", "part": "both"}
+    for notebook, values in changes.items():
+        study[notebook] = study[notebook] | values
+    (folder / "notebooks" / "studies" / "mine.yml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "all", "--config", "study=mine"], cwd=folder, text=True, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
+    return folder, count
+
+
+def table(folder, name):
+    return pd.read_parquet(folder / "build" / "mine" / "tables" / f"{name}.parquet")
+
+
+def test_every_photo_of_the_tree_is_in_the_book(made):
+    folder, count = made
+    assert len(table(folder, "01_photos/photos")) == count
+    assert table(folder, "01_photos/left_out").empty
+    assert (folder / "build" / "mine" / "_build" / "html" / "index.html").exists()
+
+
+def test_the_data_sets_own_test_photos_are_placed(made):
+    folder, _ = made
+    photos, errors = table(folder, "01_photos/photos"), table(folder, "07_compare/errors")
+    official = errors[errors.split == "official"]
+    assert set(official.photo_id) == set(photos.photo_id[photos.given_part == "test"])
+    assert {"clip", "geoclip", "geoclip_semivariogram"} <= set(official.method)
+
+
+def test_the_report_counts_on_the_scale_of_the_world(made):
+    folder, _ = made
+    compared = table(folder, "07_compare/compare").set_index(["method", "metric"]).value
+    for name in ("1km", "25km", "200km", "750km", "2500km"):
+        assert 0 <= compared["geoclip", f"share_within_{name}"] <= 1
+    assert 0 <= compared["geoclip", "geoscore"] <= compared["gallery_floor", "geoscore"] <= 5000
+    named = table(folder, "07_compare/administrative").set_index(["method", "level"]).share
+    assert named["gallery_floor", "country"] >= named["geoclip", "country"] >= 0
+
+
+def test_guided_and_unguided_are_compared_in_pairs(made):
+    folder, _ = made
+    ratios = table(folder, "13_semivariogram_negatives/ratios")
+    assert set(ratios.method) == {"geoclip_semivariogram", "geoclip_look_alikes"}
+    assert np.isfinite(ratios.ratio).all()
+    headline = json.loads((folder / "build" / "mine" / "headline.json").read_text(encoding="utf-8"))
+    assert any("geoclip_semivariogram_over_geoclip" in key for key in headline)

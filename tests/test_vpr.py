@@ -1,0 +1,140 @@
+"""Data sets of visual place recognition: names with UTM, GSV-Cities and MSLS, written here as they are published."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from geonb import photos, sphere
+from geonb.sources import gather, vpr
+
+# the CN Tower: a known example of UTM, in zone 17 T
+TOWER, EAST, NORTH = (43.642567, -79.387139), "630084.30", "4833438.55"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "ROOT", tmp_path)
+    return tmp_path / "d"
+
+
+def picture(file, number=0):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(number).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(file, "JPEG")
+
+
+def name(east=EAST, north=NORTH, zone="17", letter="T", lat="", lon="", heading="", time=""):
+    return "@".join(["", east, north, zone, letter, lat, lon, "pano", "", heading, "", "", "", time, "", ".jpg"])
+
+
+def by_file(catalogue):
+    return catalogue.set_index(catalogue.path.map(lambda path: Path(path).name))
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+def test_utm_is_read_where_a_name_says_no_latitude(root):
+    picture(root / "a" / name(heading="-90", time="20151124_1"))
+    catalogue, left_out = gather("vpr", {"folder": "d", "city": "Toronto"})
+    assert left_out.empty
+    assert sphere.distance_m(photos.lat_lon_deg(catalogue), np.array([TOWER]))[0] < 0.5
+    assert catalogue.heading_deg[0] == 270
+    assert catalogue.captured_at[0] == pd.Timestamp("2015-11-24", tz="UTC")
+
+
+@pytest.mark.parametrize(("letter", "south"), [("M", True), ("N", False)])
+def test_the_letter_of_the_zone_tells_the_hemisphere(letter, south):
+    lat_deg, lon_deg = vpr.from_utm("500000", "9000000" if south else "1000000", "31", letter)
+    assert (lat_deg < 0) == south
+    assert lon_deg == pytest.approx(3.0)  # the middle of zone 31
+
+
+def test_latitude_and_longitude_count_where_both_are_there(root):
+    lat, lon = f"{TOWER[0]:.6f}", f"{TOWER[1]:.6f}"
+    picture(root / name(lat=lat, lon=lon))
+    catalogue, _ = gather("vpr", {"folder": "d", "city": "Toronto"})
+    assert photos.lat_lon_deg(catalogue)[0] == pytest.approx([float(lat), float(lon)])
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (name(lat="43.7", lon="-79.387"), "broken position"),  # 6 km away from its own UTM
+        (name(zone="", letter=""), "no position"),  # as Nordland, whose UTM is the number of the frame
+        (name(zone="61"), "broken position"),
+        (name(letter="I"), "broken position"),
+        (name(east="east"), "not a number"),
+        (name(lat="99", lon="0"), "latitude out of range"),
+        ("IMG_1.jpg", "no position"),
+    ],
+)
+def test_a_name_that_tells_no_position_is_left_out_with_its_reason(root, said, reason):
+    picture(root / name())
+    picture(root / "b" / said, 1)
+    catalogue, left_out = gather("vpr", {"folder": "d", "city": "Toronto"})
+    assert len(catalogue) == 1
+    assert left_out.reason.tolist() == [reason]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(root, tmp_path):
+    picture(root / name())
+    picture(tmp_path / "secret.jpg", 1)
+    (root / name(heading="10")).symlink_to(tmp_path / "secret.jpg")
+    assert gather("vpr", {"folder": "d", "city": "Toronto"})[1].reason.tolist() == ["link"]
+
+
+# ---- GSV-Cities ------------------------------------------------------------------------------------------------------
+GSV = {"place_id": "1300012", "year": "2015", "month": "7", "northdeg": "9", "city_id": "London", "panoid": "aB_-x"}
+
+
+def test_rows_of_gsv_cities_find_their_pictures_whatever_their_ending(root):
+    rows = [GSV | {"lat": "51.5014", "lon": "-0.1419"}, GSV | {"lat": "51.6", "lon": "-0.1", "northdeg": "190"}]
+    (root / "Dataframes").mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(root / "Dataframes" / "London.csv", index=False)
+    picture(root / "Images" / "London" / "London_0000012_2015_07_009_51.5014_-0.1419_aB_-x.jpg")
+    catalogue, left_out = gather("vpr", {"folder": "d", "layout": "gsv_cities"})
+    assert (catalogue.city[0], catalogue.heading_deg[0]) == ("London", 9)
+    assert photos.lat_lon_deg(catalogue)[0] == pytest.approx([51.5014, -0.1419])
+    assert left_out.reason.tolist() == ["missing file"]
+    assert left_out.path[0].endswith("London_0000012_2015_07_190_51.6_-0.1_aB_-x.JPG")
+
+
+# ---- MSLS ------------------------------------------------------------------------------------------------------------
+def msls(root):
+    side = root / "train_val" / "cph" / "query"
+    for n in range(3):
+        picture(side / "images" / f"k{n}.jpg", n)
+    raw = {"key": ["k0", "k1", "k2"], "lon": [12.5, 12.51, 12.52], "lat": [55.6, 55.61, 55.62],
+           "ca": [30.0, -1.0, 90.0], "captured_at": ["2016-05-01", "1462060800000", ""], "pano": False}  # fmt: skip
+    pd.DataFrame(raw).to_csv(side / "raw.csv")  # with the index, as the data set has it
+    derived = {"key": raw["key"], "easting": 0.0, "northing": 0.0, "night": [False, False, True]}
+    pd.DataFrame(derived).to_csv(side / "postprocessed.csv")
+    pd.DataFrame({"key": raw["key"], "sequence_id": ["s", "s", "t"], "frame_number": 1}).to_csv(side / "seq_info.csv")
+
+
+def test_the_tables_of_msls_are_joined_and_its_nights_left_out(root):
+    msls(root)
+    catalogue, left_out = gather("vpr", {"folder": "d", "layout": "msls"})
+    found = by_file(catalogue)
+    assert found.index.tolist() == ["k0.jpg", "k1.jpg"]
+    assert set(found.city) == {"cph"}
+    assert found.sequence_id.tolist() == ["s", "s"]
+    assert found.heading_deg["k0.jpg"] == 30
+    assert np.isnan(found.heading_deg["k1.jpg"])
+    assert set(found.captured_at.dt.date.astype(str)) == {"2016-05-01"}
+    assert left_out.reason.tolist() == ["night"]
+    assert len(gather("vpr", {"folder": "d", "layout": "msls", "night": True})[0]) == 3
+
+
+def test_wrong_layouts_and_folders_are_refused(root):
+    with pytest.raises(FileNotFoundError, match="'d' is not a folder"):
+        gather("vpr", {"folder": "d"})
+    root.mkdir()
+    with pytest.raises(ValueError, match="layout 'gsv' must be names, gsv_cities, msls"):
+        gather("vpr", {"folder": "d", "layout": "gsv"})
+    with pytest.raises(FileNotFoundError, match="no table in"):
+        gather("vpr", {"folder": "d", "layout": "gsv_cities"})
+    with pytest.raises(FileNotFoundError, match=r"raw\.csv"):
+        gather("vpr", {"folder": "d", "layout": "msls"})
