@@ -1,9 +1,13 @@
 """Names of positions from the places that a package ships, without a network."""
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from geonb import addresses, sphere
+from geonb import addresses, geolocation, sphere
 
 
 def test_a_position_has_the_names_of_the_nearest_place_each_with_the_wider_ones():
@@ -33,3 +37,20 @@ def test_names_differ_where_their_wider_places_do():
     springfields = names.town[names.town.str.startswith("Springfield,")]
     assert springfields.nunique() == len(springfields) >= 20
     assert len(at) == len(names) > 100_000
+
+
+@pytest.mark.skipif("GEONB_REAL_DATA" not in os.environ, reason="GEONB_REAL_DATA is not set: no real positions")
+def test_fifty_published_predictions_get_their_published_scores_and_names():
+    """OSV-5M's own game: distances, points and hits were counted by its authors; their area counts '' as a hit."""
+    file = Path(os.environ["GEONB_REAL_DATA"]) / "positions" / "osv5m_game_select_50_with_predictions.csv"
+    game = pd.read_csv(file, keep_default_na=False, na_values=[""])
+    true, told = (game[[f"{side}_lat", f"{side}_lon"]].to_numpy() for side in ("true", "pred"))
+    error_m = sphere.distance_m(true, told)
+    np.testing.assert_allclose(error_m / 1000, game.distance, atol=0.05)
+    np.testing.assert_allclose(geolocation.geoscore(error_m), game.score, atol=0.01)
+    there, here = addresses.of(true), addresses.of(told)
+    assert (there.country == game.country).all()
+    assert (there.region == game.region + ", " + game.country).mean() > 0.9
+    assert (there.country == here.country).mean() == game.country_hit.mean() == 0.66
+    assert (there.town == here.town).mean() == pytest.approx(game.city_hit.mean(), abs=0.021)
+    assert (there.region == here.region).mean() == pytest.approx(game.region_hit.mean(), abs=0.021)
