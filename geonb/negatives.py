@@ -64,8 +64,8 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
 
 def read_off(distance_m, guide):
     """(expected dissimilarity, spread) of a Guide at distances (...,), as tensors."""
-    return [semivariograms.Expected(guide.distance_m, values)(distance_m)
-            for values in (guide.dissimilarity, guide.spread)]  # fmt: skip
+    both = np.stack([guide.dissimilarity, guide.spread], axis=-1)
+    return semivariograms.Expected(guide.distance_m, both)(distance_m).unbind(-1)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

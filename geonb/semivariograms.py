@@ -321,7 +321,10 @@ def choose_model(
 
 # ---- what follows from a curve ---------------------------------------------------------------------------------------
 class Expected(NamedTuple):
-    """The dissimilarity to expect at a distance: never falling, straight between knots, level beyond the last."""
+    """The dissimilarity to expect at a distance: never falling, straight between knots, level beyond the last.
+
+    distance_m (K,) are the knots; of tensors dissimilarity may be several things at once, (K, m).
+    """
 
     distance_m: np.ndarray
     dissimilarity: np.ndarray
@@ -335,8 +338,9 @@ class Expected(NamedTuple):
         knots, values = (torch.as_tensor(x, dtype=distance_m.dtype, device=distance_m.device) for x in self)
         inside = distance_m.clamp(knots[0], knots[-1])
         right = torch.searchsorted(knots, inside.contiguous()).clamp(1, len(knots) - 1)
-        share = (inside - knots[right - 1]) / (knots[right] - knots[right - 1])
-        return values[right - 1] + share * (values[right] - values[right - 1])
+        slope = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1]).reshape(-1, *[1] * (values.ndim - 1))
+        beyond = (inside - knots[right - 1]).reshape(*inside.shape, *[1] * (values.ndim - 1))
+        return values[right - 1] + beyond * slope[right - 1]
 
 
 def expected_dissimilarity(lags, fitted, *, knots=128):

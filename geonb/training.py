@@ -154,7 +154,7 @@ def optimise(towers, images, train, train_places, meet, objective, validate, set
     """The loop. Leaves the towers at the step with the smallest validation error; returns (curve, that step)."""
     where = next(towers.parameters()).device
     optimizer = torch.optim.AdamW(
-        [p for p in towers.parameters() if p.requires_grad], weight_decay=settings.weight_decay
+        [p for p in towers.parameters() if p.requires_grad], weight_decay=settings.weight_decay, fused=True
     )
     state = resume(folder, towers, optimizer) or {
         "step": 0,
