@@ -8,6 +8,9 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
            $$p -c '$(FITS)' >/dev/null 2>&1 && command -v $$p && break; done)
 # uv does not read pip's settings: hand over pip's wheel folders, those that exist
 WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
+# numba compiles the painter at its first picture and keeps it beside the code
+PAINT  = "from geonb.sources.simulated import World, renderer; w = World(city_count=1, photos_per_city=1); \
+           renderer.render(w.city(0), *w.shots(w.city(0)), w.picture_px)"
 CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
 
 export OMP_NUM_THREADS ?= 1
@@ -31,6 +34,8 @@ else
 	"$(PYTHON)" -m venv "$(VENV)"
 	"$(BIN)/python" -m pip install -q -c constraints.txt -e ".[dev]"
 endif
+	@echo "compiling the painter of the simulated cities: a minute"
+	@$(BIN)/python -c $(PAINT)
 	@touch $@
 
 book: setup  ## run what changed of a study and build its book: make book STUDY=simulated_cities

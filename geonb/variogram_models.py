@@ -17,7 +17,9 @@ WEIGHTS = {
     "gstat": "N / h^2, the default of gstat",
     "pairs": "N",
 }
-ROUNDS = 12  # of the weights of Cressie, which settle after three or four
+ROUNDS = 12  # of the weights of Cressie, which settle after three to five
+SETTLED = 1e-4  # relative change of the parameters from round to round
+TOLERANCE = {"cressie": 1e-8, "gstat": 1e-12, "pairs": 1e-12}  # of one round: of those that follow, the last one counts
 FIT = {
     "model": "model function of scikit-gstat",
     "nugget": "fitted semivariance at distance 0+ [-]",
@@ -104,6 +106,7 @@ def one_fit(model, h, y, n, weights, begin, limits):
     from scipy.optimize import least_squares
 
     gamma = lambda p: semivariance(model, h, p[0], p[1:])  # noqa: E731
+    close = TOLERANCE[weights]
     found, scale = begin, np.sqrt(n) / (h if weights == "gstat" else 1.0)
     for _ in range(ROUNDS if weights == "cressie" else 1):
         if weights == "cressie":
@@ -112,12 +115,12 @@ def one_fit(model, h, y, n, weights, begin, limits):
         last = found
         result = least_squares(
             lambda p, scale=scale: (gamma(p) - y) * scale, found, bounds=limits,
-            x_scale=np.maximum(np.abs(begin), 1e-6), xtol=1e-12, ftol=1e-12, gtol=1e-12, max_nfev=400,
+            x_scale=np.maximum(np.abs(begin), 1e-6), max_nfev=400, **dict.fromkeys(("xtol", "ftol", "gtol"), close),
         )  # fmt: skip
         found = result.x
         if result.status < 0 or not np.isfinite(found).all():
             return None
-        if np.allclose(found, last, rtol=1e-5, atol=1e-9):
+        if np.allclose(found, last, rtol=SETTLED, atol=1e-9):
             break
     relative = ((y / np.maximum(gamma(found), LEAST_RISE) - 1) ** 2 * n).sum() if weights == "cressie" else result.cost
     return found, float(relative)

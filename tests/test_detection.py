@@ -101,13 +101,28 @@ def test_the_answer_says_what_is_found_and_what_it_is_worth():
     rows = [(kind, rule, auc, low, 0.9, 10, 3) for kind, auc, low in found
             for rule in ("semivariogram", "similarity alone")]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(detection.DETECTED))
-    ratios = pd.DataFrame({"verdict": ["No difference is shown."]})
+    verdicts = ["It helps here: much.", "Not shown: little.", "It harms here: much."]
+    ratios = pd.DataFrame({
+        "method": ["geoclip_semivariogram", "geoclip_semivariogram", "geoclip_precursor"], "ratio": [0.8, 1.01, 2.0],
+        "split": ["blocked", "unseen_city", "blocked"], "verdict": verdicts,
+    })  # fmt: skip
     said = detection.answer(table, ratios)
     assert "a false negative is ranked with an area of 0.80 (better than chance; 0.80 by similarity alone)" in said
     assert "a hard negative is ranked with an area of 0.60 (not shown to be better than chance" in said
-    assert said.endswith("No difference is shown.")
+    assert "multiplies GeoCLIP's geometric mean error by 0.80 (blocked), 1.01 (unseen_city)." in said
+    assert said.endswith(
+        "Of 3 comparisons of a guided row with GeoCLIP shown to help: geoclip_semivariogram in blocked; "
+        "shown to harm: geoclip_precursor in blocked."
+    )
     said = detection.answer(table[:0], ratios[:0], "too few pilots")
     assert said.startswith("No curve could be fitted (too few pilots)")
     assert said.endswith("this study trains no GeoCLIP.")
     keys = detection.headline(table, "13").key.tolist()
     assert keys == ["false_negative_auc.semivariogram", "hard_negative_auc.semivariogram"]
+
+
+def test_trainings_that_had_not_converged_are_counted():
+    runs = {"geoclip": pd.DataFrame({"still_improving": [False, True]}),
+            "geoclip_precursor": pd.DataFrame({"still_improving": [False] * 3})}  # fmt: skip
+    assert detection.trainings(runs).to_numpy().tolist() == [["geoclip", 2, 1], ["geoclip_precursor", 3, 0]]
+    assert list(detection.trainings({})) == list(detection.TRAINED)
