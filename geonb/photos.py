@@ -66,6 +66,8 @@ REASONS = {
     "broken picture": "the picture cannot be decoded",
     "too many pixels": "so large that decoding it could exhaust the memory",
     "HEIC": "the picture is in HEIC/HEIF, which has to be converted first",
+    "panorama": "a panorama of all directions",
+    "full box": "a server answers for so small a box with as many photos as it can: some may lack",
     "night": "the data set says that it was taken at night",
     "hidden": "a hidden picture, often a thumbnail or a deleted photo",
     "link": "a symbolic link that leads out of the folder, to a folder, or in a circle",

@@ -45,7 +45,15 @@ def _vpr():
     return read
 
 
-SOURCES = {"simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr}
+def _mapillary():
+    from geonb.sources.mapillary import read
+
+    return read
+
+
+SOURCES = {
+    "simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr, "mapillary": _mapillary,
+}  # fmt: skip
 
 
 def gather(source, options):
