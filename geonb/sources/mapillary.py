@@ -66,8 +66,8 @@ def read(
     box: [south, west, north, east] in degrees; polygon: a GeoJSON file, in its place. size_px: 256, 1024 or 2048.
     thin_m: least distance between kept photos of one sequence; limit: at most so many, drawn by the seed, 0 for all.
     Positions and headings are Mapillary's computed ones where there are any. A box that stays full however small it is
-    cut has a row in left_out: some of its photos may lack. ValueError for a wrong option or without a token, ConnectionError when the
-    server stays silent; the next run goes on where this one ended.
+    cut has a row in left_out: some of its photos may lack. ValueError for a wrong option or without a token,
+    ConnectionError when the server stays silent; the next run goes on where this one ended.
     """
     area = Area.of(box, polygon)
     if size_px not in SIZES:
