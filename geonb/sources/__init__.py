@@ -51,8 +51,15 @@ def _mapillary():
     return read
 
 
+def _xri():
+    from geonb.sources.xri import read
+
+    return read
+
+
 SOURCES = {
     "simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr, "mapillary": _mapillary,
+    "xri": _xri,
 }  # fmt: skip
 
 
