@@ -28,7 +28,7 @@ TOWNS = {  # near real ones, so that every position has a name
     ("KE", "Nairobi", "Nairobi"): (-1.29, 36.82), ("PE", "Cusco", "Cusco"): (-13.53, -71.97),
 }  # fmt: skip
 STREET, DRIVE = 12, 8  # photos of a street; streets of a town
-NOT_COPIED = (".git", ".venv", ".snakemake", "build", "results", ".*_cache", ".hypothesis")
+NOT_COPIED = (".git", ".venv", ".snakemake", "build", ".*_cache", ".hypothesis")
 
 
 def jpeg(town, along, rng):
