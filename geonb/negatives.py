@@ -35,7 +35,8 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     fitted: of variogram_models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
     semivariance of unit vectors is the mean cosine distance of pairs. Pairs of one city beyond max_lag_m are expected
     to be as the last lag says; from the size of the widest city on, mean and spread are those of pairs of different
-    cities, which no curve of one city knows: both are our choice. ValueError where no lag holds FEWEST pairs.
+    cities, which no curve of one city knows: both are our choice. Where no lag holds FEWEST pairs, all pairs together
+    stand for every distance. ValueError for a single photo.
     """
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * sphere.EARTH_RADIUS_M)
@@ -44,7 +45,8 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     within = [same & (pairs.lag == lag) for lag in range(1, lag_count + 1)]
     within = [lag for lag in within if lag.sum() >= FEWEST]
     if not within:
-        raise ValueError(f"no lag up to {max_lag_m:.0f} m holds {FEWEST} pairs of the {len(city)} photos")
+        level, spread = np.repeat(half.mean(), 2), np.repeat(max(half.std(), 1e-6), 2)
+        return Guide(*(np.float32(values) for values in ([0.0, max_lag_m], level, spread)), float(max_lag_m))
     at_m, mean, spread = (
         np.array([reduce(values[lag]) for lag in within])
         for values, reduce in ((pairs.distance_m, np.mean), (half, np.mean), (half, np.std))

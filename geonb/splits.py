@@ -218,8 +218,9 @@ def official(
 ):  # fmt: skip
     """The data set's own parts (n,); where it has none to choose on, blocks of its training part are held out.
 
-    Test photos stay test photos, the pilots among them go to buffer; photos without a part too. ValueError for a word
-    that is no part, and where there is no test part.
+    Photos so few or so far apart that no block is drawn give whole sequences instead. Test photos stay test photos, the
+    pilots among them go to buffer; photos without a part too. ValueError for a word that is no part, and where there is
+    no test part.
     """
     given = np.full(len(city), "") if given_part is None else np.asarray(given_part, dtype=str)
     if unknown := sorted(set(given) - {"train", "validation", "test", ""}):
@@ -234,7 +235,21 @@ def official(
             lat_lon_deg[own], city[own], sequence_id[own], seed=seed, block_size_m=block_size_m, buffer_m=buffer_m,
             test_share=0.0, validation_share=validation_share, pilot=pilot[own],
         )  # fmt: skip
+        if not {"train", "validation"} <= set(parts[own]):
+            held_out = whole_sequences(sequence_id[own], validation_share, seed=seed) & ~pilot[own]
+            parts[own] = np.where(held_out, "validation", "train")
     return np.where(pilot & (parts != "train"), "buffer", parts)
+
+
+def whole_sequences(sequence_id, share, *, seed):
+    """Photos (n,) of sequences drawn until a share of all is reached, at least one; those without stand alone."""
+    alone = np.array([f"alone {n}" for n in range(len(sequence_id))], dtype=object)
+    names, of_photo, counts = np.unique(
+        np.where(sequence_id == "", alone, sequence_id), return_inverse=True, return_counts=True
+    )
+    order = seeds.stream(seed, "splits", "sequences").permutation(len(names))
+    before = np.cumsum(counts[order]) - counts[order]
+    return np.isin(of_photo, order[before < share * len(sequence_id)])
 
 
 def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):

@@ -159,8 +159,6 @@ def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_be
     one = negatives.guide(features[:400], here, city[:400], flagged, max_lag_m=400.0, lag_count=1)
     level = negatives.read_off(torch.tensor([1.0, 900.0]), one)[0]
     assert level.tolist() == pytest.approx([one.dissimilarity[0]] * 2)
-    with pytest.raises(ValueError, match="holds 10 pairs of the 3 photos"):
-        negatives.guide(features[:3], here[:3], city[:3], flagged, **lags)
 
 
 # ---- the queue -------------------------------------------------------------------------------------------------------
@@ -171,3 +169,17 @@ def test_the_queue_holds_the_latest_photos_of_earlier_steps_and_wraps_around():
     assert batches.queued(draw, 2, 7).tolist() == [10, 11, 12, 0, 1, 2]
     assert batches.queued(draw, 5, 7).tolist() == [40, 41, 42, 30, 31, 32, 20]  # 7 is no multiple of 3
     assert batches.queued(draw, 5, 0).tolist() == []
+
+
+def test_so_few_photos_that_no_lag_is_known_have_one_level_at_every_distance():
+    features = np.eye(3, 4)
+    at = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    fitted = {"flag": "too few", "effective_range_m": np.nan}
+    given = {"fitted": fitted, "max_lag_m": 1000.0, "lag_count": 5}
+    level = negatives.guide(features, at, np.array(["A", "B", "C"]), **given)
+    expected, spread = negatives.read_off(torch.tensor([1.0, 1e6]), level)
+    assert expected.tolist() == [1.0, 1.0]
+    assert (spread > 0).all()
+    assert level.range_m == 1000
+    with pytest.raises(ValueError, match="needs at least 2 photos, there are 1"):
+        negatives.guide(features[:1], at[:1], np.array(["A"]), **given)

@@ -347,3 +347,16 @@ def test_an_official_validation_part_is_taken_over_and_photos_without_a_part_are
 def test_what_is_no_official_split_is_refused(own, says):
     with pytest.raises(ValueError, match=says):
         cut("official", WORLD, given_part=None if own is None else np.full(len(WORLD), own))
+
+
+def test_where_no_block_can_be_held_out_whole_sequences_are():
+    own = np.where(WORLD.city == "c3", "test", "train")
+    parts = cut("official", WORLD, given_part=own, block_size_m=1e7, buffer_m=0.0)
+    assert set(parts) == {"train", "validation", "test"}
+    train, validation = (set(WORLD.sequence[parts == part]) - {""} for part in ("train", "validation"))
+    assert not train & validation
+    few = WORLD[:6].assign(sequence="")
+    own = np.array(["train"] * 4 + ["test"] * 2)
+    assert sorted(cut("official", few, given_part=own, block_size_m=1e7)) == ["test"] * 2 + ["train"] * 3 + [
+        "validation"
+    ]

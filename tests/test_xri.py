@@ -1,6 +1,5 @@
 """The xRI Alpha Sandbox: a tree as its repository describes it, buildings from a csv as OS Open UPRN publishes it."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
