@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
@@ -14,6 +18,7 @@ from PIL import Image
 
 from geonb import photos, sphere
 from geonb.sources import gather, mapillary
+from geonb.studies import ROOT
 
 BOX = [52.0, 4.0, 52.03, 4.03]
 SECRET = "MLY|1|very-secret"
@@ -31,11 +36,13 @@ class Server:
 
     def __init__(self):
         self.photos, self.asked, self.first, self.thumbs, self.cap = {}, [], [], {}, 2000
+        self.pause_s = 0.0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.asked.append((self.path, self.headers.get("Authorization")))
+                time.sleep(outer.pause_s)
                 status, headers, content = outer.first.pop(0) if outer.first else outer.answer(self.path)
                 self.send_response(status)
                 for name, value in headers.items():
@@ -172,6 +179,45 @@ def test_a_second_run_asks_nothing(server):
     asked = len(server.asked)
     pd.testing.assert_frame_equal(pd.DataFrame(ask()[0]), pd.DataFrame(first))
     assert len(server.asked) == asked
+
+
+A_RUN = """
+import sys
+from pathlib import Path
+from geonb import photos
+from geonb.sources import gather, mapillary
+from geonb.studies import ROOT
+address, root = sys.argv[1:]
+photos.ROOT = mapillary.ROOT = Path(root)
+mapillary.API = address
+catalogue, left_out = gather("mapillary", {"box": [52.0, 4.0, 52.03, 4.03], "city": "Delft"})
+print("rows", len(catalogue), len(left_out))
+"""
+
+
+def test_a_killed_download_goes_on_to_the_same_catalogue(server, tmp_path):
+    scattered(server, 40)
+    server.pause_s = 0.05
+    command = [sys.executable, "-c", A_RUN, server.address, str(tmp_path)]
+    given = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": subprocess.PIPE, "text": True}
+    killed = subprocess.Popen(command, stderr=subprocess.STDOUT, **given)
+    end = time.monotonic() + 60
+    while len(list(tmp_path.rglob("*.jpg"))) < 5:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    killed.kill()
+    log = killed.communicate()[0]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("1024/*.jpg") if "partial" not in path.name}
+    assert 0 < len(before) < 40
+    server.pause_s = 0.0
+    done = subprocess.run(command, stderr=subprocess.STDOUT, check=True, **given)
+    assert "rows 40 0" in done.stdout
+    assert all(path.read_bytes() == content for path, content in before.items())
+    asked = [path for path, _ in server.asked if path.startswith("/thumb/")]
+    assert len(asked) <= 40 + 1  # none again but the one that was on its way
+    assert SECRET not in log + done.stdout
+    catalogue = ask()[0]
+    assert len(catalogue) == catalogue.photo_id.nunique() == 40
 
 
 def test_what_cannot_be_used_is_left_out_with_its_reason(server, tmp_path):
