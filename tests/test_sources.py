@@ -471,6 +471,42 @@ def test_a_geoparquet_table_without_a_point_or_a_projection_is_told(place):
         table.read(table=str(file))
 
 
+@pytest.mark.parametrize("name", ["photos.geojson", "photos.gpkg"])
+def test_tables_of_points_of_a_gis_are_read(place, name):
+    paths = {"path": ["images/a.jpg", "images/b.jpg"], "street": ["x", "y"]}
+    points = geopandas.points_from_xy([6.9, 6.91], [50.9, 50.92])
+    frame = geopandas.GeoDataFrame(paths, geometry=points, crs=4326)
+    (frame if name.endswith("json") else frame.to_crs(25832)).to_file(place.folder / name)
+    rows, left_out = table.read(table=str(place.folder / name))
+    assert not len(left_out)
+    np.testing.assert_allclose(rows[["lat_deg", "lon_deg"]].astype(float), [[50.9, 6.9], [50.92, 6.91]], atol=1e-6)
+    assert list(rows["street"]) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("crs", "north", "east", "expected", "within_m"),
+    [
+        ("EPSG:27700", "179640", "530268", [51.50072, -0.12463], 25),  # Elizabeth Tower on the British National Grid
+        ("EPSG:32617", "4833438.55", "630084,30", [43.642567, -79.387139], 0.5),  # the CN Tower in UTM zone 17 N
+    ],
+)
+def test_north_and_east_of_a_grid_become_degrees(place, crs, north, east, expected, within_m):
+    content = f'path,north,east\nimages/a.jpg,{north},"{east}"\nimages/b.jpg,far,1\n'
+    rows, left_out = place(content, lat_column="north", lon_column="east", crs=crs)
+    at = rows[["lat_deg", "lon_deg"]].to_numpy(float)
+    assert sphere.distance_m(at, np.array([expected]))[0] < within_m
+    assert left_out[["reason", "detail"]].to_numpy().tolist() == [
+        ["not a number", "row 2: lat is 'far', not decimal degrees"]
+    ]
+
+
+def test_a_grid_that_nobody_knows_or_columns_that_are_not_there_are_told(place):
+    with pytest.raises(ValueError, match="crs 'EPSG:1' is no coordinate system"):
+        place(GOOD, crs="EPSG:1")
+    with pytest.raises(ValueError, match="crs 'EPSG:27700' is that of columns 'north' and 'lon'"):
+        place(GOOD, lat_column="north", crs="EPSG:27700")
+
+
 def test_a_plain_parquet_table_is_read_by_its_columns(place):
     frame = pd.DataFrame({"path": ["images/a.jpg"], "lat": [50.9], "lon": [6.9], "heading_deg": [None], "city": [None]})
     frame.to_parquet(place.folder / "photos.parquet")

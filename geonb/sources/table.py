@@ -1,4 +1,4 @@
-"""A table of one's own, CSV or (Geo)Parquet: one row per photo, with its position."""
+"""A table of one's own, CSV, (Geo)Parquet, GeoJSON or GeoPackage: one row per photo, with its position."""
 
 import sys
 import warnings
@@ -10,6 +10,7 @@ from tqdm import tqdm
 from geonb import photos
 from geonb.photos import Unreadable
 
+PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
 FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
 
@@ -21,6 +22,7 @@ def read(
     path_column: str = "path",
     lat_column: str = "lat",
     lon_column: str = "lon",
+    crs: str = "",
     columns: dict | None = None,
     city: str = "",
     country: str = "",
@@ -33,12 +35,14 @@ def read(
     ``folder`` is where its paths begin, without it the folder of the table. ``columns`` maps fields of the catalogue to
     columns of the table; a column with the name of a field is taken without being named, unless the field is mapped to
     ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own; photos still without a city
-    share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84; a
-    GeoParquet file without these columns gives its points. Times are ISO 8601, in UTC where they have no offset.
+    share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84, or north
+    and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N); a
+    table of points without these columns gives its points. Times are ISO 8601, in UTC where they have no offset.
     Row 1 is the first below the header.
     """
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
-    entries = fields(load(table), path_column, lat_column, lon_column, columns or {})
+    frame = in_degrees(load(table), lat_column, lon_column, crs)
+    entries = fields(frame, path_column, lat_column, lon_column, columns or {})
     start = folder or str(PurePosixPath(table).parent)
     rows, left_out = [], []
     for number, entry in tqdm(enumerate(entries, 1), total=len(entries), desc="photos", unit="row", file=sys.stdout):
@@ -52,21 +56,45 @@ def read(
 
 # ---- the file --------------------------------------------------------------------------------------------------------
 def load(table):
-    """The table as it is: a CSV as text, a GeoParquet file as a GeoDataFrame in EPSG:4326."""
+    """The table as it is: a CSV as text, a file of points as a GeoDataFrame in EPSG:4326."""
     path = photos.picture_path(table)
     if not path.is_file():
         raise FileNotFoundError(f"table {table!r} is not a file on this machine: {path}")
-    if path.suffix.lower() not in (".parquet", ".geoparquet", ".pq"):
+    if path.suffix.lower() not in (*PARQUET, *POINTS):
         return _csv(path)
     import geopandas
     import pyarrow.parquet
 
-    if b"geo" not in (pyarrow.parquet.read_schema(path).metadata or {}):
+    if path.suffix.lower() in POINTS:
+        frame = geopandas.read_file(path)
+    elif b"geo" not in (pyarrow.parquet.read_schema(path).metadata or {}):
         return pd.read_parquet(path)
-    frame = geopandas.read_parquet(path)
+    else:
+        frame = geopandas.read_parquet(path)
     if frame.crs is None:
         raise ValueError(f"{path.name} does not say its coordinate system: save it again after `.set_crs(4326)`")
     return frame.to_crs(4326)
+
+
+def in_degrees(frame, lat_column, lon_column, crs):
+    """The table with its columns of north and east turned into degrees; what is no number stays as it is written."""
+    if not crs:
+        return frame
+    if lat_column not in frame or lon_column not in frame:
+        raise ValueError(f"crs {crs!r} is that of columns {lat_column!r} and {lon_column!r}, which the table has not")
+    from pyproj import Transformer
+    from pyproj.exceptions import CRSError
+
+    try:
+        to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    except CRSError as error:
+        raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
+    north, east = (frame[name].map(_number).astype(float) for name in (lat_column, lon_column))
+    known = north.notna() & east.notna()
+    lon_deg, lat_deg = to_degrees.transform(east[known].to_numpy(), north[known].to_numpy())
+    turned = frame.astype({lat_column: object, lon_column: object})
+    turned.loc[known, lat_column], turned.loc[known, lon_column] = lat_deg, lon_deg
+    return turned
 
 
 def _csv(path):
