@@ -16,6 +16,19 @@ def test_the_numbers_in_the_readme_are_those_of_the_published_headline():
     assert shown == results.readme_table(headline)
 
 
+def test_what_the_readme_says_of_guidance_is_so_in_the_published_tables():
+    said = "Guiding GeoCLIP's negatives by the semivariogram changes nothing (study `simulated_geoclip`, chapter 13)"
+    assert said in README.replace("\n", " ")
+    page = "13_semivariogram_negatives"
+    ratios, trained = (
+        results.read_beside("data/results/simulated_geoclip", page, name) for name in ("ratios", "trained")
+    )
+    own = ratios[ratios.method == "geoclip_semivariogram"].dropna(subset="low")
+    assert len(own) == 2
+    assert ((own.low < 1) & (own.high > 1)).all()
+    assert trained.set_index("method").still_improving["geoclip_semivariogram"] == 0
+
+
 def test_what_the_readme_calls_shown_is_shown_in_the_published_table():
     said = (
         "SW-CLIP places photos nearer than CLIP in `other_drive` and in `blocked` (study `simulated_full`, chapter 19)"
