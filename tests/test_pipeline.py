@@ -27,7 +27,7 @@ from geonb.studies import ROOT
 
 TRAININGS = {"06_train/clip", "06_train/sw_clip"}
 PAGES = ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", *sorted(TRAININGS)]
-LONGER = {"splits": ["other_drive"], "seed_count": 1, "steps": 1000, "evaluate_every": 250, "checkpoint_every": 100}
+LONGER = {"splits": ["other_drive"], "seed_count": 1, "steps": 6000, "evaluate_every": 1500, "checkpoint_every": 100}
 NOT_COPIED = (  # but __pycache__ is: without the compiled renderer in it every copy would compile for a minute
     ".git",
     ".venv",
