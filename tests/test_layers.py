@@ -105,7 +105,7 @@ def test_layers_of_our_convolutional_tower_are_its_stages_and_its_output(picture
 def test_a_changed_weight_changes_its_layer_and_those_above(open_clip_tower, pictures, name):
     tower = open_clip_tower(name)
     before = layers.tower_layers(tower, pictures)
-    for k, block in enumerate(layers.visual_blocks(tower.model.visual)[0], start=1):
+    for k, block in enumerate(layers.visual_stream(tower.model.visual).blocks, start=1):
         kept = copy.deepcopy(block.state_dict())
         with torch.no_grad():
             [value for value in block.parameters() if value.ndim > 1][-1].mul_(1.5)
@@ -129,7 +129,7 @@ def test_hooks_are_gone_afterwards_also_after_a_failure(open_clip_tower, picture
     layers.tower_layers(tower, pictures)
     assert hooks_of(tower.model) == 0
 
-    def fails(hidden, token, summary, prefix, lengths):
+    def fails(hidden, token, stream, lengths):
         assert hooks_of(tower.model) == 3
         raise MemoryError("no memory")
 
