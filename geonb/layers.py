@@ -15,10 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from geonb import _torchvision  # noqa: F401  before timm and transformers, which import torchvision
-from geonb.encoders import Pictures, device, load_tower, open_picture
+from geonb.encoders import Pictures, Tower, device, digest_of, load_tower, open_picture
 
-TOKENS = ("summary", "mean")
-PARTS = ("vision", "language")
+TOKENS, PARTS = ("summary", "mean"), ("vision", "language")
 # (model_type of transformers, part): the module that runs, its blocks, where its summary token stands (None: nowhere)
 FAMILIES = {
     ("vit", "vision"): ("", "layers", "first"),
@@ -60,15 +59,12 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
     """
     check_asked(pictures, token, part, prompt)
     name = str(model_name)
-    apart = ("timm:", "local-dir:", "hf-hub:")
-    if not name.startswith(apart) and ("/" in name or Path(name).is_dir()):
+    if not name.startswith(("timm:", "local-dir:", "hf-hub:")) and ("/" in name or Path(name).is_dir()):
         return transformers_layers(name, pictures, token, weights, part, prompt, batch_size)
     if part == "language":
         raise ValueError(f'{name} is read by open_clip or timm, which know no language part: use part="vision"')
-    if name.startswith("timm:"):
-        model, transform = load_timm(name.removeprefix("timm:"), weights)
-        return vision_layers(name, model, transform, pictures, token, batch_size)
-    return tower_layers(load_tower(name, weights), pictures, token, batch_size)
+    tower = load_timm(name, weights) if name.startswith("timm:") else load_tower(name, weights)
+    return tower_layers(tower, pictures, token, batch_size)
 
 
 def check_asked(pictures, token, part="vision", prompt=""):
@@ -86,18 +82,12 @@ def check_asked(pictures, token, part="vision", prompt=""):
 def tower_layers(tower, pictures, token="mean", batch_size=32):
     """As layer_features, of the visual part of an encoders.Tower.
 
-    token: "summary" (the class token; the attention pool of CoCa comes after the blocks and is not read) or "mean" over
-    the patches. A convolutional tower gives the mean over its map after stem and stages, then its pooled output; it has
-    no summary token.
+    The summary token is the class token: the attention pool of CoCa comes after the blocks and is not read.
+    A convolutional tower gives the mean over its map after stem and stages, then its pooled output; it has no summary.
     """
-    return vision_layers(tower.name, tower.model.visual, tower.transform, pictures, token, batch_size)
-
-
-def vision_layers(name, visual, transform, pictures, token, batch_size):
-    """As layer_features, of a module that takes nothing but a batch of pictures."""
     check_asked(pictures, token)
-    stream, opened = visual_stream(visual), Pictures(pictures, transform)
-    return read(stream, lambda batch: ({"x": opened[batch]}, None), len(opened), token, name, batch_size)
+    stream, opened = visual_stream(getattr(tower.model, "visual", tower.model)), Pictures(pictures, tower.transform)
+    return read(stream, lambda batch: ({"x": opened[batch]}, None), len(opened), token, tower.name, batch_size)
 
 
 def visual_stream(visual):
@@ -114,17 +104,19 @@ def visual_stream(visual):
 
 
 def load_timm(name, weights):
-    """A model of timm with its transform, from a safetensors file, or from the one that timm publishes."""
+    """A Tower without words, from a safetensors file or from the one that timm publishes for `timm:NAME`."""
     import timm
     from huggingface_hub import hf_hub_download
 
-    if not timm.is_model(name):
-        raise ValueError(f"timm has no model {name!r}: see timm.list_models(pretrained=True)")
-    file = Path(weights or hf_hub_download(timm.get_pretrained_cfg(name).hf_hub_id, "model.safetensors"))
+    known = name.removeprefix("timm:")
+    if not timm.is_model(known):
+        raise ValueError(f"timm has no model {known!r}: see timm.list_models(pretrained=True)")
+    file = Path(weights or hf_hub_download(timm.get_pretrained_cfg(known).hf_hub_id, "model.safetensors"))
     if file.suffix != ".safetensors" or not file.is_file():
         raise ValueError(f"{file} must be a file of safetensors")
-    model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(file)}).eval()
-    return model, timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    model = timm.create_model(known, pretrained=True, pretrained_cfg_overlay={"file": str(file)}).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    return Tower(name, model, transform, None, 0, digest_of(model, transform))
 
 
 # ---- models of transformers ------------------------------------------------------------------------------------------
@@ -148,18 +140,17 @@ def transformers():
         import transformers
     except ImportError as error:
         raise ImportError('models of transformers need that package: pip install "geonb[models]"') from error
-    # it lists unused weights and draws a bar on stderr, which a published page would show as an error
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # a published page shows what is on stderr as an error:
+    transformers.utils.logging.disable_progress_bar()  # the weights that no part needs, and a bar at every loading
     return transformers
 
 
 def family_of(name, revision, part):
     """The model_type in a model's config.json; ValueError unless it is in FAMILIES and has the part."""
     family = transformers().PreTrainedConfig.get_config_dict(name, revision=revision)[0].get("model_type")
-    known = [kind for kind, _ in FAMILIES]
+    known = dict.fromkeys(kind for kind, _ in FAMILIES)
     if family not in known:
-        raise ValueError(f"{name} is of the unknown type {family!r}: known are {', '.join(dict.fromkeys(known))}")
+        raise ValueError(f"{name} is of the unknown type {family!r}: known are {', '.join(known)}")
     if (family, part) not in FAMILIES:
         raise ValueError(f'{name} is of type {family}, which has no {part} part that sees pictures: use part="vision"')
     return family
@@ -192,15 +183,15 @@ def stream_of(model, family, part):
 
 
 def sights(processor, seen, family, model):
-    """What a vision part takes of pictures, and how many tokens each has (None: all the same)."""
+    """What a vision part takes of pictures, and how many tokens each has (None: all the same number)."""
     found = processor(images=seen, return_tensors="pt")
-    if family == "qwen2_5_vl":  # its blocks see the patches of all pictures in one row, each picture in one piece
-        grid = found["image_grid_thw"]
-        return {"hidden_states": found["pixel_values"], "grid_thw": grid}, grid.prod(dim=1)
+    named = {"pixel_values": found["pixel_values"]}
     if family == "vit_mae":  # it sorts the patches by this noise: they stay in their order
-        patches = model.embeddings.patch_embeddings.num_patches
-        return {"pixel_values": found["pixel_values"], "noise": torch.arange(patches).expand(len(seen), -1)}, None
-    return {"pixel_values": found["pixel_values"]}, None
+        named["noise"] = torch.arange(model.embeddings.patch_embeddings.num_patches).expand(len(seen), -1)
+    if family != "qwen2_5_vl":
+        return named, None
+    grid = found["image_grid_thw"]  # its blocks see the patches of all pictures in one row, each picture in one piece
+    return {"hidden_states": found["pixel_values"], "grid_thw": grid}, grid.prod(dim=1)
 
 
 def words(processor, seen, prompt):
@@ -210,26 +201,21 @@ def words(processor, seen, prompt):
         content = [{"type": "image"}, {"type": "text", "text": prompt}][: 1 + bool(prompt)]
         text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     begin = processor.tokenizer.bos_token  # a template may have written it already
-    plain = not (begin and text.startswith(begin))
-    seen = [[picture] for picture in seen]
-    # padding comes last, so that all tokens have the positions that they have alone
-    how = {"padding": True, "padding_side": "right", "add_special_tokens": plain, "return_tensors": "pt"}
-    found = processor(images=seen, text=[text] * len(seen), **how)
+    how = {"add_special_tokens": not (begin and text.startswith(begin)), "return_tensors": "pt"}
+    how |= {"padding": True, "padding_side": "right"}  # so all tokens have the positions that they have alone
+    found = processor(images=[[picture] for picture in seen], text=[text] * len(seen), **how)
     return dict(found), found["attention_mask"].sum(dim=1)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
 @torch.inference_mode()
 def read(stream, inputs, count, token, name, batch_size):
-    """Float32 arrays (count, d_k), one per layer.
-
-    inputs: from the indices of a batch to what the module takes, and how many tokens each picture has (None: the same).
-    """
+    """Float32 arrays (count, d_k), one per layer; inputs: from indices to what the module takes, and token counts."""
     if token == "summary" and stream.summary is None:
         raise ValueError(f'{name} has no summary token inside its blocks, it pools after them: use token="mean"')
     where, module, found = device(), stream.module.to(device()), []
-    dtype = next(module.parameters()).dtype  # what comes in float32 is computed in bf16 on CUDA
-    half = where.type == "cuda" and dtype == torch.float32
+    dtype = next(module.parameters()).dtype
+    half = where.type == "cuda" and dtype == torch.float32  # what was loaded in bf16 needs no help
     for first in tqdm(range(0, count, batch_size), desc=f"layers of {name}", unit="batch", file=sys.stdout):
         named, lengths = inputs(range(first, min(first + batch_size, count)))
         named = {key: value.to(where, dtype if value.is_floating_point() else None) for key, value in named.items()}
@@ -258,9 +244,9 @@ def watched(blocks, pool):
 
 
 def pooled(hidden, token, stream, lengths):
-    """One vector (n, d) float32 per picture, from a layer's tokens (n, T, d), or from a map (n, d, height, width).
+    """One vector (n, d) float32 per picture, from a layer's tokens (n, T, d), a row of them all, or a map (n, d, h, w).
 
-    Tokens (T, d) of all pictures in one row are told apart by lengths (n,), and so are tokens from padding at the end.
+    lengths (n,): how many tokens each picture has, the others at the end being padding; None: all have the same.
     """
     if hidden.ndim == 4:
         hidden = hidden.flatten(2).transpose(1, 2)
