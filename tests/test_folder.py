@@ -1,15 +1,21 @@
 """A folder of photos beyond its GPS tags: XMP of panoramas, clocks, sidecars of Google Takeout, what is read again."""
 
 import json
+import os
+import shutil
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from PIL import Image
 from PIL.ExifTags import Base
 
 from geonb import photos
-from geonb.sources import folder
+from geonb.sources import folder, scan, table
+from geonb.studies import ROOT
 from tests.test_sources import cologne, left_out_of, picture, rationals
 
 XMP = (
@@ -188,3 +194,164 @@ def test_a_photo_in_another_form_than_jpeg_tells_its_xmp_too(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.webp", xmp=ATTRIBUTE)
     takeout(tmp_path / "a.webp.json")
     assert list(folder.read(folder=str(tmp_path))[0]["heading_deg"]) == [213.5]
+
+
+# ---- what is read again ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def many(tmp_path):
+    """A folder with photos of every kind: kept, without a position, no picture, one copy."""
+    for number in range(20):
+        picture(tmp_path / "many" / f"{number:02d}.jpg", cologne() if number % 3 else None, seed=number)
+    (tmp_path / "many" / "notes.txt").write_text("words")
+    (tmp_path / "many" / "copy.jpg").write_bytes((tmp_path / "many" / "01.jpg").read_bytes())
+    return tmp_path / "many"
+
+
+def same(one, other):
+    for first, second in zip(one, other, strict=True):
+        pd.testing.assert_frame_equal(first, second)
+
+
+def count_reads(monkeypatch):
+    """The list of what photos.examine is asked for from now on."""
+    asked, examine = [], photos.examine
+    monkeypatch.setattr(photos, "examine", lambda path: asked.append(Path(path).name) or examine(path))
+    return asked
+
+
+def test_several_processes_give_what_one_gives(many, scans, monkeypatch):
+    alone = folder.read(folder=str(many), workers=1)
+    shutil.rmtree(scans)
+    monkeypatch.setattr(scan, "FEW", 4)
+    same(alone, folder.read(folder=str(many), workers=2))
+    assert list(scans.iterdir())
+
+
+def test_a_second_scan_reads_only_what_changed(many, monkeypatch):
+    first = folder.read(folder=str(many))
+    asked = count_reads(monkeypatch)
+    same(first, folder.read(folder=str(many)))
+    assert asked == []
+    picture(many / "04.jpg", cologne(), seed=99)
+    picture(many / "new.jpg", cologne(), seed=100)
+    (many / "05.jpg").unlink()
+    rows, _ = folder.read(folder=str(many))
+    assert asked == ["04.jpg", "new.jpg"]
+    assert "05.jpg" not in names(rows)
+    assert (
+        rows.set_index("path").loc[f"{many}/04.jpg", "sha256"]
+        != first[0].set_index("path").loc[f"{many}/04.jpg", "sha256"]
+    )
+
+
+def test_a_sidecar_that_comes_later_is_seen(tmp_path):
+    picture(tmp_path / "a.jpg")
+    assert not len(folder.read(folder=str(tmp_path))[0])
+    takeout(tmp_path / "a.jpg.json")
+    assert len(folder.read(folder=str(tmp_path))[0]) == 1
+
+
+def test_a_table_reads_each_picture_once(many, monkeypatch):
+    asked = count_reads(monkeypatch)
+    (many / "t.csv").write_text("path,lat,lon\n" + "01.jpg,50,7\n02.jpg,50,7\n" * 3 + "notes.txt,1,2\n,1,2\n")
+    first = table.read(table=str(many / "t.csv"))
+    assert asked == ["01.jpg", "02.jpg", "notes.txt"]
+    same(first, table.read(table=str(many / "t.csv")))
+    assert asked == ["01.jpg", "02.jpg", "notes.txt"]
+    assert first[1]["reason"].value_counts().to_dict() == {"duplicate": 4, "not a picture": 1, "no path": 1}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"50.9", b"51.9", 1),
+        lambda content: b"\xff" * 100,
+        lambda content: b"{}\n[]",
+    ],
+)
+def test_a_damaged_memory_is_read_anew(many, scans, monkeypatch, damage):
+    first = folder.read(folder=str(many))
+    (file,) = scans.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert damage(whole) != whole
+    asked = count_reads(monkeypatch)
+    same(first, folder.read(folder=str(many)))
+    assert len(asked) == 22
+    assert file.read_bytes() == whole
+
+
+def test_other_code_reads_anew(many, monkeypatch):
+    folder.read(folder=str(many))
+    monkeypatch.setattr(scan.PIL, "__version__", "0")
+    asked = count_reads(monkeypatch)
+    folder.read(folder=str(many))
+    assert len(asked) == 22
+
+
+def test_what_may_pass_is_asked_again(tmp_path):
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50,7\n")
+    assert left_out_of(table.read(table=str(tmp_path / "t.csv")))["reason"] == "missing file"
+    picture(tmp_path / "a.jpg")
+    assert len(table.read(table=str(tmp_path / "t.csv"))[0]) == 1
+
+
+def test_an_interrupted_scan_keeps_what_it_read(many, monkeypatch):
+    examine = photos.examine
+
+    def interrupted(path):
+        if path.endswith("10.jpg"):
+            raise KeyboardInterrupt
+        return examine(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(photos, "examine", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder.read(folder=str(many))
+    asked = count_reads(monkeypatch)
+    folder.read(folder=str(many))
+    assert asked[0] == "10.jpg"
+
+
+def test_fewer_processes_than_none_are_refused(tmp_path):
+    picture(tmp_path / "a.jpg", cologne())
+    with pytest.raises(ValueError, match="workers is -1, it must be at least 1, or 0 for one process per core"):
+        folder.read(folder=str(tmp_path), workers=-1)
+
+
+def test_a_process_that_dies_is_told_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(scan, "FEW", 1)
+    with pytest.raises(RuntimeError, match="for lack of memory: set the option workers: 1"):
+        list(scan.mapped(os._exit, [1, 2], 2))
+
+
+def test_several_processes_work_in_a_kernel_of_jupyter(many):
+    from jupyter_client.manager import run_kernel
+
+    read = f"folder.read(folder={str(many)!r}, workers=2)"
+    code = f"from geonb.sources import folder, scan; scan.FEW = 4; print(len({read}[0]))"
+    here, said = os.environ | {"PYTHONPATH": str(ROOT)}, []
+    with run_kernel(kernel_name="python3", env=here) as client:
+        reply = client.execute_interactive(code, timeout=60, output_hook=lambda sent: said.append(sent["content"]))
+    assert reply["content"]["status"] == "ok"
+    printed = "".join(content["text"] for content in said if content.get("name") == "stdout")
+    assert not [content for content in said if content.get("name") == "stderr"]
+    assert printed.split()[-1] == "13"
+
+
+def test_processes_end_with_the_one_that_started_them():
+    code = "import time; from geonb.sources import scan; scan.FEW = 1; list(scan.mapped(time.sleep, [60] * 32, 2))"
+    parent = psutil.Popen([sys.executable, "-c", code], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while (
+        len(parent.children()) < 3 and time.monotonic() < deadline
+    ):  # two that read and the one that counts what is shared
+        time.sleep(0.1)
+    children = parent.children()
+    assert len(children) == 3
+    time.sleep(3)  # so that they watch
+    parent.kill()
+    parent.wait()
+    assert psutil.wait_procs(children, timeout=20)[1] == []

@@ -6,17 +6,16 @@ Pillow reads the EXIF, and the XMP through defusedxml, which refuses entities.
 import json
 import os
 import re
-import sys
 import warnings
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from PIL.ExifTags import GPS, IFD, Base
-from tqdm import tqdm
 
 from geonb import photos
 from geonb.photos import Unreadable
+from geonb.sources import scan
 
 SIGNS = {"N": 1, "S": -1, "E": 1, "W": -1}
 # Datums that lie 70 m and more beside WGS 84 somewhere; anything else that cameras write is WGS 84 or within metres.
@@ -40,6 +39,7 @@ def read(
     licence: str = "unknown",
     author: str = "",
     city_link_m: float = 10_000.0,
+    workers: int = 0,
 ):
     """(rows, left_out) of all files below a folder: each file ends in one of the two, but for sidecars.
 
@@ -49,7 +49,8 @@ def read(
     of the GPS; else DateTimeOriginal or DateTimeDigitized with its offset, taken as UTC where no offset stands; else
     the sidecar's, if it gave the position. Heading: GPSImgDirection, true or magnetic as the camera wrote it, else
     GPano:PoseHeadingDegrees of a panorama. Linked folders are not entered, and links to files outside the folder not
-    followed. FileNotFoundError where the folder is not there.
+    followed. ``workers``: processes that read, 0 for one per core; a file that did not change is not read again (see
+    scan.scanned). FileNotFoundError where the folder is not there.
     """
     root = photos.picture_path(folder)
     if not root.is_dir():
@@ -57,15 +58,27 @@ def read(
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "folder"}
     names = entries(root)
     beside = sidecars(root, names)
-    rows, left_out = [], []
-    for name in tqdm(sorted(set(names) - set(beside.values())), desc="photos", unit="file", file=sys.stdout):
+    there, left_out = readable(root, sorted(set(names) - set(beside.values())), folder)
+    rows, told = [], scan.scanned(list(there.values()), seen, where=root, workers=workers)
+    for (name, path), found in zip(there.items(), told, strict=True):
+        try:
+            rows.append({"path": path} | given | photo(root, name, found, beside.get(name)))
+        except Unreadable as why:
+            left_out.append({"path": path, "reason": why.reason, "detail": why.detail})
+    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def readable(root, names, folder):
+    """({name: path for the catalogue} of the files that may be opened, the others as rows of what was left out)."""
+    there, left_out = {}, []
+    for name in names:
         path = f"{folder.rstrip('/')}/{name}"
         try:
             refuse_by_name(root, name)
-            rows.append({"path": path} | given | photo(root, name, seen(path), beside.get(name)))
+            there[name] = path
         except Unreadable as why:
             left_out.append({"path": _printable(path), "reason": why.reason, "detail": why.detail})
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+    return there, left_out
 
 
 def entries(root):
@@ -81,14 +94,16 @@ def entries(root):
 def seen(path):
     """What a picture tells by itself: width_px, height_px, sha256, heading_deg, captured_at, lat_deg and lon_deg.
 
-    ``reason`` and ``detail`` stand for the position where there is none, and for everything where it is no picture.
+    Times are ISO 8601, '' where unknown. ``reason`` and ``detail`` stand for the position where there is none, and for
+    everything where it is no picture.
     """
     try:
         told = photos.examine(path)
     except Unreadable as why:
         return {"reason": why.reason, "detail": why.detail}
     shot, gps, xmp, damage = exif(path)
-    told |= {"heading_deg": heading_deg(gps, xmp), "captured_at": captured_at(shot, gps)}
+    taken = captured_at(shot, gps)
+    told |= {"heading_deg": heading_deg(gps, xmp), "captured_at": taken.isoformat() if taken else ""}
     try:
         lat, lon = position(gps, damage)
     except Unreadable as why:
@@ -104,7 +119,8 @@ def photo(root, name, told, sidecar=None):
         told = mended(told, root / sidecar)
     if "reason" in told:
         raise Unreadable(told["reason"], told["detail"])
-    return told | {"photo_id": told["sha256"][:16]}
+    taken = datetime.fromisoformat(told["captured_at"]) if told["captured_at"] else None
+    return told | {"photo_id": told["sha256"][:16], "captured_at": taken}
 
 
 def refuse_by_name(root, name):
@@ -202,11 +218,11 @@ def _takeout_position(content):
 
 
 def _takeout_time(content):
-    """When the sidecar says that the photo was taken, None where it does not say."""
+    """When the sidecar says that the photo was taken, ISO 8601; '' where it does not say."""
     try:
-        return datetime.fromtimestamp(int(content["photoTakenTime"]["timestamp"]), UTC)
+        return datetime.fromtimestamp(int(content["photoTakenTime"]["timestamp"]), UTC).isoformat()
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        return None
+        return ""
 
 
 # ---- EXIF ------------------------------------------------------------------------------------------------------------

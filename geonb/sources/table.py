@@ -1,14 +1,13 @@
 """A table of one's own, CSV, (Geo)Parquet, GeoJSON or GeoPackage: one row per photo, with its position."""
 
-import sys
 import warnings
 from pathlib import PurePosixPath
 
 import pandas as pd
-from tqdm import tqdm
 
 from geonb import photos
 from geonb.photos import Unreadable
+from geonb.sources import scan
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
@@ -29,6 +28,7 @@ def read(
     licence: str = "unknown",
     author: str = "",
     city_link_m: float = 10_000.0,
+    workers: int = 0,
 ):
     """(rows, left_out) of a table: each of its rows ends in one of the two.
 
@@ -38,20 +38,35 @@ def read(
     share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84, or north
     and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N); a
     table of points without these columns gives its points. Times are ISO 8601, in UTC where they have no offset.
-    Row 1 is the first below the header.
+    Row 1 is the first below the header. ``workers``: processes that read pictures, 0 for one per core; a picture that
+    did not change is not read again (see scan.scanned).
     """
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
     frame = in_degrees(load(table), lat_column, lon_column, crs)
     entries = fields(frame, path_column, lat_column, lon_column, columns or {})
     start = folder or str(PurePosixPath(table).parent)
+    paths = [_joined(start, entry["path"]) for entry in entries]
+    seen = look(paths, photos.picture_path(table), workers)
     rows, left_out = [], []
-    for number, entry in tqdm(enumerate(entries, 1), total=len(entries), desc="photos", unit="row", file=sys.stdout):
-        path = _joined(start, entry["path"])
+    for number, (path, entry) in enumerate(zip(paths, entries, strict=True), 1):
         try:
-            rows.append(photo(path, entry, given))
+            rows.append(photo(path, entry, given, seen))
         except Unreadable as why:
             left_out.append({"path": path, "reason": why.reason, "detail": f"row {number}: {why.detail}"})
     return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def look(paths, where, workers):
+    """A function that stands for photos.examine of any of the paths, each of which is read once, or not again."""
+    named = list(dict.fromkeys(path for path in paths if path))
+    told = dict(zip(named, scan.scanned(named, scan.examined, where=where, workers=workers), strict=True))
+
+    def examine(path):
+        if "reason" in told[path]:
+            raise Unreadable(told[path]["reason"], told[path]["detail"])
+        return told[path]
+
+    return examine
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -154,7 +169,7 @@ def _refuse_swapped(points, lat_column, lon_column):
 
 
 # ---- a row -----------------------------------------------------------------------------------------------------------
-def photo(path, entry, given):
+def photo(path, entry, given, examine=photos.examine):
     """The row of the catalogue; Unreadable tells why there is none."""
     if not path:
         raise Unreadable("no path", "the row names no file")
@@ -162,7 +177,7 @@ def photo(path, entry, given):
     photos.check_position(lat, lon)
     texts = {name: _text(entry.get(name)) or given.get(name, "") for name in FIELDS}
     seen = {"heading_deg": _heading(entry.get("heading_deg")), "captured_at": _time(entry.get("captured_at"))}
-    facts = photos.examine(path)
+    facts = examine(path)
     position = {"lat_deg": lat, "lon_deg": lon, "photo_id": facts["sha256"][:16]}
     return {"path": path} | texts | seen | facts | position
 
