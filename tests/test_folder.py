@@ -327,11 +327,15 @@ def test_a_process_that_dies_is_told_with_the_way_out(monkeypatch):
         list(scan.mapped(os._exit, [1, 2], 2))
 
 
-def test_several_processes_work_in_a_kernel_of_jupyter(many):
+def test_several_processes_work_in_a_kernel_of_jupyter(many, scans):
     from jupyter_client.manager import run_kernel
 
-    read = f"folder.read(folder={str(many)!r}, workers=2)"
-    code = f"from geonb.sources import folder, scan; scan.FEW = 4; print(len({read}[0]))"
+    code = f"""
+import pathlib
+from geonb.sources import folder, scan
+scan.FEW, scan.SCANS = 4, pathlib.Path({str(scans)!r})
+print(len(folder.read(folder={str(many)!r}, workers=2)[0]))
+"""
     here, said = os.environ | {"PYTHONPATH": str(ROOT)}, []
     with run_kernel(kernel_name="python3", env=here) as client:
         reply = client.execute_interactive(code, timeout=60, output_hook=lambda sent: said.append(sent["content"]))

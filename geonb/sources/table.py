@@ -1,6 +1,7 @@
 """A table of one's own, CSV, (Geo)Parquet, GeoJSON or GeoPackage: one row per photo, with its position."""
 
 import warnings
+from datetime import UTC
 from pathlib import PurePosixPath
 
 import pandas as pd
@@ -131,7 +132,7 @@ def _csv(path):
 
 # ---- its columns -----------------------------------------------------------------------------------------------------
 def fields(frame, path_column, lat_column, lon_column, columns):
-    """One dict per row, keys named as in the catalogue; numbers stay as written beside their value."""
+    """One dict per row, keys named as in the catalogue; a number or a time that cannot be read stays as written."""
     names = {name: name for name in FIELDS if name in frame} | columns
     unknown = [name for name in columns if name not in FIELDS]
     if unknown:
@@ -144,8 +145,27 @@ def fields(frame, path_column, lat_column, lon_column, columns):
         raise ValueError(f"the table has no column {missing}; it has {', '.join(map(str, frame.columns))}")
     chosen = {name: frame[column] for name, column in names.items()}
     points = _points(frame) if from_points else {"lat_deg": frame[lat_column], "lon_deg": frame[lon_column]}
-    _refuse_swapped(points, lat_column, lon_column)
-    return pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object).to_dict("records")
+    told = pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object)
+    told = told.assign(**{name: _at_once(told[name], parse) for name, parse in PARSED.items() if name in told})
+    _refuse_swapped(told, lat_column, lon_column)
+    return told.to_dict("records")
+
+
+def _at_once(cells, parse):
+    """The cells with what their column parses to, else as they are: one by one, parsing takes most of the time."""
+    parsed = parse(cells.map(_text)).astype(object)
+    return parsed.where(parsed.notna(), cells)
+
+
+def _numbers(texts):
+    return pd.to_numeric(texts.map(_with_point), errors="coerce")
+
+
+def _times(texts):
+    return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+
+
+PARSED = {"lat_deg": _numbers, "lon_deg": _numbers, "heading_deg": _numbers, "captured_at": _times}
 
 
 def _points(frame):
@@ -196,9 +216,14 @@ def _text(value):
 
 def _number(value):
     """The number, also with a decimal comma; not-a-number for anything else."""
-    words = _text(value)
-    words = words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
+    if type(value) is float:
+        return value
+    words = _with_point(_text(value))
     return float(pd.to_numeric(words, errors="coerce")) if words else float("nan")
+
+
+def _with_point(words):
+    return words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
 
 
 def required_number(value, name):
@@ -225,6 +250,8 @@ def _heading(value):
 
 def _time(value):
     """The time in UTC, NaT where empty."""
+    if isinstance(value, pd.Timestamp) and value.tz is UTC:
+        return value
     if not _text(value):
         return pd.NaT
     try:
