@@ -182,6 +182,101 @@ def probes(table, simulated=True):
     return with_note(figure, simulated)
 
 
+# ---------------------------------------------------------------------------------------------- what towers know
+
+
+@house_style
+def depth(table, simulated=False):
+    """Figure of R2 by depth, one line per tower, one panel per aim. table: tower, aim, depth, value; of one split."""
+    need(table, ("tower", "aim", "depth", "value"), "depths")
+    towers, aims = list(table["tower"].unique()), list(table["aim"].unique())
+    figure, axes = panels(len(aims), 2, height_in=2.9)
+    for ax, aim in zip(axes, aims, strict=True):
+        for tower, (colour, dashes) in zip(towers, cycle_styles(), strict=False):
+            rows = table[(table["tower"] == tower) & (table["aim"] == aim)].sort_values("depth")
+            ax.plot(rows["depth"], rows["value"], color=colour, ls=dashes, lw=1.4, marker="o", ms=3)
+        ax.axhline(0, color=GREY, lw=0.8)
+        ax.set_title(aim)
+    label_outer(figure, axes, "first to last layer [share of depth]", "R² [share of variance]")
+    marks = [line_mark(*style, short(tower, 40)) for tower, style in zip(towers, cycle_styles(), strict=False)]
+    bottom_legend(figure, marks)
+    return with_note(figure, simulated)
+
+
+@house_style
+def readout(table, simulated=False):
+    """Figure of what is read from each tower, one panel per aim, one colour per split, with intervals.
+
+    table: tower, split, aim, value, low, high.
+    """
+    need(table, ("tower", "split", "aim", "value", "low", "high"), "readout")
+    towers, aims = list(table["tower"].unique()), list(table["aim"].unique())
+    splits = [split for split in SPLITS if split in set(table["split"])]
+    figure, axes = panels(len(aims), len(aims), height_in=0.8 + 0.3 * len(towers), sharey=True)
+    for ax, aim in zip(axes, aims, strict=True):
+        for row in table[table["aim"] == aim].itertuples():
+            colour = COLOURS[splits.index(row.split)]
+            at = towers.index(row.tower) + 0.18 * (splits.index(row.split) - (len(splits) - 1) / 2)
+            ax.hlines(at, row.low, row.high, color=colour, lw=1)
+            ax.plot(row.value, at, "o", color=colour, ms=3.5)
+        ax.axvline(0, color=GREY, lw=0.8)
+        ax.set_title(aim)
+        ax.set_xlabel("accuracy [share]" if aim == "city" else "R² [share]", fontsize=8)
+    axes[0].set_yticks(range(len(towers)), [short(tower.replace("_", " "), 28) for tower in towers])
+    axes[0].set_ylim(len(towers) - 0.4, -0.6)
+    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
+    return with_note(figure, simulated)
+
+
+@house_style
+def doses(table, simulated=True):
+    """Figure of R2 of towers against R2 of the words that taught them, one panel per aim, one colour per split.
+
+    table: split, aim, share, words_r2, tower_r2, low, high.
+    """
+    need(table, ("split", "aim", "share", "words_r2", "tower_r2", "low", "high"), "doses")
+    aims, splits = list(table["aim"].unique()), [split for split in SPLITS if split in set(table["split"])]
+    figure, axes = panels(len(aims), max(2, len(aims)), height_in=3.0)
+    for ax, aim in zip(axes, aims, strict=True):
+        for split in splits:
+            rows = table[(table["aim"] == aim) & (table["split"] == split)].sort_values("share")
+            colour = COLOURS[SPLITS.index(split)]
+            ax.vlines(rows["words_r2"], rows["low"], rows["high"], color=colour, lw=1)
+            ax.plot(rows["words_r2"], rows["tower_r2"], "o-", color=colour, ms=4, lw=1.2)
+            for row in rows.itertuples():
+                ax.annotate(
+                    f"{row.share:g}", (row.words_r2, row.tower_r2), (4, 4), textcoords="offset points", fontsize=7
+                )
+        ax.axhline(0, color=GREY, lw=0.8)
+        ax.set_title(aim)
+    label_outer(figure, axes, "R² of the words [share]", "R² of the tower [share]")
+    bottom_legend(figure, [dot(COLOURS[SPLITS.index(split)], split) for split in splits])
+    return with_note(figure, simulated, "numbers: share of the fields' phrases kept")
+
+
+@house_style
+def scenes(table, simulated=True):
+    """Figure of kinds of scenes: what a probe reads, and how widely the posterior scatters.
+
+    table: scene, n, planted, fields_r2, position_r2, spread_m.
+    """
+    need(table, ("scene", "n", "planted", "fields_r2", "position_r2", "spread_m"), "scenes")
+    figure, (left, right) = panels(2, 2, height_in=0.9 + 0.3 * len(table), sharey=True)
+    at = np.arange(len(table))
+    left.plot(table["fields_r2"], at, "o", color=COLOURS[0], ms=5)
+    left.plot(table["position_r2"], at, "s", color=COLOURS[1], ms=5, mfc="white")
+    left.axvline(0, color=GREY, lw=0.8)
+    left.set_xlabel("R², blocked [share]", fontsize=8)
+    right.plot(table["spread_m"], at, "o", color=COLOURS[2], ms=5)
+    right.set_xlabel("median spread of the posterior [m, km]", fontsize=8)
+    log_metres(right.xaxis, table["spread_m"].min() * 0.8, table["spread_m"].max() * 1.25, ticks=4)
+    names = [f"{row.scene} ({row.planted} fields, n = {row.n:,})" for row in table.itertuples()]
+    left.set_yticks(at, names)
+    left.set_ylim(len(table) - 0.4, -0.6)
+    bottom_legend(figure, [dot(COLOURS[0], "planted fields"), dot(COLOURS[1], "position", "s")])
+    return with_note(figure, simulated)
+
+
 # ---------------------------------------------------------------------------------------------- semivariograms
 
 

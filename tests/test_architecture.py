@@ -29,8 +29,8 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("encoders", "losses", "negatives", "recovery", "rivals"),
     ("decoding", "geolocation", "layers", "methods", "places"),
     ("training",),
-    ("ablations", "alignment", "coherence", "detection", "probing", "transfer"),
-    ("experiments", "laboratory"),
+    ("ablations", "alignment", "coherence", "detection", "probing", "supervision", "transfer"),
+    ("experiments", "laboratory", "readout"),
     ("doses", "sealed"),
     ("figures", "maps"),
 )

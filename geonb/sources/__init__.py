@@ -2,6 +2,8 @@
 
 import inspect
 
+import numpy as np
+
 from geonb import photos
 
 WAYS_OUT = {
@@ -144,3 +146,31 @@ def planted_semivariogram(source, options, distance_m):
     from geonb.sources import simulated
 
     return curve(simulated.World(**options).planted(), distance_m)
+
+
+def world(source, options):
+    """The simulated world of a source's options; ValueError for any other source."""
+    if source != "simulated":
+        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
+    from geonb.sources import simulated
+
+    return simulated.World(**options)
+
+
+def scenes(source, options, photo_id):
+    """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
+    if source != "simulated":
+        return np.full(len(photo_id), "photo", dtype=object)
+    from geonb.sources import simulated
+
+    cameras = simulated.cameras(world(source, options)).set_index("photo_id")
+    return cameras.scene.loc[photo_id].to_numpy(dtype=object)
+
+
+def fields_shown(source):
+    """{kind of scene: planted fields that it shows [count]}; empty where nothing was planted."""
+    if source != "simulated":
+        return {}
+    from geonb.cities import captions, things
+
+    return {scene: len(captions.SHOWN.get(scene, ())) for scene in things.SCENES}
