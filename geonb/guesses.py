@@ -56,10 +56,8 @@ def model(study, method, run, base, gallery, features, train_lat_lon_deg):
     that trained. FileNotFoundError where its checkpoint is gone.
     """
     ran, row = parameters_of(study, method), methods.get(method)
-    reads, said = (
-        row.tower or ran["location_tower"],
-        {"parts": ran["caption_parts"], "decimals": ran["caption_decimals"]},
-    )
+    reads = row.tower or ran["location_tower"]
+    said = {"parts": ran["caption_parts"], "decimals": ran["caption_decimals"]}
     inputs = places.reader(row.place, reads, base, features, **said)(gallery)
     build = methods.builder(
         method, features.shape[1], inputs, size=ran["embedding_size"], base=base, location_tower=reads,
