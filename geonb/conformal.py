@@ -163,11 +163,13 @@ def risk(table, steps=20):
     """Error of the surest photos by their share (columns RISK): the risk-coverage curve of El-Yaniv and Wiener 2010.
 
     table: columns RADII of one rule and level. Photos are answered in the order of their radius, those without one
-    last. The oracle answers in the order of the errors; chance in any order, so that its error is that of all.
+    last; where none has one, that order is not drawn. The oracle answers in the order of the errors; chance in any order, so that its error is that of all.
     """
     rows = []
     for split, own in table.groupby("split", sort=False):
-        orders = {"radius": own.radius_m.fillna(np.inf), "oracle": own.error_m, "chance": None}
+        orders = {"oracle": own.error_m, "chance": None}
+        if own.radius_m.notna().any():
+            orders = {"radius": own.radius_m.fillna(np.inf)} | orders
         for order, values in orders.items():
             curves = [
                 surest_m(run.error_m.to_numpy(), None if values is None else values[run.index].to_numpy(), steps)
@@ -212,13 +214,15 @@ def answer(table, level, rule="scaled"):
     said = (
         f"A {rule} radius that is asked to hold the truth for {level:.0%} of the photos holds it for {', '.join(told)}."
     )
-    refused = f"No radius is given in {', '.join(none)}: the validation photos are too few or too unlike."
+    refused = f"No radius is given in {', '.join(none)}: too few photos to calibrate on, or none is alike."
     return " ".join(part for part, there in ((said, told), (refused, none)) if there)
 
 
 def answer_risk(table, split, share=0.25):
     """What answering only the surest photos of a split gains, in one sentence; table: columns RISK."""
     own = table[table.split == split]
+    if "radius" not in set(own.order):
+        return f"In {split} no photo has a radius by which to choose."
     near = own[np.isclose(own.share, own.share.iloc[(own.share - share).abs().argmin()])].set_index("order").error_m
     return (
         f"In {split} the {share:.0%} of the photos with the smallest radius err by {length(near['radius'])} in the "

@@ -171,7 +171,8 @@ def test_where_every_photo_is_refused_nothing_is_measured_or_warned_of():
     assert np.isnan([row.coverage, row.low, row.median_radius_m]).all()
     assert row.refused == 1
     risk = conformal.risk(told(radius_m=np.nan, refused="few"))
-    assert np.isfinite(risk.error_m).all()
+    assert set(risk.order) == {"oracle", "chance"}
+    assert conformal.answer_risk(risk, "blocked") == "In blocked no photo has a radius by which to choose."
 
 
 def test_fewer_than_twenty_blocks_have_no_interval():
@@ -225,8 +226,9 @@ def test_a_kept_promise_one_within_chance_and_one_without_interval_are_told_apar
 def test_a_split_without_a_radius_is_named_and_has_no_headline():
     tables = [told(), told(radius_m=np.nan, refused="few", split="unseen_city")]
     found = conformal.coverage(pd.concat(tables), replicates=20)
-    assert conformal.answer(found, 0.9).endswith("No radius is given in unseen_city: the validation photos are too few "
-                                                 "or too unlike.")  # fmt: skip
+    assert conformal.answer(found, 0.9).endswith(
+        "No radius is given in unseen_city: too few photos to calibrate on, or none is alike."
+    )
     assert set(conformal.headline(found, 0.9, "page/coverage").key) == {
         "conformal_coverage.blocked", "conformal_median_radius_m.blocked",
     }  # fmt: skip
