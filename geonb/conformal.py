@@ -163,7 +163,8 @@ def risk(table, steps=20):
     """Error of the surest photos by their share (columns RISK): the risk-coverage curve of El-Yaniv and Wiener 2010.
 
     table: columns RADII of one rule and level. Photos are answered in the order of their radius, those without one
-    last; where none has one, that order is not drawn. The oracle answers in the order of the errors; chance in any order, so that its error is that of all.
+    last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any
+    order, so that its error is that of all.
     """
     rows = []
     for split, own in table.groupby("split", sort=False):
