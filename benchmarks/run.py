@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SIZES = (1_000, 5_000, 20_000)
 SIDE_M = 10_000.0
 EDGES_M = lags.edges_m(2_000.0, 20)
 PATIENCE_S = 180
+PHOTOS, ROWS = 10_000, 100_000
 
 
 def pictures_per_s(picture_px):
@@ -178,6 +180,65 @@ def step_cost(batch_size):
     return round(float(np.median(np.divide(seconds["sw_clip"], seconds["clip"])[10:])), 3)
 
 
+# ---- from files to a catalogue ---------------------------------------------------------------------------------------
+def source_speeds():
+    """Seconds of two reads of a folder of PHOTOS small JPEGs, and of two of a table of ROWS, all pictures different.
+
+    The second read of each meets the same files, so that only what was remembered is taken; when it was measured.
+    """
+    found = {"source_cores": os.cpu_count(), "source_date": datetime.date.today().isoformat()}
+    for name, count, lay in (("folder", PHOTOS, lay_photos), ("table", ROWS, lay_table)):
+        with tempfile.TemporaryDirectory() as temporary:
+            options = lay(Path(temporary), count)
+            for reading in ("first", "second"):
+                seconds = gathering(name, options, count, Path(temporary) / "scans")
+                found[f"source_{name}_{count}_{reading}_read_seconds"] = round(seconds, 1)
+    return found
+
+
+def gathering(source, options, count, scans):
+    """Seconds from the files to a validated catalogue of as many photos."""
+    from geonb.sources import gather, scan
+
+    scan.SCANS = scans
+    started = time.perf_counter()
+    catalogue, _ = gather(source, options)
+    seconds = time.perf_counter() - started
+    assert len(catalogue) == count, f"{source}: {len(catalogue):,} photos, not {count:,}"
+    return seconds
+
+
+def lay_photos(folder, count):
+    """Lay small JPEGs of 320 x 240 pixels, each with a position in its EXIF, into a folder; the options to read it."""
+    from PIL import Image
+    from PIL.ExifTags import GPS, IFD
+
+    rng = seeds.stream(0, "benchmark photos")
+    for number in range(count):
+        exif, coarse = Image.Exif(), rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        north, east = rng.uniform(0, 60, 2).round(3).tolist()
+        exif[IFD.GPSInfo] = {
+            GPS.GPSLatitudeRef: "N", GPS.GPSLatitude: (50.0, 56.0, north),
+            GPS.GPSLongitudeRef: "E", GPS.GPSLongitude: (6.0, 57.0, east),
+        }  # fmt: skip
+        Image.fromarray(coarse).resize((320, 240)).save(folder / f"{number:06d}.jpg", exif=exif)
+    return {"folder": str(folder)}
+
+
+def lay_table(folder, count):
+    """Lay a CSV and pictures of 2 x 2 pixels into a folder, so that rows take the time; the options to read it."""
+    from PIL import Image
+
+    lines = ["path,lat,lon,heading_deg,captured_at,street,sequence_id"]
+    for number, (north, east) in enumerate(seeds.stream(0, "benchmark table").random((count, 2))):
+        pixels = np.frombuffer(number.to_bytes(3) * 4, np.uint8).reshape(2, 2, 3)
+        Image.fromarray(pixels).save(folder / f"{number:06d}.png")
+        place = f"{50 + north:.6f},{6 + east:.6f},{360 * north:.1f}"
+        lines.append(f"{number:06d}.png,{place},2024-07-09T03:25:24+02:00,Street {number % 100},s{number // 50}")
+    (folder / "photos.csv").write_text("\n".join(lines), encoding="utf-8")
+    return {"table": str(folder / "photos.csv")}
+
+
 def main():
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -186,12 +247,15 @@ def main():
     parser.add_argument(
         "--steps", action="store_true", help="measure training steps alone, keep what is known of the rest"
     )
+    parser.add_argument("--sources", action="store_true", help="measure reading of photos alone, keep the rest")
     arguments = parser.parse_args()
     file = Path(__file__).with_name("results.json")
     if arguments.route:
         return one(arguments.route, arguments.photos)
     if arguments.steps:
         return write(file, json.loads(file.read_text(encoding="utf-8")) | step_costs())
+    if arguments.sources:
+        return write(file, json.loads(file.read_text(encoding="utf-8")) | source_speeds())
     import numba
 
     from geonb import book
@@ -203,7 +267,7 @@ def main():
         "date": datetime.date.today().isoformat(),
     } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
     found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
-    return write(file, found | step_costs() | semivariogram_speeds())
+    return write(file, found | step_costs() | source_speeds() | semivariogram_speeds())
 
 
 def step_costs():

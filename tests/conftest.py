@@ -32,6 +32,16 @@ def write_notebook(path, *cells):
     return path
 
 
+@pytest.fixture(autouse=True)
+def scans(tmp_path_factory, monkeypatch):
+    """The folder where a test keeps what it read of pictures: its own."""
+    from geonb.sources import scan
+
+    folder = tmp_path_factory.mktemp("scans")
+    monkeypatch.setattr(scan, "SCANS", folder)
+    return folder
+
+
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """The folder of a project with notebooks 01, 06 and 07 and study `toy`; geonb's rooms take it for their own."""

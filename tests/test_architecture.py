@@ -27,7 +27,7 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ),
     ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits"),
     ("encoders", "losses", "negatives", "recovery", "rivals"),
-    ("decoding", "geolocation", "methods", "places"),
+    ("decoding", "geolocation", "layers", "methods", "places"),
     ("training",),
     ("ablations", "alignment", "coherence", "conformal", "detection", "guesses", "probing", "transfer"),
     ("experiments", "laboratory"),

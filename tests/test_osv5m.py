@@ -42,7 +42,7 @@ def row(number, **changed):
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """Six photos: two in folder 00, two in a zip file with folders of its own, one nowhere, one cut off."""
+    """Six photos: two in folder 00, one in a zip file and one there outside of it, one nowhere, one cut off."""
     monkeypatch.setattr(photos, "ROOT", tmp_path)
     monkeypatch.setattr(osv5m, "ROOT", tmp_path)
     root = tmp_path / "osv5m"
@@ -63,16 +63,16 @@ def tree(tmp_path, monkeypatch):
 
 def test_every_row_ends_as_a_photo_or_with_its_reason(tree):
     catalogue, left_out = gather("osv5m", {"folder": "osv5m"})
-    assert sorted(Path(path).stem for path in catalogue.path) == ["1000", "1001", "1002", "1003"]
+    assert sorted(Path(path).stem for path in catalogue.path) == ["1000", "1001", "1002"]
     assert dict(zip(left_out.detail.str.extract(r"id (\d+)")[0], left_out.reason, strict=True)) == {
-        "1004": "missing file", "1005": "truncated",
+        "1003": "unreadable", "1004": "missing file", "1005": "truncated",
     }  # fmt: skip
     by = catalogue.set_index(catalogue.path.map(lambda path: Path(path).stem))
     assert by.loc["1001", "city"] == "Springfield, North, NZ"
     assert by.loc["1000", "city"] == "Springfield, North, NA"  # NA is Namibia, not a gap
     assert (by.sequence_id["1002"], by.licence["1002"], by.author["1002"]) == ("s1", "CC BY-SA 4.0", "<b>ann</b>")
     assert str(by.captured_at["1000"]) == "2020-01-01 00:00:00+00:00"
-    assert by.geometry.y[["1000", "1001", "1002", "1003"]].tolist() == [10, 11, 12, 13]
+    assert by.geometry.y[["1000", "1001", "1002"]].tolist() == [10, 11, 12]
 
 
 def test_both_parts_know_where_they_come_from(tree):
@@ -94,11 +94,24 @@ def test_only_wanted_pictures_leave_a_zip_file_and_none_leaves_its_folder(tree, 
     gather("osv5m", {"folder": "osv5m"})
     out = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg"))
     assert out == [
-        "build/osv5m/train/1002.jpg", "build/osv5m/train/1003.jpg", "build/osv5m/train/1005.jpg",
+        "build/osv5m/train/1002.jpg", "build/osv5m/train/1005.jpg",
         "osv5m/images/train/00/1000.jpg", "osv5m/images/train/00/1001.jpg",
     ]  # fmt: skip
     assert not list(tmp_path.rglob("*.partial"))
-    assert not (tmp_path.parent / "1003.jpg").exists()
+    assert not list(tmp_path.parent.glob("1003.jpg"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../1002.jpg", "/1002.jpg", "01/../../1002.jpg", "C:/1002.jpg", "a\\..\\..\\x/1002.jpg"]
+)
+def test_a_member_of_a_zip_file_that_leads_out_is_refused(tree, name):
+    archive = tree / "images" / "train" / "01.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(zipfile.ZipInfo(name), jpeg(2))
+    left_out = gather("osv5m", {"folder": "osv5m"})[1].set_index("detail").reason
+    (words,) = [detail for detail in left_out.index if "id 1002" in detail]
+    assert left_out[words] == "unreadable"
+    assert f"01.zip calls it {name}, outside of its folder" in words
 
 
 def test_a_subset_by_country_box_and_number(tree):

@@ -387,6 +387,18 @@ def test_a_row_that_cannot_be_used_is_left_out_with_its_number_and_value(place, 
     assert words in left_out.loc[0, "detail"]
 
 
+def test_numbers_and_times_of_a_column_are_read_one_by_one_where_some_cannot(place):
+    content = "path;lat;lon;captured_at\nimages/a.jpg;1_0;7;2024-07-09\nimages/b.jpg;0x10;7;\n"
+    content += "images/c.jpg;50,5;7;2024\n"
+    rows, left_out = place(content)
+    assert left_out["detail"].tolist() == [
+        "row 1: lat is '1_0', not decimal degrees", "row 2: lat is '0x10', not decimal degrees",
+    ]  # fmt: skip
+    assert rows[["lat_deg", "captured_at"]].to_numpy().tolist() == [[50.5, pd.Timestamp("2024-01-01", tz="UTC")]]
+    rows, left_out = place("path,lat,lon,captured_at\n")
+    assert len(rows) == len(left_out) == 0
+
+
 def test_times_and_headings_are_understood_in_their_usual_forms(place):
     content = "path,lat,lon,heading_deg,captured_at\nimages/a.jpg,1,2,-90,2024-07-09 03:25:24.045+02:00\n"
     rows, _ = place(content + "images/b.jpg,1,2,360,2024-07-09\n")

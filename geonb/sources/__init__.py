@@ -57,9 +57,15 @@ def _xri():
     return read
 
 
+def _global_streetscapes():
+    from geonb.sources.global_streetscapes import read
+
+    return read
+
+
 SOURCES = {
     "simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr, "mapillary": _mapillary,
-    "xri": _xri,
+    "xri": _xri, "global_streetscapes": _global_streetscapes,
 }  # fmt: skip
 
 

@@ -1,20 +1,34 @@
-"""A folder of one's own photos: the position comes from the GPS in their EXIF."""
+"""A folder of one's own photos: the position comes from the GPS in their EXIF, else from a sidecar of Google Takeout.
 
+Pillow reads the EXIF, and the XMP through defusedxml, which refuses entities.
+"""
+
+import json
 import os
-import sys
+import re
 import warnings
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from PIL.ExifTags import GPS, IFD, Base
-from tqdm import tqdm
 
 from geonb import photos
 from geonb.photos import Unreadable
+from geonb.sources import scan
 
 SIGNS = {"N": 1, "S": -1, "E": 1, "W": -1}
 # Datums that lie 70 m and more beside WGS 84 somewhere; anything else that cameras write is WGS 84 or within metres.
 OTHER_DATUMS = {"TOKYO", "NAD27", "NAD-27", "ED50", "ED-50", "GCJ02", "GCJ-02", "BD09", "BD-09"}
+CLOCKS = (
+    (Base.DateTimeOriginal, (Base.OffsetTimeOriginal, Base.OffsetTime, Base.OffsetTimeDigitized)),
+    (Base.DateTimeDigitized, (Base.OffsetTimeDigitized, Base.OffsetTime)),
+)
+SIDECAR = ".supplemental-metadata"  # Google Takeout puts it between a photo's name and .json, cut to LONGEST together
+LONGEST = 46
+LARGEST_BYTES = 1_000_000  # of a sidecar; Takeout's have about 1 kB
+YEARS = range(1826, 9999)  # from the first photo to the last year that an offset cannot lead out of
+NO_FIX = ("no position", "position 0,0")  # what a sidecar may mend: nothing that the EXIF says is overruled
 
 
 def read(
@@ -25,26 +39,46 @@ def read(
     licence: str = "unknown",
     author: str = "",
     city_link_m: float = 10_000.0,
+    workers: int = 0,
 ):
-    """(rows, left_out) of all files below a folder: each file ends in one of the two.
+    """(rows, left_out) of all files below a folder: each file ends in one of the two, but for sidecars.
 
-    A photo is kept when its EXIF holds a position that needs no guess. ``city`` is that of all photos; without it,
-    photos linked by steps of ``city_link_m`` metres share one. Time: that of the GPS; else DateTimeOriginal with its
-    offset, taken as UTC where no offset stands. Heading: GPSImgDirection, true or magnetic as the camera wrote it.
-    Linked folders are not entered, and links to files outside the folder not followed.
+    A photo is kept when its EXIF holds a position that needs no guess, or when it holds none and the JSON that Google
+    Takeout put beside the photo does. Such a JSON is told with its photo; one that belongs to no file is left out.
+    ``city`` is that of all photos; without it, photos linked by steps of ``city_link_m`` metres share one. Time: that
+    of the GPS; else DateTimeOriginal or DateTimeDigitized with its offset, taken as UTC where no offset stands; else
+    the sidecar's, if it gave the position. Heading: GPSImgDirection, true or magnetic as the camera wrote it, else
+    GPano:PoseHeadingDegrees of a panorama. Linked folders are not entered, and links to files outside the folder not
+    followed. ``workers``: processes that read, 0 for one per core; a file that did not change is not read again (see
+    scan.scanned). FileNotFoundError where the folder is not there.
     """
     root = photos.picture_path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"folder {folder!r} is not a folder on this machine: {root}")
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "folder"}
-    rows, left_out = [], []
-    for name in tqdm(entries(root), desc="photos", unit="file", file=sys.stdout):
+    names = entries(root)
+    beside = sidecars(root, names)
+    there, left_out = readable(root, sorted(set(names) - set(beside.values())), folder)
+    rows, told = [], scan.scanned(list(there.values()), seen, where=root, workers=workers)
+    for (name, path), found in zip(there.items(), told, strict=True):
+        try:
+            rows.append({"path": path} | given | photo(root, name, found, beside.get(name)))
+        except Unreadable as why:
+            left_out.append({"path": path, "reason": why.reason, "detail": why.detail})
+    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def readable(root, names, folder):
+    """({name: path for the catalogue} of the files that may be opened, the others as rows of what was left out)."""
+    there, left_out = {}, []
+    for name in names:
         path = f"{folder.rstrip('/')}/{name}"
         try:
-            rows.append({"path": path} | given | photo(root, name, path))
+            refuse_by_name(root, name)
+            there[name] = path
         except Unreadable as why:
             left_out.append({"path": _printable(path), "reason": why.reason, "detail": why.detail})
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+    return there, left_out
 
 
 def entries(root):
@@ -57,16 +91,36 @@ def entries(root):
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
-def photo(root, name, path):
-    """What the file tells of its row of the catalogue; Unreadable tells why there is none."""
-    refuse_by_name(root, name)
-    facts = photos.examine(path)
-    if any(part.startswith(".") for part in PurePosixPath(name).parts):
+def seen(path):
+    """What a picture tells by itself: width_px, height_px, sha256, heading_deg, captured_at, lat_deg and lon_deg.
+
+    Times are ISO 8601, '' where unknown. ``reason`` and ``detail`` stand for the position where there is none, and for
+    everything where it is no picture.
+    """
+    try:
+        told = photos.examine(path)
+    except Unreadable as why:
+        return {"reason": why.reason, "detail": why.detail}
+    shot, gps, xmp, damage = exif(path)
+    taken = captured_at(shot, gps)
+    told |= {"heading_deg": heading_deg(gps, xmp), "captured_at": taken.isoformat() if taken else ""}
+    try:
+        lat, lon = position(gps, damage)
+    except Unreadable as why:
+        return told | {"reason": why.reason, "detail": why.detail}
+    return told | {"lat_deg": lat, "lon_deg": lon}
+
+
+def photo(root, name, told, sidecar=None):
+    """The row of the catalogue of what ``seen`` told and of a sidecar's name; Unreadable tells why there is none."""
+    if "sha256" in told and any(part.startswith(".") for part in PurePosixPath(name).parts):
         raise Unreadable("hidden", "rename it without the leading dot if it belongs to the photos")
-    shot, gps, damage = exif(path)
-    lat, lon = position(gps, damage)
-    seen = {"heading_deg": heading_deg(gps), "captured_at": captured_at(shot, gps)}
-    return facts | seen | {"photo_id": facts["sha256"][:16], "lat_deg": lat, "lon_deg": lon}
+    if sidecar and told.get("reason") in NO_FIX:
+        told = mended(told, root / sidecar)
+    if "reason" in told:
+        raise Unreadable(told["reason"], told["detail"])
+    taken = datetime.fromisoformat(told["captured_at"]) if told["captured_at"] else None
+    return told | {"photo_id": told["sha256"][:16], "captured_at": taken}
 
 
 def refuse_by_name(root, name):
@@ -97,19 +151,103 @@ def _printable(name):
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+# ---- sidecars of Google Takeout --------------------------------------------------------------------------------------
+def sidecars(root, names):
+    """{file: its sidecar} of the files among the names, without a JSON that two files could claim, or that is a link.
+
+    The sidecar of a.jpg is a.jpg.json or a.jpg.supplemental-metadata.json, that of a(1).jpg a.jpg(1).json and so on;
+    Takeout cuts what stands before .json, at times within the file's own name.
+    """
+    there = {name for name in names if name.endswith(".json") and not (root / name).is_symlink()}
+    if not there:
+        return {}
+    claims = {name: there.intersection(_sidecar_names(name)) for name in names if name not in there}
+    claimed = Counter(sidecar for some in claims.values() for sidecar in some)
+    mine = {name: sorted(sidecar for sidecar in some if claimed[sidecar] == 1) for name, some in claims.items()}
+    return {name: some[0] for name, some in mine.items() if some}
+
+
+def _sidecar_names(name):
+    """Every name that Takeout may give the sidecar of a file."""
+    folder, slash, own = name.rpartition("/")
+    numbered = re.fullmatch(r"(.+)(\(\d+\))(\.\w+)", own)
+    plain, number = (numbered[1] + numbered[3], numbered[2]) if numbered else (own, "")
+    stems = {f"{plain}{SIDECAR[:length]}{number}" for length in range(len(SIDECAR) + 1)} | {own}
+    stems |= {own[:LONGEST]} if len(own) > LONGEST else set()
+    return {f"{folder}{slash}{stem}.json" for stem in stems}
+
+
+def mended(told, file):
+    """What was told of a photo, with the position of its sidecar, and its time where the EXIF has none.
+
+    The camera's own position (geoDataExif) goes before the one that Google Photos shows; 0, 0 means that there is none.
+    """
+    try:
+        content = json.loads(_content(file))
+        found = _takeout_position(content)
+        if found is None:
+            return told
+        taken = told["captured_at"] or _takeout_time(content)
+    except Unreadable as why:
+        return told | {"reason": why.reason, "detail": f"{file.name}: {why.detail}"}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return told | {"detail": f"{told['detail']}, and {file.name} cannot be read: {type(error).__name__}: {error}"}
+    kept = {key: value for key, value in told.items() if key not in ("reason", "detail")}
+    return kept | {"lat_deg": found[0], "lon_deg": found[1], "captured_at": taken}
+
+
+def _content(file):
+    with file.open("rb") as stream:
+        content = stream.read(LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise ValueError(f"more than {LARGEST_BYTES:,} bytes")
+    return content
+
+
+def _takeout_position(content):
+    """(latitude, longitude) of a sidecar, None where it has none; Unreadable where it is impossible."""
+    for key in ("geoDataExif", "geoData"):
+        at = content.get(key)
+        if not at:
+            continue
+        lat, lon = float(at["latitude"]), float(at["longitude"])
+        if (lat, lon) != (0, 0):
+            photos.check_position(lat, lon)
+            return lat, lon
+    return None
+
+
+def _takeout_time(content):
+    """When the sidecar says that the photo was taken, ISO 8601; '' where it does not say."""
+    try:
+        return datetime.fromtimestamp(int(content["photoTakenTime"]["timestamp"]), UTC).isoformat()
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return ""
+
+
 # ---- EXIF ------------------------------------------------------------------------------------------------------------
 def exif(path):
-    """(tags of the shot, tags of the GPS, what is damaged): two dicts from EXIF tag numbers, and a text."""
+    """(tags of the shot, tags of the GPS, XMP, what is damaged): dicts from EXIF tag numbers, a tree, and a text."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
+        xmp = {}
         try:
             with photos.opened(path) as picture:
+                xmp = _xmp(picture)
                 tags = picture.getexif()
                 # the copies are dicts: later reads cannot fail
                 shot, gps, error = dict(tags.get_ifd(IFD.Exif)), dict(tags.get_ifd(IFD.GPSInfo)), ""
         except Exception as failure:  # any bytes can stand there, and Pillow's reader fails in many ways
             shot, gps, error = {}, {}, f"{type(failure).__name__}: {failure}"
-    return shot, gps, error or "; ".join(sorted({str(warning.message).strip() for warning in told}))
+    return shot, gps, xmp, error or "; ".join(sorted({str(warning.message).strip() for warning in told}))
+
+
+def _xmp(picture):
+    """The XMP of an opened picture as a tree of dicts and lists; {} where there is none that can be read."""
+    try:
+        return picture.getxmp()
+    except Exception:  # broken XML, entities and what else can stand there: it only ever tells a heading
+        return {}
 
 
 def position(gps, damage=""):
@@ -139,10 +277,31 @@ def _angle_deg(gps, tag, reference_tag, letters):
     return SIGNS[reference] * sum(part / 60**power for power, part in enumerate(parts))
 
 
-def heading_deg(gps):
-    """Direction of view in degrees within [0, 360), not-a-number where none was written."""
-    parts = _numbers(gps.get(GPS.GPSImgDirection))
-    return parts[0] % 360 if len(parts) == 1 and 0 <= parts[0] <= 360 else float("nan")
+def heading_deg(gps, xmp=None):
+    """Direction of view in degrees within [0, 360), not-a-number where none was written.
+
+    gps: its tags; xmp: the tree whose GPano:PoseHeadingDegrees holds where the GPS tells none.
+    """
+    for parts in (_numbers(gps.get(GPS.GPSImgDirection)), _degrees(found_in(xmp or {}, "PoseHeadingDegrees"))):
+        if len(parts) == 1 and 0 <= parts[0] <= 360:
+            return parts[0] % 360
+    return float("nan")
+
+
+def found_in(tree, name):
+    """The first value with that name in a tree of dicts and lists; None where there is none."""
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    if isinstance(tree, dict) and name in tree:
+        return tree[name]
+    return next((found for branch in branches if (found := found_in(branch, name)) is not None), None)
+
+
+def _degrees(words):
+    """[the number] that a text tells, [] where it tells none."""
+    try:
+        return [float(words)] if isinstance(words, str) else []
+    except ValueError:
+        return []
 
 
 def captured_at(shot, gps):
@@ -151,17 +310,25 @@ def captured_at(shot, gps):
     day = _time(_text(gps.get(GPS.GPSDateStamp)).replace("-", ":"), "%Y:%m:%d")
     if day and len(clock) == 3 and 0 <= clock[0] < 24 and 0 <= clock[1] < 60 and 0 <= clock[2] <= 60:
         return day.replace(tzinfo=UTC) + timedelta(hours=clock[0], minutes=clock[1], seconds=clock[2])
-    local, offset = _text(shot.get(Base.DateTimeOriginal)), _text(shot.get(Base.OffsetTimeOriginal))
-    aware = _time(f"{local} {offset}", "%Y:%m:%d %H:%M:%S %z")
-    naive = _time(local, "%Y:%m:%d %H:%M:%S")
-    return aware.astimezone(UTC) if aware else naive and naive.replace(tzinfo=UTC)
+    told = (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)
+    return next((time for time in told if time), None)
+
+
+def _camera_time(shot, local, offsets):
+    """The time of one of the camera's clocks, with the first offset that stands, else as if in UTC."""
+    written = _text(shot.get(local))
+    aware = (_time(f"{written} {_text(shot.get(offset))}", "%Y:%m:%d %H:%M:%S %z") for offset in offsets)
+    naive = _time(written, "%Y:%m:%d %H:%M:%S")
+    return next((time.astimezone(UTC) for time in aware if time), naive and naive.replace(tzinfo=UTC))
 
 
 def _time(text, form):
+    """The time; None where the text tells none, or one beyond YEARS, when no photo was taken."""
     try:
-        return datetime.strptime(text, form)
+        time = datetime.strptime(text, form)
     except ValueError:
         return None
+    return time if time.year in YEARS else None
 
 
 def _text(value):

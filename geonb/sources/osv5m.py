@@ -7,6 +7,7 @@ Layout and columns of the data set on the Hugging Face Hub (osv5m/osv5m, CC BY-S
 import os
 import sys
 import zipfile
+from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -136,10 +137,19 @@ def place(where, id_, folder, part):
     found = where[id_]
     if isinstance(found, str):
         return "/".join([folder.rstrip("/"), "images", part, *([found] if found else []), f"{id_}.jpg"])
+    archive, member = found
+    if leads_out(member):
+        raise Unreadable("unreadable", f"{archive.name} calls it {member}, outside of its folder: do not trust it")
     path = f"build/osv5m/{part}/{id_}.jpg"  # named by the id, whatever the archive calls it
     if not (ROOT / path).exists():
-        take_out(*found, ROOT / path)
+        take_out(archive, member, ROOT / path)
     return path
+
+
+def leads_out(member):
+    """Whether the name of a member of a zip file leads out of the folder that it is unpacked in, on any system."""
+    ways = PurePosixPath(member), PureWindowsPath(member)
+    return any(way.anchor or ".." in way.parts for way in ways)
 
 
 def take_out(archive, name, file):

@@ -1,14 +1,14 @@
 """A table of one's own, CSV, (Geo)Parquet, GeoJSON or GeoPackage: one row per photo, with its position."""
 
-import sys
 import warnings
+from datetime import UTC
 from pathlib import PurePosixPath
 
 import pandas as pd
-from tqdm import tqdm
 
 from geonb import photos
 from geonb.photos import Unreadable
+from geonb.sources import scan
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
@@ -29,6 +29,7 @@ def read(
     licence: str = "unknown",
     author: str = "",
     city_link_m: float = 10_000.0,
+    workers: int = 0,
 ):
     """(rows, left_out) of a table: each of its rows ends in one of the two.
 
@@ -38,20 +39,35 @@ def read(
     share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84, or north
     and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N); a
     table of points without these columns gives its points. Times are ISO 8601, in UTC where they have no offset.
-    Row 1 is the first below the header.
+    Row 1 is the first below the header. ``workers``: processes that read pictures, 0 for one per core; a picture that
+    did not change is not read again (see scan.scanned).
     """
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
     frame = in_degrees(load(table), lat_column, lon_column, crs)
     entries = fields(frame, path_column, lat_column, lon_column, columns or {})
     start = folder or str(PurePosixPath(table).parent)
+    paths = [_joined(start, entry["path"]) for entry in entries]
+    seen = look(paths, photos.picture_path(table), workers)
     rows, left_out = [], []
-    for number, entry in tqdm(enumerate(entries, 1), total=len(entries), desc="photos", unit="row", file=sys.stdout):
-        path = _joined(start, entry["path"])
+    for number, (path, entry) in enumerate(zip(paths, entries, strict=True), 1):
         try:
-            rows.append(photo(path, entry, given))
+            rows.append(photo(path, entry, given, seen))
         except Unreadable as why:
             left_out.append({"path": path, "reason": why.reason, "detail": f"row {number}: {why.detail}"})
     return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def look(paths, where, workers):
+    """A function that stands for photos.examine of any of the paths, each of which is read once, or not again."""
+    named = list(dict.fromkeys(path for path in paths if path))
+    told = dict(zip(named, scan.scanned(named, scan.examined, where=where, workers=workers), strict=True))
+
+    def examine(path):
+        if "reason" in told[path]:
+            raise Unreadable(told[path]["reason"], told[path]["detail"])
+        return told[path]
+
+    return examine
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -116,7 +132,7 @@ def _csv(path):
 
 # ---- its columns -----------------------------------------------------------------------------------------------------
 def fields(frame, path_column, lat_column, lon_column, columns):
-    """One dict per row, keys named as in the catalogue; numbers stay as written beside their value."""
+    """One dict per row, keys named as in the catalogue; a number or a time that cannot be read stays as written."""
     names = {name: name for name in FIELDS if name in frame} | columns
     unknown = [name for name in columns if name not in FIELDS]
     if unknown:
@@ -129,8 +145,27 @@ def fields(frame, path_column, lat_column, lon_column, columns):
         raise ValueError(f"the table has no column {missing}; it has {', '.join(map(str, frame.columns))}")
     chosen = {name: frame[column] for name, column in names.items()}
     points = _points(frame) if from_points else {"lat_deg": frame[lat_column], "lon_deg": frame[lon_column]}
-    _refuse_swapped(points, lat_column, lon_column)
-    return pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object).to_dict("records")
+    told = pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object)
+    told = told.assign(**{name: _at_once(told[name], parse) for name, parse in PARSED.items() if name in told})
+    _refuse_swapped(told, lat_column, lon_column)
+    return told.to_dict("records")
+
+
+def _at_once(cells, parse):
+    """The cells with what their column parses to, else as they are: one by one, parsing takes most of the time."""
+    parsed = parse(cells.map(_text)).astype(object)
+    return parsed.where(parsed.notna(), cells)
+
+
+def _numbers(texts):
+    return pd.to_numeric(texts.map(_with_point), errors="coerce")
+
+
+def _times(texts):
+    return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+
+
+PARSED = {"lat_deg": _numbers, "lon_deg": _numbers, "heading_deg": _numbers, "captured_at": _times}
 
 
 def _points(frame):
@@ -154,7 +189,7 @@ def _refuse_swapped(points, lat_column, lon_column):
 
 
 # ---- a row -----------------------------------------------------------------------------------------------------------
-def photo(path, entry, given):
+def photo(path, entry, given, examine=photos.examine):
     """The row of the catalogue; Unreadable tells why there is none."""
     if not path:
         raise Unreadable("no path", "the row names no file")
@@ -162,7 +197,7 @@ def photo(path, entry, given):
     photos.check_position(lat, lon)
     texts = {name: _text(entry.get(name)) or given.get(name, "") for name in FIELDS}
     seen = {"heading_deg": _heading(entry.get("heading_deg")), "captured_at": _time(entry.get("captured_at"))}
-    facts = photos.examine(path)
+    facts = examine(path)
     position = {"lat_deg": lat, "lon_deg": lon, "photo_id": facts["sha256"][:16]}
     return {"path": path} | texts | seen | facts | position
 
@@ -181,9 +216,14 @@ def _text(value):
 
 def _number(value):
     """The number, also with a decimal comma; not-a-number for anything else."""
-    words = _text(value)
-    words = words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
+    if type(value) is float:
+        return value
+    words = _with_point(_text(value))
     return float(pd.to_numeric(words, errors="coerce")) if words else float("nan")
+
+
+def _with_point(words):
+    return words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
 
 
 def required_number(value, name):
@@ -210,6 +250,8 @@ def _heading(value):
 
 def _time(value):
     """The time in UTC, NaT where empty."""
+    if isinstance(value, pd.Timestamp) and value.tz is UTC:
+        return value
     if not _text(value):
         return pd.NaT
     try:
