@@ -28,14 +28,15 @@ READS = {  # notebook: the notebooks whose tables it reads
         "01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train", "07_compare",
     ],
     "14_textual_supervision": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
+    "15_your_photos": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
     "16_what_could_fool_us": ["04_splits", "06_train", "07_compare", "08_ablations"],
     "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
     "18_known_ranges": [],
     "19_sealed_worlds": ["03_semivariograms"],
 }
-LONG = [  # pictures, features, trainings: not run with published=true
+LONG = [  # pictures, features, trainings or what they leave: not run with published=true
     "01_photos", "02_embeddings", "06_train", "08_ablations", "12_when_it_helps", "13_semivariogram_negatives",
-    "14_textual_supervision", "17_laboratory", "18_known_ranges", "19_sealed_worlds",
+    "14_textual_supervision", "15_your_photos", "17_laboratory", "18_known_ranges", "19_sealed_worlds",
 ]
 
 if unknown := set(config) - {"study", "published"}:

@@ -29,10 +29,11 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("encoders", "losses", "negatives", "recovery", "rivals"),
     ("decoding", "geolocation", "layers", "methods", "places"),
     ("training",),
-    ("ablations", "alignment", "coherence", "detection", "probing", "supervision", "transfer"),
+    ("ablations", "alignment", "coherence", "conformal", "detection", "guesses", "probing", "supervision", "transfer"),
     ("experiments", "laboratory", "readout"),
     ("doses", "sealed"),
     ("figures", "maps"),
+    ("trust_figures",),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted((ROOT / "geonb").rglob("*.py"))

@@ -253,6 +253,7 @@ def test_published_tables_stand_for_the_long_pages(finished, tmp_path):
         "12_when_it_helps",
         "13_semivariogram_negatives",
         "14_textual_supervision",
+        "15_your_photos",
         "17_laboratory",
         "18_known_ranges",
         "19_sealed_worlds",
