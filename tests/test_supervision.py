@@ -1,0 +1,239 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from geonb import photos, places, readout, sources, supervision
+
+OPTIONS = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
+SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return places.with_lat_lon(sources.gather("simulated", OPTIONS)[0])
+
+
+@pytest.fixture(scope="module")
+def lesson(catalogue):
+    return supervision.lesson(sources.world("simulated", OPTIONS), catalogue)
+
+
+def words(lesson, name, epoch=0):
+    """The captions of a teaching as sentences again."""
+    decoder = supervision.tokenizer()
+    return [
+        decoder.decode([n for n in lesson.vocabulary[row].tolist() if n]) for row in
+        supervision.tokens(lesson, supervision.teaching(name), 0, epoch)
+    ]  # fmt: skip
+
+
+def test_a_lesson_shows_what_the_photos_show(lesson, catalogue):
+    first = np.asarray(photos.open_picture(catalogue.path[0]))
+    np.testing.assert_array_equal(lesson.pixels[0], first)
+    street = (lesson.scenes == "street") & (catalogue.caption.str.contains("no trees|not one tree")).to_numpy()
+    assert lesson.traits[street, 5].mean() < lesson.traits[lesson.scenes == "street", 5].mean()
+
+
+def test_words_are_numbered_anew_without_being_lost(lesson):
+    said = supervision.tokens(lesson, supervision.teaching("words_all"), 0, 0)
+    assert said.max() == len(lesson.vocabulary) - 1  # the end of a text has the largest number
+    plain = supervision.tokenizer()(words(lesson, "words_all"))
+    assert torch.equal(lesson.vocabulary[said][:, 1:10], plain[:, 2:11])  # decoded with its start of text
+
+
+def test_every_epoch_says_the_same_in_other_words(lesson):
+    assert words(lesson, "words_all", 0) != words(lesson, "words_all", 1)
+    assert words(lesson, "words_of_places", 0) == words(lesson, "words_of_places", 1)
+
+
+def test_what_captions_say(lesson, catalogue):
+    for sentence in words(lesson, "words_of_the_day"):
+        assert not any(word in sentence for word in ("asphalt", "facades", "footways", "trees"))
+    assert all(
+        city.lower() in said for city, said in zip(catalogue.city, words(lesson, "words_of_places"), strict=True)
+    )
+
+
+def test_another_picture_is_of_the_same_kind_and_never_the_same(lesson):
+    whose = supervision.another(lesson.scenes, 0)
+    kinds, counts = np.unique(lesson.scenes, return_counts=True)
+    many = np.isin(lesson.scenes, kinds[counts > 1])
+    assert (lesson.scenes[whose] == lesson.scenes).all()
+    assert (whose[many] != np.arange(len(whose))[many]).all()
+    assert sorted(whose) == list(range(len(whose)))
+
+
+@pytest.mark.parametrize("name", supervision.TEACHINGS)
+def test_every_teaching_moves_the_same_tower(lesson, name):
+    tower, curve = supervision.teach(name, lesson, **SETTINGS)
+    start, _ = supervision.teach("untrained", lesson, **SETTINGS)
+    assert np.isfinite(curve).all()
+    assert len(curve) == (0 if name == "untrained" else 2)
+    blocks = [model.transformer.state_dict() for model in (tower, start)]
+    assert blocks[0].keys() == blocks[1].keys()
+    moved = [not torch.equal(value, blocks[1][key]) for key, value in blocks[0].items()]
+    assert any(moved) == (name != "untrained")
+    for key, value in blocks[0].items():  # from the same start: two steps do not lead far
+        assert (value - blocks[1][key]).abs().max() < 0.01
+
+
+def test_a_tower_is_taught_once(lesson, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervision.studies, "ROOT", tmp_path)
+    tower, curve = supervision.taught_tower("words_half", lesson, **SETTINGS)
+    monkeypatch.setattr(supervision, "teach", None)
+    again, curve_again = supervision.taught_tower("words_half", lesson, **SETTINGS)
+    np.testing.assert_array_equal(curve, curve_again)
+    picture = supervision.as_taught(photos.Image.fromarray(lesson.pixels[0]))[None]
+    assert torch.equal(tower.model.visual(picture), again.model.visual(picture))
+
+
+def test_other_photos_and_other_settings_have_a_folder_of_their_own(lesson):
+    here = supervision.folder_of(lesson, **SETTINGS)
+    assert here == supervision.folder_of(lesson, **SETTINGS)
+    assert here != supervision.folder_of(lesson, **(SETTINGS | {"steps": 3}))
+    fewer = supervision.Lesson(
+        lesson.pixels[:9],
+        lesson.traits[:9],
+        lesson.nuisances[:9],
+        lesson.scenes[:9],
+        lesson.places[:9],
+        lesson.vocabulary,
+    )
+    assert here != supervision.folder_of(fewer, **SETTINGS)
+
+
+def test_a_masked_tower_is_judged_by_what_it_did_not_see(lesson):
+    """The loss does not change with the pixels of visible patches' targets: only hidden patches count."""
+    torch.manual_seed(0)
+    taught = supervision.teaching("masked")
+    tower = supervision.Taught(taught, supervision.model_of(taught, 96, len(lesson.vocabulary)))
+    seen = supervision.augmented(lesson.pixels[:4], np.random.default_rng(0))
+    with torch.no_grad():
+        tower.decoder.leave.weight.zero_()
+        tower.decoder.leave.bias.zero_()
+        loss = supervision.masked(tower, seen, np.random.default_rng(0))
+    patches = torch.nn.functional.unfold(seen, 16, stride=16)
+    assert loss < 1.0  # normalised patches have variance one, flat ones less
+    assert patches.shape[2] == 36
+
+
+def test_strong_views_are_crops_in_other_colours(lesson):
+    rng = np.random.default_rng(0)
+    weak, strong = (supervision.augmented(lesson.pixels[:8], rng, views) for views in ("weak", "strong"))
+    assert weak.shape == strong.shape == (8, 3, 96, 96)
+    assert torch.isfinite(strong).all()
+    assert (strong.mean(dim=(2, 3)) - weak.mean(dim=(2, 3))).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize(("size", "words"), [(1, "between 2 and the 60 photos"), (61, "between 2 and the 60 photos")])
+def test_a_batch_must_fit(lesson, size, words):
+    with pytest.raises(ValueError, match=words):
+        supervision.teach("fields", lesson, steps=1, batch_size=size, learning_rate=1e-3)
+
+
+def test_an_unknown_teaching_is_refused_with_the_list():
+    with pytest.raises(ValueError, match="no tower is taught 'songs': there are untrained, masked"):
+        supervision.teaching("songs")
+
+
+def test_only_simulated_photos_have_a_world():
+    with pytest.raises(ValueError, match="source 'folder' has no world"):
+        sources.world("folder", {})
+    assert set(sources.scenes("folder", {}, ["a", "b"])) == {"photo"}
+
+
+# ---- tables of what is read ------------------------------------------------------------------------------------------
+def asked(n=600):
+    """Photos of two cities of which something is asked."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"lat_deg": rng.uniform(0, 0.02, n), "lon_deg": rng.uniform(0, 0.02, n), "city": "a"})
+    table.loc[n // 2 :, "city"] = "b"
+    table.loc[n // 2 :, "lat_deg"] += 5
+    aims = readout.aims_of(table, rng.normal(size=(n, 3)))
+    scene = np.where(np.arange(n) % 10 == 0, "park", "street")
+    block = (table.lat_deg // 0.004 * 100 + table.lon_deg // 0.004).astype(int).to_numpy()
+    return readout.Asked(aims, table.city.to_numpy(), block, scene)
+
+
+def test_what_is_read_has_a_row_for_each_tower_cut_aim_and_scene():
+    own = asked()
+    folds, left_out = readout.cuts(["random", "blocked", "unseen_city"], own, np.array([""] * 600, dtype=object))
+    assert set(folds) == {"random", "blocked"}
+    assert "split unseen_city needs at least 3 groups" in left_out[0]
+    holds = np.column_stack([own.aims["fields"], own.aims["position"]])
+    towers = {"good": [[np.ones((600, 2)), holds]] * 2, "none": [[np.random.default_rng(1).normal(size=(600, 2))]]}
+    labels = {"good": ["0 mean", "1 mean"], "none": ["0 mean"]}
+    read, depth, parts = readout.read(towers, labels, own, folds, replicates=20)
+    assert list(read.columns) == list(readout.READ)
+    assert list(depth.columns) == list(readout.DEPTH)
+    whole = read[read.scene == "all"].set_index(["tower", "split", "aim"])
+    assert whole.value["good", "blocked", "fields"] > 0.99
+    assert whole.layer["good", "blocked", "position"] == "1 mean"
+    assert abs(whole.value["none", "random", "fields"]) < 0.1
+    assert whole.seeds["good", "random", "city"] == 2
+    assert set(read.scene) == {"all", "park", "street"}
+    assert depth[(depth.tower == "good") & (depth.aim == "fields")].depth.tolist() == [0, 1, 0, 1]
+    assert parts["good", "random", "position"].shape == (2, 2, 600)
+
+
+def test_a_city_in_one_fold_is_left_out_with_its_name():
+    own = asked()
+    alone = readout.Asked(own.aims, own.city, np.where(own.city == "a", 1, own.block), own.scene)
+    folds, left_out = readout.cuts(["blocked"], alone, np.array([""] * 600, dtype=object))
+    assert folds == {}
+    assert left_out == ["Not probed: split blocked leaves no photo of a to train a probe."]
+
+
+def test_photos_to_probe_are_usable_drawn_by_city_with_all_of_rare_kinds():
+    city, scene = np.repeat(["a", "b"], 100), np.where(np.arange(200) % 20 == 0, "park", "street")
+    usable = np.arange(200) % 2 == 0
+    here = readout.chosen(city, scene, usable, 20, seed=1)
+    assert usable[here].all()
+    assert set(np.flatnonzero(usable & (scene == "park"))) <= set(here)
+    assert 40 <= len(here) <= 50
+
+
+def test_a_sure_posterior_does_not_scatter():
+    places_deg = np.array([[0.0, 0.0], [0.0, 0.01], [0.0, 0.02]])
+    features = np.eye(3)
+    sure, unsure = (
+        readout.spread_m(features[:1], features, places_deg),
+        readout.spread_m(np.ones((1, 3)) / 3**0.5, features, places_deg),
+    )
+    assert sure[0] < 1
+    assert unsure[0] > 500
+
+
+def test_doses_and_gaps_come_from_the_towers_that_are_there():
+    own = asked()
+    rng = np.random.default_rng(0)
+
+    def squares(r2):
+        return np.stack([rng.normal(1, 0.05, (2, 600)) * (1 - r2), np.ones((2, 600))], axis=1)
+
+    parts = {
+        (name, split, aim): squares(0.2 + 0.4 * share)
+        for name, share in supervision.DOSES.items() for split in readout.BOTH for aim in readout.WITHIN
+    }  # fmt: skip
+    dose, slopes = readout.doses(parts, parts, own, replicates=20)
+    assert len(dose) == 16
+    assert slopes.slope.tolist() == pytest.approx([0.4] * 4, abs=0.01)
+    assert len(readout.gaps(parts, own, replicates=20)) == 0
+    others = {(name, split, "fields"): squares(0.1) for name in supervision.VISION for split in readout.BOTH}
+    others |= {("captioner", split, "fields"): squares(0.6) for split in readout.BOTH}
+    found = readout.gaps(parts | others, own, replicates=20)
+    assert found.aim.tolist() == ["fields"]
+    assert found.share[0] == pytest.approx(1, abs=0.05)
+
+
+def test_scenes_are_ranked_by_what_is_planted():
+    rows = [
+        {"tower": "t", "split": "blocked", "aim": aim, "scene": scene, "metric": "r2", "value": value, "n": 50}
+        for aim in readout.WITHIN for scene, value in (("street", 0.5), ("facade", 0.3), ("park", 0.0))
+    ]  # fmt: skip
+    spreads = pd.DataFrame({"scene": ["street", "facade", "park"], "spread_m": [100.0, 200.0, 900.0]})
+    table = readout.scenes(pd.DataFrame(rows), "t", {"street": 7, "facade": 3}, spreads)
+    assert table.scene.tolist() == ["street", "facade", "park"]
+    assert readout.agreement(table).loc["planted", "fields_r2"] == pytest.approx(1)
+    assert readout.agreement(table).loc["planted", "certainty"] == pytest.approx(1)
