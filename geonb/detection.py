@@ -209,7 +209,7 @@ def ends(best):
     """
     at_end = [f"{name} in {split} ({row.at_an_end})" for (split, name), row in best.iterrows() if row.at_an_end]
     return (
-        f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which a better one may "
+        f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which better ones may "
         f"lie: {', '.join(at_end) or 'none'}."
     )
 

@@ -26,8 +26,8 @@ RELEASED_FILES = {
     "log_scale": "logit_scale_weights",
 }
 READ_RAW = (
-    "GeoCLIP's released image layers were trained on CLIP's features before normalisation, those here are unit vectors: "
-    "the image head starts from weights that do not fit them."
+    "GeoCLIP's released image layers were trained on CLIP's features before normalisation, and those here are unit "
+    "vectors: the image head starts from weights that do not fit them."
 )
 
 
