@@ -518,7 +518,7 @@ def test_north_and_east_outside_the_area_of_their_grid_are_left_out(place):
     rows, left_out = place(content, lat_column="north", lon_column="east", crs="EPSG:27700")
     assert len(rows) == 1
     assert set(left_out["reason"]) == {"broken position"}
-    assert "row 2: north 530268000, east 179640 [metre] lies outside of" in left_out["detail"][0]
+    assert "row 2: north [metre] 530268000, east [metre] 179640 lies outside of" in left_out["detail"][0]
 
 
 @pytest.mark.parametrize(

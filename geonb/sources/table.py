@@ -48,7 +48,7 @@ def read(
     """
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
     frame = load(table, layer)
-    placed = grid(crs, frame, lat_column, lon_column) if crs else dict
+    placed = Grid(crs, frame, lat_column, lon_column).placed if crs else dict
     entries = fields(frame, path_column, lat_column, lon_column, columns or {})
     start = folder or str(PurePosixPath(table).parent)
     paths = [_joined(start, entry["path"]) for entry in entries]
@@ -185,34 +185,35 @@ def _refuse_swapped(points, lat_column, lon_column):
 
 
 # ---- a grid ----------------------------------------------------------------------------------------------------------
-def grid(crs, frame, lat_column, lon_column):
-    """A function (entry) -> the entry with degrees for its north and east in a coordinate system and its unit.
+class Grid:
+    """North and east in a coordinate system, in its own unit. ValueError for an unknown one, or without the columns."""
 
-    The function raises Unreadable where one is no number or the place lies outside the area of the system. ValueError
-    for an unknown system, or a table without the columns.
-    """
-    if lat_column not in frame or lon_column not in frame:
-        raise ValueError(f"crs {crs!r} is that of columns {lat_column!r} and {lon_column!r}, which the table has not")
-    from pyproj import CRS, Transformer
-    from pyproj.exceptions import CRSError
+    def __init__(self, crs, frame, lat_column, lon_column):
+        from pyproj import CRS, Transformer
+        from pyproj.exceptions import CRSError
 
-    try:
-        system = CRS(crs)
-        to_degrees = Transformer.from_crs(system, "EPSG:4326", always_xy=True)
-    except CRSError as error:
-        raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
-    unit = system.axis_info[0].unit_name
+        if lat_column not in frame or lon_column not in frame:
+            raise ValueError(
+                f"crs {crs!r} is that of columns {lat_column!r} and {lon_column!r}, which the table has not"
+            )
+        try:
+            self.system = CRS(crs)
+            self.to_degrees = Transformer.from_crs(self.system, "EPSG:4326", always_xy=True)
+        except CRSError as error:
+            raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
+        unit = self.system.axis_info[0].unit_name
+        self.names = f"{lat_column} [{unit}]", f"{lon_column} [{unit}]"
 
-    def placed(entry):
-        north = required_number(entry["lat_deg"], f"{lat_column} [{unit}]")
-        east = required_number(entry["lon_deg"], f"{lon_column} [{unit}]")
-        lon_deg, lat_deg = to_degrees.transform(east, north)
-        if not within(system.area_of_use, lat_deg, lon_deg):
-            where = f"{lat_column} {north:.10g}, {lon_column} {east:.10g} [{unit}]"
-            raise Unreadable("broken position", f"{where} lies outside of {system.area_of_use.name} ({crs})")
+    def placed(self, entry):
+        """The entry in degrees; Unreadable where north or east is no number, or outside of the system's own area."""
+        told = entry["lat_deg"], entry["lon_deg"]
+        north, east = (required_number(value, name) for value, name in zip(told, self.names, strict=True))
+        lon_deg, lat_deg = self.to_degrees.transform(east, north)
+        area = self.system.area_of_use
+        if not within(area, lat_deg, lon_deg):
+            where = f"{self.names[0]} {north:.10g}, {self.names[1]} {east:.10g}"
+            raise Unreadable("broken position", f"{where} lies outside of {area.name} ({self.system.name})")
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
-
-    return placed
 
 
 def within(area, lat_deg, lon_deg):
