@@ -58,8 +58,12 @@ def variants(bandwidth_m, batch_sizes):
     ]
 
 
-def guided(guide):
-    """The variants of page 13: guided negatives with one thing changed; guide: negatives.Guide of the base."""
+def guided(guide, capsules):
+    """The variants of page 13: guided negatives with one thing changed.
+
+    guide, capsules: negatives.Guide and sizes of capsules of the base; without the variant that the base is already.
+    """
+    coarse = capsules | {"sigmas": list(geoclip.RELEASED_SIGMAS)}
     return [
         Variant(group, name, "geoclip_semivariogram", **change)
         for group, name, change in (
@@ -68,7 +72,7 @@ def guided(guide):
             ("range", "twice", {"loss": {"guide": guide._replace(range_m=guide.range_m * 2)}}),
             ("queue", "none", {"course": {"queue": 0}}),
             ("temperature", "fixed", {"towers": {"learn_temperature": False}}),
-            ("capsules", "as released", {"towers": {"capsules": {"sigmas": geoclip.RELEASED_SIGMAS}}}),
+            *([("capsules", "as released", {"towers": {"capsules": coarse}})] if coarse != capsules else []),
         )
     ]
 

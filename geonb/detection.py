@@ -156,10 +156,11 @@ def headline(table, page):
     )
 
 
-def answer(table, ratios, flag=""):
+def answer(table, ratios, flag="", beside=""):
     """What the rules find, and what they are worth in training, in a few sentences.
 
-    table: columns DETECTED, may be empty; ratios: as geolocation.ratios, may be empty; flag: why the curve has no fit.
+    table: columns DETECTED, may be empty; ratios: as geolocation.ratios, may be empty; flag: why the curve has no fit;
+    beside: the study that the ratios come from, '' for the page's own.
     """
     said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
     by = table.set_index(["kind", "rule"])
@@ -172,14 +173,18 @@ def answer(table, ratios, flag=""):
         )
     if not len(ratios):
         said.append("What guiding is worth in training was not compared: this study trains no GeoCLIP.")
-    return " ".join([*said, *([guiding(ratios)] if len(ratios) else [])])
+    return " ".join([*said, *([guiding(ratios, beside)] if len(ratios) else [])])
 
 
-def guiding(ratios):
-    """What guided trainings reached beside GeoCLIP, in two sentences."""
+def guiding(ratios, beside=""):
+    """What guided trainings reached beside GeoCLIP, in two sentences; beside: as in answer.
+
+    Only comparisons with an interval count among those that could be shown.
+    """
     own = ratios[ratios.method == "geoclip_semivariogram"]
-    factors = ", ".join(f"{row.ratio:.2f} ({row.split})" for row in own.itertuples())
-    first = f"Guiding by the semivariogram multiplies GeoCLIP's geometric mean error by {factors}." if len(own) else ""
+    where = f"In study {beside} guiding" if beside else "Guiding"
+    factors = ", ".join(f"{factor(row)} in {row.split}" for row in own.itertuples())
+    first = f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {factors}." if len(own) else ""
     shown = {
         word: [f"{row.method} in {row.split}" for row in ratios.itertuples() if row.verdict.startswith(f"It {word}")]
         for word in ("helps", "harms")
@@ -187,7 +192,26 @@ def guiding(ratios):
     told = "; ".join(
         f"shown to {word.removesuffix('s')}: {', '.join(names) or 'none'}" for word, names in shown.items()
     )
-    return f"{first} Of {len(ratios)} comparisons of a guided row with GeoCLIP {told}.".strip()
+    counted = f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval,"
+    return f"{first} {counted} {told}.".strip()
+
+
+def factor(row):
+    """A row of geolocation.ratios as text: the ratio, and its interval where there is one."""
+    bounds = f"{row.low:.2f} to {row.high:.2f}" if row.low == row.low else "no interval"
+    return f"{row.ratio:.2f} ({bounds})"
+
+
+def ends(best):
+    """How many of the best trials ended at an end of what was tried, and where, in a sentence.
+
+    best: rows of methods.best_trials.
+    """
+    at_end = [f"{name} in {split} ({row.at_an_end})" for (split, name), row in best.iterrows() if row.at_an_end]
+    return (
+        f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which better ones may "
+        f"lie: {', '.join(at_end) or 'none'}."
+    )
 
 
 def trainings(runs):

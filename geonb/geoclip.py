@@ -25,6 +25,10 @@ RELEASED_FILES = {
     "location": "location_encoder_weights",
     "log_scale": "logit_scale_weights",
 }
+READ_RAW = (
+    "GeoCLIP's released image layers were trained on CLIP's features before normalisation, and those here are unit "
+    "vectors: the image head starts from weights that do not fit them."
+)
 
 
 def read_places(lat_lon_deg):
@@ -128,8 +132,8 @@ class ImageMLP(nn.Sequential):
 def load_released(towers, folder):
     """Put GeoCLIP's released weights (RELEASED_FILES, .safetensors or .pth, never unpickled) into two towers.
 
-    towers: encoders.TwoTowers of an ImageMLP(768) and a CapsuleTower as they stand by default. The released image
-    layers read CLIP's features before normalisation. FileNotFoundError without a file, ValueError where shapes differ.
+    towers: encoders.TwoTowers of an ImageMLP(768) and a CapsuleTower as they stand by default; see READ_RAW.
+    FileNotFoundError without a file, ValueError where shapes differ.
     """
     found = {part: read_weights(Path(folder), stem) for part, stem in RELEASED_FILES.items()}
     put(towers.image, found["image"])

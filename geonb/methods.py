@@ -234,9 +234,9 @@ def tuned(name, split, trials, asked):
 
     trials: table with columns method, split, validation_error_m and the parameters; of the method's rows of this split
     the one with the smallest error counts, UNTUNED for splits that the table does not know. A row that is like another
-    has that one's best values of what it does not tune itself, so that the two differ in nothing else. asked: name ->
-    value, goes before the trials unless it is below 0. ValueError where the table knows the split and not the method on
-    it.
+    has that one's best values of what it does not tune itself; what both tune each has from trials of its own, so that
+    whole recipes are compared, not the rule alone. asked: name -> value, goes before the trials unless it is below 0.
+    ValueError where the table knows the split and not the method on it.
     """
     like = get(name).like
     known = tuned(like, split, trials, {}) if like else UNTUNED
@@ -399,12 +399,16 @@ def builder(name, feature_size, inputs, *, size, base, location_tower, train_bac
     feature_size: of the image features; inputs: what the method's places are read as; base: the open_clip tower whose
     visual part is trained too (train_backbone) or whose text part reads captions (location_tower 'text'). Its weights
     are copied, so that each training starts from the same ones. noise_m: of capsules; capsules: sizes as in CAPSULES,
-    which holds for those that it does not name; released: folder of GeoCLIP's weights, from which capsules then start.
-    ValueError where a method has no such tower, or for an unknown size.
+    which holds for those that it does not name; released: folder of GeoCLIP's weights (geoclip.load_released), from
+    which methods whose own tower is capsules then start, none for ''. ValueError where a method has no such tower, for
+    released weights with train_backbone, or for an unknown size.
     """
-    place, location_tower = get(name).place, get(name).tower or location_tower
+    place, with_capsules = get(name).place, get(name).tower == "capsules"  # those have GeoCLIP's image head too
+    location_tower = get(name).tower or location_tower
     if place != "tower" and train_backbone:
         raise ValueError(f"train_backbone is for methods with a location tower, not for {name}")
+    if released and with_capsules and train_backbone:
+        raise ValueError(f"released weights of {name} read frozen features: leave out released or train_backbone")
     if unknown := set(capsules or {}) - set(CAPSULES):
         raise ValueError(f"capsules has no {', '.join(sorted(unknown))}; it has {', '.join(CAPSULES)}")
     sizes = CAPSULES | (capsules or {})
@@ -415,8 +419,8 @@ def builder(name, feature_size, inputs, *, size, base, location_tower, train_bac
             return encoders.CellTower(feature_size, cell_centres(train_lat_lon_deg, cell_size_m))
         if place == "position":
             return encoders.PositionTower(feature_size, train_lat_lon_deg)
-        head = geoclip.ImageMLP(feature_size, size, image_hidden) if location_tower == "capsules" else None
-        image = head or encoders.ImageHead(feature_size, size)
+        head = functools.partial(geoclip.ImageMLP, hidden=image_hidden) if with_capsules else encoders.ImageHead
+        image = head(feature_size, size)
         if place == "photo":
             return encoders.PhotoTower(image, temperature, learn_temperature)
         if train_backbone:
@@ -428,7 +432,7 @@ def builder(name, feature_size, inputs, *, size, base, location_tower, train_bac
         else:
             where = encoders.FourierTower(inputs.shape[1], size)
         towers = encoders.TwoTowers(image, where, temperature, learn_temperature)
-        return geoclip.load_released(towers, released) if released and location_tower == "capsules" else towers
+        return geoclip.load_released(towers, released) if released and with_capsules else towers
 
     return build
 

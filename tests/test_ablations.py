@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from geonb import ablations, encoders, methods, negatives, sphere, training
+from geonb import ablations, encoders, geoclip, methods, negatives, sphere, training
 
 CURVE = (np.array([0, 300.0], np.float32), np.array([0.8, 0.0], np.float32))
 
@@ -84,10 +84,14 @@ def test_every_caption_has_both_targets_and_is_compared_within_itself(runs):
 
 def test_guided_variants_change_one_thing_each():
     guide = negatives.Guide(np.float32([1]), np.float32([1]), np.float32([1]), 200.0)
-    base, *others = ablations.guided(guide)
+    sizes = {"hidden": 8}
+    base, *others = ablations.guided(guide, sizes)
     assert (base.loss, base.towers, base.course) == ({}, {}, {})
     assert all(bool(v.loss) + bool(v.towers) + bool(v.course) == 1 for v in others)
     assert [v.loss["guide"].range_m for v in others[:2]] == [100.0, 400.0]
+    released = sizes | {"sigmas": list(geoclip.RELEASED_SIGMAS)}
+    assert others[-1].towers == {"capsules": released}
+    assert len(ablations.guided(guide, released)) == len(others)  # the base has those capsules already
 
 
 def test_a_misspelt_change_is_refused(runs):

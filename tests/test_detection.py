@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geonb import detection, negatives, sphere
+from geonb import detection, methods, negatives, sphere
 
 RANGE_M = 300.0
 GUIDE = negatives.Guide(np.float32([50, 250, 1_000]), np.float32([0.3, 0.6, 0.9]), np.float32([0.1, 0.1, 0.1]), RANGE_M)
@@ -105,15 +105,18 @@ def test_the_answer_says_what_is_found_and_what_it_is_worth():
     ratios = pd.DataFrame({
         "method": ["geoclip_semivariogram", "geoclip_semivariogram", "geoclip_precursor"], "ratio": [0.8, 1.01, 2.0],
         "split": ["blocked", "unseen_city", "blocked"], "verdict": verdicts,
+        "low": [0.7, np.nan, 1.5], "high": [0.9, np.nan, 2.5],
     })  # fmt: skip
     said = detection.answer(table, ratios)
     assert "a false negative is ranked with an area of 0.80 (better than chance; 0.80 by similarity alone)" in said
     assert "a hard negative is ranked with an area of 0.60 (not shown to be better than chance" in said
-    assert "multiplies GeoCLIP's geometric mean error by 0.80 (blocked), 1.01 (unseen_city)." in said
+    factors = "0.80 (0.70 to 0.90) in blocked, 1.01 (no interval) in unseen_city"
+    assert f" Guiding by the semivariogram multiplies GeoCLIP's geometric mean error by {factors}." in said
     assert said.endswith(
-        "Of 3 comparisons of a guided row with GeoCLIP shown to help: geoclip_semivariogram in blocked; "
-        "shown to harm: geoclip_precursor in blocked."
+        "Of 2 comparisons of a guided row with GeoCLIP that have an interval, shown to help: "
+        "geoclip_semivariogram in blocked; shown to harm: geoclip_precursor in blocked."
     )
+    assert " In study another guiding by the semivariogram" in detection.answer(table, ratios, beside="another")
     said = detection.answer(table[:0], ratios[:0], "too few pilots")
     assert said.startswith("No curve could be fitted (too few pilots)")
     assert said.endswith("this study trains no GeoCLIP.")
@@ -126,3 +129,14 @@ def test_trainings_that_had_not_converged_are_counted():
             "geoclip_precursor": pd.DataFrame({"still_improving": [False] * 3})}  # fmt: skip
     assert detection.trainings(runs).to_numpy().tolist() == [["geoclip", 2, 1], ["geoclip_precursor", 3, 0]]
     assert list(detection.trainings({})) == list(detection.TRAINED)
+
+
+def test_trials_that_ended_at_an_end_of_what_was_tried_are_named():
+    trials = pd.DataFrame({
+        "method": ["geoclip"] * 3 + ["clip"] * 3, "split": "blocked", "noise_m": [0.0, 10.0, 30.0] + [np.nan] * 3,
+        "weight_decay": [np.nan] * 3 + [0.1, 0.2, 0.3], "validation_error_m": [9.0, 8.0, 7.0, 9.0, 7.0, 8.0],
+    })  # fmt: skip
+    said = detection.ends(methods.best_trials(trials))
+    assert said.startswith("1 of the 2 best trials stand at an end of what was tried")
+    assert said.endswith("may lie: geoclip in blocked (noise_m).")
+    assert detection.ends(methods.best_trials(trials[3:])).endswith("may lie: none.")

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlparse
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
+import yaml
 from PIL import Image
 
 from geonb import photos, sphere
@@ -159,9 +161,32 @@ def test_too_many_questions_are_asked_again_when_the_server_says_so(server):
     assert server.waits[1:] == [2, 4]
 
 
+def test_what_the_server_asks_for_is_waited_up_to_a_bound_and_told(server):
+    server.first = [(429, {"Retry-After": "86400"}, b"")] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="it asks for 86400 s, at most 300 s are waited"):
+        ask()
+    assert server.waits == [300.0] * (mapillary.ATTEMPTS - 1)
+
+
+@pytest.mark.parametrize("content", [b"<html>busy</html>", b'{"error": {"message": "unknown"}}', b"[]", b""])
+def test_an_answer_that_is_none_counts_as_busy(server, content):
+    scattered(server, 3)
+    server.first = [(200, {}, content)] * 2
+    assert len(ask()[0]) == 3
+    assert server.waits == [1, 2]
+    server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
+    server.first = [(200, {}, content)] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="status 200 without data"):
+        ask(box=[52.0, 4.0, 52.01, 4.01])
+    server.first = [(200, {}, content)] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="status 200 without id"):
+        ask(size_px=2048)
+
+
 def test_a_silent_server_ends_the_run_and_the_next_goes_on(server, tmp_path):
     scattered(server, 8)
-    server.first = [server.answer(f"/images?bbox={BOX[1]},{BOX[0]},{BOX[1] + 0.02},{BOX[0] + 0.02}")] + [
+    south, west, north, east = mapillary.Area(BOX).boxes()[0]
+    server.first = [server.answer(f"/images?bbox={west},{south},{east},{north}")] + [
         (503, {}, b"")
     ] * mapillary.ATTEMPTS
     with pytest.raises(ConnectionError, match="does not answer after 6 attempts") as error:
@@ -237,6 +262,27 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(server, tmp_path):
     assert len(ask(panoramas=True)[0]) == 2
 
 
+def test_panoramas_and_photos_without_a_position_are_told_before_any_are_thinned_or_drawn(server, monkeypatch):
+    for number in range(6):  # 11 m apart
+        server.add(number, 52.01 + 1e-4 * number, 4.01, sequence="s", captured_at=1_600_000_000_000 + 1000 * number)
+    server.photos["1000"]["is_pano"] = True
+    answer, lost = server.answer, {"id": "1999", "geometry": None}
+
+    def with_one_lost(path):
+        status, headers, content = answer(path)
+        found = json.loads(content) if path.startswith("/images") else {}
+        return status, headers, json.dumps({"data": [*found["data"], lost]}).encode() if found else content
+
+    monkeypatch.setattr(server, "answer", with_one_lost)
+    catalogue, left_out = ask(thin_m=15.0, limit=2)
+    assert len(catalogue) == 2
+    assert left_out[["path", "reason"]].to_numpy().tolist() == [
+        ["build/mapillary/1024/1000.jpg", "panorama"], ["build/mapillary/1024/1999.jpg", "no position"],
+    ]  # fmt: skip
+    thinned = ask(thin_m=15.0)[0]
+    assert [Path(path).stem for path in thinned.path] == ["1001", "1003", "1005"]
+
+
 def test_sequences_are_thinned_and_a_number_is_drawn(server):
     for number in range(20):  # 11 m apart, the last ones first
         server.add(number, 52.01 + 1e-4 * number, 4.01, sequence="s", captured_at=1_600_000_000_000 - 1000 * number)
@@ -250,6 +296,40 @@ def test_sequences_are_thinned_and_a_number_is_drawn(server):
     few = ask(limit=3, seed=1)[0]
     assert len(few) == 3
     assert few.path.tolist() == ask(limit=3, seed=1)[0].path.tolist() != ask(limit=3, seed=2)[0].path.tolist()
+
+
+@pytest.mark.parametrize("box", [[52.0, 4.35, 52.015, 4.37], [52.0, 4.3, 52.06, 4.4], [-0.01, -0.03, 0.03, 0.005]])
+def test_an_area_is_covered_by_boxes_none_of_which_is_empty(box):
+    sides = np.array(mapillary.Area(box).boxes())
+    extent = sides[:, 2:] - sides[:, :2]
+    least = np.ceil(np.round((np.array(box[2:]) - box[:2]) / mapillary.SIDE_DEG, 6)).prod()
+    assert len(sides) == least
+    assert extent.min() > mapillary.SIDE_DEG / 2
+    assert extent.max() <= mapillary.SIDE_DEG + 1e-9
+    assert extent.prod(axis=1).sum() == pytest.approx((box[2] - box[0]) * (box[3] - box[1]))
+    assert [*sides[:, :2].min(axis=0), *sides[:, 2:].max(axis=0)] == box
+
+
+def test_boxes_that_a_polygon_does_not_touch_are_not_asked():
+    box, corner = (52.0, 4.0, 52.06, 4.06), shapely.Polygon([(4.0, 52.0), (4.03, 52.0), (4.0, 52.03)])
+    asked = mapillary.Area(box, corner).boxes()
+    assert len(asked) == 3
+    assert set(asked) < set(mapillary.Area(box).boxes())
+
+
+def test_the_box_of_the_template_is_one_question():
+    study = ROOT / "notebooks" / "studies" / "mapillary.yml"
+    box = yaml.safe_load(study.read_text(encoding="utf-8"))["01_photos"]["options"]["box"]
+    assert mapillary.Area(box).boxes() == [tuple(box)]
+
+
+def test_other_fields_are_asked_for_anew(server, monkeypatch):
+    scattered(server, 2)
+    ask()
+    asked = len(server.boxes())
+    monkeypatch.setattr(mapillary, "FIELDS", (*mapillary.FIELDS, "altitude"))
+    ask()
+    assert len(server.boxes()) == 2 * asked
 
 
 def test_a_polygon_takes_what_lies_in_it(server, tmp_path):

@@ -189,8 +189,23 @@ def test_geoclip_may_start_from_released_weights(tmp_path):
     torch.manual_seed(4)
     started = methods.builder("geoclip_precursor", 8, torch.zeros(1, 8), **given, released=str(tmp_path))(at)
     assert all(torch.equal(value, started.state_dict()[name]) for name, value in first.state_dict().items())
-    assert isinstance(methods.builder("clip", 8, torch.zeros(1, 12), **given, released=str(tmp_path))(at).image,
-                      encoders.ImageHead)  # fmt: skip
+    for asked in ("fourier", "capsules"):  # rows without capsules of their own do not use them
+        clip = methods.builder("clip", 8, torch.zeros(1, 12), **given | {"location_tower": asked}, released="none")(at)
+        assert isinstance(clip.image, encoders.ImageHead)
+    with pytest.raises(FileNotFoundError, match="none holds neither image_encoder_mlp_weights"):
+        methods.builder("geoclip", 8, torch.zeros(1, 8), **given, released="none")(at)
+    with pytest.raises(ValueError, match="released weights of geoclip read frozen features"):
+        methods.builder("geoclip", 8, torch.zeros(1, 8), **given | {"train_backbone": True}, released="none")
+
+
+def test_a_location_tower_that_is_asked_for_leaves_the_image_head_as_it_is():
+    given = dict(size=4, base=None, location_tower="capsules", train_backbone=False, cell_size_m=100.0)
+    at = places([[0, 0]]).lat_lon_deg
+    for name, image in (("clip", encoders.ImageHead), ("geoclip", geoclip.ImageMLP)):
+        towers = methods.builder(name, 8, torch.zeros(1, 8), **given)(at)
+        assert isinstance(towers.image, image)
+        assert isinstance(towers.location, geoclip.CapsuleTower)
+    assert isinstance(methods.builder("soft_contrastive", 8, torch.zeros(1, 8), **given)(at).image, encoders.ImageHead)
 
 
 def test_the_best_trials_say_what_ended_at_an_end_of_what_was_tried():

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
+from pyproj import CRS
 
 from geonb import photos, sphere
 from geonb.sources import SOURCES, check_options, folder, gather, table
@@ -508,8 +509,33 @@ def test_north_and_east_of_a_grid_become_degrees(place, crs, north, east, expect
     at = rows[["lat_deg", "lon_deg"]].to_numpy(float)
     assert sphere.distance_m(at, np.array([expected]))[0] < within_m
     assert left_out[["reason", "detail"]].to_numpy().tolist() == [
-        ["not a number", "row 2: lat is 'far', not decimal degrees"]
+        ["not a number", "row 2: north [metre] is 'far', not a number"]
     ]
+
+
+def test_north_and_east_outside_the_area_of_their_grid_are_left_out(place):
+    content = "path,north,east\nimages/a.jpg,179640,530268\nimages/b.jpg,530268000,179640\nimages/c.jpg,5e6,5e6\n"
+    rows, left_out = place(content, lat_column="north", lon_column="east", crs="EPSG:27700")
+    assert len(rows) == 1
+    assert set(left_out["reason"]) == {"broken position"}
+    assert "row 2: north [metre] 530268000, east [metre] 179640 lies outside of" in left_out["detail"][0]
+
+
+@pytest.mark.parametrize(
+    ("crs", "lat_deg", "lon_deg", "inside"),
+    [
+        ("EPSG:27700", 51.5, -0.1, True),
+        ("EPSG:27700", 51.5, 2.5, True),  # within the margin
+        ("EPSG:27700", 51.5, 9.0, False),
+        ("EPSG:3460", -17.0, 179.0, True),  # Fiji, across the date line
+        ("EPSG:3460", -17.0, -179.0, True),
+        ("EPSG:3460", -17.0, 0.0, False),
+        ("EPSG:3857", 10.0, 179.9, True),  # the whole earth
+        ("EPSG:3857", float("inf"), float("inf"), False),
+    ],
+)
+def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
+    assert table.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
 
 
 def test_a_grid_that_nobody_knows_or_columns_that_are_not_there_are_told(place):
@@ -517,6 +543,21 @@ def test_a_grid_that_nobody_knows_or_columns_that_are_not_there_are_told(place):
         place(GOOD, crs="EPSG:1")
     with pytest.raises(ValueError, match="crs 'EPSG:27700' is that of columns 'north' and 'lon'"):
         place(GOOD, lat_column="north", crs="EPSG:27700")
+
+
+def test_of_several_layers_one_is_named(place, capsys):
+    file = place.folder / "photos.gpkg"
+    for layer, name in (("old", "a"), ("new", "b")):
+        points = geopandas.points_from_xy([6.9], [50.9], crs=4326)
+        geopandas.GeoDataFrame({"path": [f"images/{name}.jpg"]}, geometry=points).to_file(file, layer=layer)
+    with pytest.raises(ValueError, match=r"photos\.gpkg has the layers old, new: name one of them"):
+        table.read(table=str(file))
+    with pytest.raises(ValueError, match=r"has the layers old, new"):
+        table.read(table=str(file), layer="newer")
+    assert table.read(table=str(file), layer="new")[0]["path"][0].endswith("b.jpg")
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ValueError, match=r"photos\.csv has no layers"):
+        place(GOOD, layer="new")
 
 
 def test_a_plain_parquet_table_is_read_by_its_columns(place):

@@ -51,9 +51,10 @@ def test_the_letter_of_the_zone_tells_the_hemisphere(letter, south):
     assert lon_deg == pytest.approx(3.0)  # the middle of zone 31
 
 
-def test_latitude_and_longitude_count_where_both_are_there(root):
+@pytest.mark.parametrize("utm", [{}, {"east": "", "north": ""}, {"east": "nan"}, {"north": "inf"}, {"zone": ""}])
+def test_latitude_and_longitude_count_where_both_are_there(root, utm):
     lat, lon = f"{TOWER[0]:.6f}", f"{TOWER[1]:.6f}"
-    picture(root / name(lat=lat, lon=lon))
+    picture(root / name(lat=lat, lon=lon, **utm))
     catalogue, _ = gather("vpr", {"folder": "d", "city": "Toronto"})
     assert photos.lat_lon_deg(catalogue)[0] == pytest.approx([float(lat), float(lon)])
 
@@ -62,6 +63,8 @@ def test_latitude_and_longitude_count_where_both_are_there(root):
     ("said", "reason"),
     [
         (name(lat="43.7", lon="-79.387"), "broken position"),  # 6 km away from its own UTM
+        (name(lat="43.64", lon="-79.387", north="1e30"), "broken position"),  # UTM that is nowhere
+        (name(north="inf"), "latitude out of range"),
         (name(zone="", letter=""), "no position"),  # as Nordland, whose UTM is the number of the frame
         (name(zone="61"), "broken position"),
         (name(letter="I"), "broken position"),
@@ -102,12 +105,13 @@ def test_rows_of_gsv_cities_find_their_pictures_whatever_their_ending(root):
 
 
 # ---- MSLS ------------------------------------------------------------------------------------------------------------
-def msls(root):
+def msls(root, pano=False):
     side = root / "train_val" / "cph" / "query"
     for n in range(3):
         picture(side / "images" / f"k{n}.jpg", n)
     raw = {"key": ["k0", "k1", "k2"], "lon": [12.5, 12.51, 12.52], "lat": [55.6, 55.61, 55.62],
-           "ca": [30.0, -1.0, 90.0], "captured_at": ["2016-05-01", "1462060800000", ""], "pano": False}  # fmt: skip
+           "ca": [30.0, -1.0, 90.0], "captured_at": ["2016-05-01", "1462060800000", ""],
+           "pano": [False, False, pano]}  # fmt: skip
     pd.DataFrame(raw).to_csv(side / "raw.csv")  # with the index, as the data set has it
     derived = {"key": raw["key"], "easting": 0.0, "northing": 0.0, "night": [False, False, True]}
     pd.DataFrame(derived).to_csv(side / "postprocessed.csv")
@@ -126,6 +130,13 @@ def test_the_tables_of_msls_are_joined_and_its_nights_left_out(root):
     assert set(found.captured_at.dt.date.astype(str)) == {"2016-05-01"}
     assert left_out.reason.tolist() == ["night"]
     assert len(gather("vpr", {"folder": "d", "layout": "msls", "night": True})[0]) == 3
+
+
+def test_panoramas_of_msls_are_left_out_unless_asked_for(root):
+    msls(root, pano=True)
+    asked = {"folder": "d", "layout": "msls", "night": True}
+    assert gather("vpr", asked)[1].reason.tolist() == ["panorama"]
+    assert len(gather("vpr", asked | {"panoramas": True})[0]) == 3
 
 
 def test_wrong_layouts_and_folders_are_refused(root):

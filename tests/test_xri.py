@@ -8,8 +8,7 @@ from PIL import Image
 from geonb import photos, sphere
 from geonb.sources import gather, xri
 
-# Elizabeth Tower (Big Ben): TQ 302 796 on the British National Grid
-# transformation, in WGS 84
+# Elizabeth Tower (Big Ben), TQ 302 796: on the British National Grid, and in WGS 84
 TOWER_GRID, TOWER = ("530268", "179640"), (51.50072, -0.12463)
 
 
@@ -20,9 +19,9 @@ def root(tmp_path, monkeypatch):
     return tmp_path / "xri"
 
 
-def picture(file, level=64):
+def picture(file, level=64, seed=0):
     file.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(abs(hash(file.as_posix())) % 2**32).integers(-8, 8, (24, 32, 3))
+    noise = np.random.default_rng([seed, *file.as_posix().encode()[-60:]]).integers(-8, 8, (24, 32, 3))
     Image.fromarray((level + noise).astype(np.uint8)).save(file, "JPEG", quality=100, subsampling=0)
 
 
@@ -63,8 +62,11 @@ def test_pictures_stand_where_their_building_stands_and_nights_and_masks_are_no_
 def test_linear_pictures_are_brightened_once(tree, root, tmp_path):
     catalogue, _ = gather("xri", tree)
     assert all(path.startswith("build/xri/") for path in catalogue.path)
-    bright, dark = (np.asarray(Image.open(path)).astype(float).mean() for path in (
-        tmp_path / "build/xri/200/someday_day/rgb_0.jpg", root / "part-2/200/someday_day/rgb_0.jpeg"))  # fmt: skip
+    (brightened,) = tmp_path.glob("build/xri/part-2/200/someday_day/rgb_0-*.jpg")
+    bright, dark = (
+        np.asarray(Image.open(path)).astype(float).mean()
+        for path in (brightened, root / "part-2/200/someday_day/rgb_0.jpeg")
+    )
     assert dark == pytest.approx(64, abs=2)
     assert bright == pytest.approx(255 * (64 / 255) ** 0.4545, abs=3)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpg")}
@@ -72,6 +74,39 @@ def test_linear_pictures_are_brightened_once(tree, root, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpg")}
     as_they_are = gather("xri", tree | {"linear": False})[0]
     assert all(path.startswith("xri/part-") for path in as_they_are.path)
+
+
+def test_pictures_of_one_name_in_other_parts_and_folders_are_brightened_apart(root, tmp_path):
+    name = "100/20231205T101500_day/rgb_0.jpeg"
+    for number, folder in enumerate(("xri/part-1", "xri/part-2", "other/part-1")):
+        picture(tmp_path / folder / name, level=40 * (number + 1))
+    uprns(tmp_path / "osopenuprn.csv")
+    levels = []
+    for folder in ("xri", "other"):
+        catalogue, left_out = gather("xri", {"folder": folder, "uprn_table": "osopenuprn.csv"})
+        assert left_out.empty
+        levels += [np.asarray(photos.open_picture(path)).mean() for path in catalogue.path]
+    assert levels == pytest.approx([255 * (40 * n / 255) ** 0.4545 for n in (1, 2, 3)], abs=4)
+    picture(tmp_path / "other" / "part-1" / name, level=200)  # the same name with other content
+    (path,) = gather("xri", {"folder": "other", "uprn_table": "osopenuprn.csv"})[0].path
+    assert np.asarray(photos.open_picture(path)).mean() == pytest.approx(255 * (200 / 255) ** 0.4545, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("words", "time"),
+    [
+        ("20231205101530", "2023-12-05 10:15:30+00:00"),
+        ("2023-12-05T10:15:30", "2023-12-05 10:15:30+00:00"),
+        ("202312051015", "2023-12-05 10:15:00+00:00"),
+        ("2023-12-05", "2023-12-05 00:00:00+00:00"),
+        ("20231305", ""),
+        ("2023", ""),
+        ("2023120510", ""),
+        ("someday", ""),
+    ],
+)
+def test_the_number_of_digits_tells_the_form_of_a_time(words, time):
+    assert str(xri.time_of(words)) == time
 
 
 def test_the_british_national_grid_is_read_where_there_is_no_latitude(tree, tmp_path):
@@ -86,7 +121,7 @@ def test_a_broken_picture_is_left_out_and_nothing_of_it_written(tree, root, tmp_
     file.write_bytes(file.read_bytes()[:300])
     left_out = gather("xri", tree)[1]
     assert "truncated" in set(left_out.reason)
-    assert not (tmp_path / "build" / "xri" / "300").exists()
+    assert not list((tmp_path / "build" / "xri").glob("*/300"))
 
 
 def test_wrong_folders_and_tables_are_refused(tree, tmp_path):

@@ -7,9 +7,10 @@ The token comes from MAPILLARY_TOKEN, travels in a header and is written nowhere
 
 import hashlib
 import json
+import math
 import os
 import sys
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ import requests
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
-from geonb import photos, seeds, sphere
+from geonb import photos, results, seeds, sphere
 from geonb.photos import Unreadable
 from geonb.sources import table
 from geonb.studies import ROOT
@@ -30,6 +31,7 @@ FULL = 1000  # an answer of so many or more may lack some: of 2,000 and more, 1,
 SIDE_DEG = 0.02  # of the first boxes; a question about 0.01 square degrees or more is refused
 LEAST_DEG = 0.0002  # of a box, some 20 m: below, photos of one place stand so dense that cutting ends
 ATTEMPTS = 6
+LONGEST_S = 300.0  # between two attempts, however much longer the server asks for
 FIELDS = (
     "id", "geometry", "computed_geometry", "compass_angle", "computed_compass_angle", "captured_at", "sequence",
     "is_pano", "creator",
@@ -61,13 +63,14 @@ def read(
     country: str = "",
     city_link_m: float = 10_000.0,
 ):
-    """(rows, left_out) of the photos in a box or a polygon: each ends in one of the two.
+    """(rows, left_out) of the photos in a box or a polygon: each that is not thinned out ends in one of the two.
 
     box: [south, west, north, east] in degrees; polygon: a GeoJSON file, in its place. size_px: 256, 1024 or 2048.
-    thin_m: least distance between kept photos of one sequence; limit: at most so many, drawn by the seed, 0 for all.
-    Positions and headings are Mapillary's computed ones where there are any. A box that stays full however small it is
-    cut has a row in left_out: some of its photos may lack. ValueError for a wrong option or without a token,
-    ConnectionError when the server stays silent; the next run goes on where this one ended.
+    panoramas: keep them. Of what is left then: thin_m, least distance between kept photos of one sequence; limit, at
+    most so many, drawn by the seed, 0 for all. Positions and headings are Mapillary's computed ones where there are
+    any. A box that stays full however small it is cut has a row in left_out: some of its photos may lack. ValueError
+    for a wrong option or without a token, ConnectionError when the server stays silent; the next run goes on where
+    this one ended.
     """
     area = Area.of(box, polygon)
     if size_px not in SIZES:
@@ -76,20 +79,30 @@ def read(
         raise ValueError(f"thin_m {thin_m} and limit {limit} must be at least 0")
     ask = Questions()
     records, full = found_in(area, ask)
+    records, unusable = parted(records, panoramas)
     known = chosen(records, thin_m, limit, seed)
     given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
     rows = []
     left_out = [{"path": "", "reason": "full box", "detail": f"south, west, north, east {box}"} for box in full]
+    left_out += [row_left_out(record, size_px, why) for record, why in unusable]
     for record in tqdm(known, desc="photos", unit="photo", file=sys.stdout):
-        path = f"build/mapillary/{size_px}/{record['id']}.jpg"
+        path = path_of(record, size_px)
         try:
-            if record.get("is_pano") and not panoramas:
-                raise Unreadable("panorama", "option panoramas: true keeps it")
             download(record["id"], size_px, ROOT / path, ask)
             rows.append(table.photo(path, fields(record), given))
         except Unreadable as why:
-            left_out.append({"path": path, "reason": why.reason, "detail": f"id {record['id']}: {why.detail}"})
+            left_out.append(row_left_out(record, size_px, why))
     return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def path_of(record, size_px):
+    """Where the photo of a record lies, for the catalogue."""
+    return f"build/mapillary/{size_px}/{record['id']}.jpg"
+
+
+def row_left_out(record, size_px, why):
+    """The row of left_out of a record that is Unreadable."""
+    return {"path": path_of(record, size_px), "reason": why.reason, "detail": f"id {record['id']}: {why.detail}"}
 
 
 # ---- where -----------------------------------------------------------------------------------------------------------
@@ -126,33 +139,42 @@ class Area:
         return bool(shapely.contains_xy(self.outline, lon_deg, lat_deg))
 
     def boxes(self):
-        """The boxes of SIDE_DEG that cover it."""
+        """The boxes, equal ones of SIDE_DEG at most, that cover it, each (south, west, north, east) [degree]."""
         south, west, north, east = self.box
-        return [
-            (s, w, min(s + SIDE_DEG, north), min(w + SIDE_DEG, east))
-            for s in np.arange(south, north, SIDE_DEG) for w in np.arange(west, east, SIDE_DEG)
-        ]  # fmt: skip
+        grid = [(s, w, n, e) for s, n in pairwise(edges(south, north)) for w, e in pairwise(edges(west, east))]
+        if self.outline is None:
+            return grid
+        import shapely
+
+        return [(s, w, n, e) for s, w, n, e in grid if self.outline.intersects(shapely.box(w, s, e, n))]
+
+
+def edges(low, high):
+    """The edges of as many equal parts from low to high as are needed for parts of SIDE_DEG at most."""
+    return np.linspace(low, high, math.ceil(round((high - low) / SIDE_DEG, 6)) + 1).tolist()
 
 
 def found_in(area, ask):
-    """(records of all photos in an area, each once, full boxes); every answered box is kept as a file."""
+    """(records of all photos in an area or without a position, each once, full boxes); answered boxes are kept."""
     found, full = {}, []
     for box in tqdm(area.boxes(), desc="boxes", unit="box", file=sys.stdout):
         records, full_there = answered(box, ask)
         full += full_there
         for record in records:
             lon_deg, lat_deg = position(record)
-            if np.isfinite(lat_deg) and area.holds(lat_deg, lon_deg):
+            if np.isnan(lat_deg) or area.holds(lat_deg, lon_deg):
                 found[record["id"]] = record
     return [found[id_] for id_ in sorted(found)], full
 
 
 def answered(box, ask):
     """(records, full boxes) of a box: from its file, or asked for and kept."""
-    name = hashlib.sha256(json.dumps([API, *(round(side, 7) for side in box)]).encode()).hexdigest()[:16]
+    asked = json.dumps([API, FIELDS, [round(side, 7) for side in box]])
+    name = hashlib.sha256(asked.encode()).hexdigest()[:16]
     file = ROOT / "build" / "mapillary" / "boxes" / f"{name}.json"
     if not file.exists():
-        written(file, json.dumps(cut(box, ask)).encode())
+        answer = json.dumps(cut(box, ask))
+        results.write_whole(file, lambda partial: partial.write_text(answer, encoding="utf-8"))
     return json.loads(file.read_text(encoding="utf-8"))
 
 
@@ -185,6 +207,19 @@ def position(record):
         if place:
             return float(place[0]), float(place[1])
     return np.nan, np.nan
+
+
+def parted(records, panoramas):
+    """(records that can be photos, (record, Unreadable) of the others: without a position, unwanted panoramas)."""
+    kept, others = [], []
+    for record in records:
+        if np.isnan(position(record)[0]):
+            others.append((record, Unreadable("no position", "Mapillary names none")))
+        elif record.get("is_pano") and not panoramas:
+            others.append((record, Unreadable("panorama", "option panoramas: true keeps it")))
+        else:
+            kept.append(record)
+    return kept, others
 
 
 def chosen(records, thin_m, limit, seed):
@@ -227,16 +262,16 @@ def fields(record):
 
 # ---- the server ------------------------------------------------------------------------------------------------------
 def patience(state: RetryCallState):
-    """Seconds until the next attempt: what the server asks for, else 1, 2, 4 ... up to a minute."""
+    """Seconds until the next attempt: 1, 2, 4 ..., or more if the server asks for it, LONGEST_S at most."""
     asked = getattr(state.outcome.exception(), "after_s", 0.0)
-    return max(asked, wait_exponential(multiplier=1, max=60)(state))
+    return min(max(asked, wait_exponential(multiplier=1)(state)), LONGEST_S)
 
 
 class Questions:
     """Questions to the server, one at a time, again and again while it is busy."""
 
     def __init__(self):
-        token = os.environ.get("MAPILLARY_TOKEN", "")
+        token = os.environ.get("MAPILLARY_TOKEN", "").strip()
         if not token:
             raise ValueError(
                 "MAPILLARY_TOKEN is not set: make a client token at mapillary.com/dashboard/developers and "
@@ -250,41 +285,58 @@ class Questions:
         south, west, north, east = box
         asked = {"bbox": f"{west:.7f},{south:.7f},{east:.7f},{north:.7f}", "fields": ",".join(FIELDS), "limit": MOST}
         try:
-            return self.json(f"{API}/images", asked)["data"]
+            return self.get(f"{API}/images", asked, "data").json()["data"]
         except Unreadable as why:
             raise ValueError(f"Mapillary refuses the box {box}: {why.detail}") from None
 
     def address(self, id_, size_px):
         """Where a thumbnail lies now: such addresses end after some time."""
         name = f"thumb_{size_px}_url"
-        return self.json(f"{API}/{id_}", {"fields": name}).get(name, "")
-
-    def json(self, address, asked):
-        """The answer to a question."""
-        return self.get(address, asked, self.header).json()
+        return self.get(f"{API}/{id_}", {"fields": name}, "id").json().get(name, "")
 
     @retry(
         retry=retry_if_exception_type(Busy), stop=stop_after_attempt(ATTEMPTS), wait=patience,
         retry_error_callback=lambda state: gave_up(state),
     )  # fmt: skip
-    def get(self, address, asked=None, header=None):
-        """One answer. Busy where it may come later, TooMuch, ValueError for the token, Unreadable for what is gone."""
+    def get(self, address, asked=None, wanted=""):
+        """One answer, of the API if something is wanted of its JSON, else of where pictures lie, without the token.
+
+        Busy where it may come later, TooMuch, ValueError for the token, Unreadable for what is gone.
+        """
         try:
-            answer = self.session.get(address, params=asked, headers=header, timeout=60)
+            answer = self.session.get(address, params=asked, headers=self.header if wanted else None, timeout=60)
         except requests.RequestException as error:
             raise Busy(type(error).__name__) from None  # its words may hold the address
-        if answer.status_code == 429:
-            wait = answer.headers.get("Retry-After", "")
-            raise Busy("too many questions", float(wait) if wait.isdigit() else 0.0)
-        if "reduce the amount of data" in answer.text[:500] and answer.status_code >= 400:
-            raise TooMuch
-        if answer.status_code >= 500:
-            raise Busy(f"status {answer.status_code}")
-        if header and answer.status_code in (401, 403):
-            raise ValueError(f"Mapillary refuses the token (status {answer.status_code}): check MAPILLARY_TOKEN")
-        if answer.status_code >= 400:
-            raise Unreadable("missing file", f"Mapillary answers with status {answer.status_code}")
+        refuse(answer, wanted)
         return answer
+
+
+def refuse(answer, wanted):
+    """Nothing, or what stands against an answer, as in Questions.get."""
+    status = answer.status_code
+    if status == 429:
+        wait = answer.headers.get("Retry-After", "")
+        asked_s = float(wait) if wait.isdigit() else 0.0
+        raise Busy(f"too many questions: it asks for {asked_s:.0f} s, at most {LONGEST_S:.0f} s are waited", asked_s)
+    if status >= 400 and "reduce the amount of data" in answer.text[:500]:
+        raise TooMuch
+    if status >= 500:
+        raise Busy(f"status {status}")
+    if wanted and status in (401, 403):
+        raise ValueError(f"Mapillary refuses the token (status {status}): check MAPILLARY_TOKEN")
+    if status >= 400:
+        raise Unreadable("missing file", f"Mapillary answers with status {status}")
+    if wanted and wanted not in told(answer):
+        raise Busy(f"status {status} without {wanted}")
+
+
+def told(answer):
+    """The object that an answer holds, empty where it is none."""
+    try:
+        found = answer.json()
+    except requests.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def gave_up(state):
@@ -303,19 +355,11 @@ def download(id_, size_px, file, ask):
         raise Unreadable("missing file", "the id is no number")
     if not (address := ask.address(id_, size_px)):
         raise Unreadable("missing file", f"Mapillary has no thumbnail of {size_px} px")
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial.jpg")
-    written(partial, ask.get(address).content)
-    try:
-        photos.examine(partial)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = ask.get(address).content
+    results.write_whole(file, lambda partial: verified(partial, content))
 
 
-def written(file, content):
-    """Write a file, whole or not at all."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(file)
+def verified(file, content):
+    """Write a picture; Unreadable where it is none."""
+    file.write_bytes(content)
+    photos.examine(file)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from geonb import photos, seeds
+from geonb import photos, results, seeds
 from geonb.photos import Unreadable
 from geonb.sources import table
 from geonb.studies import ROOT
@@ -154,16 +154,12 @@ def leads_out(member):
 
 def take_out(archive, name, file):
     """Write one member of a zip file, whole or not at all; Unreadable when it is damaged or too large."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(archive) as packed:
             if packed.getinfo(name).file_size > LARGEST_BYTES:
                 size = f"{packed.getinfo(name).file_size:,} bytes"
                 raise Unreadable("broken picture", f"{name} in {archive.name} has {size}")
-            partial.write_bytes(packed.read(name))
-        partial.replace(file)
+            content = packed.read(name)
+        results.write_whole(file, lambda partial: partial.write_bytes(content))
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise Unreadable("unreadable", f"{name} in {archive.name} cannot be taken out: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from geonb.photos import Unreadable
 from geonb.sources import scan
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
+MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
 FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
 
@@ -23,6 +24,7 @@ def read(
     lat_column: str = "lat",
     lon_column: str = "lon",
     crs: str = "",
+    layer: str = "",
     columns: dict | None = None,
     city: str = "",
     country: str = "",
@@ -37,13 +39,16 @@ def read(
     columns of the table; a column with the name of a field is taken without being named, unless the field is mapped to
     ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own; photos still without a city
     share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84, or north
-    and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N); a
-    table of points without these columns gives its points. Times are ISO 8601, in UTC where they have no offset.
-    Row 1 is the first below the header. ``workers``: processes that read pictures, 0 for one per core; a picture that
-    did not change is not read again (see scan.scanned).
+    and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N), in
+    its own unit; a table of points without these columns gives its points. ``layer``: of a file with several. Times
+    are ISO 8601, in UTC where they have no offset. Row 1 is the first below the header. ``workers``: processes that
+    read pictures, 0 for one per core; a picture that did not change is not read again (see scan.scanned).
+    FileNotFoundError without the file, ValueError for one that cannot be read, for columns, a layer or a ``crs`` that
+    do not exist.
     """
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
-    frame = in_degrees(load(table), lat_column, lon_column, crs)
+    frame = load(table, layer)
+    placed = Grid(crs, frame, lat_column, lon_column).placed if crs else dict
     entries = fields(frame, path_column, lat_column, lon_column, columns or {})
     start = folder or str(PurePosixPath(table).parent)
     paths = [_joined(start, entry["path"]) for entry in entries]
@@ -51,7 +56,7 @@ def read(
     rows, left_out = [], []
     for number, (path, entry) in enumerate(zip(paths, entries, strict=True), 1):
         try:
-            rows.append(photo(path, entry, given, seen))
+            rows.append(photo(path, placed(entry), given, seen))
         except Unreadable as why:
             left_out.append({"path": path, "reason": why.reason, "detail": f"row {number}: {why.detail}"})
     return photos.collected(rows, left_out, city_link_m=city_link_m)
@@ -71,18 +76,20 @@ def look(paths, where, workers):
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
-def load(table):
+def load(table, layer=""):
     """The table as it is: a CSV as text, a file of points as a GeoDataFrame in EPSG:4326."""
     path = photos.picture_path(table)
     if not path.is_file():
         raise FileNotFoundError(f"table {table!r} is not a file on this machine: {path}")
+    if layer and path.suffix.lower() not in POINTS:
+        raise ValueError(f"{path.name} has no layers: leave out the option layer")
     if path.suffix.lower() not in (*PARQUET, *POINTS):
         return _csv(path)
     import geopandas
     import pyarrow.parquet
 
     if path.suffix.lower() in POINTS:
-        frame = geopandas.read_file(path)
+        frame = geopandas.read_file(path, layer=layer_of(path, layer))
     elif b"geo" not in (pyarrow.parquet.read_schema(path).metadata or {}):
         return pd.read_parquet(path)
     else:
@@ -92,25 +99,14 @@ def load(table):
     return frame.to_crs(4326)
 
 
-def in_degrees(frame, lat_column, lon_column, crs):
-    """The table with its columns of north and east turned into degrees; what is no number stays as it is written."""
-    if not crs:
-        return frame
-    if lat_column not in frame or lon_column not in frame:
-        raise ValueError(f"crs {crs!r} is that of columns {lat_column!r} and {lon_column!r}, which the table has not")
-    from pyproj import Transformer
-    from pyproj.exceptions import CRSError
+def layer_of(path, layer):
+    """The layer of a file that is read: the one that is named, or the only one. ValueError lists them."""
+    import geopandas
 
-    try:
-        to_degrees = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    except CRSError as error:
-        raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
-    north, east = (frame[name].map(_number).astype(float) for name in (lat_column, lon_column))
-    known = north.notna() & east.notna()
-    lon_deg, lat_deg = to_degrees.transform(east[known].to_numpy(), north[known].to_numpy())
-    turned = frame.astype({lat_column: object, lon_column: object})
-    turned.loc[known, lat_column], turned.loc[known, lon_column] = lat_deg, lon_deg
-    return turned
+    layers = list(geopandas.list_layers(path).name)
+    if layer not in layers and (layer or len(layers) > 1):
+        raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one of them as option layer")
+    return layer or layers[0]
 
 
 def _csv(path):
@@ -178,7 +174,7 @@ def _points(frame):
 
 def _refuse_swapped(points, lat_column, lon_column):
     """Nothing, or a ValueError when most rows only make sense with latitude and longitude exchanged."""
-    lat, lon = (pd.Series([_number(value) for value in points[name]], dtype=float) for name in ("lat_deg", "lon_deg"))
+    lat, lon = (pd.Series([number_of(value) for value in points[name]], dtype=float) for name in ("lat_deg", "lon_deg"))
     swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
     if swapped.sum() > len(lat.dropna()) / 2:
         row = swapped.idxmax()
@@ -186,6 +182,47 @@ def _refuse_swapped(points, lat_column, lon_column):
             f"latitude and longitude look swapped: row {row + 1} has latitude {lat[row]}, longitude {lon[row]}; "
             f"exchange the options: lat_column: {lon_column}, lon_column: {lat_column}"
         )
+
+
+# ---- a grid ----------------------------------------------------------------------------------------------------------
+class Grid:
+    """North and east in a coordinate system, in its own unit. ValueError for an unknown one, or without the columns."""
+
+    def __init__(self, crs, frame, lat_column, lon_column):
+        from pyproj import CRS, Transformer
+        from pyproj.exceptions import CRSError
+
+        if lat_column not in frame or lon_column not in frame:
+            raise ValueError(
+                f"crs {crs!r} is that of columns {lat_column!r} and {lon_column!r}, which the table has not"
+            )
+        try:
+            self.system = CRS(crs)
+            self.to_degrees = Transformer.from_crs(self.system, "EPSG:4326", always_xy=True)
+        except CRSError as error:
+            raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
+        unit = self.system.axis_info[0].unit_name
+        self.names = f"{lat_column} [{unit}]", f"{lon_column} [{unit}]"
+
+    def placed(self, entry):
+        """The entry in degrees; Unreadable where north or east is no number, or outside of the system's own area."""
+        told = entry["lat_deg"], entry["lon_deg"]
+        north, east = (required_number(value, name) for value, name in zip(told, self.names, strict=True))
+        lon_deg, lat_deg = self.to_degrees.transform(east, north)
+        area = self.system.area_of_use
+        if not within(area, lat_deg, lon_deg):
+            where = f"{self.names[0]} {north:.10g}, {self.names[1]} {east:.10g}"
+            raise Unreadable("broken position", f"{where} lies outside of {area.name} ({self.system.name})")
+        return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
+
+
+def within(area, lat_deg, lon_deg):
+    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
+    if area is None:
+        return True
+    width = (area.east - area.west) % 360 or 360
+    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
+    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG
 
 
 # ---- a row -----------------------------------------------------------------------------------------------------------
@@ -214,7 +251,7 @@ def _text(value):
     return "" if value is None or pd.isna(value) else str(value).strip()
 
 
-def _number(value):
+def number_of(value):
     """The number, also with a decimal comma; not-a-number for anything else."""
     if type(value) is float:
         return value
@@ -228,7 +265,7 @@ def _with_point(words):
 
 def required_number(value, name):
     """The number; Unreadable where there is none. name: field of the catalogue, for the words."""
-    number = _number(value)
+    number = number_of(value)
     if number != number:
         what = name.removesuffix("_deg")
         if _text(value):
@@ -240,7 +277,7 @@ def required_number(value, name):
 
 def _heading(value):
     """Degrees within [0, 360), not-a-number where empty; -180..180 is understood."""
-    number = _number(value)
+    number = number_of(value)
     if number != number and _text(value):
         raise Unreadable("not a number", f"heading_deg is {_text(value)!r}, not degrees")
     if abs(number) > 360:

@@ -9,6 +9,7 @@ import functools
 import sys
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -31,14 +32,16 @@ def read(
     licence: str = "unknown",
     author: str = "",
     night: bool = False,
+    panoramas: bool = False,
     city_link_m: float = 10_000.0,
 ):
     """(rows, left_out) of a data set of place recognition: each of its photos ends in one of the two.
 
     layout: names (positions in the names of all pictures below the folder), gsv_cities (its folders Dataframes and
-    Images) or msls (its folder train_val). night: keep photos that MSLS calls taken at night. City, country, licence
-    and author as in source table. A name's latitude and longitude count; without them its UTM position, if the zone is
-    there. A month alone is no time. ValueError for another layout, FileNotFoundError where its folders are not there.
+    Images) or msls (its folder train_val). night, panoramas: keep photos that MSLS calls so. City, country, licence and
+    author as in source table. A name's latitude and longitude count, unless its UTM position lies more than APART_M
+    away; without them UTM does, if the zone is there. A month alone is no time. ValueError for another layout,
+    FileNotFoundError where its folders are not there.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout {layout!r} must be {', '.join(LAYOUTS)}")
@@ -50,7 +53,7 @@ def read(
     for name, told in tqdm(LAYOUTS[layout](root), desc="photos", unit="photo", file=sys.stdout):
         path = f"{folder.rstrip('/')}/{name}"
         try:
-            rows.append(table.photo(path, told(night), given))
+            rows.append(table.photo(path, told(night, panoramas), given))
         except Unreadable as why:
             left_out.append({"path": path, "reason": why.reason, "detail": why.detail})
     return photos.collected(rows, left_out, city_link_m=city_link_m)
@@ -58,12 +61,12 @@ def read(
 
 # ---- names -----------------------------------------------------------------------------------------------------------
 def names(root):
-    """(name below the folder, () -> keys of the catalogue) of every picture."""
+    """(name below the folder, (night, panoramas) -> keys of the catalogue) of every picture."""
     found = [name for name in folders.entries(root) if name.lower().endswith(PICTURES)]
     return [(name, functools.partial(of_name, name, root)) for name in found]
 
 
-def of_name(name, root, _night):
+def of_name(name, root, _night, _panoramas):
     """What the name of a picture says."""
     folders.refuse_by_name(root, name)
     said = PurePosixPath(name).name.split("@")
@@ -77,14 +80,17 @@ def of_name(name, root, _night):
 
 def position(east, north, zone, letter, lat, lon):
     """(latitude, longitude) of the fields of a name; those of UTM are checked against them, or stand for them."""
-    utm = from_utm(east, north, zone, letter) if zone.strip().isdigit() and letter.strip() else None
+    zoned = zone.strip().isdecimal() and letter.strip()
     if not (lat.strip() and lon.strip()):
-        if utm is None:
+        if not zoned:
             raise Unreadable("no position", f"UTM {east} {north} without a zone, and no latitude and longitude")
-        return utm
+        return from_utm(east, north, zone, letter)
     told = table.required_number(lat, "lat_deg"), table.required_number(lon, "lon_deg")
     photos.check_position(*told)
-    if utm is not None and (apart_m := float(sphere.distance_m([told], [utm])[0])) > APART_M:
+    if not zoned or not np.isfinite([table.number_of(east), table.number_of(north)]).all():
+        return told
+    apart_m = float(sphere.distance_m([told], [from_utm(east, north, zone, letter)])[0])
+    if not apart_m <= APART_M:
         raise Unreadable("broken position", f"latitude and longitude lie {apart_m:,.0f} m from UTM {east} {north}")
     return told
 
@@ -126,7 +132,7 @@ def gsv_cities(root):
             stem = stem_of(row)
             name = f"Images/{file.stem}/{there.get(stem.lower(), f'{stem}.JPG')}"
             told = {"lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row["northdeg"], "city": file.stem}
-            found.append((name, lambda _night, told=told: told))
+            found.append((name, lambda _night, _panoramas, told=told: told))
     return found
 
 
@@ -154,10 +160,12 @@ def msls(root):
     return found
 
 
-def of_msls(row, city, night):
+def of_msls(row, city, night, panoramas):
     """The keys of the catalogue of a row of MSLS, whose times are days or milliseconds since 1970."""
     if row.get("night", "").lower() in ("true", "1", "night") and not night:
         raise Unreadable("night", "the data set says so: option night: true keeps it")
+    if row.get("pano", "").lower() in ("true", "1") and not panoramas:
+        raise Unreadable("panorama", "the data set says so: option panoramas: true keeps it")
     taken = row.get("captured_at", "")
     heading = row.get("ca", "")
     return {

@@ -5,17 +5,15 @@ the number of a building; its position comes from OS Open UPRN (Open Government 
 building stands, not the camera.**
 """
 
-import os
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from geonb import photos
+from geonb import photos, results
 from geonb.photos import Unreadable
 from geonb.sources import table
 from geonb.studies import ROOT
@@ -26,7 +24,7 @@ POSITION = ("LATITUDE", "LONGITUDE")
 GRID = ("X_COORDINATE", "Y_COORDINATE")  # British National Grid
 ROWS_AT_ONCE = 500_000
 CAPTURE = re.compile(r"(?P<time>.+)_(?P<light>day|night)$")
-TIMES = ("%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d")
+TIMES = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}  # by the number of digits
 
 
 def read(
@@ -42,7 +40,7 @@ def read(
 
     uprn_table: the csv of OS Open UPRN, or a part of it: UPRN, and LATITUDE and LONGITUDE or the British National Grid.
     linear: the pictures are in linear RGB, brightened ones are written to build/xri/. night: keep captures at night.
-    Pictures of one capture share a sequence, so that no split parts them. FileNotFoundError without folder or csv,
+    Pictures of one capture share a sequence, which no split but random parts. FileNotFoundError without folder or csv,
     ValueError for a csv of other columns.
     """
     root = photos.picture_path(folder)
@@ -71,9 +69,9 @@ def positions(file, wanted):
     names = next((pair for pair in (POSITION, GRID) if {"UPRN", *pair} <= set(header)), None)
     if names is None:
         raise ValueError(f"{file.name} has not UPRN with {POSITION} or {GRID}; it has {', '.join(header)}")
-    found = []
+    found, wanted = [], {uprn.lstrip("0") for uprn in wanted}
     for rows in pd.read_csv(file, dtype=str, usecols=["UPRN", *names], chunksize=ROWS_AT_ONCE):
-        found.append(rows[rows.UPRN.str.lstrip("0").isin({uprn.lstrip("0") for uprn in wanted})])
+        found.append(rows[rows.UPRN.str.lstrip("0").isin(wanted)])
     rows = pd.concat(found)
     first, second = (pd.to_numeric(rows[name], errors="coerce").to_numpy() for name in names)
     if names == GRID:
@@ -99,32 +97,20 @@ def fields(name, places, night):
 def time_of(words):
     """The time that a folder's name tells, whatever parts its digits; '' where it is none of TIMES."""
     digits = "".join(re.findall(r"\d", words))
-    for form in TIMES:
-        parsed = pd.to_datetime(digits, format=form, errors="coerce", utc=True, exact=True)
-        if not pd.isna(parsed):
-            return parsed
-    return ""
+    if len(digits) not in TIMES:
+        return ""
+    parsed = pd.to_datetime(digits, format=TIMES[len(digits)], errors="coerce", utc=True)
+    return "" if pd.isna(parsed) else parsed
 
 
 def brightened(file, path, name):
     """The path of the same picture for screens, written once: values from 0 to 1 to the power of GAMMA."""
-    out = "/".join(["build", "xri", *name.parts[1:-1], f"{name.stem}.jpg"])
+    content = photos.examine(path)["sha256"][:16]  # Unreadable where it is no picture
+    out = "/".join(["build", "xri", *name.parts[:-1], f"{name.stem}-{content}.jpg"])
     if not (ROOT / out).exists():
-        photos.examine(path)  # says why, where it is no picture
+        values = np.arange(256) / 255
         with Image.open(file) as picture:
-            values = np.arange(256) / 255
             light = picture.convert("RGB").point([round(255 * value**GAMMA) for value in values] * 3)
-            written(light, ROOT / out, exif=picture.getexif())
+            how = {"quality": 95, "subsampling": 0, "exif": picture.getexif()}
+            results.write_whole(ROOT / out, lambda partial: light.save(partial, "JPEG", **how))
     return out
-
-
-def written(picture, file, exif):
-    """Save a JPEG, whole or not at all."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
-        picture.save(partial, "JPEG", quality=95, subsampling=0, exif=exif)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
