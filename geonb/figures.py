@@ -197,6 +197,7 @@ def depth(table, simulated=False):
             ax.plot(rows["depth"], rows["value"], color=colour, ls=dashes, lw=1.4, marker="o", ms=3)
         ax.axhline(0, color=GREY, lw=0.8)
         ax.set_title(aim)
+        show_nothing_as_nothing(ax.yaxis)
     label_outer(figure, axes, "first to last layer [share of depth]", "R² [share of variance]")
     marks = [line_mark(*style, short(tower, 40)) for tower, style in zip(towers, cycle_styles(), strict=False)]
     bottom_legend(figure, marks)
@@ -221,6 +222,7 @@ def readout(table, simulated=False):
             ax.plot(row.value, at, "o", color=colour, ms=3.5)
         ax.axvline(0, color=GREY, lw=0.8)
         ax.set_title(aim)
+        show_nothing_as_nothing(ax.xaxis)
         ax.set_xlabel("accuracy [share]" if aim == "city" else "R² [share]", fontsize=8)
     axes[0].set_yticks(range(len(towers)), [short(tower.replace("_", " "), 28) for tower in towers])
     axes[0].set_ylim(len(towers) - 0.4, -0.6)
@@ -243,12 +245,12 @@ def doses(table, simulated=True):
             colour = COLOURS[SPLITS.index(split)]
             ax.vlines(rows["words_r2"], rows["low"], rows["high"], color=colour, lw=1)
             ax.plot(rows["words_r2"], rows["tower_r2"], "o-", color=colour, ms=4, lw=1.2)
-            for row in rows.itertuples():
-                ax.annotate(
-                    f"{row.share:g}", (row.words_r2, row.tower_r2), (4, 4), textcoords="offset points", fontsize=7
-                )
+        for row in rows.itertuples() if np.ptp(rows["words_r2"]) > 0.02 else ():  # else they cover each other
+            ax.annotate(f"{row.share:g}", (row.words_r2, row.tower_r2), (5, -9), textcoords="offset points", size=7)
         ax.axhline(0, color=GREY, lw=0.8)
         ax.set_title(aim)
+        show_nothing_as_nothing(ax.xaxis)
+        show_nothing_as_nothing(ax.yaxis)
     label_outer(figure, axes, "R² of the words [share]", "R² of the tower [share]")
     bottom_legend(figure, [dot(COLOURS[SPLITS.index(split)], split) for split in splits])
     return with_note(figure, simulated, "numbers: share of the fields' phrases kept")
@@ -269,8 +271,10 @@ def scenes(table, simulated=True):
     left.set_xlabel("R², blocked [share]", fontsize=8)
     right.plot(table["spread_m"], at, "o", color=COLOURS[2], ms=5)
     right.set_xlabel("median spread of the posterior [m, km]", fontsize=8)
-    log_metres(right.xaxis, table["spread_m"].min() * 0.8, table["spread_m"].max() * 1.25, ticks=4)
-    names = [f"{row.scene} ({row.planted} fields, n = {row.n:,})" for row in table.itertuples()]
+    right.set_xlim(0, table["spread_m"].max() * 1.1)
+    right.xaxis.set_major_locator(MaxNLocator(3))
+    right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: metres_in_words(value)))
+    names = [f"{row.scene} ({row.planted} named, n = {row.n:,})" for row in table.itertuples()]
     left.set_yticks(at, names)
     left.set_ylim(len(table) - 0.4, -0.6)
     bottom_legend(figure, [dot(COLOURS[0], "planted fields"), dot(COLOURS[1], "position", "s")])
@@ -1246,6 +1250,13 @@ def method_styles(table):
     grey = [m for m in table["method"].unique() if m not in plain]
     greys = [("#6b6b6b", DASHES[1 + i % 3]) if i < 3 else ("#a3a3a3", DASHES[1 + i % 3]) for i in range(len(grey))]
     return dict(zip(plain, cycle_styles(), strict=False)) | dict(zip(grey, greys, strict=True))
+
+
+def show_nothing_as_nothing(axis, span=0.1):
+    """Widen an axis of shares that shows hardly more than zero, so that noise does not fill the panel."""
+    low, high = axis.get_view_interval()
+    if high - low < span:
+        axis.set_view_interval(min(low, -span / 2), max(high, span / 2), ignore=True)
 
 
 def round_ticks(axis, ticks):

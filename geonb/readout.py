@@ -62,7 +62,7 @@ GAPS = {
 SCENES = {
     "scene": "kind of scene",
     "n": "photos [count]",
-    "planted": "planted fields that such a scene shows [count]",
+    "planted": "planted fields that captions of such a scene name [count]",
     "fields_r2": "R2 of the fields, blocked [share]",
     "position_r2": "R2 of the position within the city, blocked [share]",
     "spread_m": "median spread of the posterior over training places [m]",
@@ -278,7 +278,7 @@ def spread_m(features, places, lat_lon_deg, *, scale=50.0):
 def scenes(table, tower, planted, spreads):
     """Table SCENES of one tower: what is planted in a kind of scene, what a probe reads, how sure retrieval is.
 
-    planted: {scene: fields shown}; spreads: table of scene, spread_m.
+    planted: {scene: fields that its captions name}; spreads: table of scene, spread_m.
     """
     own = table[(table.tower == tower) & (table.split == "blocked") & (table.scene != "all")]
     r2 = own[own.metric == "r2"].pivot_table(index="scene", columns="aim", values="value")
@@ -312,8 +312,9 @@ def headline(table, slopes, gaps, ranks, page):
         key = "text_dose_slope_r2" + {"fields": "", "position": ".position"}[row.aim]
         own = {"key": key, "value": row.slope, "low": row.low, "high": row.high, "table": f"{page}/slopes"}
         rows.append(own | {"seeds": runs, "n": n})
-    for row in gaps[(gaps.aim == "position") & np.isfinite(gaps.share.astype(float))].itertuples():
-        own = {"key": "published_gap_surviving_blocking", "value": row.share, "low": row.low, "high": row.high}
+    for row in gaps[np.isfinite(gaps.share.astype(float))].itertuples():
+        key = "published_gap_surviving_blocking" + {"position": "", "fields": ".fields"}[row.aim]
+        own = {"key": key, "value": row.share, "low": row.low, "high": row.high}
         rows.append(own | {"seeds": runs, "n": n, "table": f"{page}/gaps"})
     if ranks is not None:
         own = {
@@ -354,5 +355,5 @@ def answer(table, slopes, gaps, dose):
 def _known(table, tower):
     """One sentence on what a tower knows of position, random against blocked."""
     own = table[(table.tower == tower) & (table.scene == "all") & (table.aim == "position")].set_index("split").value
-    told = ", ".join(f"{value:.2f} in {split} folds" for split, value in own.items())
+    told = ", ".join(f"{round(value, 2) + 0:.2f} in {split} folds" for split, value in own.items())  # no -0.00
     return f"From {tower} a linear probe reads the position within a city with an R² of {told}."

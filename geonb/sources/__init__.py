@@ -167,8 +167,8 @@ def scenes(source, options, photo_id):
     return cameras.scene.loc[photo_id].to_numpy(dtype=object)
 
 
-def fields_shown(source):
-    """{kind of scene: planted fields that it shows [count]}; empty where nothing was planted."""
+def fields_named(source):
+    """{kind of scene: planted fields that its captions name [count]}; empty where nothing was planted."""
     if source != "simulated":
         return {}
     from geonb.cities import captions, things
