@@ -96,7 +96,33 @@ def made_trials():
     })  # fmt: skip
 
 
+def made_readout():
+    rows = [(t, s, a, 0.1 * k, 0.1 * k - 0.05, 0.1 * k + 0.05) for k, t in enumerate("xy") for s in ("random", "blocked")
+            for a in ("position", "fields", "city")]  # fmt: skip
+    return pd.DataFrame(rows, columns=["tower", "split", "aim", "value", "low", "high"])
+
+
+def made_depth():
+    rows = [(t, a, d, d / 2) for t in "xy" for a in ("position", "fields") for d in (0.0, 0.5, 1.0)]
+    return pd.DataFrame(rows, columns=["tower", "aim", "depth", "value"])
+
+
+def made_doses(worth=1.0):
+    rows = [(s, a, share, worth * share / 2, worth * share / 4, 0.0, 0.3) for s in ("random", "blocked")
+            for a in ("position", "fields") for share in (0, 0.5, 1)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["split", "aim", "share", "words_r2", "tower_r2", "low", "high"])
+
+
+def made_scenes():
+    rows = [("street", 2264, 7, 0.4, 0.0, 182e3), ("park", 43, 0, -0.1, 0.01, 490e3)]
+    return pd.DataFrame(rows, columns=["scene", "n", "planted", "fields_r2", "position_r2", "spread_m"])
+
+
 FIGURES = {
+    "readout": lambda: figures.readout(made_readout(), True),
+    "depth": lambda: figures.depth(made_depth(), True),
+    "doses": lambda: figures.doses(made_doses()),
+    "scenes": lambda: figures.scenes(made_scenes()),
     "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": ["Oulu", "Lima", None]}), True),
     "semivariogram": lambda: figures.semivariogram(made_lags(), made_fits(), True, made_lags()),
     "semivariogram and doubt": lambda: figures.semivariogram(*made_doubt(), True, made_lags()),
@@ -114,6 +140,10 @@ FIGURES = {
     "error_maps": lambda: figures.error_maps(made_errors(("clip",)), True),
 }
 EMPTY = {
+    "readout": lambda: figures.readout(made_readout()[:0]),
+    "depth": lambda: figures.depth(made_depth()[:0]),
+    "doses": lambda: figures.doses(made_doses()[:0]),
+    "scenes": lambda: figures.scenes(made_scenes()[:0]),
     "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": []})),
     "semivariogram": lambda: figures.semivariogram(made_lags()[:0], made_fits(), True),
     "coherence": lambda: figures.coherence(made_lags()[:0]),
@@ -262,3 +292,11 @@ def test_real_errors_are_drawn_on_one_world_per_model():
     assert "simulated" not in texts(figure)
     with pytest.raises(ValueError, match="errors is empty"):
         figures.world_errors(errors[:0], errors)
+
+
+def test_what_is_nothing_looks_like_nothing():
+    """R2 of a thousandth must not fill a panel, and their labels not cover each other."""
+    figure = figures.doses(made_doses(worth=0.001))
+    assert all(np.diff(ax.get_ylim()) >= 0.1 for ax in figure.axes)
+    assert not any(text in texts(figure) for text in ("0.5", "1"))
+    assert {"0.5", "1"} <= set(texts(figures.doses(made_doses())))
