@@ -179,11 +179,18 @@ def write_headline(study, pages):
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def publish(study):
-    """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing."""
+def publish(study, chosen=()):
+    """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing.
+
+    chosen: pages that alone are copied, as those that other studies show beside their own; the study need not be
+    finished for them, and has no headline then. ValueError names what is missing.
+    """
     made, headline = tables_folder(study), build_folder(study) / "headline.json"
-    unfinished = [page for page in all_pages(study) if not (made / page / "manifest.json").exists()]
-    if not headline.exists() or unfinished:
+    if unknown := set(chosen) - set(all_pages(study)):
+        raise ValueError(f"study {study} has no page {', '.join(sorted(unknown))}")
+    wanted = list(chosen) or all_pages(study)
+    unfinished = [page for page in wanted if not (made / page / "manifest.json").exists()]
+    if unfinished or not (chosen or headline.exists()):
         raise ValueError(
             f"study {study} is not finished ({', '.join(unfinished) or 'no headline'}): run `make book STUDY={study}`"
         )
@@ -191,10 +198,10 @@ def publish(study):
     fresh, old = target.with_name(f"{study}.partial"), target.with_name(f"{study}.old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    for page in all_pages(study):  # not what an earlier list of methods left behind
+    for page in wanted:  # not what an earlier list of methods left behind
         shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
     for file in (headline, headline.with_name("run.json")):  # what was found; on which device and in which time
-        if file.exists():
+        if file.exists() and not chosen:
             shutil.copy(file, fresh)
     if target.exists():
         target.rename(old)
@@ -245,13 +252,15 @@ def main():
     ask = argparse.ArgumentParser(prog="python -m geonb.results", description="headline and publishing of a study")
     ask.add_argument("act", choices=["headline", "publish"])
     ask.add_argument("--study", required=True)
+    ask.add_argument("--pages", nargs="*", default=[], help="publish these alone")
     got = ask.parse_args()
     try:
         if got.act == "headline":
             write_headline(got.study, all_pages(got.study))
         else:
-            print(f"published {publish(got.study).relative_to(ROOT)}: look at `git diff --stat`, commit it alone")
-            if got.study == DEFAULT:
+            folder = publish(got.study, got.pages).relative_to(ROOT)
+            print(f"published {folder}: look at `git diff --stat`, commit it alone")
+            if got.study == DEFAULT and not got.pages:
                 write_readme(got.study)
     except (ValueError, OSError) as error:
         raise SystemExit(f"geonb.results: {error}") from None

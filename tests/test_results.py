@@ -201,6 +201,17 @@ def test_publishing_replaces_the_whole_of_what_was_published(toy):
     assert [path.name for path in target.parent.iterdir()] == ["toy"]
 
 
+def test_chosen_pages_of_an_unfinished_study_are_published_alone(toy):
+    finish_every_page(toy)
+    (toy / "build" / "toy" / "tables" / "06_train" / "soft" / "manifest.json").unlink()
+    target = publish("toy", ["01_photos"])
+    assert [path.name for path in target.iterdir()] == ["01_photos"]
+    with pytest.raises(ValueError, match=r"not finished \(06_train/soft\)"):
+        publish("toy", ["01_photos", "06_train/soft"])
+    with pytest.raises(ValueError, match="has no page 99_nothing"):
+        publish("toy", ["99_nothing"])
+
+
 def test_published_tables_are_found_where_nothing_was_made(toy, capsys):
     finish_every_page(toy)
     write_headline("toy", [])
