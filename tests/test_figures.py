@@ -97,8 +97,8 @@ def made_trials():
 
 
 def made_readout():
-    rows = [(t, s, a, 0.1 * k, 0.1 * k - 0.05, 0.1 * k + 0.05) for k, t in enumerate("xy") for s in ("random", "blocked")
-            for a in ("position", "fields", "city")]  # fmt: skip
+    aims, splits = ("position", "fields", "city"), ("random", "blocked")
+    rows = [(t, s, a, k, k - 0.05, k + 0.05) for k, t in zip((0, 0.1), "xy", strict=True) for s in splits for a in aims]
     return pd.DataFrame(rows, columns=["tower", "split", "aim", "value", "low", "high"])
 
 
