@@ -1,10 +1,14 @@
 """OSV-5M's layout, written here from the data set's card: folders and zip files, filters, what is left out."""
 
 import csv
+import hashlib
 import io
 import os
+import re
 import shutil
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +174,98 @@ def test_six_photos_of_the_data_set_keep_their_positions(tmp_path, monkeypatch):
     assert left_out.empty
     for path, (lat, lon) in zip(catalogue.path, photos.lat_lon_deg(catalogue), strict=True):
         assert (lat, lon) == (float(known[Path(path).stem]["lat"]), float(known[Path(path).stem]["lon"]))
+
+
+# ---- from the Hub ----------------------------------------------------------------------------------------------------
+class Hub(BaseHTTPRequestHandler):
+    """As the Hub's file route: commit and digest in the head, ranges in the body. files: {path: content}."""
+
+    files, asked, lie = {}, [], []
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        name = self.path.partition("/datasets/osv5m/osv5m/resolve/main/")[2]
+        Hub.asked.append((self.command, name, self.headers.get("Authorization")))
+        if name not in self.files:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.end_headers()
+            return
+        content = self.files[name]
+        stated = hashlib.sha256(content).hexdigest() if name not in self.lie else "0" * 64
+        first = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
+        self.send_response(206 if first else 200)
+        self.send_header("ETag", f'"{stated}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("Content-Length", str(len(content) - first))
+        self.end_headers()
+        if body:
+            self.wfile.write(content[first:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The data set of the fixture `tree` on a server of our own."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in (2, 4):
+            archive.writestr(f"00/{1000 + number}.jpg", jpeg(number))
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, HEADER)
+    writer.writeheader()
+    writer.writerows(row(n) for n in range(6))
+    files = {"train.csv": lines.getvalue().encode(), "images/train/00.zip": packed.getvalue()}
+    monkeypatch.setattr(Hub, "files", files)
+    monkeypatch.setattr(Hub, "asked", [])
+    monkeypatch.setattr(Hub, "lie", [])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    yield Hub
+    server.shutdown()
+
+
+def fetched(tmp_path, monkeypatch, **options):
+    monkeypatch.setattr(photos, "ROOT", tmp_path)
+    monkeypatch.setattr(osv5m, "ROOT", tmp_path)
+    return gather("osv5m", {"folder": str(tmp_path / "data"), "download": ["train/00"], **options})
+
+
+def test_a_part_is_fetched_once_and_only_its_pictures_are_chosen(hub, tmp_path, monkeypatch):
+    catalogue, left_out = fetched(tmp_path, monkeypatch)
+    assert len(catalogue) == 2
+    assert len(left_out) == 0
+    asked = len(hub.asked)
+    again, _ = fetched(tmp_path, monkeypatch)
+    assert again.sha256.tolist() == catalogue.sha256.tolist()
+    assert len(hub.asked) == asked
+
+
+def test_a_file_that_is_not_what_the_hub_states_is_thrown_away(hub, tmp_path, monkeypatch):
+    hub.lie.append("images/train/00.zip")
+    with pytest.raises(ConnectionError, match=r"images/train/00.zip of osv5m/osv5m came damaged"):
+        fetched(tmp_path, monkeypatch)
+    assert not (tmp_path / "data" / "images" / "train" / "00.zip").exists()
+    hub.lie.clear()
+    assert len(fetched(tmp_path, monkeypatch)[0]) == 2
+
+
+def test_what_the_hub_has_not_is_said(hub, tmp_path, monkeypatch):
+    del hub.files["images/train/00.zip"]
+    with pytest.raises(ConnectionError, match=r"images/train/00.zip of osv5m/osv5m does not come from http://127"):
+        fetched(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["00", "train/0", "../train/00", "val/00"])
+def test_only_the_data_set_s_own_zip_files_are_fetched(tmp_path, monkeypatch, name):
+    with pytest.raises(ValueError, match="zip files of the data set are train/00 to"):
+        fetched(tmp_path, monkeypatch, download=[name])

@@ -5,6 +5,7 @@ Layout and columns of the data set on the Hugging Face Hub (osv5m/osv5m, CC BY-S
 """
 
 import os
+import re
 import sys
 import zipfile
 from pathlib import PurePosixPath, PureWindowsPath
@@ -18,7 +19,7 @@ from geonb.photos import Unreadable
 from geonb.sources import table
 from geonb.studies import ROOT
 
-LICENCE = "CC BY-SA 4.0"
+HUB, LICENCE = "osv5m/osv5m", "CC BY-SA 4.0"
 NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
 CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
@@ -34,6 +35,7 @@ def read(
     box: list | None = None,
     limit: int = 0,
     seed: int = 0,
+    download: list | None = None,
     city_link_m: float = 10_000.0,
 ):
     """(rows, left_out) of the data set below a folder: each chosen row of a csv ends in one of the two.
@@ -42,13 +44,17 @@ def read(
     box: [south, west, north, east] in degrees, west above east across the date line; limit: at most so many rows of a
     part, drawn by the seed, 0 for all. A city is named with its region and country; photos without one share one when
     steps of city_link_m metres link them. Pictures that lie in zip files are taken out into build/osv5m/.
-    FileNotFoundError without the csv, ValueError for a csv of other columns.
+    download: zip files of the Hub, as [train/00, test/00], fetched into the folder first, with the csv of their parts;
+    only rows whose picture is at hand are then chosen. FileNotFoundError without the csv, ValueError for a csv of
+    other columns, ConnectionError for a file that does not come whole.
     """
     if part not in PARTS:
         raise ValueError(f"part {part!r} must be {', '.join(PARTS)}")
-    rows, left_out = [], []
+    root, rows, left_out = photos.picture_path(folder), [], []
+    fetch(root, download or [])
     for name in PARTS[part]:
-        entries = chosen(photos.picture_path(folder) / f"{name}.csv", country, box, limit, seed)
+        there = set(pictures(root / "images" / name)) if download else None
+        entries = chosen(root / f"{name}.csv", country, box, limit, seed, there)
         there, missing = photos_of(entries, folder, name)
         rows, left_out = rows + there, left_out + missing
     return photos.collected(rows, left_out, city_link_m=city_link_m)
@@ -69,9 +75,43 @@ def photos_of(entries, folder, part):
     return rows, left_out
 
 
+# ---- the Hub ---------------------------------------------------------------------------------------------------------
+def fetch(root, archives):
+    """Bring zip files of the Hub, and the csv of their parts, into the folder; what is there stays as it is.
+
+    huggingface_hub goes on where it was interrupted and gives a file its name when it is whole; what it does not do is
+    compare the content with the digest that the Hub states. ValueError for another name, ConnectionError otherwise.
+    """
+    if wrong := [name for name in archives if not re.fullmatch(r"(train|test)/\d\d", str(name))]:
+        raise ValueError(f"download {wrong}: zip files of the data set are train/00 to train/97 and test/00 to test/04")
+    parts = dict.fromkeys(name.partition("/")[0] for name in archives)
+    for name in [f"{part}.csv" for part in parts] + [f"images/{name}.zip" for name in archives]:
+        if not (root / name).exists():
+            fetch_file(root, name)
+
+
+def fetch_file(root, name):
+    """One file of the data set from the Hub; a token, which it does not need, comes from HF_TOKEN alone."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        stated = get_hf_file_metadata(hf_hub_url(HUB, name, repo_type="dataset", endpoint=hub), endpoint=hub).etag or ""
+        hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub)
+    except (HfHubHTTPError, OSError) as error:
+        raise ConnectionError(f"{name} of {HUB} does not come from {hub}: {type(error).__name__}; try again") from error
+    if re.fullmatch("[0-9a-f]{64}", stated) and results.sha256_of(root / name) != stated:
+        (root / name).unlink()
+        raise ConnectionError(f"{name} of {HUB} came damaged: its content is not what the Hub states; try again")
+
+
 # ---- the csv ---------------------------------------------------------------------------------------------------------
-def chosen(file, country, box, limit, seed):
-    """The rows of a csv as text, those of a country and within a box, at most `limit` of them in the csv's order."""
+def chosen(file, country, box, limit, seed, there=None):
+    """The rows of a csv as text, those of a country and within a box, at most `limit` of them in the csv's order.
+
+    there: the ids that alone are chosen among, all when None.
+    """
     if not file.is_file():
         raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
     if box is not None and (len(box) != 4 or not (-90 <= box[0] < box[2] <= 90)):
@@ -83,6 +123,7 @@ def chosen(file, country, box, limit, seed):
     found = []
     for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=kept, chunksize=ROWS_AT_ONCE):
         rows = rows[rows.country == country] if country else rows
+        rows = rows if there is None else rows[rows.id.isin(there)]
         found.append(rows[within(rows, box)] if box is not None else rows)
     entries = pd.concat(found, ignore_index=True)
     if limit and limit < len(entries):
@@ -112,20 +153,20 @@ def fields(entry):
 
 
 # ---- the pictures ----------------------------------------------------------------------------------------------------
-def pictures(folder, wanted):
-    """{id: a folder's name, '' for none, or (zip file, name in it)} of the wanted ids below images/<part>."""
+def pictures(folder, wanted=None):
+    """{id: a folder's name, '' for none, or (zip file, name in it)} of wanted ids, or all, below images/<part>."""
     found = {}
     if not folder.is_dir():
         return found
     for below in sorted(folder.iterdir()):
         if below.is_dir():
-            names = (entry.name for entry in os.scandir(below))
-            found |= {name.removesuffix(".jpg"): below.name for name in names if name.removesuffix(".jpg") in wanted}
+            ids = (entry.name.removesuffix(".jpg") for entry in os.scandir(below))
+            found |= {id_: below.name for id_ in ids if wanted is None or id_ in wanted}
         elif below.suffix == ".zip":
             with zipfile.ZipFile(below) as packed:
                 ids = ((name.rpartition("/")[2].removesuffix(".jpg"), name) for name in packed.namelist())
-                found = {id_: (below, name) for id_, name in ids if id_ in wanted} | found
-        elif below.suffix == ".jpg" and below.stem in wanted:
+                found = {id_: (below, name) for id_, name in ids if wanted is None or id_ in wanted} | found
+        elif below.suffix == ".jpg" and (wanted is None or below.stem in wanted):
             found[below.stem] = ""
     return found
 
