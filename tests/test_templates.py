@@ -1,7 +1,7 @@
 """Every study template as a newcomer runs it: a tiny data set in its provider's layout, the marked lines edited.
 
 The data sets are written here without geonb's help, from what their providers document. Pages 01 to 04 and one short
-training run through Snakemake in one copy of the project; page 14 too where a study says so.
+training run through Snakemake, two studies at a time; from a folder of photos page 14 too.
 """
 
 import csv
@@ -38,7 +38,7 @@ SHORT = {
     "14_textual_supervision": {"probed_per_city": 60, "replicates": 10},
 }
 TRAINING, WORDS = "06_train/clip", "14_textual_supervision"
-DELFT, BRITISH = (52.000, 4.350), ((51.50, -0.12), (52.65, 1.28), (53.48, -2.24))
+DELFT = (52.000, 4.350)
 SUMMER_MS = 1_718_000_000_000  # June 2024
 
 
@@ -77,7 +77,7 @@ def in_sixties(angle):
     return float(degrees), float(minutes), round(60 * float(seconds), 3)
 
 
-def shots(*corners, drives=2):
+def shots(*corners, drives=2, first=0):
     """In each city five streets eastwards, 300 m apart, in two stretches of three photos, each driven so many times."""
     made = []
     for town, (south, west) in enumerate(corners):
@@ -85,9 +85,8 @@ def shots(*corners, drives=2):
         for street, half, drive, step in np.ndindex(5, 2, drives, 3):
             lat = south + (50 + 300 * street) * north_deg
             lon = west + (50 + 600 * half + 200 * step + 30 * drive) * east_deg
-            made.append(
-                Shot(len(made), round(lat, 7), round(lon, 7), f"{town}-{street}-{half}-{drive}", jpeg(len(made)))
-            )
+            number, name = first + len(made), f"{town}-{street}-{half}-{drive}"
+            made.append(Shot(number, round(lat, 7), round(lon, 7), name, jpeg(number)))
     return made
 
 
@@ -132,21 +131,15 @@ def table(root):
 
 
 def osv5m(root):
-    """Two towns of New Zealand and one elsewhere: folders 00, a packed one, csv files; a picture of the test lacks."""
+    """Two towns of New Zealand and one elsewhere: pictures in a folder and in a zip file, one of them not there."""
     rows, packed = {"train": [], "test": []}, {}
     for shot in shots((-41.29, 174.77), (-36.85, 174.76), (66.50, 25.72), drives=1):
-        part, town = "test" if shot.number % 30 >= 24 else "train", shot.number // 30
-        id_ = str(3_000_000_000 + shot.number)
-        rows[part].append({
-            "id": id_, "latitude": shot.lat, "longitude": shot.lon, "thumb_original_url": "",
-            "country": "FI" if town == 2 else "NZ", "sequence": shot.drive, "captured_at": SUMMER_MS + shot.number,
-            "region": ["Wellington", "Auckland", "Lapland"][town], "sub-region": "",
-            "city": ["Wellington", "Auckland", "Rovaniemi"][town], "creator_username": "kiwi",
-        })  # fmt: skip
+        part, name = "test" if shot.number % 30 >= 24 else "train", f"{3_000_000_000 + shot.number}.jpg"
+        rows[part].append(row_of_osv5m(shot))
         if part == "train" and shot.number % 2:
-            packed[f"01/{id_}.jpg"] = shot.jpeg
+            packed[f"01/{name}"] = shot.jpeg
         elif shot.number != 59:
-            write(root / "images" / part / "00" / f"{id_}.jpg", shot.jpeg)
+            write(root / "images" / part / "00" / name, shot.jpeg)
     with zipfile.ZipFile(root / "images" / "train" / "01.zip", "w") as archive:
         for name, content in packed.items():
             archive.writestr(name, content)
@@ -155,37 +148,48 @@ def osv5m(root):
     return {"folder": str(root), "country": "NZ", "limit": 0}, 59, {"missing file": 1}
 
 
-def mapillary(root):
+def row_of_osv5m(shot):
+    country, region = [("NZ", "Wellington"), ("NZ", "Auckland"), ("FI", "Lapland")][shot.number // 30]
+    return {
+        "id": 3_000_000_000 + shot.number, "latitude": shot.lat, "longitude": shot.lon, "thumb_original_url": "",
+        "country": country, "sequence": shot.drive, "captured_at": SUMMER_MS + shot.number, "region": region,
+        "sub-region": "", "city": region, "creator_username": "kiwi",
+    }  # fmt: skip
+
+
+def mapillary(_root):
     """Nothing on disk: MapillaryServer answers for the box of the template, with one panorama in it."""
     return {"box": [52.000, 4.350, 52.015, 4.370], "city": "Delft"}, 60, {"panorama": 1}
 
 
 def xri(root):
     """Buildings of three cities in two parts, each captured by day with its mask; one at night, one without a place."""
-    grid = Transformer.from_crs("EPSG:4326", "EPSG:27700", always_xy=True)
-    buildings = []
-    for shot in shots(*BRITISH, drives=1):
+    buildings, day = [], "20231205T101500_day"
+    for shot in shots((51.50, -0.12), (52.65, 1.28), (53.48, -2.24), drives=1):
         uprn = 10_000_000 + shot.number
-        east, north = grid.transform(shot.lon, shot.lat)
-        buildings.append({
-            "UPRN": uprn, "X_COORDINATE": round(east, 2), "Y_COORDINATE": round(north, 2), "LATITUDE": shot.lat,
-            "LONGITUDE": shot.lon,
-        })  # fmt: skip
-        capture = root / f"part-{1 + shot.number % 2}" / str(uprn) / "20231205T101500_day"
-        write(capture / "rgb_0.jpeg", shot.jpeg)
-        write(capture / "mask_0.jpeg", jpeg(1000 + shot.number))
+        east, north = projected("EPSG:27700", shot)
+        place = {"X_COORDINATE": east, "Y_COORDINATE": north, "LATITUDE": shot.lat, "LONGITUDE": shot.lon}
+        buildings.append({"UPRN": uprn} | place)
+        part = root / f"part-{1 + shot.number % 2}"
+        write(part / str(uprn) / day / "rgb_0.jpeg", shot.jpeg)
+        write(part / str(uprn) / day / "mask_0.jpeg", jpeg(1000 + shot.number))
     write(root / "part-1" / "10000000" / "20231205T220000_night" / "rgb_0.jpeg", jpeg(2000))
-    write(root / "part-1" / "99999999" / "20231205T101500_day" / "rgb_0.jpeg", jpeg(2001))
+    write(root / "part-1" / "99999999" / day / "rgb_0.jpeg", jpeg(2001))
     write_csv(root / "osopenuprn.csv", buildings)
     lines = {"folder": str(root), "uprn_table": str(root / "osopenuprn.csv")}
     return lines, 90, {"night": 1, "no position": 1}
 
 
+def projected(grid, shot):
+    """(east, north) of a photo in a grid, to the centimetre."""
+    found = Transformer.from_crs("EPSG:4326", grid, always_xy=True).transform(shot.lon, shot.lat)
+    return tuple(round(value, 2) for value in found)
+
+
 def vpr(root):
-    """SF-XL's names, with UTM and degrees; one name says no position."""
-    utm = Transformer.from_crs("EPSG:4326", "EPSG:32610", always_xy=True)
+    """SF-XL's names, with UTM and degrees; one picture whose name says no position."""
     for shot in shots((37.77, -122.43)):
-        east, north = utm.transform(shot.lon, shot.lat)
+        east, north = projected("EPSG:32610", shot)
         at = f"@{east:010.2f}@{north:010.2f}@10@S@{shot.lat:09.5f}@{shot.lon:010.5f}"
         write(root / "37.77" / f"{at}@pano{shot.number}@@90@@@@201301@@.jpg", shot.jpeg)
     write(root / "37.77" / "readme_figure.jpg", jpeg(900))
@@ -194,30 +198,33 @@ def vpr(root):
 
 def global_streetscapes(root):
     """Pictures in a folder of the city, and three tables: one panorama, one at night, one that no table knows."""
-    common, places, light = [], [], []
-    for shot in [*shots((1.30, 103.85)), *shots((1.33, 103.85))[:2]]:
-        number = len(common)
-        uuid = f"d39b5e69-6291-46fc-a2f8-{number:012x}"
-        write(root / "images" / "Singapore" / f"{uuid}.jpeg", jpeg(3000 + number))
-        key = {"uuid": uuid, "source": "Mapillary", "orig_id": 900 + number}
-        common.append(key | {
-            "lat": shot.lat, "lon": shot.lon, "datetime_local": f"2024-06-10 12:00:{number % 60:02d}.5+08:00",
-            "heading": 90.0, "projection_type": "spherical" if number == 60 else "perspective",
-            "sequence_id": shot.drive,
-        })  # fmt: skip
-        places.append(key | {"city": "Singapore", "city_ascii": "Singapore", "country": "Singapore", "admin_name": ""})
-        light.append(key | {"lighting_condition": "night" if number == 61 else "day"})
-    write(root / "images" / "Singapore" / "00000000-0000-0000-0000-000000000000.jpeg", jpeg(4000))
-    tables = {"metadata_common_attributes": common, "simplemaps": places, "contextual": light}
+    tables = {"metadata_common_attributes": [], "simplemaps": [], "contextual": []}
+    for shot in [*shots((1.30, 103.85)), *shots((1.33, 103.85), first=60)[:2]]:
+        uuid = f"d39b5e69-6291-46fc-a2f8-{shot.number:012x}"
+        write(root / "images" / "Singapore" / f"{uuid}.jpeg", shot.jpeg)
+        key = {"uuid": uuid, "source": "Mapillary", "orig_id": 900 + shot.number}
+        for rows, fields in zip(tables.values(), rows_of_streetscapes(shot), strict=True):
+            rows.append(key | fields)
+    write(root / "images" / "Singapore" / "00000000-0000-0000-0000-000000000000.jpeg", jpeg(900))
     for name, rows in tables.items():
         write_csv(root / "data" / f"{name}.csv", rows)
     lines = {"folder": str(root / "images"), "tables": str(root / "data"), "city": ""}
     return lines, 60, {"panorama": 1, "night": 1, "no position": 1}
 
 
-TEMPLATES = {
-    made.__name__: made for made in (photo_folder, table, osv5m, mapillary, xri, vpr, global_streetscapes)
-}  # fmt: skip
+def rows_of_streetscapes(shot):
+    """What the three tables say of a photo: 60 is a panorama, 61 was taken at night."""
+    common = {
+        "lat": shot.lat, "lon": shot.lon, "datetime_local": f"2024-06-10 12:{shot.number % 60:02d}:00.500000+08:00",
+        "heading": 90.0, "projection_type": "spherical" if shot.number == 60 else "perspective",
+        "sequence_id": shot.drive,
+    }  # fmt: skip
+    place = {"city": "Singapore", "city_ascii": "Singapore", "country": "Singapore", "admin_name": ""}
+    return common, place, {"lighting_condition": "night" if shot.number == 61 else "day"}
+
+
+DATA_SETS = (photo_folder, table, osv5m, mapillary, xri, vpr, global_streetscapes)
+TEMPLATES = {data_set.__name__: data_set for data_set in DATA_SETS}
 
 
 # ---- Mapillary's server ----------------------------------------------------------------------------------------------
@@ -227,9 +234,8 @@ class MapillaryServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), MapillaryAnswer)
         self.address = f"http://127.0.0.1:{self.server_port}"
-        self.shots = {str(700_000 + shot.number): shot for shot in shots(DELFT)}
-        extra = Shot(60, 52.001, 4.351, "pano", jpeg(5000))
-        self.shots["700060"] = extra
+        panorama = Shot(60, 52.001, 4.351, "pano", jpeg(60))
+        self.shots = {str(700_000 + shot.number): shot for shot in [*shots(DELFT), panorama]}
 
     def image(self, id_):
         shot = self.shots[id_]
@@ -342,8 +348,9 @@ def run(project, name, study):
 def running(request, projects, tmp_path_factory):
     """{template: its Made, in the future} of those that are asked for."""
     asked = [item.callspec.params["made"] for item in request.session.items if item.module is request.module]
-    with ThreadPoolExecutor(2) as pool:
-        yield {name: pool.submit(make, name, tmp_path_factory.mktemp(name), projects) for name in dict.fromkeys(asked)}
+    pool = ThreadPoolExecutor(2)
+    yield {name: pool.submit(make, name, tmp_path_factory.mktemp(name), projects) for name in dict.fromkeys(asked)}
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(params=TEMPLATES)
