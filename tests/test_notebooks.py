@@ -125,3 +125,12 @@ def test_no_page_of_every_study_links_to_one_of_simulated_studies(notebook):
         return
     text = (NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8")
     assert not any(f"{{doc}}`{page}" in text for page in SIMULATED_ONLY)
+
+
+def test_no_two_figures_of_the_book_have_the_same_name():
+    cells = [
+        cell for name in notebook_names() for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    ]
+    names = [cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in cells]
+    names = [name for name in names if name]
+    assert sorted(names) == sorted(set(names))
