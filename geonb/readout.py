@@ -326,16 +326,19 @@ def headline(table, slopes, gaps, ranks, page):
     return pd.DataFrame(rows).assign(unit="share")
 
 
-def answer(table, slopes, gaps, dose):
-    """What words teach, in a few sentences; dose: table DOSE of a study that taught towers, or empty."""
+def answer(table, slopes, gaps, dose, beside=""):
+    """What words teach, in a few sentences; dose: table DOSE of a study that taught towers, or empty.
+
+    beside: the study that slopes, gaps and dose are borrowed from, '' for this one.
+    """
     first = table[(table.scene == "all")].iloc[0].tower
-    said = [_known(table, first)]
+    said, where = [_known(table, first)], f"In study {beside}" if beside else "Here"
     for row in slopes[(slopes.split == "blocked") & (slopes.aim == "fields")].itertuples():
         none, whole = (dose[(dose.split == row.split) & (dose.aim == row.aim) & (dose.share == share)].tower_r2.mean()
                        for share in (dose.share.min(), dose.share.max()))  # fmt: skip
         helps = "helps to read them" if row.low > 0 else "is not shown to help to read them"
         said.append(
-            f"Text that describes the planted fields {helps}: from captions that keep none of their phrases to "
+            f"{where} text that describes the planted fields {helps}: from captions that keep none of their phrases to "
             f"captions that keep all, the R² of the fields in held-out blocks goes from {none:.2f} to {whole:.2f} "
             f"(slope {row.slope:.2f}, {row.low:.2f} to {row.high:.2f})."
         )

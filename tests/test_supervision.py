@@ -237,3 +237,20 @@ def test_scenes_are_ranked_by_what_is_planted():
     assert table.scene.tolist() == ["street", "facade", "park"]
     assert readout.agreement(table).loc["planted", "fields_r2"] == pytest.approx(1)
     assert readout.agreement(table).loc["planted", "certainty"] == pytest.approx(1)
+
+
+def test_what_is_borrowed_is_said_to_be():
+    rows = [{"tower": "t", "split": "blocked", "aim": "position", "scene": "all", "value": -0.001}]
+    slopes = pd.DataFrame([("fields", "blocked", 0.07, 0.05, 0.09)], columns=list(readout.SLOPES))
+    dose = pd.DataFrame(
+        [("w", "blocked", "fields", k, 0, 0.1 + k / 10, 0, 0) for k in (0, 1)], columns=list(readout.DOSE)
+    )
+    gaps = pd.DataFrame([("position", np.nan, np.nan, np.nan)], columns=list(readout.GAPS))
+    said = readout.answer(pd.DataFrame(rows), slopes, gaps, dose, "other")
+    assert "an R² of 0.00 in blocked folds" in said
+    assert "In study other text that describes the planted fields helps to read them" in said
+    assert "from 0.10 to 0.20 (slope 0.07, 0.05 to 0.09)" in said
+    assert "no lead in position" in said
+    assert "Here text" in readout.answer(pd.DataFrame(rows), slopes, gaps, dose)
+    doubtful = readout.answer(pd.DataFrame(rows), slopes.assign(low=-0.01), gaps, dose)
+    assert "is not shown to help" in doubtful
