@@ -117,7 +117,7 @@ def whole_pictures():
 
 
 READ = """
-import resource, sys
+import re, resource, sys
 sys.path.insert(0, {root!r})
 from geonb import photos
 from geonb.sources import folder, scan
@@ -126,7 +126,11 @@ scan.SCANS = Path({there!r}).parent / "scans"
 rows, left_out = folder.read(folder={there!r}, workers=1)
 if len(rows):
     photos.catalogue(rows)
-print(len(rows), len(left_out), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+status = Path("/proc/self/status")  # ru_maxrss begins, on Linux, with what the process that started this one had
+peak_kb = re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1] if status.exists() else (
+    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+)
+print(len(rows), len(left_out), int(peak_kb) // 1024)
 """
 
 
