@@ -11,16 +11,17 @@ from tqdm import tqdm
 from geonb import encoders, layers, probing, seeds, sphere, supervision, uncertainty
 from geonb.decoding import posterior
 
+AGREE = ["planted", "fields_r2", "certainty"]
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
 BOTH = ("random", "blocked")
-FEWEST = 15  # photos of a kind of scene
+FEWEST = 15  # photos of a kind of scene, or of a city
 UNTRAINED, PIXELS, PERMUTED = "untrained", "pixels", "photos dealt anew"
 READ = {
     "tower": "tower, or floor, that is read",
     "split": "how photos that train the probe are kept apart from those that test it",
     "aim": "what is read: position in metres within a city, planted fields, or which city",
     "scene": "kind of scene that counts, or all",
-    "metric": "r2, around each city's mean over the training folds, or accuracy",
+    "metric": "accuracy, or r2: around each city's mean over the training folds, in unseen_city around its own mean",
     "value": "mean over trainings [share]",
     "low": "lower bound of its 95 % interval over blocks and trainings; missing below 20 blocks [share]",
     "high": "upper bound of it [share]",
@@ -80,20 +81,25 @@ class Asked:
 
 
 def aims_of(catalogue, fields=None):
-    """{position: metres around the middle of the city (n, 2), fields (n, K) if known, city: one-hot (n, C)}."""
+    """{position: metres around the city's middle (n, 2), fields (n, K) if known, city: one-hot (n, C) if several}."""
     at, city = catalogue[["lat_deg", "lon_deg"]].to_numpy(), catalogue.city.to_numpy(dtype=object)
     metres = np.empty((len(at), 2))
     for name in np.unique(city):
         metres[city == name] = sphere.to_local_m(at[city == name], sphere.centre(at[city == name]))
     known = {} if fields is None else {"fields": fields}
-    return {"position": metres} | known | {"city": np.eye(len(np.unique(city)))[pd.factorize(city, sort=True)[0]]}
+    aims, count = {"position": metres} | known, len(np.unique(city))
+    return aims | ({"city": np.eye(count)[pd.factorize(city, sort=True)[0]]} if count > 1 else {})
 
 
 def chosen(city, scene, usable, per_city, *, seed=0):
-    """Indices (m,), rising, of photos to probe: per_city usable ones of each city, and all of rare kinds of scenes."""
+    """Indices (m,), rising, of photos to probe: per_city usable ones of each city, and all of rare kinds of scenes.
+
+    Cities with fewer than FEWEST usable photos are left out: hardly any of theirs would train a probe.
+    """
+    usable = usable & (pd.Series(usable).groupby(np.asarray(city)).transform("sum") >= FEWEST).to_numpy()
     rng, city, scene = seeds.stream(seed, "probed"), np.asarray(city), np.asarray(scene)
     kinds, counts = np.unique(scene[usable], return_counts=True)
-    rare = usable & np.isin(scene, kinds[counts < counts.max()])
+    rare = usable & np.isin(scene, kinds[counts < max(counts, default=0)])
     drawn = [rng.permutation(np.flatnonzero(usable & (city == name)))[:per_city] for name in np.unique(city)]
     return np.union1d(np.flatnonzero(rare), np.concatenate(drawn)).astype(int)
 
@@ -102,6 +108,8 @@ def cuts(splits, asked, sequence_id, *, seed=0):
     """({split: fold (n,)}, why others are left out, as sentences)."""
     found, left_out = {}, []
     for split in splits:
+        if split == "unseen_city" and "fields" not in asked.aims:
+            continue  # nothing is asked there
         try:
             fold = probing.folds_of(split, blocks=asked.block, sequence_id=sequence_id, city=asked.city, seed=seed)
         except ValueError as why:
@@ -298,8 +306,12 @@ def agreement(table):
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------
-def headline(table, slopes, gaps, ranks, page):
-    """Rows for results.save_headline; slopes and gaps may be empty, ranks None."""
+def headline(table, slopes, gaps, ranks, kinds, page):
+    """Rows for results.save_headline; slopes and gaps may be empty, ranks None; kinds: of scenes that were ranked.
+
+    localizability_rank_agreement: mean of the rank correlations between what captions name, what is read of the fields
+    and how narrow the posterior is.
+    """
     keys = {("position", "r2"): "probe_r2_within_city", ("fields", "r2"): "probe_fields_r2",
             ("city", "accuracy"): "probe_city_accuracy"}  # fmt: skip
     rows = [
@@ -307,6 +319,8 @@ def headline(table, slopes, gaps, ranks, page):
          "low": row.low, "high": row.high, "seeds": row.seeds, "n": row.n, "table": f"{page}/read"}
         for row in table[table.scene == "all"].itertuples()
     ]  # fmt: skip
+    if not rows:
+        return pd.DataFrame(rows)
     n, runs = int(table.n.max()), int(table.seeds.max())
     for row in slopes[slopes.split == "blocked"].itertuples():
         key = "text_dose_slope_r2" + {"fields": "", "position": ".position"}[row.aim]
@@ -317,13 +331,16 @@ def headline(table, slopes, gaps, ranks, page):
         own = {"key": key, "value": row.share, "low": row.low, "high": row.high}
         rows.append(own | {"seeds": runs, "n": n, "table": f"{page}/gaps"})
     if ranks is not None:
-        own = {
-            "key": "localizability_rank_agreement",
-            "value": ranks.loc["planted", "fields_r2"],
-            "table": f"{page}/scenes",
-        }
-        rows.append(own | {"low": np.nan, "high": np.nan, "seeds": 1, "n": n})
+        pairs = ranks.loc[AGREE, AGREE].to_numpy()[np.triu_indices(len(AGREE), 1)]
+        own = {"key": "localizability_rank_agreement", "value": pairs.mean(), "table": f"{page}/scenes"}
+        rows.append(own | {"low": np.nan, "high": np.nan, "seeds": 1, "n": kinds})
     return pd.DataFrame(rows).assign(unit="share")
+
+
+def chosen_layer(table, labels, tower, split, aim):
+    """Number of the layer of a tower that the folds of a split chose most often for an aim."""
+    own = table[(table.tower == tower) & (table.split == split) & (table.aim == aim)]
+    return labels[tower].index(own.layer.iloc[0])
 
 
 def answer(table, slopes, gaps, dose, beside=""):
@@ -331,6 +348,8 @@ def answer(table, slopes, gaps, dose, beside=""):
 
     beside: the study that slopes, gaps and dose are borrowed from, '' for this one.
     """
+    if not len(table):
+        return "There are too few photos, of too few cities or blocks, to hold any out from a probe."
     first = table[(table.scene == "all")].iloc[0].tower
     said, where = [_known(table, first)], f"In study {beside}" if beside else "Here"
     for row in slopes[(slopes.split == "blocked") & (slopes.aim == "fields")].itertuples():

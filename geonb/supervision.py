@@ -313,7 +313,10 @@ def batches(count, batch_size, steps, seed):
 
 
 def folder_of(lesson, *, steps, batch_size, learning_rate):
-    """The folder of towers that were taught so: another one for other photos, words, settings or code of this room."""
+    """The folder of towers that were taught so: another one for other photos, words, settings or code of this room.
+
+    Not for other wordings of the same words (cities/captions.py) nor other versions of packages: clear it then.
+    """
     settings = [steps, batch_size, learning_rate, *lesson.places, *lesson.scenes, studies.digest(code_of_this_room())]
     recipe = hashlib.sha256(json.dumps(settings).encode())
     for values in (lesson.pixels, lesson.traits, lesson.nuisances, lesson.vocabulary.numpy()):

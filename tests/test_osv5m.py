@@ -176,6 +176,11 @@ def test_six_photos_of_the_data_set_keep_their_positions(tmp_path, monkeypatch):
         assert (lat, lon) == (float(known[Path(path).stem]["lat"]), float(known[Path(path).stem]["lon"]))
 
 
+@pytest.mark.parametrize("taken", ["1e18", "1e15", "-5", "soon", ""])
+def test_a_time_that_cannot_be_is_none(taken):
+    assert osv5m.fields(row(1, captured_at=taken))["captured_at"] == ""
+
+
 # ---- from the Hub ----------------------------------------------------------------------------------------------------
 class Hub(BaseHTTPRequestHandler):
     """As the Hub's file route: commit and digest in the head, ranges in the body. files: {path: content}."""
@@ -248,6 +253,7 @@ def test_a_part_is_fetched_once_and_only_its_pictures_are_chosen(hub, tmp_path, 
     again, _ = fetched(tmp_path, monkeypatch)
     assert again.sha256.tolist() == catalogue.sha256.tolist()
     assert len(hub.asked) == asked
+    assert {told for *_, told in hub.asked} == {None}  # a token that lies on this machine is nobody's business
 
 
 def test_a_file_that_is_not_what_the_hub_states_is_thrown_away(hub, tmp_path, monkeypatch):

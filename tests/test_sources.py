@@ -671,3 +671,11 @@ def test_a_table_of_real_photos_keeps_its_korean_streets():
     assert (both["author"] == both["author_listed"]).all()
     assert np.array_equal(photos.lat_lon_deg(found), both[["lat", "lon"]].to_numpy())
     assert len(set(found["city"])) == 1
+
+
+def test_what_nests_deeper_than_python_calls_is_searched_all_the_same():
+    deep = {"PoseHeadingDegrees": "12"}
+    for _ in range(5000):
+        deep = {"more": [deep]}
+    assert folder.found_in(deep, "PoseHeadingDegrees") == "12"
+    assert folder.found_in(deep, "elsewhere") is None

@@ -194,6 +194,28 @@ def test_photos_to_probe_are_usable_drawn_by_city_with_all_of_rare_kinds():
     assert 40 <= len(here) <= 50
 
 
+def test_small_cities_are_not_probed_and_nothing_at_all_is_no_crash():
+    city, scene = np.array(["a"] * 40 + ["b"] * 5), np.array(["photo"] * 45)
+    assert readout.chosen(city, scene, np.ones(45, bool), 30).max() < 40
+    here = readout.chosen(city, scene, city == "b", 30)
+    assert len(here) == 0
+    empty = pd.DataFrame({"lat_deg": [], "lon_deg": [], "city": []})
+    own = readout.Asked(readout.aims_of(empty), city[:0], city[:0], scene[:0])
+    folds, left_out = readout.cuts(["random", "blocked", "unseen_city"], own, city[:0])
+    assert (folds, len(left_out)) == ({}, 2)
+    table, depth, parts = readout.read({}, {}, own, folds)
+    nothing = [pd.DataFrame(columns=list(columns)) for columns in (readout.SLOPES, readout.GAPS, readout.DOSE)]
+    assert (len(table), len(depth), parts) == (0, 0, {})
+    assert "too few photos" in readout.answer(table, *nothing)
+    assert len(readout.headline(table, *nothing[:2], None, 0, "page")) == 0
+
+
+def test_one_city_is_not_asked_which_one_it_is():
+    table = pd.DataFrame({"lat_deg": [0.0, 0.1], "lon_deg": [0.0, 0.1], "city": "a"})
+    assert list(readout.aims_of(table)) == ["position"]
+    assert list(readout.aims_of(table.assign(city=["a", "b"]))) == ["position", "city"]
+
+
 def test_a_sure_posterior_does_not_scatter():
     places_deg = np.array([[0.0, 0.0], [0.0, 0.01], [0.0, 0.02]])
     features = np.eye(3)

@@ -218,9 +218,10 @@ def _takeout_position(content):
 
 
 def _takeout_time(content):
-    """When the sidecar says that the photo was taken, ISO 8601; '' where it does not say."""
+    """When the sidecar says that the photo was taken, ISO 8601; '' where it says none, or one beyond YEARS."""
     try:
-        return datetime.fromtimestamp(int(content["photoTakenTime"]["timestamp"]), UTC).isoformat()
+        time = datetime.fromtimestamp(int(content["photoTakenTime"]["timestamp"]), UTC)
+        return time.isoformat() if time.year in YEARS else ""
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return ""
 
@@ -290,10 +291,13 @@ def heading_deg(gps, xmp=None):
 
 def found_in(tree, name):
     """The first value with that name in a tree of dicts and lists; None where there is none."""
-    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
-    if isinstance(tree, dict) and name in tree:
-        return tree[name]
-    return next((found for branch in branches if (found := found_in(branch, name)) is not None), None)
+    waiting = [tree]  # not by recursion: a hostile picture nests deeper than Python calls
+    while waiting:
+        branch = waiting.pop(0)
+        if isinstance(branch, dict) and branch.get(name) is not None:
+            return branch[name]
+        waiting += branch.values() if isinstance(branch, dict) else branch if isinstance(branch, list) else ()
+    return None
 
 
 def _degrees(words):

@@ -24,6 +24,7 @@ NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence"
 CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
 ROWS_AT_ONCE = 200_000
+LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
 
@@ -95,10 +96,11 @@ def fetch_file(root, name):
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
 
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    hub, token = os.environ.get("HF_ENDPOINT", "https://huggingface.co"), os.environ.get("HF_TOKEN") or False
     try:
-        stated = get_hf_file_metadata(hf_hub_url(HUB, name, repo_type="dataset", endpoint=hub), endpoint=hub).etag or ""
-        hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub)
+        url = hf_hub_url(HUB, name, repo_type="dataset", endpoint=hub)
+        stated = get_hf_file_metadata(url, endpoint=hub, token=token).etag or ""
+        hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub, token=token)
     except (HfHubHTTPError, OSError) as error:
         raise ConnectionError(f"{name} of {HUB} does not come from {hub}: {type(error).__name__}; try again") from error
     if re.fullmatch("[0-9a-f]{64}", stated) and results.sha256_of(root / name) != stated:
@@ -148,7 +150,7 @@ def fields(entry):
     return {
         "lat_deg": entry["latitude"], "lon_deg": entry["longitude"], "city": city, "country": entry["country"],
         "sequence_id": entry["sequence"], "author": entry.get(CREATOR, ""),
-        "captured_at": pd.Timestamp(int(taken), unit="ms", tz="UTC") if np.isfinite(taken) and taken > 0 else "",
+        "captured_at": pd.Timestamp(int(taken), unit="ms", tz="UTC") if 0 < taken < LATEST_MS else "",
     }  # fmt: skip
 
 
