@@ -187,9 +187,10 @@ def first_component(vectors, city):
     found, first = {}, None
     for name, unit in vectors.items():
         means = pd.DataFrame(unit).groupby(np.asarray(city)).transform("mean").to_numpy()
-        score = PCA(1, random_state=0).fit_transform(unit - means)[:, 0]
+        apart = unit - means  # all zero where each photo is alone in its city: nothing to rank then
+        score = PCA(1, random_state=0).fit_transform(apart)[:, 0] if apart.any() else np.zeros(len(unit))
         first = score if first is None else first
-        score = score if np.corrcoef(score, first)[0, 1] >= 0 else -score
+        score = score if score @ first >= 0 else -score  # scores have a mean of 0
         found[name] = pd.Series(score).rank(pct=True).to_numpy()
     return found
 

@@ -136,3 +136,8 @@ def test_headline_and_answer_name_every_measure():
     assert rows.value["ssi_null.frozen"] == table.set_index("measure").null["ssi"]
     assert "frozen: coherence_moran, ssi, geo_align, city_align" in alignment.answer(table)
     assert "frozen: none" in alignment.answer(table.assign(p=1.0))
+
+
+def test_photos_alone_in_their_cities_have_no_first_component():
+    found = alignment.first_component({"one": np.eye(3), "two": np.eye(3)}, np.array(["a", "b", "c"]))
+    assert len(set(found["one"])) == len(set(found["two"])) == 1
