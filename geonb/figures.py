@@ -813,7 +813,8 @@ def pair_cloud(pairs, guide, simulated=False):
     """
     need(pairs, ("distance_m", "similarity"), "pairs")
     figure, (ax,) = panels(1, 1, height_in=3.6)
-    low, high = max(pairs["distance_m"].min(), 1.0), pairs["distance_m"].max()
+    low = max(pairs["distance_m"].min(), 1.0)
+    high = max(pairs["distance_m"].max(), 1.1 * low)  # one pair alone has no extent
     ax.set(xscale="log", xlim=(low, high), ylim=(0, max(1.2, (1 - pairs["similarity"]).max())))
     ax.hexbin(pairs["distance_m"], 1 - pairs["similarity"], xscale="log", gridsize=60, bins="log", cmap="Greys", lw=0)
     at = np.geomspace(low, high, 400)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -300,3 +302,11 @@ def test_what_is_nothing_looks_like_nothing():
     assert all(np.diff(ax.get_ylim()) >= 0.1 for ax in figure.axes)
     assert not any(text in texts(figure) for text in ("0.5", "1"))
     assert {"0.5", "1"} <= set(texts(figures.doses(made_doses())))
+
+
+def test_one_pair_alone_is_drawn_without_a_warning(recwarn):
+    pairs = pd.DataFrame({"distance_m": [800.0], "similarity": [0.9]})
+    lags = np.array([100.0, 900.0])
+    guide = SimpleNamespace(distance_m=lags, dissimilarity=lags / 1e4, spread=lags / 1e5, range_m=300.0)
+    figures.pair_cloud(pairs, guide, True).draw_without_rendering()
+    assert not recwarn.list
