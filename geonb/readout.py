@@ -14,7 +14,8 @@ from geonb.decoding import posterior
 AGREE = ["planted", "fields_r2", "certainty"]
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
 BOTH = ("random", "blocked")
-FEWEST = 15  # photos of a kind of scene, or of a city
+FEWEST = 15  # photos of a kind of scene
+FEWEST_OF_A_CITY = 5  # photos, so that hardly a city lies in one fold
 UNTRAINED, PIXELS, PERMUTED = "untrained", "pixels", "photos dealt anew"
 READ = {
     "tower": "tower, or floor, that is read",
@@ -94,9 +95,9 @@ def aims_of(catalogue, fields=None):
 def chosen(city, scene, usable, per_city, *, seed=0):
     """Indices (m,), rising, of photos to probe: per_city usable ones of each city, and all of rare kinds of scenes.
 
-    Cities with fewer than FEWEST usable photos are left out: hardly any of theirs would train a probe.
+    Cities with fewer than FEWEST_OF_A_CITY usable photos are left out: hardly any of theirs would train a probe.
     """
-    usable = usable & (pd.Series(usable).groupby(np.asarray(city)).transform("sum") >= FEWEST).to_numpy()
+    usable = usable & (pd.Series(usable).groupby(np.asarray(city)).transform("sum") >= FEWEST_OF_A_CITY).to_numpy()
     rng, city, scene = seeds.stream(seed, "probed"), np.asarray(city), np.asarray(scene)
     kinds, counts = np.unique(scene[usable], return_counts=True)
     rare = usable & np.isin(scene, kinds[counts < max(counts, default=0)])
