@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from geonb import decoding, encoders, geolocation, methods, photos, places, results, sphere, training
 from geonb.sources import folder as folders
+from geonb.sources import table as tables
 from geonb.studies import build_folder
 
 
@@ -209,12 +210,11 @@ def pictures_in(folder):
     root = photos.picture_path(folder)
     if not root.is_dir():
         raise ValueError(f"folder {folder!r} is not a folder on this machine: {root}")
-    rows, left_out = [], []
-    for name in folders.entries(root):
-        path = f"{folder.rstrip('/')}/{name}"
+    there, left_out = folders.readable(root, folders.entries(root), folder)
+    rows, examine = [], tables.look(list(there.values()), root, 0)
+    for name, path in there.items():
         try:
-            folders.refuse_by_name(root, name)
-            rows.append({"photo_id": name, "path": path} | photos.examine(path))
+            rows.append({"photo_id": name, "path": path} | examine(path))
         except photos.Unreadable as why:
             left_out.append({"path": path, "reason": why.reason, "detail": why.detail})
     refused = photos.left_out_table(left_out)

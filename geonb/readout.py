@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from geonb import encoders, layers, probing, seeds, sphere, supervision, uncertainty
+from geonb import encoders, guesses, layers, probing, seeds, sphere, supervision, uncertainty
 from geonb.decoding import posterior
 
 AGREE = ["planted", "fields_r2", "certainty"]
@@ -209,12 +209,11 @@ def _scenes(scene):
 
 
 # ---- towers that are taught ------------------------------------------------------------------------------------------
-def taught(names, world, catalogue, paths, settings, numbers):
-    """({name: [layers per training]}, {name: names of its layers}) of towers taught on the photos of a catalogue.
+def taught(names, lesson, paths, settings, numbers):
+    """({name: [layers per training]}, {name: names of its layers}) of towers taught on a supervision.Lesson.
 
     paths: of the photos that are read; settings: steps, batch_size, learning_rate; numbers: seeds of the trainings.
     """
-    lesson = supervision.lesson(world, catalogue)
     towers, labels = {}, {}
     for name in names:
         made = [supervision.taught_tower(name, lesson, seed=number, **settings)[0] for number in numbers]
@@ -224,10 +223,9 @@ def taught(names, world, catalogue, paths, settings, numbers):
     return towers, labels
 
 
-def bags(names, world, probed, train, *, seed=0):
-    """As taught, of the words themselves: how often each word stands in the caption of a probed photo."""
-    words = supervision.lesson(world, train).vocabulary
-    lesson = replace(supervision.lesson(world, probed), vocabulary=words)
+def bags(names, lesson, probed, *, seed=0):
+    """As taught, of the words themselves: how often each word of a Lesson stands in the captions of another."""
+    lesson = replace(probed, vocabulary=lesson.vocabulary)
     said = [name for name in names if name in supervision.DOSES]
     towers = {name: [[bag(supervision.tokens(lesson, supervision.teaching(name), seed, 0))]] for name in said}
     return towers, {name: ["bag of words"] for name in said}
@@ -273,15 +271,12 @@ def gaps(parts, asked, *, replicates=300, seed=0):
 
 
 # ---- localizability --------------------------------------------------------------------------------------------------
-def spread_m(features, places, lat_lon_deg, *, scale=50.0):
-    """How widely (n,) the posterior of each photo (n, d) scatters over places (m, d) at (m, 2) [m].
+def spread_m(features, known, places, *, scale=50.0):
+    """How widely (n,) the posterior of photos (n, d) scatters over photos (m, d) at places (m) [m].
 
-    The mean distance from the most similar place, weighted by the posterior; scale 50 is our choice.
+    places: as guesses.answers takes them; what is told is its expected_m. scale: of the posterior, our choice.
     """
-    similarity = features @ places.T
-    at = np.asarray(lat_lon_deg)
-    best = at[similarity.argmax(axis=1)]
-    return (posterior(similarity, scale) * sphere.pair_distance_m(best, at)).sum(axis=1)
+    return guesses.answers(posterior(features @ known.T, scale), places).expected_m.to_numpy()
 
 
 def scenes(table, tower, planted, spreads):

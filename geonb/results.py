@@ -42,8 +42,9 @@ def published_folder(study):
 
 
 def sha256_of(path):
-    """The sha256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    """The sha256 of a file's content, in hexadecimal; the file may be larger than the memory."""
+    with Path(path).open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def write_whole(path, write):

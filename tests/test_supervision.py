@@ -217,11 +217,11 @@ def test_one_city_is_not_asked_which_one_it_is():
 
 
 def test_a_sure_posterior_does_not_scatter():
-    places_deg = np.array([[0.0, 0.0], [0.0, 0.01], [0.0, 0.02]])
+    where = pd.DataFrame({"city": "a", "lat_deg": 0.0, "lon_deg": [0.0, 0.01, 0.02]})
     features = np.eye(3)
     sure, unsure = (
-        readout.spread_m(features[:1], features, places_deg),
-        readout.spread_m(np.ones((1, 3)) / 3**0.5, features, places_deg),
+        readout.spread_m(features[:1], features, where),
+        readout.spread_m(np.ones((1, 3)) / 3**0.5, features, where),
     )
     assert sure[0] < 1
     assert unsure[0] > 500

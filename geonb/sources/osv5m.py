@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import zipfile
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ HUB, LICENCE = "osv5m/osv5m", "CC BY-SA 4.0"
 NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
 CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
-ROWS_AT_ONCE = 200_000
+ROWS_AT_ONCE, COMING = 200_000, ".coming"
 LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
@@ -80,8 +80,8 @@ def photos_of(entries, folder, part):
 def fetch(root, archives):
     """Bring zip files of the Hub, and the csv of their parts, into the folder; what is there stays as it is.
 
-    huggingface_hub goes on where it was interrupted and gives a file its name when it is whole; what it does not do is
-    compare the content with the digest that the Hub states. ValueError for another name, ConnectionError otherwise.
+    huggingface_hub goes on where it was interrupted, in a folder beside; a file comes to its place once its content has
+    been compared with the digest that the Hub states. ValueError for another name, ConnectionError otherwise.
     """
     if wrong := [name for name in archives if not re.fullmatch(r"(train|test)/\d\d", str(name))]:
         raise ValueError(f"download {wrong}: zip files of the data set are train/00 to train/97 and test/00 to test/04")
@@ -100,12 +100,14 @@ def fetch_file(root, name):
     try:
         url = hf_hub_url(HUB, name, repo_type="dataset", endpoint=hub)
         stated = get_hf_file_metadata(url, endpoint=hub, token=token).etag or ""
-        hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub, token=token)
+        come = Path(hf_hub_download(HUB, name, repo_type="dataset", local_dir=root / COMING, endpoint=hub, token=token))
     except (HfHubHTTPError, OSError) as error:
         raise ConnectionError(f"{name} of {HUB} does not come from {hub}: {type(error).__name__}; try again") from error
-    if re.fullmatch("[0-9a-f]{64}", stated) and results.sha256_of(root / name) != stated:
-        (root / name).unlink()
+    if re.fullmatch("[0-9a-f]{64}", stated) and results.sha256_of(come) != stated:
+        come.unlink()
         raise ConnectionError(f"{name} of {HUB} came damaged: its content is not what the Hub states; try again")
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    come.replace(root / name)
 
 
 # ---- the csv ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 import PIL
 from tqdm import tqdm
 
-from geonb import photos, studies
+from geonb import photos, results, studies
 from geonb.photos import Unreadable
 
 SCANS = studies.ROOT / "build" / "scans"
@@ -83,14 +83,9 @@ def remembered(file, version):
 
 def remember(file, version, known):
     """Write what was read below the digest of it, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     content = json.dumps(known).encode()
-    try:
-        partial.write_bytes(_seal(version, content).encode() + b"\n" + content)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    sealed = _seal(version, content).encode() + b"\n" + content
+    results.write_whole(file, lambda partial: partial.write_bytes(sealed))
 
 
 def _seal(version, content):
