@@ -252,11 +252,14 @@ def published_r2(layers, lat_lon_deg, *, seed=42):
     """R2 (L,) of each layer as the paper on textual supervision counts it (arXiv 2606.07172), beside our own.
 
     Latitude and longitude in degrees, photos dealt to five folds singly, the penalty by leaving out one photo of those
-    that train, mean over folds and both coordinates; the largest over the layers is what is published there.
+    that train, mean over folds and both coordinates; the largest over the layers is what is published there. Missing
+    below 10 photos: R2 asks for two in a fold.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold, cross_val_score
 
+    if len(lat_lon_deg) < 10:
+        return np.full(len(layers), np.nan)
     folds = KFold(5, shuffle=True, random_state=seed)
     ridge = RidgeCV(alphas=np.logspace(-1, 4, 12))
     return np.array([cross_val_score(ridge, x, lat_lon_deg, cv=folds, scoring="r2").mean() for x in layers])

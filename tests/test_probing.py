@@ -220,6 +220,14 @@ def test_the_published_number_flatters_by_the_way_between_cities():
     assert probing.published_r2([np.eye(2)[city]], degrees)[0] > 0.99
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("n", "known"), [(3, False), (9, False), (10, True)])
+def test_the_published_number_is_missing_below_two_photos_a_fold(n, known):
+    rng = np.random.default_rng(0)
+    found = probing.published_r2([rng.normal(size=(n, 3))], rng.normal(size=(n, 2)))
+    assert np.isfinite(found).tolist() == [known]
+
+
 def test_few_dimensions_suffice_where_few_carry_it():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, 20))
