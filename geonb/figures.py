@@ -223,7 +223,7 @@ def readout(table, simulated=False):
         ax.axvline(0, color=GREY, lw=0.8)
         ax.set_title(aim)
         show_nothing_as_nothing(ax.xaxis)
-        ax.set_xlabel("accuracy [share]" if aim == "city" else "R² [share]", fontsize=8)
+        ax.set_xlabel("accuracy [share]" if aim in ("city", "country") else "R² [share]", fontsize=8)
     axes[0].set_yticks(range(len(towers)), [short(tower.replace("_", " "), 28) for tower in towers])
     axes[0].set_ylim(len(towers) - 0.4, -0.6)
     bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])

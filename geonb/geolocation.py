@@ -322,7 +322,7 @@ def share_differences(errors, methods, other, within_m, *, replicates=999, seed=
 ADMINISTRATIVE = {
     "split": "how test photos are kept away",
     "method": "method, trivial row or reference",
-    "level": "country, region, subregion or town",
+    "level": "country, region, subregion or town of GeoNames, or country, city or district of the catalogue",
     "share": "share of the test photos whose chosen place has the right name there, over all seeds [-]",
     "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
     "high": "upper bound of it [-]",
@@ -331,10 +331,10 @@ ADMINISTRATIVE = {
 
 
 def administrative(errors, names_of, *, replicates=500, seed=0):
-    """Shares of photos placed in the right country, region, subregion and town (columns ADMINISTRATIVE).
+    """Shares of photos whose chosen place has the right name at each level (columns ADMINISTRATIVE).
 
     errors: table with columns ERRORS; names_of: positions (n, 2) -> table of names by level, '' where there is none, as
-    addresses.of. Photos without a name at a level do not count there.
+    addresses.of and places.names_near give. Photos without a name at a level do not count there.
     """
     truth, told = (names_of(errors[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy()) for side in ("", "predicted_"))
     rows = []

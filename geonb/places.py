@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import captions, encoders, geoclip, photos
+from geonb import captions, encoders, geoclip, photos, sphere
 
 
 def with_lat_lon(catalogue):
@@ -70,6 +70,20 @@ def codes(table):
     found = {level: pd.factorize(name)[0] for level, name in (named | whole).items()}
     known = {level: table[level].fillna("").astype(str).to_numpy() != "" for level in found}
     return {level: np.where(known[level], code, -1) for level, code in found.items()}
+
+
+def names_near(table):
+    """A function from positions (n, 2) to the country, city and district of the nearest place of a table, as a table.
+
+    Districts with the name of their city, so that two old towns differ.
+    """
+    at, city = table[["lat_deg", "lon_deg"]].to_numpy(), table.city.fillna("").astype(str)
+    district = table.district.fillna("").astype(str)
+    names = pd.DataFrame({
+        "country": table.country.fillna("").astype(str), "city": city,
+        "district": (district + ", " + city).where(district != "", ""),
+    })  # fmt: skip
+    return lambda lat_lon_deg: names.iloc[sphere.nearest(lat_lon_deg, at)[0]].reset_index(drop=True)
 
 
 def planted(fields_of, source, options, table):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from geonb import uncertainty
+from geonb import seeds, uncertainty
 
 PENALTIES = np.logspace(-2, 5, 8)
 FOLDS = 5
@@ -285,3 +285,38 @@ def dimensions_needed(features, targets, fold, shares, *, penalty=100.0):
                 own = make_pipeline(StandardScaler(), Ridge(penalty)).fit(features[train][:, kept], targets[train, k])
                 told[s, test, k] = own.predict(features[test][:, kept])
     return 1 - ((told - targets) ** 2).sum(axis=1) / (targets**2).sum(axis=0)
+
+
+def same_directions(features, targets, cluster, block, *, penalty=100.0, fewest=40, seed=0):
+    """(within (K,), between (K,), clusters): correlations of ridge coefficients of targets (n, K) in parts of photos.
+
+    The paper on textual supervision correlates coefficients between clusters of photos (arXiv 2606.07172). Here each
+    cluster is cut in two halves of whole blocks, equally many photos of every half are taken, and two halves of one
+    cluster say how alike coefficients can be at all: that, and the halves, are our choice. Features are standardised
+    over all photos, targets count around their cluster's mean. Clusters whose smaller half has fewer photos than
+    `fewest` are left out; NaN where two clusters are not left.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.preprocessing import StandardScaler
+
+    rng, known, halves = seeds.stream(seed, "halves"), StandardScaler().fit_transform(features), []
+    targets = within(targets, cluster)
+    for name in np.unique(cluster):
+        here = np.flatnonzero(cluster == name)
+        number = np.unique(block[here], return_inverse=True)[1]
+        side = rng.permutation(number.max() + 1)[number] % 2
+        pair = [rng.permutation(here[side == k]) for k in (0, 1)]
+        halves += [pair] if min(map(len, pair)) >= fewest else []
+    if len(halves) < 2:
+        return np.full(targets.shape[1], np.nan), np.full(targets.shape[1], np.nan), len(halves)
+    count = min(len(half) for pair in halves for half in pair)
+    fitted = [
+        [np.atleast_2d(Ridge(penalty).fit(known[half[:count]], targets[half[:count]]).coef_) for half in pair]
+        for pair in halves
+    ]
+    first, second = (np.stack([pair[k] for pair in fitted]) for k in (0, 1))  # (C, K, d)
+    first, second = (c - c.mean(axis=2, keepdims=True) for c in (first, second))
+    first, second = (c / np.maximum(np.linalg.norm(c, axis=2, keepdims=True), 1e-12) for c in (first, second))
+    alike = np.einsum("akd,bkd->kab", first, second)
+    own = np.eye(len(halves), dtype=bool)
+    return alike[:, own].mean(axis=1), alike[:, ~own].mean(axis=1), len(halves)

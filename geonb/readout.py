@@ -13,6 +13,9 @@ from geonb.decoding import posterior
 
 AGREE = ["planted", "fields_r2", "certainty"]
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
+NAMED = ("city", "country")  # aims that are names: told or not
+ANYWHERE = ("fields", "country")  # aims that can be asked for in a city that no training photo shows
+COUNTRIES = 3  # of two cities each, at least, or no country is asked for
 BOTH = ("random", "blocked")
 FEWEST = 15  # photos of a kind of scene
 FEWEST_OF_A_CITY = 5  # photos, so that hardly a city lies in one fold
@@ -20,7 +23,7 @@ UNTRAINED, PIXELS, PERMUTED = "untrained", "pixels", "photos dealt anew"
 READ = {
     "tower": "tower, or floor, that is read",
     "split": "how photos that train the probe are kept apart from those that test it",
-    "aim": "what is read: position in metres within a city, planted fields, or which city",
+    "aim": "what is read: position in metres within a city, planted fields, which city, or which country",
     "scene": "kind of scene that counts, or all",
     "metric": "accuracy, or r2: around each city's mean over the training folds, in unseen_city around its own mean",
     "value": "mean over trainings [share]",
@@ -69,6 +72,13 @@ SCENES = {
     "position_r2": "R2 of the position within the city, blocked [share]",
     "spread_m": "median spread of the posterior over training places [m]",
 }
+DIRECTIONS = {
+    "parts": "what parts the photos: city, or kind of scene",
+    "aim": "as in read",
+    "same_part": "correlation of the coefficients of two halves of a part, mean over parts and targets [-]",
+    "other_part": "correlation of the coefficients of halves of two parts, mean over pairs and targets [-]",
+    "count": "parts with photos enough [count]",
+}
 
 
 @dataclass(frozen=True)
@@ -82,14 +92,28 @@ class Asked:
 
 
 def aims_of(catalogue, fields=None):
-    """{position: metres around the city's middle (n, 2), fields (n, K) if known, city: one-hot (n, C) if several}."""
+    """{position: metres around the city's middle (n, 2), fields (n, K) if known, city, country: one-hot (n, C)}.
+
+    city where there are several; country from COUNTRIES on, each with more than one city.
+    """
     at, city = catalogue[["lat_deg", "lon_deg"]].to_numpy(), catalogue.city.to_numpy(dtype=object)
     metres = np.empty((len(at), 2))
     for name in np.unique(city):
         metres[city == name] = sphere.to_local_m(at[city == name], sphere.centre(at[city == name]))
     known = {} if fields is None else {"fields": fields}
-    aims, count = {"position": metres} | known, len(np.unique(city))
-    return aims | ({"city": np.eye(count)[pd.factorize(city, sort=True)[0]]} if count > 1 else {})
+    if len(np.unique(city)) > 1:
+        known["city"] = one_hot(city)
+    country = catalogue.country.fillna("").to_numpy(dtype=object)
+    cities = pd.Series(city).groupby(country).nunique()
+    if len(cities) >= COUNTRIES and cities.min() > 1:
+        known["country"] = one_hot(country)
+    return {"position": metres} | known
+
+
+def one_hot(names):
+    """(n, C): 1 in the column of the photo's own name, names in order."""
+    number, every = pd.factorize(names, sort=True)
+    return np.eye(len(every))[number]
 
 
 def chosen(city, scene, usable, per_city, *, seed=0):
@@ -109,7 +133,7 @@ def cuts(splits, asked, sequence_id, *, seed=0):
     """({split: fold (n,)}, why others are left out, as sentences)."""
     found, left_out = {}, []
     for split in splits:
-        if split == "unseen_city" and "fields" not in asked.aims:
+        if split == "unseen_city" and not set(ANYWHERE) & set(asked.aims):
             continue  # nothing is asked there
         try:
             fold = probing.folds_of(split, blocks=asked.block, sequence_id=sequence_id, city=asked.city, seed=seed)
@@ -141,7 +165,7 @@ def dealt_anew(layers, *, seed=0):
 def read(towers, labels, asked, folds, *, replicates=300, seed=0):
     """(table READ, table DEPTH, {(tower, split, aim): squares (seeds, 2, n)}) of towers {name: [layers per training]}.
 
-    labels: {tower: names of its layers}; folds: see cuts. In unseen_city only the planted fields are asked for.
+    labels: {tower: names of its layers}; folds: see cuts. In unseen_city only ANYWHERE is asked for.
     """
     rows, depth, parts = [], [], {}
     draws = {"replicates": replicates, "seed": seed}
@@ -149,7 +173,7 @@ def read(towers, labels, asked, folds, *, replicates=300, seed=0):
         [(tower, cut) for tower in towers.items() for cut in folds.items()], desc="probes", file=sys.stdout
     ):
         unseen = split == "unseen_city"
-        aims = {aim: own for aim, own in asked.aims.items() if aim == "fields" or not unseen}
+        aims = {aim: own for aim, own in asked.aims.items() if aim in ANYWHERE or not unseen}
         if not aims:
             continue
         around = () if unseen else WITHIN
@@ -158,7 +182,7 @@ def read(towers, labels, asked, folds, *, replicates=300, seed=0):
             own = [one[aim] for one in probed]
             chosen = np.bincount(np.concatenate([one.chosen for one in own])).argmax()
             told = {"tower": tower, "split": split, "aim": aim, "layer": labels[tower][chosen], "seeds": len(own)}
-            if aim == "city":
+            if aim in NAMED:
                 rows += _accuracy(told, np.stack([one.hits() for one in own]), asked, draws)
                 continue
             if unseen:
@@ -184,7 +208,7 @@ def _depth(labels, k):
 
 
 def _accuracy(told, hits, asked, draws):
-    """Rows of the share of photos whose city is told rightly; hits (seeds, n)."""
+    """Rows of the share of photos whose name is told rightly; hits (seeds, n)."""
     for scene, here in _scenes(asked.scene):
         values = hits[:, here]
         low, high = uncertainty.block_bootstrap(values, asked.block[here], lambda v: [v.mean()], **draws).ravel()
@@ -206,6 +230,19 @@ def _scenes(scene):
     kinds, counts = np.unique(scene, return_counts=True)
     for kind in kinds[counts >= FEWEST] if len(kinds) > 1 else []:
         yield kind, scene == kind
+
+
+def directions(features, asked, *, seed=0):
+    """Table DIRECTIONS: whether the coefficients of probes of WITHIN are the same in other cities, and other scenes.
+
+    features: {aim: (n, d)}, of the layer that its probe chose.
+    """
+    rows = []
+    for parts, part in (("city", asked.city), ("scene", asked.scene)):
+        for aim, layer in features.items():
+            own, other, count = probing.same_directions(layer, asked.aims[aim], part, asked.block, seed=seed)
+            rows.append((parts, aim, own.mean(), other.mean(), count))
+    return pd.DataFrame(rows, columns=list(DIRECTIONS))
 
 
 # ---- towers that are taught ------------------------------------------------------------------------------------------
@@ -309,7 +346,7 @@ def headline(table, slopes, gaps, ranks, kinds, page):
     and how narrow the posterior is.
     """
     keys = {("position", "r2"): "probe_r2_within_city", ("fields", "r2"): "probe_fields_r2",
-            ("city", "accuracy"): "probe_city_accuracy"}  # fmt: skip
+            ("city", "accuracy"): "probe_city_accuracy", ("country", "accuracy"): "probe_country_accuracy"}  # fmt: skip
     rows = [
         {"key": f"{keys[row.aim, row.metric]}.{row.split}.{row.tower.replace(' ', '_')}", "value": row.value,
          "low": row.low, "high": row.high, "seeds": row.seeds, "n": row.n, "table": f"{page}/read"}

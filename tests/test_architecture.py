@@ -25,7 +25,7 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
         "uncertainty",
         "variogram_models",
     ),
-    ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits"),
+    ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits", "surroundings"),
     ("encoders", "losses", "negatives", "recovery", "rivals"),
     ("decoding", "geolocation", "layers", "methods", "places"),
     ("training",),

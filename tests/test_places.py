@@ -130,3 +130,14 @@ def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
     assert len(set(codes["district"][:3])) == 3
     assert codes["city"].tolist() == [0, 0, 1, 1]
     assert codes["country"].tolist() == [0] * 4
+
+
+def test_names_are_those_of_the_nearest_place_and_districts_carry_their_city():
+    known = pd.DataFrame({
+        "lat_deg": [10.0, 10.0, 20.0], "lon_deg": [179.9, 10.0, 10.0], "country": ["X", "Y", None],
+        "city": ["a", "b", "c"], "district": ["Old Town", "Old Town", ""],
+    })  # fmt: skip
+    found = places.names_near(known)(np.array([[10.0, -179.9], [11.0, 10.5], [19.0, 9.0]]))
+    assert found.country.tolist() == ["X", "Y", ""]
+    assert found.city.tolist() == ["a", "b", "c"]
+    assert found.district.tolist() == ["Old Town, a", "Old Town, b", ""]

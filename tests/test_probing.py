@@ -234,3 +234,37 @@ def test_few_dimensions_suffice_where_few_carry_it():
     targets = features[:, [3, 7]]
     needed = probing.dimensions_needed(features, targets, np.arange(400) % 5, [0.05, 1.0], penalty=0.1)
     assert (needed > 0.99).all()  # one of twenty, another for each target
+
+
+# ---- the same directions ---------------------------------------------------------------------------------------------
+def parted(turned):
+    """Two cities of 400 photos: the target is the first feature in one, and in the other the first or the second."""
+    rng = np.random.default_rng(0)
+    features, city = rng.normal(size=(800, 10)), np.repeat(["a", "b"], 400)
+    target = np.where(city == "a", features[:, 0], features[:, 1 if turned else 0]) + 5.0 * (city == "b")
+    return features, target[:, None], city, np.arange(800) // 20
+
+
+def test_coefficients_agree_between_parts_where_the_same_feature_tells():
+    own, other, count = probing.same_directions(*parted(turned=False), penalty=1.0)
+    assert count == 2
+    assert own[0] > 0.99
+    assert other[0] > 0.99
+    own, other, _ = probing.same_directions(*parted(turned=True), penalty=1.0)
+    assert own[0] > 0.99
+    assert abs(other[0]) < 0.2
+
+
+def test_coefficients_of_noise_agree_nowhere():
+    features, _, city, block = parted(turned=False)
+    own, other, _ = probing.same_directions(features, np.random.default_rng(1).normal(size=(800, 50)), city, block)
+    assert abs(own.mean()) < 0.1
+    assert abs(other.mean()) < 0.1
+
+
+def test_parts_of_few_photos_are_left_out():
+    features, targets, _, block = parted(turned=False)
+    few = np.where(np.arange(800) < 440, "a", "b")
+    own, other, count = probing.same_directions(features, targets, few, block, fewest=190)
+    assert count == 1
+    assert np.isnan([own[0], other[0]]).all()

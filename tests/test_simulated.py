@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from geonb import sources, sphere
-from geonb.cities import fields, geography, renderer, things
+from geonb.cities import fields, geography, globe, renderer, things
 from geonb.cities import world as worlds
 from geonb.sources import simulated
 
@@ -304,3 +304,69 @@ def test_a_world_that_cannot_be_made_is_refused_by_name_and_leaves_nothing(wrong
     with pytest.raises(ValueError, match=said):
         sources.gather("simulated", OPTIONS | wrong)
     assert list(empty_root.iterdir()) == []
+
+
+# ---- the globe -------------------------------------------------------------------------------------------------------
+GLOBE = OPTIONS | {"city_count": 12, "continents": 3, "picture_px": 32, "photos_per_city": 8}
+
+
+def test_cities_of_the_globe_lie_apart_on_their_continent_and_have_names_of_their_own():
+    homes = [globe.home(n, 0, 6, 1.0, 1.0) for n in range(len(globe.NAMES))]
+    at = np.stack([home.centre_lat_lon_deg for home in homes])
+    apart_m = sphere.pair_distance_m(at)
+    assert apart_m[np.triu_indices(len(at), 1)].min() > 100_000
+    middles = np.array([middle for middle, _ in globe.CONTINENTS])
+    assert (sphere.nearest(at, middles)[0] == np.arange(len(at)) % 6).all()
+    assert sphere.nearest(at, middles)[1].max() < 1_300_000
+    assert len(set(globe.NAMES)) == len(globe.NAMES)
+    countries = pd.Series([home.country for home in homes])
+    assert countries.value_counts().tolist() == [4] * 12
+
+
+def test_continents_and_countries_share_means_and_styles():
+    homes = [globe.home(n, 0, 3, 1.0, 0.5) for n in range(24)]
+    by_country = pd.DataFrame([home.means for home in homes]).groupby([home.country for home in homes])
+    assert by_country.nunique().to_numpy().max() == 1
+    assert [home.style for home in homes[:6]] == [0, 1, 0, 0, 1, 0]
+    alone = [globe.home(n, seed, 6, 0.8, 0.4).means for seed in range(200) for n in (0, 6)]
+    np.testing.assert_allclose(np.std(alone), np.hypot(0.8, 0.4), rtol=0.1)
+    np.testing.assert_array_equal(globe.home(0, 0, 6, 0.0, 0.0).means, 0.0)
+
+
+def test_means_of_a_continent_are_planted_on_top_of_the_citys_own(root):
+    ours, plain = simulated.World(**GLOBE), simulated.World(**OPTIONS)
+    lifted = ours.city(0).fields - plain.city(0).fields
+    np.testing.assert_allclose(lifted.mean(axis=(1, 2)), ours.home(0).means, atol=2e-3)
+    assert np.abs(lifted - lifted.mean(axis=(1, 2), keepdims=True)).max() < 5e-3  # of float16
+
+
+def test_a_globe_is_a_catalogue_painted_in_two_styles(root):
+    catalogue, left_out = sources.gather("simulated", GLOBE)
+    assert (len(catalogue), len(left_out)) == (96, 0)
+    assert catalogue.groupby("country").city.nunique().tolist() == [2] * 6
+    known = sources.planted_fields(
+        "simulated", GLOBE, np.stack([catalogue.geometry.y, catalogue.geometry.x], 1), catalogue.city
+    )
+    assert np.isfinite(known).all()
+    saved = worlds.load(simulated.World(**GLOBE).pictures_folder() / "world.npz")
+    assert [city.style for city in saved.cities[:3]] == [0, 1, 0]
+    ours = renderer.render(saved.cities[1], saved.photos[1], saved.nuisances[1], 32)
+    np.testing.assert_array_equal(
+        ours, renderer.render(saved.cities[1], saved.photos[1], saved.nuisances[1], 32, style=1)
+    )
+    assert (ours != renderer.render(saved.cities[1], saved.photos[1], saved.nuisances[1], 32, style=0)).mean() > 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"continents": 7}, "continents 7 must be 0 to 6"),
+        ({"continents": 2, "city_count": 49}, "city_count 49 must be 1 to 48"),
+        ({"city_count": 9}, "city_count 9 must be 1 to 8"),
+        ({"continents": 2, "continent_sd": -1.0}, "continent_sd -1.0 and country_sd 0.4 must be at least 0"),
+        ({"continents": 2, "country_sd": float("nan")}, "country_sd nan must be at least 0"),
+    ],
+)
+def test_globes_that_cannot_be_are_refused_with_the_bound(options, says):
+    with pytest.raises(ValueError, match=says):
+        simulated.World(**OPTIONS | options)

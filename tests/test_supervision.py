@@ -147,7 +147,9 @@ def test_only_simulated_photos_have_a_world():
 def asked(n=600):
     """Photos of two cities of which something is asked."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"lat_deg": rng.uniform(0, 0.02, n), "lon_deg": rng.uniform(0, 0.02, n), "city": "a"})
+    table = pd.DataFrame({"lat_deg": rng.uniform(0, 0.02, n), "lon_deg": rng.uniform(0, 0.02, n), "city": "a"}).assign(
+        country=""
+    )
     table.loc[n // 2 :, "city"] = "b"
     table.loc[n // 2 :, "lat_deg"] += 5
     aims = readout.aims_of(table, rng.normal(size=(n, 3)))
@@ -199,7 +201,7 @@ def test_small_cities_are_not_probed_and_nothing_at_all_is_no_crash():
     assert readout.chosen(city, scene, np.ones(44, bool), 30).max() < 40
     here = readout.chosen(city, scene, city == "b", 30)
     assert len(here) == 0
-    empty = pd.DataFrame({"lat_deg": [], "lon_deg": [], "city": []})
+    empty = pd.DataFrame({"lat_deg": [], "lon_deg": [], "city": [], "country": []})
     own = readout.Asked(readout.aims_of(empty), city[:0], city[:0], scene[:0])
     folds, left_out = readout.cuts(["random", "blocked", "unseen_city"], own, city[:0])
     assert (folds, len(left_out)) == ({}, 2)
@@ -211,9 +213,36 @@ def test_small_cities_are_not_probed_and_nothing_at_all_is_no_crash():
 
 
 def test_one_city_is_not_asked_which_one_it_is():
-    table = pd.DataFrame({"lat_deg": [0.0, 0.1], "lon_deg": [0.0, 0.1], "city": "a"})
+    table = pd.DataFrame({"lat_deg": [0.0, 0.1], "lon_deg": [0.0, 0.1], "city": "a", "country": ""})
     assert list(readout.aims_of(table)) == ["position"]
     assert list(readout.aims_of(table.assign(city=["a", "b"]))) == ["position", "city"]
+
+
+def test_a_country_is_asked_for_where_there_are_several_of_several_cities():
+    names = pd.DataFrame({"lat_deg": np.arange(6.0), "lon_deg": 0.0, "city": list("abcdef"), "country": list("xxyyzz")})
+    aims = readout.aims_of(names)
+    assert list(aims) == ["position", "city", "country"]
+    assert aims["country"].argmax(axis=1).tolist() == [0, 0, 1, 1, 2, 2]
+    for country in ("xxyyyy", "xxyyyz"):  # two countries; one of a single city
+        assert "country" not in readout.aims_of(names.assign(country=list(country)))
+
+
+def test_the_country_of_an_unseen_city_is_told_where_a_country_has_a_look():
+    rng, city = np.random.default_rng(0), np.repeat(np.arange(9), 40)
+    table = pd.DataFrame({"lat_deg": city + rng.uniform(0, 0.02, 360), "lon_deg": rng.uniform(0, 0.02, 360)})
+    table = table.assign(city=city.astype(str), country=(city // 3).astype(str))
+    own = readout.Asked(readout.aims_of(table), table.city.to_numpy(object), city, np.full(360, "street"))
+    folds, _ = readout.cuts(["unseen_city"], own, np.full(360, "", dtype=object))
+    looks = rng.normal(size=(3, 8))[city // 3] + 0.3 * rng.normal(size=(360, 8))
+    towers = {"sees": [[looks]], "blind": [[rng.normal(size=(360, 8))]]}
+    read, _, parts = readout.read(towers, {name: ["0 mean"] for name in towers}, own, folds, replicates=10)
+    told = read[read.scene == "all"].set_index("tower").value
+    assert set(read.aim) == {"country"}
+    assert told.sees > 0.95
+    assert told.blind < 0.6
+    assert parts == {}
+    rows = readout.headline(read, *[pd.DataFrame(columns=["split", "share"])] * 2, None, 0, "page")
+    assert "probe_country_accuracy.unseen_city.sees" in set(rows.key)
 
 
 def test_a_sure_posterior_does_not_scatter():

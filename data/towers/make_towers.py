@@ -12,7 +12,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geonb import _torchvision, seeds  # noqa: F401  before open_clip, which imports torchvision
@@ -79,7 +79,8 @@ def paint(recipe):
         rng = seeds.stream(recipe.world_seed, "tower", index)
         scale = rng.uniform(0.5, 1.5)  # towers meet more ranges than the studies plant
         planted = fields.Planted(range_m=tuple(scale * r for r in recipe.range_m), city_mean_sd=1.0)
-        city = geography.city(index, recipe.world_seed, planted, half_side_m=700.0, name=f"Tower city {index}")
+        home = replace(geography.at_sea(index), name=f"Tower city {index}")
+        city = geography.city(index, recipe.world_seed, planted, half_side_m=700.0, home=home)
         photos = geography.drives(city, recipe.photos_per_city, rng)
         nuisances = day.nuisance(rng.integers(0, 2, len(photos)), rng)
         pixels = renderer.render(city, photos, nuisances, PICTURE_PX, style=recipe.style)

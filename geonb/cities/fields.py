@@ -72,16 +72,17 @@ def covariance_model(planted, range_m):
     return getattr(gstools, name)(dim=2, var=planted.sill, len_scale=share * range_m, rescale=1.0, **shape)
 
 
-def draw(planted, half_side_m, rng):
+def draw(planted, half_side_m, rng, added=0.0):
     """Fields (K, n, n) float32 over a square of 2 half_side_m: cells of GRID_STEP_M, rows northwards.
 
-    Each is the city's mean, a radial trend of random sign, and a Gaussian field. Turning one off leaves the others as
-    they are. Values have the precision of float16, so that a saved world holds them exactly. ValueError as check_range.
+    Each is the city's mean, a radial trend of random sign, and a Gaussian field; added (K,) goes to the means. Turning
+    one off leaves the others as they are. Values have the precision of float16, so that a saved world holds them
+    exactly. ValueError as check_range.
     """
     check_range(planted, half_side_m)
     count = int(np.ceil(2 * half_side_m / GRID_STEP_M))
     centres = (np.arange(count) + 0.5) * GRID_STEP_M - half_side_m
-    means = planted.city_mean_sd * rng.standard_normal(len(FIELDS))
+    means = planted.city_mean_sd * rng.standard_normal(len(FIELDS)) + added
     signs = rng.choice([-1.0, 1.0], len(FIELDS))
     slope = trend(planted, half_side_m, np.stack(np.meshgrid(centres, centres), axis=-1))
     layers = [

@@ -51,6 +51,7 @@ class City:
     junction_half_m (S, J): half of the gap that they cut into its building lines
     quarters_m (Q, 2): centres of the districts
     fields (K, n, n) float32: see geonb.cities.fields
+    style: of the painter, see geonb.cities.renderer.render
     grounds (G, 4): east, north and radius of discs without ordinary buildings, and their kind: PARK or SQUARE
     buildings (B, 10 + K), things (T, 6): see geonb.cities.buildings and geonb.cities.things
     """
@@ -73,6 +74,7 @@ class City:
     grounds: np.ndarray
     buildings: np.ndarray
     things: np.ndarray
+    style: int = 0
 
     def position_m(self, street, along_m):
         """East and north (n, 2) of points along streets."""
@@ -98,14 +100,27 @@ class City:
         return np.linalg.norm(away - self.along_m(east_north_m)[..., None] * self.direction, axis=-1)
 
 
-def city(index, world_seed, planted, half_side_m=1100.0, name=None):
+@dataclass(frozen=True)
+class Home:
+    """Where a city lies and what is built around there: means (K,) are added to those of its fields."""
+
+    name: str
+    country: str
+    centre_lat_lon_deg: np.ndarray
+    means: np.ndarray
+    style: int = 0
+
+
+def city(index, world_seed, planted, half_side_m=1100.0, home=None):
     """City `index` of a world: the same for the same seed, whatever other cities the world has.
 
+    home: Home of the city; None for its place in the archipelago of the eight.
     ValueError for a side below LEAST_SIDE_M or above MOST_SIDE_M, a city smaller than a planted range, and a network
     without streets.
     """
     check_side(half_side_m, planted)
-    layers = fields.draw(planted, half_side_m, seeds.stream(world_seed, "fields", index))
+    home = home or at_sea(index)
+    layers = fields.draw(planted, half_side_m, seeds.stream(world_seed, "fields", index), home.means)
     rng = seeds.stream(world_seed, "city", index)
     start, end = {"regular": regular, "radial": radial, "organic": organic}[KINDS[index % len(KINDS)]](half_side_m, rng)
     length, direction = directed(start, end)
@@ -113,10 +128,10 @@ def city(index, world_seed, planted, half_side_m=1100.0, name=None):
     half_width, road_half = np.full(len(start), HALF_WIDTH_M), np.full(len(start), ROAD_HALF_M)
     junction, junction_half = crossings(start, direction, length, half_width)
     bare = City(
-        index, name or NAMES[index % len(NAMES)], COUNTRIES[index % 2], position(index), half_side_m,
+        index, home.name, home.country, home.centre_lat_lon_deg, half_side_m,
         start, direction, length, half_width, road_half, street_names(len(start), rng), junction, junction_half,
         rng.uniform(-half_side_m, half_side_m, (len(QUARTERS), 2)), layers,
-        np.empty((0, 4)), np.empty((0, buildings.TRAITS + len(fields.FIELDS))), np.empty((0, 6)),
+        np.empty((0, 4)), np.empty((0, buildings.TRAITS + len(fields.FIELDS))), np.empty((0, 6)), home.style,
     )  # fmt: skip
     laid_out = replace(bare, grounds=grounds(bare, rng))
     built = replace(laid_out, buildings=buildings.build(laid_out, planted.nugget, rng))
@@ -131,6 +146,11 @@ def check_side(half_side_m, planted):
             "is no room for its streets, above there are more streets than names"
         )
     fields.check_range(planted, half_side_m)
+
+
+def at_sea(index):
+    """The Home of one of the eight cities: its name, one of two countries, its position, and no style of its own."""
+    return Home(NAMES[index % len(NAMES)], COUNTRIES[index % 2], position(index), np.zeros(len(fields.FIELDS)))
 
 
 def position(index):

@@ -89,15 +89,16 @@ class Light(NamedTuple):
     salt: int
 
 
-def render(city, photos, nuisances, picture_px, style=0):
+def render(city, photos, nuisances, picture_px, style=None):
     """Pictures (n, picture_px, picture_px, 3) uint8 of a table of photos (n rows) and its nuisance table (n, 12).
 
     2x2 anti-aliased. A picture depends on the city and its own row alone: the same in any batch. style 1 has another
-    palette, lens and grammar of facades. ValueError for a size below 16 px or no multiple of it, for another style, and
-    for tables of different lengths, and for an unknown scene.
+    palette, lens and grammar of facades; None: the city's own. ValueError for a size below 16 px or no multiple of it,
+    for another style, and for tables of different lengths, and for an unknown scene.
     """
     if picture_px < LEAST_PX or picture_px % LEAST_PX:
         raise ValueError(f"picture_px {picture_px} must be a multiple of {LEAST_PX}, such as 64 or 96")
+    style = city.style if style is None else style
     if style not in (0, 1):
         raise ValueError(f"style {style} is neither 0 (default) nor 1 (shifted)")
     if len(photos) != len(nuisances):

@@ -17,7 +17,7 @@ from shapely.geometry import LineString
 from tqdm import tqdm
 
 from geonb import seeds, sphere
-from geonb.cities import captions, day, fields, geography, renderer
+from geonb.cities import captions, day, fields, geography, globe, renderer
 from geonb.cities import world as worlds
 from geonb.studies import ROOT
 
@@ -49,6 +49,9 @@ class World:
     isolated_share: share of photos without a sequence, among them all scenes but street views
     places: planted, or permuted: all places of the world dealt to other photos, so that none shows where it is
     caption_share: share of the traits a caption could tell that it does tell
+    continents: over how many the cities lie, each with two countries and a style of its own; 0: at most eight cities,
+        in one sea and one style
+    continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
 
     ValueError for what cannot be made.
     """
@@ -65,9 +68,18 @@ class World:
     isolated_share: float = 0.1
     places: str = "planted"
     caption_share: float = 1.0
+    continents: int = 0
+    continent_sd: float = 0.8
+    country_sd: float = 0.4
 
     def __post_init__(self):
-        most = len(geography.NAMES)
+        if not 0 <= self.continents <= len(globe.CONTINENTS):
+            raise ValueError(f"continents {self.continents} must be 0 to {len(globe.CONTINENTS)}")
+        if not (0 <= self.continent_sd < np.inf and 0 <= self.country_sd < np.inf):
+            raise ValueError(
+                f"continent_sd {self.continent_sd} and country_sd {self.country_sd} must be at least 0 and finite"
+            )
+        most = len(globe.NAMES if self.continents else geography.NAMES)
         if not 1 <= self.city_count <= most or self.photos_per_city < 1:
             raise ValueError(
                 f"city_count {self.city_count} must be 1 to {most}, photos_per_city {self.photos_per_city} at least 1"
@@ -95,8 +107,14 @@ class World:
         )  # fmt: skip
 
     def city(self, index):
-        """City `index` of this world; the last sixteen that were asked for are kept."""
+        """City `index` of this world; the last that were asked for are kept."""
         return drawn_city(self, index)
+
+    def home(self, index):
+        """The geography.Home of city `index`."""
+        if not self.continents:
+            return geography.at_sea(index)
+        return globe.home(index, self.world_seed, self.continents, self.continent_sd, self.country_sd)
 
     def shots(self, city):
         """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
@@ -117,10 +135,11 @@ class World:
         return ROOT / "build" / "pictures" / digest.hexdigest()[:12]
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=len(globe.NAMES))
 def drawn_city(world, index):
     """See World.city: its fields take a second, and a page asks for the same city many times."""
-    return geography.city(index, world.world_seed, world.planted(), half_side_m=world.city_side_m / 2)
+    half_side_m = world.city_side_m / 2
+    return geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=world.home(index))
 
 
 def read(
@@ -137,6 +156,9 @@ def read(
     isolated_share: float = World.isolated_share,
     places: str = World.places,
     caption_share: float = World.caption_share,
+    continents: int = World.continents,
+    continent_sd: float = World.continent_sd,
+    country_sd: float = World.country_sd,
 ):
     """Rows of the catalogue, and an empty list of what was left out: see World.
 
@@ -144,7 +166,7 @@ def read(
     """
     world = World(
         city_count, photos_per_city, picture_px, world_seed, range_scale, city_side_m, nugget, city_mean_sd,
-        trend_share, isolated_share, places, caption_share,
+        trend_share, isolated_share, places, caption_share, continents, continent_sd, country_sd,
     )  # fmt: skip
     folder = world.pictures_folder()
     cities, shots, rows = [], [], []
@@ -210,7 +232,7 @@ def truth(world, lat_lon_deg, city):
     """The planted fields (n, K) at positions (n, 2) in the cities (n,) of a world; NaN in a city that it has not."""
     found = np.full((len(city), len(fields.FIELDS)), np.nan)
     for i in range(world.city_count):
-        here = np.asarray(city) == geography.NAMES[i]
+        here = np.asarray(city) == globe.NAMES[i]
         if here.any():
             made = world.city(i)
             metres = sphere.to_local_m(np.asarray(lat_lon_deg)[here], made.centre_lat_lon_deg)

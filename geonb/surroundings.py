@@ -1,0 +1,98 @@
+"""What lies around photos whose source does not tell: names of GeoNames, and streets of an extract of OpenStreetMap."""
+
+import numpy as np
+import pandas as pd
+
+from geonb import addresses, photos
+
+TOWN_M = 20_000.0  # a place of GeoNames that is farther does not name a photo
+STREET_M = 30.0  # nor does a street
+MARGIN_DEG = 0.002  # around the photos of a city, some 200 m: streets that lie there
+OSM = (".pbf", ".osm")
+# values of OpenStreetMap's key highway for ways that a camera drives or walks along
+HIGHWAYS = ("motorway", "trunk", "primary", "secondary", "tertiary", "unclassified", "residential", "living_street",
+            "pedestrian", "service", "road")  # fmt: skip
+
+
+def named(catalogue):
+    """The catalogue with country and district from the nearest place of GeoNames (CC BY 4.0) where they were empty.
+
+    The district is the place itself. A city that a source named after its middle ('near 50.94N 6.96E') is then named
+    after the place of most of its photos ('near Altstadt Nord, DE'), unless two would share that name. Photos farther
+    than TOWN_M from every place keep what they have.
+    """
+    found, catalogue = addresses.of(photos.lat_lon_deg(catalogue)), catalogue.copy()
+    near = (found.distance_m <= TOWN_M).to_numpy()
+    town = found.town.str.partition(",")[0].to_numpy(dtype=object)
+    for column, told in (("country", found.country.to_numpy(dtype=object)), ("district", town)):
+        empty = (catalogue[column].fillna("") == "").to_numpy()
+        catalogue[column] = np.where(empty & near, told, catalogue[column])
+    middle = catalogue.city.str.startswith("near ").to_numpy() & near
+    said = pd.Series(town[middle] + ", " + found.country[middle].to_numpy(dtype=object))
+    common = "near " + said.groupby(catalogue.city[middle].to_numpy()).agg(lambda names: names.mode()[0])
+    alone = ~common.duplicated(keep=False) & ~common.isin(catalogue.city)
+    return catalogue.assign(city=catalogue.city.replace(common[alone].to_dict()))
+
+
+def streets(file, catalogue):
+    """Streets around the photos of a catalogue: city, country, street ('' without a name), geometry (EPSG:4326).
+
+    file: an extract of OpenStreetMap (.osm.pbf, .osm; © OpenStreetMap contributors, ODbL), of which HIGHWAYS are taken,
+    or lines of any format that GDAL reads, with their names in a column street or name. It may begin with ~ or $NAME.
+    FileNotFoundError; ValueError where it holds no line near a photo, no names, or does not say in which system it is.
+    """
+    import geopandas
+
+    path = photos.picture_path(str(file))
+    if not path.exists():
+        raise FileNotFoundError(f"streets_file {file} does not exist: download an extract, or leave it empty")
+    rows = []
+    for city, here in catalogue.groupby("city", sort=True):
+        rows.append(_lines(path, here.total_bounds).assign(city=city, country=here.country.mode()[0]))
+    found = pd.concat(rows, ignore_index=True)
+    if not len(found):
+        raise ValueError(f"streets_file {file} holds no street near a photo: is it an extract of another place?")
+    return geopandas.GeoDataFrame(found[["city", "country", "street", "geometry"]], crs="EPSG:4326")
+
+
+def _lines(path, bounds):
+    """Lines in a file that meet the bounds (west, south, east, north) [degree] or their margin: street, geometry."""
+    import geopandas
+    import pyogrio
+    import shapely
+
+    osm = path.suffix.lower() in OSM
+    if not pyogrio.read_info(path, layer="lines" if osm else None)["crs"]:
+        raise ValueError(f"{path.name} does not say in which coordinate system its lines are: write it with one")
+    box = geopandas.GeoSeries([shapely.box(*bounds).buffer(MARGIN_DEG, join_style="mitre")], crs="EPSG:4326")
+    table = geopandas.read_file(path, bbox=box, **({"layer": "lines"} if osm else {}))
+    if osm:
+        table = table[table.highway.isin([*HIGHWAYS, *(f"{name}_link" for name in HIGHWAYS)])]
+    names = next((table[column] for column in ("street", "name") if column in table), None)
+    if names is None:
+        raise ValueError(f"{path.name} has no column street or name; it has {', '.join(table.columns)}")
+    lines = table[["geometry"]].assign(street=names.fillna("").astype(str)).to_crs("EPSG:4326")
+    lines = lines.explode(ignore_index=True)
+    return lines[lines.geom_type == "LineString"].reset_index(drop=True)
+
+
+def along(catalogue, lines):
+    """The catalogue with the name of the nearest named street within STREET_M where the source names none."""
+    import geopandas
+
+    named_lines = lines[lines.street != ""]
+    if not len(named_lines):
+        return catalogue
+    catalogue = catalogue.copy()
+    for city in catalogue.city.unique():
+        own = catalogue.city == city
+        here, there = catalogue[own & (catalogue.street.fillna("") == "")], named_lines[named_lines.city == city]
+        if not len(here) or not len(there):
+            continue
+        metric = here.estimate_utm_crs()  # a scale within a thousandth of 1
+        pairs = geopandas.sjoin_nearest(
+            here[["geometry"]].to_crs(metric), there[["street", "geometry"]].to_crs(metric), max_distance=STREET_M
+        )
+        nearest = pairs.sort_values("street").groupby(level=0).street.first()
+        catalogue.loc[nearest.index, "street"] = nearest
+    return catalogue

@@ -1,0 +1,116 @@
+"""Names of GeoNames and streets of OpenStreetMap around photos whose source tells neither."""
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+
+from geonb import galleries, surroundings
+
+OSM = """<?xml version="1.0"?>
+<osm version="0.6" generator="test">
+ <node id="1" lat="50.9400" lon="6.9500" version="1"/><node id="2" lat="50.9400" lon="6.9600" version="1"/>
+ <node id="3" lat="50.9450" lon="6.9550" version="1"/><node id="4" lat="51.9400" lon="6.9550" version="1"/>
+ <way id="10" version="1"><nd ref="1"/><nd ref="2"/>
+  <tag k="highway" v="residential"/><tag k="name" v="Erste &lt;b&gt; Straße"/></way>
+ <way id="11" version="1"><nd ref="2"/><nd ref="3"/><tag k="highway" v="footway"/><tag k="name" v="Fußweg"/></way>
+ <way id="12" version="1"><nd ref="1"/><nd ref="3"/><tag k="highway" v="service"/></way>
+ <way id="13" version="1"><nd ref="1"/><nd ref="3"/><tag k="waterway" v="river"/><tag k="name" v="Rhein"/></way>
+ <way id="14" version="1"><nd ref="4"/><nd ref="4"/><tag k="highway" v="primary"/><tag k="name" v="Fern"/></way>
+</osm>"""
+FIRST = "Erste <b> Straße"
+
+
+def catalogue(places, **columns):
+    """A catalogue of photos at (lat, lon) pairs; columns that are not given are empty."""
+    lat, lon = np.transpose(places)
+    empty = {"city": "near 50.94N 6.96E", "country": "", "district": "", "street": ""}
+    points = geopandas.points_from_xy(lon, lat)
+    return geopandas.GeoDataFrame(empty | columns, index=range(len(lat)), geometry=points, crs="EPSG:4326")
+
+
+@pytest.fixture
+def extract(tmp_path):
+    """An extract of OpenStreetMap with two streets, a path, a river and something far away."""
+    (tmp_path / "cologne.osm").write_text(OSM, encoding="utf-8")
+    return tmp_path / "cologne.osm"
+
+
+COLOGNE = [[50.9401, 6.955], [50.9460, 6.958], [50.9400, 6.951]]
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+def test_what_a_source_does_not_tell_is_named_and_what_it_tells_is_kept():
+    found = surroundings.named(catalogue(COLOGNE, district=["", "mine", ""]))
+    assert set(found.country) == {"DE"}
+    assert found.district.tolist() == ["Altstadt Nord", "mine", "Altstadt Nord"]
+    assert set(found.city) == {"near Altstadt Nord, DE"}
+    told = surroundings.named(catalogue(COLOGNE, city="Köln", country="Germany"))
+    assert set(told.city) == {"Köln"}
+    assert set(told.country) == {"Germany"}
+
+
+def test_photos_far_from_every_place_keep_what_they_have():
+    found = surroundings.named(catalogue([[38.0, -40.0]], city="near 38.00N 40.00W"))
+    assert found[["city", "country", "district"]].iloc[0].tolist() == ["near 38.00N 40.00W", "", ""]
+
+
+def test_two_cities_never_get_one_name():
+    names = ["near 50.94N 6.95E", "near 50.94N 6.96E"]
+    found = surroundings.named(catalogue(COLOGNE[::2], city=names))
+    assert found.city.tolist() == names
+    taken = surroundings.named(catalogue(COLOGNE[::2], city=[names[0], "near Altstadt Nord, DE"]))
+    assert taken.city.nunique() == 2
+
+
+# ---- streets ---------------------------------------------------------------------------------------------------------
+def test_an_extract_gives_its_streets_around_the_photos_and_no_paths_or_rivers(extract):
+    found = surroundings.streets(extract, catalogue(COLOGNE, country="DE"))
+    assert sorted(found.street) == ["", FIRST]
+    assert set(found.country) == {"DE"}
+    assert found.crs == "EPSG:4326"
+    grid = galleries.along_streets(found, 25.0)
+    assert len(grid) > 40
+    assert grid.lat_deg.between(50.93, 50.95).all()
+
+
+def test_photos_get_the_name_of_a_street_that_is_near_and_keep_their_own(extract):
+    photos = catalogue(COLOGNE, street=["", "", "own"])
+    found = surroundings.along(photos, surroundings.streets(extract, photos))
+    assert found.street.tolist() == [FIRST, "", "own"]  # the second is 600 m away
+    assert photos.street.tolist() == ["", "", "own"]
+
+
+def test_lines_in_another_system_are_taken_and_parts_of_one_line_apart(tmp_path):
+    lines = shapely.MultiLineString([[(6.95, 50.94), (6.96, 50.94)], [(6.95, 50.941), (6.96, 50.941)]])
+    table = geopandas.GeoDataFrame({"street": ["Ring"]}, geometry=[lines], crs="EPSG:4326").to_crs("EPSG:25832")
+    table.to_file(tmp_path / "lines.gpkg")
+    photos = catalogue(COLOGNE)
+    found = surroundings.streets(tmp_path / "lines.gpkg", photos)
+    assert found.street.tolist() == ["Ring", "Ring"]
+    assert surroundings.along(photos, found).street[0] == "Ring"
+
+
+def test_each_city_gets_the_streets_around_its_own_photos(extract):
+    far = catalogue([*COLOGNE, [10.0, 10.0]], city=["Köln"] * 3 + ["Elsewhere"])
+    found = surroundings.streets(extract, far)
+    assert set(found.city) == {"Köln"}
+    assert surroundings.along(far, found).street[3] == ""
+
+
+@pytest.mark.parametrize(
+    ("places", "file", "says"),
+    [
+        (COLOGNE, "none.osm.pbf", "streets_file .*none.osm.pbf does not exist"),
+        ([[10.0, 10.0]], "cologne.osm", "no street near a photo"),
+        (COLOGNE, "unnamed.gpkg", "no column street or name; it has label, geometry"),
+        (COLOGNE, "nowhere.gpkg", "does not say in which coordinate system"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, places, file, says):
+    line = shapely.LineString([(6.95, 50.94), (6.96, 50.94)])
+    geopandas.GeoDataFrame({"label": ["a"]}, geometry=[line], crs="EPSG:4326").to_file(tmp_path / "unnamed.gpkg")
+    with pytest.warns(UserWarning, match="crs"):
+        geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line]).to_file(tmp_path / "nowhere.gpkg")
+    with pytest.raises((FileNotFoundError, ValueError), match=says):
+        surroundings.streets(tmp_path / file, catalogue(places))
