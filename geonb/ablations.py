@@ -9,6 +9,8 @@ import pandas as pd
 from geonb import decoding, geoclip, geolocation, methods, sphere, training, uncertainty
 
 BASE = "as it is"
+REFIT_EVERY = 50  # steps
+RELEASED_QUEUE = 4096  # of GeoCLIP (arXiv 2309.16020)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,9 @@ def guided(guide, capsules):
             ("base", BASE, {}),
             ("range", "half", {"loss": {"guide": guide._replace(range_m=guide.range_m / 2)}}),
             ("range", "twice", {"loss": {"guide": guide._replace(range_m=guide.range_m * 2)}}),
+            ("curve", f"fitted again every {REFIT_EVERY} steps", {"course": {"refit_every": REFIT_EVERY}}),
             ("queue", "none", {"course": {"queue": 0}}),
+            ("queue", f"of {RELEASED_QUEUE:,}", {"course": {"queue": RELEASED_QUEUE}}),
             ("temperature", "fixed", {"towers": {"learn_temperature": False}}),
             *([("capsules", "as released", {"towers": {"capsules": coarse}})] if coarse != capsules else []),
         )
@@ -91,11 +95,14 @@ def spoken(parts, tuned, evaluate_every):
     ]  # fmt: skip
 
 
-def fit_variants(chosen, images, places, parts, gallery, *, settings, course, bandwidth, towers, seeds, folder):
+def fit_variants(
+    chosen, images, places, parts, gallery, *, settings, course, bandwidth, towers, seeds, folder, refit=None
+):
     """{(variant, seed): training.Run} of variants on one split.
 
     settings, course: methods.Settings and training.Settings of the base; bandwidth, towers: keyword arguments of
-    methods.bandwidths and of methods.builder, without the name of the method. See training.fit for the rest.
+    methods.bandwidths and of methods.builder, without the name of the method; refit: for variants that fit their curve
+    again. See training.fit for the rest.
     """
     runs = {}
     for number, variant in enumerate(chosen):
@@ -106,7 +113,7 @@ def fit_variants(chosen, images, places, parts, gallery, *, settings, course, ba
                 objective=methods.objective(variant.method, loss),
                 bandwidths=methods.bandwidths(**bandwidth | variant.bandwidth),
                 settings=replace(course, **variant.course), seed=seed, folder=Path(folder) / f"{number}-{seed}",
-                label=f"{variant.group}: {variant.name}, seed {seed}",
+                label=f"{variant.group}: {variant.name}, seed {seed}", refit=refit,
             )  # fmt: skip
     return runs
 

@@ -19,7 +19,8 @@ class Batch:
     xyz_m: their points as sphere.split_xyz_m gives them; bandwidth_m (B,) of each photo's own kernel; position_m (B, 2)
     east and north in its city; codes: level (street, district, city, country) -> whole numbers (B,), -1 where unknown;
     features (B, d): unit features of the frozen tower, None where pictures are read; photos: so many of the B, from the
-    first, are photos of the step, the rest lend their places only.
+    first, are photos of the step, the rest lend their places only; guide: negatives.Guide that was fitted again on the
+    way, empty for that of the settings.
     """
 
     xyz_m: tuple
@@ -28,6 +29,7 @@ class Batch:
     codes: dict
     features: torch.Tensor = None
     photos: int = None
+    guide: tuple = ()
 
     @functools.cached_property
     def distance_m(self):
@@ -111,7 +113,8 @@ def guided(image, location, scale, batch, weights, settings, rule=""):
         raise ValueError("guided negatives need frozen features: train_backbone is not for this method")
     features = normalize(batch.features, dim=1)
     alike = features[: len(image)] @ features.T
-    return negatives.guided_loss(logits, batch.distance_m, alike, settings.guide, rule, strength=settings.strength)
+    guide = batch.guide or settings.guide
+    return negatives.guided_loss(logits, batch.distance_m, alike, guide, rule, strength=settings.strength)
 
 
 def coordinates(image, location, scale, batch, weights, settings):

@@ -33,7 +33,8 @@ class Settings:
     """How long and how fast: AdamW with warm-up and cosine decay.
 
     neighbours: of every photo's nearest photos, how many may join it in a batch; 0 for random batches. queue: how many
-    photos of earlier steps lend their places as further negatives, for methods that take them.
+    photos of earlier steps lend their places as further negatives, for methods that take them. refit_every: steps after
+    which guided negatives are guided by the embeddings of now and a curve fitted to them; 0: by the frozen features.
     """
 
     steps: int
@@ -45,14 +46,20 @@ class Settings:
     checkpoint_every: int = 100
     neighbours: int = 0
     queue: int = 0
+    refit_every: int = 0
 
     def __post_init__(self):
-        for name in ("neighbours", "queue"):
+        for name in ("neighbours", "queue", "refit_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)} must be at least 0")
         for name in ("steps", "batch_size", "learning_rate", "evaluate_every", "checkpoint_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} {getattr(self, name)} must be above 0")
+        if self.refit_every and self.checkpoint_every % self.refit_every:
+            raise ValueError(
+                f"checkpoint_every {self.checkpoint_every} must be a multiple of refit_every {self.refit_every}: a "
+                "training that was interrupted goes on with the curve it had"
+            )
 
 
 @dataclass(frozen=True)
@@ -96,16 +103,20 @@ class Run:
 
 
 def fit(
-    images, places, parts, gallery, *, build, objective, bandwidths, settings, seed, folder, label, city_known=False
-):
+    images, places, parts, gallery, *, build, objective, bandwidths, settings, seed, folder, label, city_known=False,
+    refit=None,
+):  # fmt: skip
     """Train two towers on the photos of part 'train' and locate those of part 'test': a Run.
 
     images: indexable, images[indices] is a tensor for the image tower; places: Places of the same n photos; parts (n,);
     gallery: Places to choose among; build: positions of the training places -> encoders.TwoTowers; objective: (image,
     location, scale, methods.Batch) -> loss; bandwidths: Places of training -> bandwidth (n,) of each [m]; city_known:
-    only places of the photo's own city compete. Checkpoints and the chosen model lie in `folder`.
+    only places of the photo's own city compete; refit: embeddings (n, d) of the training photos -> negatives.Guide, for
+    settings.refit_every. Checkpoints and the chosen model lie in `folder`.
     ValueError when a part is empty or features are not finite.
     """
+    if settings.refit_every and refit is None:
+        raise ValueError(f"{label}: refit_every {settings.refit_every} needs refit, which fits the curve again")
     train, validation, test = (np.flatnonzero(parts == part) for part in ("train", "validation", "test"))
     for part, members in (("train", train), ("validation", validation), ("test", test)):
         if not len(members):
@@ -119,7 +130,7 @@ def fit(
         return validation_error_m(towers, images, places, validation, gallery, city_known)
 
     seen = images[train] if torch.is_tensor(images) else None
-    meet = Meetings(train_places, bandwidths(train_places), where, seen)
+    meet = Meetings(train_places, bandwidths(train_places), where, seen, refit)
     curve, best_step = optimise(
         towers, images, train, train_places, meet, objective, validate, settings, seed, Path(folder), label
     )
@@ -133,7 +144,8 @@ def fit(
 class Meetings:
     """What a loss may know of the photos that meet in a step: meet(batch) -> methods.Batch."""
 
-    def __init__(self, places, bandwidth_m, where, features=None):
+    def __init__(self, places, bandwidth_m, where, features=None, fitted_again=None):
+        self.fitted_again, self.guide = fitted_again, ()
         self.features = None if features is None else features.to(where)
         middles = {city: sphere.centre(places.lat_lon_deg[places.city == city]) for city in np.unique(places.city)}
         position_m = sphere.to_local_m(places.lat_lon_deg, np.array([middles[city] for city in places.city]))
@@ -142,12 +154,19 @@ class Meetings:
         self.position_m = torch.from_numpy(np.float32(position_m)).to(where)
         self.codes = {level: torch.from_numpy(np.int64(code)).to(where) for level, code in places.codes.items()}
 
+    def refit(self, embeddings):
+        """From now on photos are as alike as their embeddings (n, d), and the curve that fits these guides."""
+        self.features = torch.from_numpy(embeddings).to(self.bandwidth_m.device)
+        self.guide = self.fitted_again(embeddings)
+
     def __call__(self, batch, photos=None):
         """batch: indices of those whose places meet; photos: how many, from the first, are photos of the step."""
         codes = {level: code[batch] for level, code in self.codes.items()}
         points = tuple(part[batch] for part in self.xyz_m)
         features = None if self.features is None else self.features[batch]
-        return methods.Batch(points, self.bandwidth_m[batch], self.position_m[batch], codes, features, photos)
+        return methods.Batch(
+            points, self.bandwidth_m[batch], self.position_m[batch], codes, features, photos, self.guide
+        )
 
 
 def optimise(towers, images, train, train_places, meet, objective, validate, settings, seed, folder, label):
@@ -170,6 +189,8 @@ def optimise(towers, images, train, train_places, meet, objective, validate, set
     for step in tqdm(
         range(state["step"], settings.steps), desc=label, initial=state["step"], total=settings.steps, **QUIET
     ):
+        if step and settings.refit_every and step % settings.refit_every == 0:
+            meet.refit(embed_images(towers, images, train))
         batch = draw(step)
         met = np.concatenate([batch, batches.queued(draw, step, settings.queue)]) if settings.queue else batch
         inputs = images[train[batch]].to(where), train_places.inputs[met].to(where)

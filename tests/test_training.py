@@ -11,6 +11,7 @@ from geonb import encoders, geoclip, methods, negatives, sphere, training
 
 CENTRES = np.array([[50.0, 10.0], [40.0, -20.0]])
 GUIDE = negatives.Guide(np.float32([50, 500]), np.float32([0.1, 0.4]), np.float32([0.1, 0.1]), 300.0)
+REFITTED = []  # photos of each time that a curve was fitted again
 CURVE = (np.array([0, 300.0], np.float32), np.array([0.8, 0.0], np.float32))
 
 
@@ -75,8 +76,14 @@ def fit(
         bandwidths=lambda train: np.full(len(train), 100.0), settings=training.Settings(
             steps=steps, batch_size=60, learning_rate=5e-3, evaluate_every=10, checkpoint_every=10, **settings
         ),
-        seed=seed, folder=folder, label=f"{method} test seed {seed}",
+        seed=seed, folder=folder, label=f"{method} test seed {seed}", refit=again(places[parts == "train"]),
     )  # fmt: skip
+
+
+def again(train):
+    """What fits the curve again, counting how often."""
+    fitted = negatives.fitted_again(train.lat_lon_deg, train.city, max_lag_m=500.0, lag_count=8)
+    return lambda embeddings: REFITTED.append(len(embeddings)) or fitted(embeddings)
 
 
 def median_error_m(world, run):
@@ -107,7 +114,14 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(world, tmp_pa
     assert not np.array_equal(one.embeddings, other.embeddings)
 
 
-@pytest.mark.parametrize("given", [{}, {"method": "geoclip_semivariogram", "queue": 90, "noise_m": 10.0}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"method": "geoclip_semivariogram", "queue": 90, "noise_m": 10.0},
+        {"method": "geoclip_semivariogram", "queue": 90, "refit_every": 10},
+    ],
+)
 def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(world, tmp_path, monkeypatch, capsys, given):
     whole = fit(world, tmp_path / "whole", **given)
     step_of = training.one_step
@@ -126,6 +140,29 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(world, tmp_p
     np.testing.assert_array_equal(whole.embeddings, resumed.embeddings)
     assert whole.curve.equals(resumed.curve)
     assert whole.best_step == resumed.best_step
+
+
+def test_a_curve_is_fitted_again_to_the_embeddings_of_now(world, tmp_path):
+    given = {"method": "geoclip_semivariogram", "steps": 50}
+    frozen = fit(world, tmp_path / "frozen", **given)
+    REFITTED.clear()
+    refitted = fit(world, tmp_path / "refitted", refit_every=10, **given)
+    assert REFITTED == [180] * 4  # after 10, 20, 30 and 40 steps
+    same, other = (frozen.curve.loss - refitted.curve.loss)[:10], (frozen.curve.loss - refitted.curve.loss)[10:]
+    assert (same == 0).all()
+    assert (other != 0).any()
+
+
+def test_a_curve_is_not_fitted_again_without_a_way_or_between_checkpoints():
+    with pytest.raises(ValueError, match="checkpoint_every 100 must be a multiple of refit_every 30"):
+        training.Settings(steps=10, batch_size=5, refit_every=30)
+    with pytest.raises(ValueError, match="refit_every -1 must be at least 0"):
+        training.Settings(steps=10, batch_size=5, refit_every=-1)
+    with pytest.raises(ValueError, match="toy: refit_every 50 needs refit"):
+        training.fit(
+            None, None, None, None, build=None, objective=None, bandwidths=None, folder=None, label="toy", seed=0,
+            settings=training.Settings(steps=10, batch_size=5, refit_every=50),
+        )  # fmt: skip
 
 
 def test_a_full_disk_leaves_the_previous_checkpoint_and_says_what_to_do(world, tmp_path, monkeypatch):
