@@ -67,6 +67,22 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
     return tower_layers(tower, pictures, token, batch_size)
 
 
+def labelled(models):
+    """{label: model} of dicts of arguments of layer_features: its name without owner, its part and prompt if it has any.
+
+    ValueError for two that would have one label: they are the same model, asked the same.
+    """
+    named = {}
+    for model in models:
+        prompt = f'"{model["prompt"]}"' if model.get("prompt") else ""
+        said = (model["model_name"].rpartition("/")[2], model.get("weights", ""), model.get("part", ""), prompt)
+        label = " ".join(word for word in said if word)
+        if label in named:
+            raise ValueError(f"models names {label} twice")
+        named[label] = model
+    return named
+
+
 def check_asked(pictures, token, part="vision", prompt=""):
     """ValueError unless there are pictures, a known token and part, and a prompt only where one is read."""
     for what, asked, known in (("token", token, TOKENS), ("part", part, PARTS)):

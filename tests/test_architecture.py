@@ -30,7 +30,7 @@ FLOORS = (  # CONTRIBUTING.md says what each floor is for
     ("decoding", "geolocation", "layers", "methods", "places"),
     ("training",),
     ("ablations", "alignment", "coherence", "conformal", "detection", "guesses", "probing", "supervision", "transfer"),
-    ("experiments", "laboratory", "readout"),
+    ("experiments", "finetuning", "laboratory", "readout"),
     ("doses", "sealed"),
     ("figures", "maps"),
     ("trust_figures",),

@@ -487,3 +487,17 @@ def test_a_tower_of_open_clip_is_read_by_its_name(pictures):
     found = layers.layer_features(name, pictures)
     for layer, same in zip(found, layers.tower_layers(encoders.load_tower(name), pictures), strict=True):
         np.testing.assert_array_equal(layer, same)
+
+
+def test_models_are_labelled_by_what_tells_them_apart():
+    qwen = {"model_name": "Qwen/Qwen2.5-VL-3B-Instruct", "part": "language"}
+    models = [
+        {"model_name": "google/vit-base-patch16-224"}, {"model_name": "ViT-B-32", "weights": "openai"},
+        {"model_name": "ViT-B-32", "weights": "laion2b_s34b_b79k"}, qwen, qwen | {"prompt": "Where is this?"},
+    ]  # fmt: skip
+    found = layers.labelled(models)
+    assert list(found.values()) == models
+    assert list(found)[0] == "vit-base-patch16-224"
+    assert list(found)[-1] == 'Qwen2.5-VL-3B-Instruct language "Where is this?"'
+    with pytest.raises(ValueError, match="models names ViT-B-32 openai twice"):
+        layers.labelled([models[1], models[1]])
