@@ -68,7 +68,7 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
 
 
 def labelled(models):
-    """{label: model} of dicts of arguments of layer_features: its name without owner, its part and prompt if it has any.
+    """{label: model} of dicts of arguments of layer_features: name without owner, weights, part and prompt if any.
 
     ValueError for two that would have one label: they are the same model, asked the same.
     """

@@ -497,7 +497,8 @@ def test_models_are_labelled_by_what_tells_them_apart():
     ]  # fmt: skip
     found = layers.labelled(models)
     assert list(found.values()) == models
-    assert list(found)[0] == "vit-base-patch16-224"
-    assert list(found)[-1] == 'Qwen2.5-VL-3B-Instruct language "Where is this?"'
+    names = list(found)
+    assert names[0] == "vit-base-patch16-224"
+    assert names[-1] == 'Qwen2.5-VL-3B-Instruct language "Where is this?"'
     with pytest.raises(ValueError, match="models names ViT-B-32 openai twice"):
         layers.labelled([models[1], models[1]])
