@@ -60,10 +60,11 @@ def variants(bandwidth_m, batch_sizes):
     ]
 
 
-def guided(guide, capsules):
+def guided(guide, capsules, of_all):
     """The variants of page 13: guided negatives with one thing changed.
 
     guide, capsules: negatives.Guide and sizes of capsules of the base; without the variant that the base is already.
+    of_all: Guide of the curve of all training photos, to which one that is fitted again is to be compared.
     """
     coarse = capsules | {"sigmas": list(geoclip.RELEASED_SIGMAS)}
     return [
@@ -72,7 +73,8 @@ def guided(guide, capsules):
             ("base", BASE, {}),
             ("range", "half", {"loss": {"guide": guide._replace(range_m=guide.range_m / 2)}}),
             ("range", "twice", {"loss": {"guide": guide._replace(range_m=guide.range_m * 2)}}),
-            ("curve", f"fitted again every {REFIT_EVERY} steps", {"course": {"refit_every": REFIT_EVERY}}),
+            ("curve", "of all training photos", {"loss": {"guide": of_all}}),
+            ("curve", f"of embeddings, every {REFIT_EVERY} steps", {"course": {"refit_every": REFIT_EVERY}}),
             ("queue", "none", {"course": {"queue": 0}}),
             ("queue", f"of {RELEASED_QUEUE:,}", {"course": {"queue": RELEASED_QUEUE}}),
             ("temperature", "fixed", {"towers": {"learn_temperature": False}}),

@@ -10,14 +10,23 @@ MOST_PLACES = 200_000
 
 
 def along_streets(streets, spacing_m):
-    """Places every spacing_m along the lines of a street table: city, country, street, lat_deg, lon_deg."""
+    """Places every spacing_m along the lines of a street table: city, country, street, lat_deg, lon_deg.
+
+    ValueError when there would be too many.
+    """
     check_spacing(spacing_m)
-    rows = []
+    rows, count = [], 0
     for city, country, name, line in zip(streets.city, streets.country, streets.street, streets.geometry, strict=True):
         ends = np.array(line.coords)[:, ::-1]
         origin = sphere.centre(ends)
         metres = shapely.LineString(sphere.to_local_m(ends, origin))
         along = np.arange(0, metres.length, spacing_m)
+        count += len(along)
+        if count > MOST_PLACES:
+            raise ValueError(
+                f"places every {spacing_m:.0f} m along the streets are more than {MOST_PLACES}: raise "
+                "gallery_spacing_m, or take an extract of main streets"
+            )
         points = shapely.get_coordinates(shapely.line_interpolate_point(metres, along))
         lat, lon = sphere.from_local_m(points, origin).T
         rows.append(pd.DataFrame({"city": city, "country": country, "street": name, "lat_deg": lat, "lon_deg": lon}))

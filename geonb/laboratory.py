@@ -205,8 +205,21 @@ def headline(probes, rungs, page):
     return pd.concat([table, errors.assign(key=keys, table=f"{page}/ladder")], ignore_index=True)
 
 
-def answer(probes, placeless, rungs, controls, inside):
-    """What the laboratory says, in a few sentences."""
+def check_beside(ran, asked):
+    """ValueError where a published page 17 ran with another world, tower or lags than the page that shows it.
+
+    ran, asked: parameters of the two.
+    """
+    for name in ("options", "tower", "weights", "max_lag_m", "lag_count"):
+        if ran[name] != asked[name]:
+            raise ValueError(
+                f"beside: it ran with {name} {ran[name]!r}, this page with {asked[name]!r}, so that it is "
+                "not the truth of this page: leave beside empty"
+            )
+
+
+def answer(probes, placeless, rungs, controls, inside, beside=""):
+    """What the laboratory says, in a few sentences; beside: the study that made the controls, '' for this one."""
     dim = hardly_visible(probes)
     means = probes.groupby("tower", sort=False).r2.mean()
     medians = rungs[rungs.metric == "median_error_m"].set_index("method").value
@@ -219,6 +232,7 @@ def answer(probes, placeless, rungs, controls, inside):
         f"Nuisance that carries place: {', '.join(leaks) or 'none'}.",
         f"Knowing the fields would place a photo within {wording.length(medians['field_reference'])} in the median,",
         f"the nearest neighbour in frozen features reaches {wording.length(medians['frozen_nearest'])}.",
+        *([f"In study {beside}:"] if beside else []),
         *controls_said(controls),
     ])  # fmt: skip
 

@@ -68,14 +68,19 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
 
 
 def labelled(models):
-    """{label: model} of dicts of arguments of layer_features: name without owner, weights, part and prompt if any.
+    """{label: model} of dicts of arguments of layer_features: prompt, name, weights, part and token, as far as given.
 
-    ValueError for two that would have one label: they are the same model, asked the same.
+    The name is without its owner where that tells it apart. ValueError for the same model that is asked the same twice.
     """
+    short = [model["model_name"].rpartition("/")[2] for model in models]
+    owners = {
+        name: {model["model_name"] for model, own in zip(models, short, strict=True) if own == name} for name in short
+    }
     named = {}
-    for model in models:
+    for model, name in zip(models, short, strict=True):
         prompt = f'"{model["prompt"]}"' if model.get("prompt") else ""
-        said = (model["model_name"].rpartition("/")[2], model.get("weights", ""), model.get("part", ""), prompt)
+        name = name if len(owners[name]) == 1 else model["model_name"]
+        said = (prompt, name, *(model.get(key, "") for key in ("weights", "part", "token")))
         label = " ".join(word for word in said if word)
         if label in named:
             raise ValueError(f"models names {label} twice")

@@ -180,7 +180,7 @@ def photo_map(photos, simulated, *, streets=None, tiles=None, height_px=480):
     styles = [point_style("#0072B2", True, photo_count) for photo_count in marks.photo_count]
     page = empty_map(tiles, streets)
     add_layer(page, "photos", features, styles, shown=True)
-    notes = [f"{len(table):,} photos", *cell_note(cell_m)]
+    notes = [f"{len(table):,} photos", *cell_note(cell_m), *owed(streets)]
     return finished(page, table, legend("photos", [("#0072B2", True, "photo")], notes, simulated), 1, height_px)
 
 
@@ -216,7 +216,7 @@ def error_map(errors, thumbnails, simulated, *, streets=None, tiles=None, worst_
         add_layer(page, layer, features + lines, styles + [ERROR_LINE] * len(lines), shown=layer == layers[0])
     notes = [f"dashed: truth to guess, the {worst_per_city} largest errors per city"] if worst_per_city else []
     notes += [f"{table.photo_id.nunique():,} photos", *cell_note(cell_m)]
-    shown = legend("error", error_rows(bounds_m, colours, table), notes, simulated)
+    shown = legend("error", error_rows(bounds_m, colours, table), [*notes, *owed(streets)], simulated)
     return finished(page, table, shown, len(layers), height_px)
 
 
@@ -244,7 +244,8 @@ def target_map(targets, simulated, *, streets=None, tiles=None, height_px=440):
         add_layer(page, layer, features, styles, shown=layer == layers[0])
     ends = zip((0.0, *SHARES[:-1]), SHARES, colours, strict=True)
     rows = [(colour, True, f"{low:.0%} to {high:.0%}") for low, high, colour in ends]
-    shown = legend("share of the target", [*rows, ("", False, "nothing")], ["one photo's right answers"], simulated)
+    notes = ["one photo's right answers", *owed(streets)]
+    shown = legend("share of the target", [*rows, ("", False, "nothing")], notes, simulated)
     return finished(page, table, shown, len(layers), height_px)
 
 
@@ -424,6 +425,11 @@ def empty_map(tiles, streets):
         data = {"type": "FeatureCollection", "features": [context]}
         folium.GeoJson(data, style_function=lambda _: CONTEXT_LINE, control=False, interactive=False).add_to(page)
     return page
+
+
+def owed(streets):
+    """Legend notes that streets ask for, by their column licence."""
+    return [] if streets is None or "licence" not in streets else [note for note in streets.licence.unique() if note]
 
 
 def add_layer(page, name, features, styles, *, shown):

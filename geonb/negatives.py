@@ -64,15 +64,15 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
 
 
-def fitted_again(lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
-    """The function from embeddings (n, d) of training photos to the Guide of the curve that fits them; see guide."""
+def fitted_again(lat_lon_deg, city, *, model, max_lag_m, lag_count, seed=0):
+    """The function from embeddings (n, d) of training photos to the Guide of the curve that fits them all."""
 
     def of(embeddings):
         found = semivariograms.semivariance_by_lag(
             embeddings, lat_lon_deg, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
         )
         again = {"max_lag_m": max_lag_m, "lag_count": lag_count, "seed": seed}
-        return guide(embeddings, lat_lon_deg, city, variogram_models.fit(found), **again)
+        return guide(embeddings, lat_lon_deg, city, variogram_models.fit(found, model=model), **again)
 
     return of
 

@@ -193,6 +193,12 @@ def _inner_costs(features, targets, fold, penalties):
     return cost / np.maximum(targets.var(axis=0), 1e-12) / len(targets)
 
 
+def can_be_told(labels, fold):
+    """Whether the label of each photo, one-hot (n, C), is that of a photo in another fold too: (n,) bool."""
+    code = labels.argmax(axis=1)
+    return (pd.Series(fold).groupby(code).transform("nunique") > 1).to_numpy()
+
+
 def r2(squares, blocks, *, replicates=300, seed=0):
     """(R2, low, high) from squares (seeds, 2, n) of the same photos: 1 - sum of errors over sum of targets.
 
@@ -291,21 +297,19 @@ def same_directions(features, targets, cluster, block, *, penalty=100.0, fewest=
     """(within (K,), between (K,), clusters): correlations of ridge coefficients of targets (n, K) in parts of photos.
 
     The paper on textual supervision correlates coefficients between clusters of photos (arXiv 2606.07172). Here each
-    cluster is cut in two halves of whole blocks, equally many photos of every half are taken, and two halves of one
-    cluster say how alike coefficients can be at all: that, and the halves, are our choice. Features are standardised
-    over all photos, targets count around their cluster's mean. Clusters whose smaller half has fewer photos than
-    `fewest` are left out; NaN where two clusters are not left.
+    cluster is cut in two halves, of blocks that are on the same side in all clusters, and equally many photos of every
+    half are taken. Coefficients of one side are compared with those of the other; two halves of one cluster say how
+    alike they can be at all: that is our choice. Features are standardised over all photos, targets count around their
+    cluster's mean. Clusters whose smaller half has fewer photos than `fewest` are left out; NaN where two are not left.
     """
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import StandardScaler
 
     rng, known, halves = seeds.stream(seed, "halves"), StandardScaler().fit_transform(features), []
-    targets = within(targets, cluster)
+    targets, number = within(targets, cluster), np.unique(block, return_inverse=True)[1]
+    side = rng.permutation(number.max() + 1)[number] % 2  # of a block, whatever clusters its photos are in
     for name in np.unique(cluster):
-        here = np.flatnonzero(cluster == name)
-        number = np.unique(block[here], return_inverse=True)[1]
-        side = rng.permutation(number.max() + 1)[number] % 2
-        pair = [rng.permutation(here[side == k]) for k in (0, 1)]
+        pair = [rng.permutation(np.flatnonzero((cluster == name) & (side == k))) for k in (0, 1)]
         halves += [pair] if min(map(len, pair)) >= fewest else []
     if len(halves) < 2:
         return np.full(targets.shape[1], np.nan), np.full(targets.shape[1], np.nan), len(halves)

@@ -1,5 +1,6 @@
 """What towers know of place, as tables: every tower, cut, aim and kind of scene, with intervals; doses and gaps."""
 
+import re
 import sys
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,8 @@ AGREE = ["planted", "fields_r2", "certainty"]
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
 NAMED = ("city", "country")  # aims that are names: told or not
 ANYWHERE = ("fields", "country")  # aims that can be asked for in a city that no training photo shows
-COUNTRIES = 3  # of two cities each, at least, or no country is asked for
+UNFIT = r"[^A-Za-z0-9._-]+"  # for a key of the headline
+COUNTRIES = 3  # of two cities, at least, or no country is asked for
 BOTH = ("random", "blocked")
 FEWEST = 15  # photos of a kind of scene
 FEWEST_OF_A_CITY = 5  # photos, so that hardly a city lies in one fold
@@ -27,11 +29,11 @@ READ = {
     "scene": "kind of scene that counts, or all",
     "metric": "accuracy, or r2: around each city's mean over the training folds, in unseen_city around its own mean",
     "value": "mean over trainings [share]",
-    "low": "lower bound of its 95 % interval over blocks and trainings; missing below 20 blocks [share]",
+    "low": "lower bound of its 95 % interval over blocks (unseen_city: cities) and trainings; missing below 20 [share]",
     "high": "upper bound of it [share]",
     "layer": "layer chosen most often inside the training folds",
     "seeds": "trainings of the tower [count]",
-    "n": "photos [count]",
+    "n": "photos, of a country those whose country another city of trains the probe [count]",
 }
 DEPTH = {
     "tower": "tower that is read",
@@ -94,7 +96,7 @@ class Asked:
 def aims_of(catalogue, fields=None):
     """{position: metres around the city's middle (n, 2), fields (n, K) if known, city, country: one-hot (n, C)}.
 
-    city where there are several; country from COUNTRIES on, each with more than one city.
+    city where there are several; country where all are known and COUNTRIES of them have more than one city.
     """
     at, city = catalogue[["lat_deg", "lon_deg"]].to_numpy(), catalogue.city.to_numpy(dtype=object)
     metres = np.empty((len(at), 2))
@@ -105,7 +107,7 @@ def aims_of(catalogue, fields=None):
         known["city"] = one_hot(city)
     country = catalogue.country.fillna("").to_numpy(dtype=object)
     cities = pd.Series(city).groupby(country).nunique()
-    if len(cities) >= COUNTRIES and cities.min() > 1:
+    if "" not in cities.index and (cities > 1).sum() >= COUNTRIES:
         known["country"] = one_hot(country)
     return {"position": metres} | known
 
@@ -176,19 +178,20 @@ def read(towers, labels, asked, folds, *, replicates=300, seed=0):
         aims = {aim: own for aim, own in asked.aims.items() if aim in ANYWHERE or not unseen}
         if not aims:
             continue
-        around = () if unseen else WITHIN
+        around, groups = () if unseen else WITHIN, asked.city if unseen else asked.block
         probed = [probing.probe(layers, aims, fold, asked.city, around_city=around) for layers in runs]
         for aim in aims:
             own = [one[aim] for one in probed]
             chosen = np.bincount(np.concatenate([one.chosen for one in own])).argmax()
             told = {"tower": tower, "split": split, "aim": aim, "layer": labels[tower][chosen], "seeds": len(own)}
             if aim in NAMED:
-                rows += _accuracy(told, np.stack([one.hits() for one in own]), asked, draws)
+                can = probing.can_be_told(aims[aim], fold)
+                rows += _accuracy(told, np.stack([one.hits() for one in own]), asked, can, groups, draws)
                 continue
             if unseen:
                 own = [_within(one, asked.city) for one in own]
             parts[tower, split, aim] = np.stack([one.squares() for one in own])
-            rows += _r2(told, parts[tower, split, aim], asked, draws)
+            rows += _r2(told, parts[tower, split, aim], asked, groups, draws)
             for k, name in enumerate(labels[tower]):
                 value = probing.r2_of(np.stack([one.squares(k) for one in own]))
                 depth.append((tower, split, aim, name, _depth(labels[tower], k), value))
@@ -207,19 +210,20 @@ def _depth(labels, k):
     return same.index(k) / max(1, len(same) - 1)
 
 
-def _accuracy(told, hits, asked, draws):
-    """Rows of the share of photos whose name is told rightly; hits (seeds, n)."""
-    for scene, here in _scenes(asked.scene):
+def _accuracy(told, hits, asked, can, groups, draws):
+    """Rows of the share of photos whose name is told rightly; hits (seeds, n), of those that can be (n,)."""
+    for scene, shown in _scenes(asked.scene):
+        here = shown & can
         values = hits[:, here]
-        low, high = uncertainty.block_bootstrap(values, asked.block[here], lambda v: [v.mean()], **draws).ravel()
+        low, high = uncertainty.block_bootstrap(values, groups[here], lambda v: [v.mean()], **draws).ravel()
         measured = {"metric": "accuracy", "value": values.mean(), "low": low, "high": high}
         yield told | {"scene": scene, "n": values.shape[1]} | measured
 
 
-def _r2(told, squares, asked, draws):
+def _r2(told, squares, asked, groups, draws):
     """Rows of R2 from squares (seeds, 2, n)."""
     for scene, here in _scenes(asked.scene):
-        value, low, high = probing.r2(squares[:, :, here], asked.block[here], **draws)
+        value, low, high = probing.r2(squares[:, :, here], groups[here], **draws)
         measured = {"metric": "r2", "value": value, "low": low, "high": high}
         yield told | {"scene": scene, "n": int(here.sum())} | measured
 
@@ -235,12 +239,14 @@ def _scenes(scene):
 def directions(features, asked, *, seed=0):
     """Table DIRECTIONS: whether the coefficients of probes of WITHIN are the same in other cities, and other scenes.
 
-    features: {aim: (n, d)}, of the layer that its probe chose.
+    features: {aim: (n, d)}, of the layer that its probe chose. Features and aims count around their city's own mean, so
+    that which city it is tells nothing.
     """
     rows = []
     for parts, part in (("city", asked.city), ("scene", asked.scene)):
         for aim, layer in features.items():
-            own, other, count = probing.same_directions(layer, asked.aims[aim], part, asked.block, seed=seed)
+            known, wanted = (probing.within(values, asked.city) for values in (layer, asked.aims[aim]))
+            own, other, count = probing.same_directions(known, wanted, part, asked.block, seed=seed)
             rows.append((parts, aim, own.mean(), other.mean(), count))
     return pd.DataFrame(rows, columns=list(DIRECTIONS))
 
@@ -348,7 +354,7 @@ def headline(table, slopes, gaps, ranks, kinds, page):
     keys = {("position", "r2"): "probe_r2_within_city", ("fields", "r2"): "probe_fields_r2",
             ("city", "accuracy"): "probe_city_accuracy", ("country", "accuracy"): "probe_country_accuracy"}  # fmt: skip
     rows = [
-        {"key": f"{keys[row.aim, row.metric]}.{row.split}.{row.tower.replace(' ', '_')}", "value": row.value,
+        {"key": f"{keys[row.aim, row.metric]}.{row.split}.{re.sub(UNFIT, '_', row.tower)}", "value": row.value,
          "low": row.low, "high": row.high, "seeds": row.seeds, "n": row.n, "table": f"{page}/read"}
         for row in table[table.scene == "all"].itertuples()
     ]  # fmt: skip

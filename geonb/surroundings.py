@@ -8,7 +8,7 @@ from geonb import addresses, photos
 TOWN_M = 20_000.0  # a place of GeoNames that is farther does not name a photo
 STREET_M = 30.0  # nor does a street
 MARGIN_DEG = 0.002  # around the photos of a city, some 200 m: streets that lie there
-OSM = (".pbf", ".osm")
+OSM, OWED = (".pbf", ".osm"), "streets © OpenStreetMap contributors, ODbL"
 # values of OpenStreetMap's key highway for ways that a camera drives or walks along
 HIGHWAYS = ("motorway", "trunk", "primary", "secondary", "tertiary", "unclassified", "residential", "living_street",
             "pedestrian", "service", "road")  # fmt: skip
@@ -17,16 +17,18 @@ HIGHWAYS = ("motorway", "trunk", "primary", "secondary", "tertiary", "unclassifi
 def named(catalogue):
     """The catalogue with country and district from the nearest place of GeoNames (CC BY 4.0) where they were empty.
 
-    The district is the place itself. A city that a source named after its middle ('near 50.94N 6.96E') is then named
+    The district is the place itself; a country's ISO code is told only where the source names no country at all, since
+    DE beside Germany would be two. A city that a source named after its middle ('near 50.94N 6.96E') is then named
     after the place of most of its photos ('near Altstadt Nord, DE'), unless two would share that name. Photos farther
     than TOWN_M from every place keep what they have.
     """
     found, catalogue = addresses.of(photos.lat_lon_deg(catalogue)), catalogue.copy()
     near = (found.distance_m <= TOWN_M).to_numpy()
     town = found.town.str.partition(",")[0].to_numpy(dtype=object)
-    for column, told in (("country", found.country.to_numpy(dtype=object)), ("district", town)):
-        empty = (catalogue[column].fillna("") == "").to_numpy()
-        catalogue[column] = np.where(empty & near, told, catalogue[column])
+    empty = {column: (catalogue[column].fillna("") == "").to_numpy() for column in ("country", "district")}
+    catalogue["district"] = np.where(empty["district"] & near, town, catalogue.district)
+    if empty["country"].all():
+        catalogue["country"] = np.where(near, found.country.to_numpy(dtype=object), "")
     middle = catalogue.city.str.startswith("near ").to_numpy() & near
     said = pd.Series(town[middle] + ", " + found.country[middle].to_numpy(dtype=object))
     common = "near " + said.groupby(catalogue.city[middle].to_numpy()).agg(lambda names: names.mode()[0])
@@ -35,11 +37,12 @@ def named(catalogue):
 
 
 def streets(file, catalogue):
-    """Streets around the photos of a catalogue: city, country, street ('' without a name), geometry (EPSG:4326).
+    """Streets around the photos of a catalogue: city, country, street ('' without a name), licence, geometry (EPSG:4326).
 
     file: an extract of OpenStreetMap (.osm.pbf, .osm; © OpenStreetMap contributors, ODbL), of which HIGHWAYS are taken,
     or lines of any format that GDAL reads, with their names in a column street or name. It may begin with ~ or $NAME.
-    FileNotFoundError; ValueError where it holds no line near a photo, no names, or does not say in which system it is.
+    licence: what a map of them owes. FileNotFoundError; ValueError where it holds no line near a photo, no names,
+    several layers, or does not say in which system it is.
     """
     import geopandas
 
@@ -52,7 +55,8 @@ def streets(file, catalogue):
     found = pd.concat(rows, ignore_index=True)
     if not len(found):
         raise ValueError(f"streets_file {file} holds no street near a photo: is it an extract of another place?")
-    return geopandas.GeoDataFrame(found[["city", "country", "street", "geometry"]], crs="EPSG:4326")
+    found = found.assign(licence=OWED if path.suffix.lower() in OSM else "")
+    return geopandas.GeoDataFrame(found[["city", "country", "street", "licence", "geometry"]], crs="EPSG:4326")
 
 
 def _lines(path, bounds):
@@ -61,18 +65,22 @@ def _lines(path, bounds):
     import pyogrio
     import shapely
 
-    osm = path.suffix.lower() in OSM
-    if not pyogrio.read_info(path, layer="lines" if osm else None)["crs"]:
+    osm, layers = path.suffix.lower() in OSM, [name for name, _ in pyogrio.list_layers(path)]
+    if len(layers) > 1 and not osm:
+        raise ValueError(f"{path.name} has the layers {', '.join(layers)}: save the one of streets alone")
+    layer = "lines" if osm else layers[0]
+    if not pyogrio.read_info(path, layer=layer)["crs"]:
         raise ValueError(f"{path.name} does not say in which coordinate system its lines are: write it with one")
-    box = geopandas.GeoSeries([shapely.box(*bounds).buffer(MARGIN_DEG, join_style="mitre")], crs="EPSG:4326")
-    table = geopandas.read_file(path, bbox=box, **({"layer": "lines"} if osm else {}))
+    around = shapely.box(*bounds).buffer(MARGIN_DEG, join_style="mitre")
+    box = geopandas.GeoSeries([around], crs="EPSG:4326")
+    table = geopandas.read_file(path, bbox=box, layer=layer)
     if osm:
         table = table[table.highway.isin([*HIGHWAYS, *(f"{name}_link" for name in HIGHWAYS)])]
     names = next((table[column] for column in ("street", "name") if column in table), None)
     if names is None:
         raise ValueError(f"{path.name} has no column street or name; it has {', '.join(table.columns)}")
     lines = table[["geometry"]].assign(street=names.fillna("").astype(str)).to_crs("EPSG:4326")
-    lines = lines.explode(ignore_index=True)
+    lines = lines.clip(around).explode(ignore_index=True)  # what only passes by would lead a gallery far away
     return lines[lines.geom_type == "LineString"].reset_index(drop=True)
 
 

@@ -88,7 +88,7 @@ def guess_map(likely, circles, simulated, *, streets=None, tiles=None, height_px
     rows = [(colour, True, f"{low:.0%} to {high:.0%}") for low, high, colour in ends]
     notes = ["orange line: the radius, where there is one (zoom out)"]
     notes += ["white: where it was taken"] if circles["true_lat_deg"].notna().any() else []
-    shown = maps.legend("probability over that of the best place", rows, notes, simulated)
+    shown = maps.legend("probability over that of the best place", rows, [*notes, *maps.owed(streets)], simulated)
     return maps.finished(page, table, shown, len(circles), height_px)
 
 

@@ -85,13 +85,13 @@ def test_every_caption_has_both_targets_and_is_compared_within_itself(runs):
 def test_guided_variants_change_one_thing_each():
     guide = negatives.Guide(np.float32([1]), np.float32([1]), np.float32([1]), 200.0)
     sizes = {"hidden": 8}
-    base, *others = ablations.guided(guide, sizes)
+    base, *others = ablations.guided(guide, sizes, guide)
     assert (base.loss, base.towers, base.course) == ({}, {}, {})
     assert all(bool(v.loss) + bool(v.towers) + bool(v.course) == 1 for v in others)
     assert [v.loss["guide"].range_m for v in others[:2]] == [100.0, 400.0]
     released = sizes | {"sigmas": list(geoclip.RELEASED_SIGMAS)}
     assert others[-1].towers == {"capsules": released}
-    assert len(ablations.guided(guide, released)) == len(others)  # the base has those capsules already
+    assert len(ablations.guided(guide, released, guide)) == len(others)  # the base has those capsules already
 
 
 def test_a_misspelt_change_is_refused(runs):

@@ -44,14 +44,6 @@ def test_the_same_seed_learns_the_same_and_another_another():
     assert not torch.equal(one[1].weight, other[1].weight)
 
 
-def test_labels_that_nothing_shows_are_not_told():
-    pixels, _ = tinted(200)
-    label = np.random.default_rng(3).integers(0, 3, 200)
-    model = finetuning.finetuned(tower(), pixels, label, **SETTINGS)
-    others = np.random.default_rng(4).integers(0, 3, 300)
-    assert abs((finetuning.told(model, tinted(300, seed=5)[0]) == others).mean() - 1 / 3) < 0.15
-
-
 def lesson(n, seed):
     """A supervision.Lesson of tinted pictures, and which is which as a city."""
     pixels, label = tinted(n, seed)

@@ -499,6 +499,10 @@ def test_models_are_labelled_by_what_tells_them_apart():
     assert list(found.values()) == models
     names = list(found)
     assert names[0] == "vit-base-patch16-224"
-    assert names[-1] == 'Qwen2.5-VL-3B-Instruct language "Where is this?"'
+    assert names[-1] == '"Where is this?" Qwen2.5-VL-3B-Instruct language'
+    twins = [{"model_name": f"{owner}/clip"} for owner in ("openai", "laion")] + [
+        {"model_name": "laion/clip", "token": "mean"}
+    ]
+    assert list(layers.labelled(twins)) == ["openai/clip", "laion/clip", "laion/clip mean"]
     with pytest.raises(ValueError, match="models names ViT-B-32 openai twice"):
         layers.labelled([models[1], models[1]])

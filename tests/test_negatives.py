@@ -189,7 +189,7 @@ def test_a_guide_that_is_fitted_again_follows_the_embeddings():
     rng = np.random.default_rng(0)
     metres = rng.uniform(-600, 600, (300, 2))
     at, city = sphere.from_local_m(metres, (50.0, 10.0)), np.full(300, "A", dtype=object)
-    again = negatives.fitted_again(at, city, max_lag_m=800.0, lag_count=10)
+    again = negatives.fitted_again(at, city, model="exponential", max_lag_m=800.0, lag_count=10)
     smooth = np.column_stack([np.cos(metres / 300), np.sin(metres / 300)])
     rough = np.column_stack([np.cos(metres / 60), np.sin(metres / 60)])
     slow, fast = again(smooth), again(rough)

@@ -262,6 +262,24 @@ def test_coefficients_of_noise_agree_nowhere():
     assert abs(other.mean()) < 0.1
 
 
+def test_what_blocks_share_makes_no_two_parts_agree_more_than_one():
+    """Features and target have effects of blocks of their own, without a relation; every block holds both scenes."""
+    both = []
+    for seed in range(10):
+        rng, block = np.random.default_rng(seed), np.repeat(np.arange(60), 20)
+        features = rng.normal(size=(60, 8))[block] + 0.3 * rng.normal(size=(1200, 8))
+        targets = rng.normal(size=(60, 1))[block] + 0.3 * rng.normal(size=(1200, 1))
+        scene = np.where(np.arange(1200) % 2, "a", "b")
+        own, other, _ = probing.same_directions(features, targets, scene, block, seed=seed)
+        both.append((own[0], other[0]))
+    assert abs(np.mean(both, axis=0)).max() < 0.2
+
+
+def test_a_label_can_be_told_where_another_fold_holds_it():
+    labels = np.eye(3)[[0, 0, 1, 1, 2]]
+    assert probing.can_be_told(labels, np.array([0, 1, 2, 2, 0])).tolist() == [True, True, False, False, False]
+
+
 def test_parts_of_few_photos_are_left_out():
     features, targets, _, block = parted(turned=False)
     few = np.where(np.arange(800) < 440, "a", "b")

@@ -361,7 +361,7 @@ def test_a_globe_is_a_catalogue_painted_in_two_styles(root):
     ("options", "says"),
     [
         ({"continents": 7}, "continents 7 must be 0 to 6"),
-        ({"continents": 2, "city_count": 49}, "city_count 49 must be 1 to 48"),
+        ({"continents": 2, "city_count": 17}, "city_count 17 must be 1 to 16"),
         ({"city_count": 9}, "city_count 9 must be 1 to 8"),
         ({"continents": 2, "continent_sd": -1.0}, "continent_sd -1.0 and country_sd 0.4 must be at least 0"),
         ({"continents": 2, "country_sd": float("nan")}, "country_sd nan must be at least 0"),

@@ -188,3 +188,16 @@ def test_every_page_asks_for_splits_that_its_study_makes(study):
         wanted = {asked["split"]} if "split" in asked else set()
         missing = (wanted | set(asked.get("splits", []))) - made
         assert not missing, f"{page} of {study} asks for {', '.join(missing)}, 04_splits makes {', '.join(made)}"
+
+
+@pytest.mark.parametrize("study", REAL_STUDIES)
+def test_what_stands_beside_a_study_is_published(study):
+    """Every table that a page reads of another study lies in the repository, whole."""
+    for page in all_pages(study):
+        asked = parameters(page, study)
+        source = (studies.NOTEBOOKS / f"{page.split('/')[0]}.ipynb").read_text(encoding="utf-8")
+        for name in ("beside", "globe"):
+            if name in asked and asked[name]:
+                folder = studies.ROOT / asked[name]
+                assert folder.is_dir(), f"{study}: {page} reads {asked[name]}"
+                assert f"results.read_beside({name}" in source or "results.read_beside(borrowed" in source

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import shapely
 
-from geonb import galleries, surroundings
+from geonb import galleries, maps, sources, surroundings
 
 OSM = """<?xml version="1.0"?>
 <osm version="0.6" generator="test">
@@ -18,6 +18,7 @@ OSM = """<?xml version="1.0"?>
  <way id="13" version="1"><nd ref="1"/><nd ref="3"/><tag k="waterway" v="river"/><tag k="name" v="Rhein"/></way>
  <way id="14" version="1"><nd ref="4"/><nd ref="4"/><tag k="highway" v="primary"/><tag k="name" v="Fern"/></way>
 </osm>"""
+STREET = {"city": ["A"], "country": "", "street": ""}
 FIRST = "Erste <b> Straße"
 
 
@@ -45,9 +46,9 @@ def test_what_a_source_does_not_tell_is_named_and_what_it_tells_is_kept():
     assert set(found.country) == {"DE"}
     assert found.district.tolist() == ["Altstadt Nord", "mine", "Altstadt Nord"]
     assert set(found.city) == {"near Altstadt Nord, DE"}
-    told = surroundings.named(catalogue(COLOGNE, city="Köln", country="Germany"))
+    told = surroundings.named(catalogue(COLOGNE, city="Köln", country=["Germany", "", ""]))
     assert set(told.city) == {"Köln"}
-    assert set(told.country) == {"Germany"}
+    assert told.country.tolist() == ["Germany", "", ""]  # no DE beside it
 
 
 def test_photos_far_from_every_place_keep_what_they_have():
@@ -98,18 +99,38 @@ def test_each_city_gets_the_streets_around_its_own_photos(extract):
     assert surroundings.along(far, found).street[3] == ""
 
 
+def test_streets_that_only_pass_by_lead_no_gallery_away(tmp_path):
+    far = shapely.MultiLineString([[(6.95, 50.94), (9.96, 50.94)], [(6.95, 10.0), (6.96, 10.0)]])
+    geopandas.GeoDataFrame({"name": ["A"]}, geometry=[far], crs="EPSG:4326").to_file(tmp_path / "road.gpkg")
+    grid = galleries.along_streets(surroundings.streets(tmp_path / "road.gpkg", catalogue(COLOGNE)), 25.0)
+    assert 20 < len(grid) < 100
+    assert grid.lon_deg.max() < 6.97
+    with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
+        galleries.along_streets(geopandas.GeoDataFrame(STREET, geometry=[far.geoms[0]], crs="EPSG:4326"), 0.1)
+
+
+def test_a_map_of_openstreetmap_says_whose_it_is(extract):
+    found = surroundings.streets(extract, catalogue(COLOGNE))
+    assert maps.owed(found) == ["streets © OpenStreetMap contributors, ODbL"]
+    assert maps.owed(sources.streets("folder", {})) == maps.owed(None) == []
+
+
 @pytest.mark.parametrize(
     ("places", "file", "says"),
     [
         (COLOGNE, "none.osm.pbf", "streets_file .*none.osm.pbf does not exist"),
         ([[10.0, 10.0]], "cologne.osm", "no street near a photo"),
         (COLOGNE, "unnamed.gpkg", "no column street or name; it has label, geometry"),
+        (COLOGNE, "layers.gpkg", "has the layers roads, rivers: save the one of streets alone"),
         (COLOGNE, "nowhere.gpkg", "does not say in which coordinate system"),
     ],
 )
 def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, places, file, says):
     line = shapely.LineString([(6.95, 50.94), (6.96, 50.94)])
     geopandas.GeoDataFrame({"label": ["a"]}, geometry=[line], crs="EPSG:4326").to_file(tmp_path / "unnamed.gpkg")
+    for layer in ("roads", "rivers"):
+        one = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line], crs="EPSG:4326")
+        one.to_file(tmp_path / "layers.gpkg", layer=layer)
     with pytest.warns(UserWarning, match="crs"):
         geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line]).to_file(tmp_path / "nowhere.gpkg")
     with pytest.raises((FileNotFoundError, ValueError), match=says):

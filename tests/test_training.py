@@ -82,7 +82,7 @@ def fit(
 
 def again(train):
     """What fits the curve again, counting how often."""
-    fitted = negatives.fitted_again(train.lat_lon_deg, train.city, max_lag_m=500.0, lag_count=8)
+    fitted = negatives.fitted_again(train.lat_lon_deg, train.city, model="exponential", max_lag_m=500.0, lag_count=8)
     return lambda embeddings: REFITTED.append(len(embeddings)) or fitted(embeddings)
 
 

@@ -1,4 +1,4 @@
-"""Many cities over the globe: continents with styles of their own, and their countries. Nothing of it exists."""
+"""Many cities over the globe: continents that build in their own way, and their countries. Nothing of it exists."""
 
 import numpy as np
 
@@ -22,6 +22,7 @@ CONTINENTS = (
     ((-26.0, 82.0), ("Ildreth", "Kordell")),
     ((32.0, 166.0), ("Wendmark", "Arquelle")),
 )
+MOST_ON_ONE = 8  # cities of a continent, so that it stays on its sea
 NORTH_DEG = 4.0  # from the middle of a continent to that of a country
 
 

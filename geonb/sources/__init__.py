@@ -118,15 +118,19 @@ def _nothing(source, options, left_out):
 
 # ---- what only a simulated source knows ------------------------------------------------------------------------------
 def streets(source, options):
-    """The street lines of a source as a GeoDataFrame (city, country, street, geometry); empty where it knows none."""
+    """The street lines of a source (city, country, street, licence, geometry; EPSG:4326); empty where it knows none.
+
+    licence: what a map of them owes, '' for nothing.
+    """
     import geopandas
 
     if source != "simulated":
-        empty = {"city": [], "country": [], "street": [], "geometry": []}
-        return geopandas.GeoDataFrame(empty, crs="EPSG:4326").astype({"city": str, "country": str, "street": str})
+        names = ("city", "country", "street", "licence")
+        empty = geopandas.GeoDataFrame({name: [] for name in (*names, "geometry")}, crs="EPSG:4326")
+        return empty.astype(dict.fromkeys(names, str))
     from geonb.sources import simulated
 
-    return simulated.streets(simulated.World(**options))
+    return simulated.streets(simulated.World(**options)).assign(licence="")
 
 
 def planted_fields(source, options, lat_lon_deg, city):

@@ -49,8 +49,8 @@ class World:
     isolated_share: share of photos without a sequence, among them all scenes but street views
     places: planted, or permuted: all places of the world dealt to other photos, so that none shows where it is
     caption_share: share of the traits a caption could tell that it does tell
-    continents: over how many the cities lie, each with two countries and a style of its own; 0: at most eight cities,
-        in one sea and one style
+    continents: over how many the cities lie, eight at most on each, with two countries and one of two styles; 0: eight
+        at most, in one sea and one style
     continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
 
     ValueError for what cannot be made.
@@ -79,7 +79,7 @@ class World:
             raise ValueError(
                 f"continent_sd {self.continent_sd} and country_sd {self.country_sd} must be at least 0 and finite"
             )
-        most = len(globe.NAMES if self.continents else geography.NAMES)
+        most = globe.MOST_ON_ONE * self.continents or len(geography.NAMES)
         if not 1 <= self.city_count <= most or self.photos_per_city < 1:
             raise ValueError(
                 f"city_count {self.city_count} must be 1 to {most}, photos_per_city {self.photos_per_city} at least 1"
