@@ -37,7 +37,7 @@ def named(catalogue):
 
 
 def streets(file, catalogue):
-    """Streets around the photos of a catalogue: city, country, street ('' without a name), licence, geometry (EPSG:4326).
+    """Streets around the photos of a catalogue: city, country, street ('' without a name), licence, geometry (degrees).
 
     file: an extract of OpenStreetMap (.osm.pbf, .osm; © OpenStreetMap contributors, ODbL), of which HIGHWAYS are taken,
     or lines of any format that GDAL reads, with their names in a column street or name. It may begin with ~ or $NAME.
