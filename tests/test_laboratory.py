@@ -155,6 +155,6 @@ def test_the_answer_says_it_when_nothing_is_found_and_when_something_is():
 def test_borrowed_controls_are_those_of_the_same_world_and_are_named():
     ran = {"options": {"world_seed": 0}, "tower": "t", "weights": "", "max_lag_m": 1000.0, "lag_count": 20}
     laboratory.check_beside(ran, ran | {"seed": 3})
-    with pytest.raises(ValueError, match="ran with tower 't', this page with 'u'.*leave beside empty"):
+    with pytest.raises(ValueError, match=r"ran with tower 't', this page with 'u'.*leave beside empty"):
         laboratory.check_beside(ran, ran | {"tower": "u"})
     assert "In study laboratory: Where nothing" in laboratory.answer(*tables(), inside=0.95, beside="laboratory")
