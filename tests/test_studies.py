@@ -197,7 +197,7 @@ def test_what_stands_beside_a_study_is_published(study):
         asked = parameters(page, study)
         source = (studies.NOTEBOOKS / f"{page.split('/')[0]}.ipynb").read_text(encoding="utf-8")
         for name in ("beside", "globe"):
-            if name in asked and asked[name]:
+            if asked.get(name):
                 folder = studies.ROOT / asked[name]
                 assert folder.is_dir(), f"{study}: {page} reads {asked[name]}"
                 assert f"results.read_beside({name}" in source or "results.read_beside(borrowed" in source

@@ -117,8 +117,10 @@ def one_field(planted, range_m, count, rng):
     if range_m == 0:
         return np.sqrt(planted.sill) * rng.standard_normal((count, count))
     size = fft.next_fast_len(2 * count)
-    lag_m = np.minimum(np.arange(size), size - np.arange(size)) * GRID_STEP_M
-    covariance = covariance_model(planted, range_m).covariance(np.hypot(lag_m[:, None], lag_m[None]))
+    lag = np.minimum(np.arange(size), size - np.arange(size))
+    lag_m = np.arange(size // 2 + 1) * GRID_STEP_M  # a quarter of the torus, which is symmetric
+    quarter = covariance_model(planted, range_m).covariance(np.hypot(lag_m[:, None], lag_m[None]))
+    covariance = quarter[lag[:, None], lag[None]]
     spectrum = np.maximum(fft.rfft2(covariance).real, 0)  # rounding and the cut of the torus leave traces below 0
     white = fft.rfft2(rng.standard_normal((size, size)))
     return fft.irfft2(np.sqrt(spectrum) * white, s=(size, size))[:count, :count]
