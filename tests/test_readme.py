@@ -32,6 +32,23 @@ def test_what_the_readme_says_of_guidance_is_so_in_the_published_tables():
     assert trained.set_index("method").still_improving["geoclip_semivariogram"] == 0
 
 
+def test_what_the_readme_says_of_countries_is_so_in_the_published_tables():
+    folder, page = "data/results/simulated_world", "07_compare"
+    named, ratios = (results.read_beside(folder, page, name) for name in ("administrative", "ratios"))
+    country = named[named.level == "country"].set_index(["split", "method"]).share
+    clip, chance = (
+        [f"{country[split, name]:.0%}" for split in ("other_drive", "blocked")] for name in ("clip", "chance")
+    )
+    assert (
+        "Among 36 cities on six continents (study `simulated_world`, chapter 07) CLIP finds the right country for "
+        f"{clip[0]} of the photos of other drives and for {clip[1]} of those in held-out blocks, where a random place "
+        f"would for {chance[0]} and {chance[1]}; no method is shown to do better."
+    ) in README.replace("\n", " ")
+    options = results.parameters_beside(folder, page)["options"]
+    assert (options["city_count"], options["continents"]) == (36, 6)
+    assert not ((ratios.p_holm < 0.05) & (ratios.high < 1)).any()
+
+
 def test_what_the_readme_calls_shown_is_shown_in_the_published_table():
     said = (
         "SW-CLIP places photos nearer than CLIP in `other_drive` and in `blocked` (study `simulated_full`, chapter 19)"
