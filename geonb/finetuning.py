@@ -26,14 +26,25 @@ FINETUNED = {
 READ_AT_ONCE = 512  # pictures
 
 
+class Pooled(nn.Module):
+    """An image tower that gives one vector for a picture; a captioner's gives its tokens besides."""
+
+    def __init__(self, tower):
+        super().__init__()
+        self.tower = copy.deepcopy(tower)
+
+    def forward(self, pictures):
+        given = self.tower(pictures)
+        return given[0] if isinstance(given, tuple) else given
+
+
 def finetuned(tower, pixels, label, *, steps, batch_size, learning_rate, seed=0, weight_decay=0.05):
     """A module that tells one of the labels (n,) from pictures: a copy of an image tower with a linear layer behind it.
 
     pixels (n, px, px, 3) uint8; label: whole numbers from 0. Weak augmentations, the same batches for every tower.
     """
     seeds.seed_torch(seed, "finetuning")
-    width = tower(supervision.augmented(pixels[:1], seeds.stream(0)).to(device())).shape[1]
-    model = nn.Sequential(copy.deepcopy(tower), nn.Linear(width, int(label.max()) + 1)).to(device()).train()
+    model = nn.Sequential(Pooled(tower), nn.Linear(supervision.EMBED, int(label.max()) + 1)).to(device()).train()
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=0.1)
     wanted = torch.from_numpy(label).to(device())
