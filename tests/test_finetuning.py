@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from geonb import finetuning, supervision
+from geonb.cities import captions
 
 SETTINGS = {"steps": 30, "batch_size": 16, "learning_rate": 3e-3}
 
@@ -48,7 +49,8 @@ def lesson(n, seed):
     """A supervision.Lesson of tinted pictures, and which is which as a city."""
     pixels, label = tinted(n, seed)
     traits, nuisances = np.zeros((n, 7)), np.zeros((n, 12))
-    made = supervision.Lesson(pixels, traits, nuisances, np.full(n, "street"), ["a"] * n, torch.arange(50))
+    words = torch.unique(supervision.tokenizer()(list(captions.vocabulary())))
+    made = supervision.Lesson(pixels, traits, nuisances, np.full(n, "street"), ["a"] * n, words)
     return made, np.array(["east", "north", "west"], dtype=object)[label]
 
 
