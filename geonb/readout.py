@@ -214,6 +214,8 @@ def _accuracy(told, hits, asked, can, groups, draws):
     """Rows of the share of photos whose name is told rightly; hits (seeds, n), of those that can be (n,)."""
     for scene, shown in _scenes(asked.scene):
         here = shown & can
+        if not here.any():
+            continue
         values = hits[:, here]
         low, high = uncertainty.block_bootstrap(values, groups[here], lambda v: [v.mean()], **draws).ravel()
         measured = {"metric": "accuracy", "value": values.mean(), "low": low, "high": high}

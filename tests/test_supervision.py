@@ -336,3 +336,16 @@ def test_in_unseen_cities_cities_are_drawn_again_and_not_their_blocks():
     folds, _ = readout.cuts(["unseen_city"], own, np.full(720, "", dtype=object))
     read = readout.read({"t": [[seen]]}, {"t": ["0 mean"]}, own, folds, replicates=200)[0].iloc[0]
     assert read.high - read.low > 0.2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_country_that_no_other_fold_holds_has_no_row():
+    city = np.repeat(np.arange(6), 20)
+    table = pd.DataFrame({"lat_deg": city.astype(float), "lon_deg": 0.0, "city": city.astype(str)})
+    own = readout.Asked(
+        readout.aims_of(table.assign(country=(city // 2).astype(str))), table.city.to_numpy(object), city,
+        np.full(120, "street"),
+    )  # fmt: skip
+    folds = {"unseen_city": city // 2}  # the cities of a country together
+    read = readout.read({"t": [[np.eye(6)[city]]]}, {"t": ["0 mean"]}, own, folds, replicates=10)[0]
+    assert len(read) == 0
