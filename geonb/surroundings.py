@@ -62,14 +62,13 @@ def streets(file, catalogue):
 def _lines(path, bounds):
     """Lines in a file that meet the bounds (west, south, east, north) [degree] or their margin: street, geometry."""
     import geopandas
-    import pyogrio
     import shapely
 
-    osm, layers = path.suffix.lower() in OSM, [name for name, _ in pyogrio.list_layers(path)]
+    osm, layers = path.suffix.lower() in OSM, list(geopandas.list_layers(path).name)
     if len(layers) > 1 and not osm:
         raise ValueError(f"{path.name} has the layers {', '.join(layers)}: save the one of streets alone")
     layer = "lines" if osm else layers[0]
-    if not pyogrio.read_info(path, layer=layer)["crs"]:
+    if geopandas.read_file(path, layer=layer, rows=1).crs is None:
         raise ValueError(f"{path.name} does not say in which coordinate system its lines are: write it with one")
     around = shapely.box(*bounds).buffer(MARGIN_DEG, join_style="mitre")
     box = geopandas.GeoSeries([around], crs="EPSG:4326")

@@ -192,12 +192,15 @@ def test_every_page_asks_for_splits_that_its_study_makes(study):
 
 @pytest.mark.parametrize("study", REAL_STUDIES)
 def test_what_stands_beside_a_study_is_published(study):
-    """Every table that a page reads of another study lies in the repository, whole."""
-    for page in all_pages(study):
-        asked = parameters(page, study)
-        source = (studies.NOTEBOOKS / f"{page.split('/')[0]}.ipynb").read_text(encoding="utf-8")
-        for name in ("beside", "globe"):
-            if asked.get(name):
-                folder = studies.ROOT / asked[name]
-                assert folder.is_dir(), f"{study}: {page} reads {asked[name]}"
-                assert f"results.read_beside({name}" in source or "results.read_beside(borrowed" in source
+    """Every table that a page borrows from a study that it names lies in the repository."""
+    for page in {page.split("/")[0] for page in all_pages(study)}:
+        sources = [cell.source for cell in studies.cells(page) if cell.cell_type == "code"]
+        saved = set(re.findall(r'save_table\([^"]*(?:"[0-9]{2}_\w+",\s*)?"(\w+)"', "\n".join(sources)))
+        for source in sources:
+            name = re.search(r"read_beside\((\w+)", source)
+            folder = name and parameters(page, study).get({"borrowed": "beside"}.get(name[1], name[1]))
+            if folder:
+                quoted = set(re.findall(r'"(\w+)"', source))
+                lying = {file.stem for file in (studies.ROOT / folder / page).glob("*.parquet")}
+                assert quoted & lying, f"{study}: {page} reads {folder}"
+                assert saved & quoted <= lying, f"{study}: {page} reads {folder}"
