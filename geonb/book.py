@@ -20,6 +20,7 @@ import nbformat
 import yaml
 from PIL import Image
 
+from geonb.safe_text import safe_html
 from geonb.studies import (
     DEFAULT,
     NOTEBOOKS,
@@ -159,7 +160,7 @@ def below_title(cell, page, words):
 # ---- the run ---------------------------------------------------------------------------------------------------------
 def run_line(page, study, seconds, device):
     """One line on how a page was made, and for simulated cities what they cannot show."""
-    line = f"Study `{study}`" + (f" · {seconds:.0f} s on {device}" if seconds is not None else "")
+    line = f"Study `{study}`" + (f" · {seconds:.0f} s on {safe_html(device)}" if seconds is not None else "")
     return f"{line}\n\n{SIMULATED}" if is_simulated(study) else line
 
 
@@ -196,8 +197,9 @@ def this_copy(record):
     """The run as a piece of markdown, which how_to_reproduce.md includes."""
     rows = [f"| `{page}` | {seconds:.0f} |" for page, seconds in record["seconds_per_page"].items()]
     return "\n".join([
-        f"This copy was made from study `{record['study']}` with Python {record['python']} on {record['device']}"
-        f" ({record['cpu_cores']} cores seen). Seconds of work per page, {record['seconds'] / 60:.1f} minutes in all:",
+        f"This copy was made from study `{record['study']}` with Python {record['python']} on "
+        f"{safe_html(record['device'])} ({record['cpu_cores']} cores seen). "
+        f"Seconds of work per page, {record['seconds'] / 60:.1f} minutes in all:",
         "", "| page | seconds |", "| --- | ---: |", *rows, "",
     ])  # fmt: skip
 

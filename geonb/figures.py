@@ -1,9 +1,11 @@
 """Static figures from tables: every function takes tables and returns a matplotlib Figure that is shown once.
 
 Figures are 7.6 inches wide (760 px in the book), on white, in colours that colour-blind readers can tell apart, and
-they say "simulated" in the picture itself where their data are. Text from tables is never read as mathematics.
+they say "simulated" in the picture itself where their data are. Text from tables is never read as mathematics, and goes
+through ``short``.
 """
 
+import functools
 import textwrap
 
 import matplotlib as mpl
@@ -11,8 +13,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm, PowerNorm
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image, ImageOps
 
@@ -34,6 +37,9 @@ SPLITS = ("random", "other_drive", "blocked", "unseen_city", "official")
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
 EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic")
 FALLBACK_FONTS = sorted({font.name for font in fontManager.ttflist} & set(EAST_ASIAN_FONTS))
+FONTS = ["DejaVu Sans", *FALLBACK_FONTS]
+NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"
+HOW_TO_DRAW = f"{NO_GLYPH}: no font here has this character; Debian's fonts-noto-cjk has East Asian ones"
 HOUSE = {
     "figure.facecolor": "white",
     "figure.dpi": 150,  # twice what the book shows, for sharp screens
@@ -45,7 +51,7 @@ HOUSE = {
     "axes.axisbelow": True,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
-    "font.family": ["DejaVu Sans", *FALLBACK_FONTS],
+    "font.family": FONTS,
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -773,7 +779,7 @@ def training_curves(curve, simulated=False):
         round_ticks(ax.xaxis, 5)
     names = [f"seed {name}" if seeds_apart else name for name in style]
     bottom_legend(figure, [line_mark(*style[k], name) for k, name in zip(style, names, strict=True)])
-    return with_note(figure, simulated, curve["line"].iloc[0] if seeds_apart else "")
+    return with_note(figure, simulated, short(curve["line"].iloc[0], 60) if seeds_apart else "")
 
 
 @house_style
@@ -1128,7 +1134,7 @@ def error_maps(errors, simulated):
     label_outer(figure, axes, "east [m, km: bars]", "north [m, km: bars]")
     if not right.all():
         bottom_legend(figure, [dot(GREY, "placed in a wrong city", "x")])
-    return with_note(figure, simulated, " · ".join(part for part in (layers[0], note) if part))
+    return with_note(figure, simulated, " · ".join(part for part in (short(layers[0], 60), note) if part))
 
 
 # ---------------------------------------------------------------------------------------------- tables
@@ -1164,9 +1170,18 @@ def local_m(table):
 
 
 def short(text, length):
-    """Text on one line of at most that many characters."""
-    text = " ".join(str(text).split())
+    """Text from a table as a figure can show it: on one line of at most that many characters.
+
+    NO_GLYPH stands for each character that no font here has; with_note then says which package does.
+    """
+    text = "".join(c if ord(c) in drawable() else NO_GLYPH for c in " ".join(str(text).split()))
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@functools.cache
+def drawable():
+    """The code points that the fonts of the house style can draw."""
+    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in FONTS))
 
 
 # ---------------------------------------------------------------------------------------------- parts of figures
@@ -1210,8 +1225,11 @@ def label_outer(figure, axes, xlabel, ylabel):
 
 
 def with_note(figure, simulated, note=""):
-    """The figure with a small line at its top right: a note, and the word "simulated" where it applies."""
-    words = " · ".join(word for word in (note, "simulated" if simulated else "") if word)
+    """The figure with a small line at its top right: a note, "simulated", and which characters no font has."""
+    ticks = [tick for ax in figure.axes for tick in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+    lacking = any(NO_GLYPH in text.get_text() for text in [*figure.findobj(Text), *ticks])
+    notes = (note, "simulated" if simulated else "", HOW_TO_DRAW if lacking else "")
+    words = " · ".join(word for word in notes if word)
     if words:
         figure.suptitle(words, x=0.995, ha="right", fontsize=8, fontstyle="italic", color="#444444")
     return figure
@@ -1219,6 +1237,8 @@ def with_note(figure, simulated, note=""):
 
 def bottom_legend(figure, marks):
     """One legend below all panels."""
+    for mark in marks:
+        mark.set_label(short(mark.get_label(), 60))
     widest = max(len(mark.get_label()) for mark in marks)
     columns = max(1, min(len(marks), int(135 / (widest + 7))))
     figure.legend(handles=marks, loc="outside lower center", ncols=columns)

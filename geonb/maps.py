@@ -21,10 +21,12 @@ from folium.template import Template
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
+from geonb.safe_text import safe_html
 from geonb.sphere import EARTH_RADIUS_M, centre, check_lat_lon_deg, wrap_lon_deg
 
 VENDOR = Path(__file__).resolve().parents[1] / "book" / "_static" / "vendor"
 MARKS_AT_MOST = 4_000  # marks on one page, all layers together: keeps it near 1 MB
+LONGEST = 100  # characters of one text of a photo
 THUMBNAILS_AT_MOST = 24  # a thumbnail weighs as much as twenty marks
 CITY_ERRORS_M = (25, 50, 100, 200, 500, 1_000)  # class bounds, about equal steps in log error
 WORLD_ERRORS_M = (1_000, 25_000, 200_000, 750_000, 2_500_000)  # the usual bounds of world-scale geolocation
@@ -172,13 +174,13 @@ def photo_map(photos, simulated, *, streets=None, tiles=None, height_px=480):
     check(photos, ("photo_id", "city", "geometry"), "photos")
     table = pd.DataFrame(photos.drop(columns="geometry")).reset_index(drop=True)
     table = table.assign(lat_deg=photos.geometry.y.to_numpy(), lon_deg=photos.geometry.x.to_numpy())
-    table = table.assign(layer="photos", right_city=True, error_m=np.nan, about_error="")
+    table = unwrapped(table.assign(layer="photos", right_city=True, error_m=np.nan, about_error=""))
     if len(table) > MARKS_AT_MOST:
         table = table.drop(columns=[name for name in ("path", "street", "caption") if name in table])
-    marks, cell_m = few_marks(unwrapped(table))
+    marks, cell_m = few_marks(table)
     features = [point_feature(row, about(row, None)) for row in marks.to_dict("records")]
     styles = [point_style("#0072B2", True, photo_count) for photo_count in marks.photo_count]
-    page = empty_map(tiles, streets)
+    page = empty_map(tiles, streets, table)
     add_layer(page, "photos", features, styles, shown=True)
     notes = [f"{len(table):,} photos", *cell_note(cell_m), *owed(streets)]
     return finished(page, table, legend("photos", [("#0072B2", True, "photo")], notes, simulated), 1, height_px)
@@ -202,7 +204,7 @@ def error_map(errors, thumbnails, simulated, *, streets=None, tiles=None, worst_
     bounds_m = CITY_ERRORS_M if coloured.median() < 20_000 else WORLD_ERRORS_M
     colours = [to_hex(c) for c in colormaps["viridis_r"](np.linspace(0.05, 1, len(bounds_m) + 1))]
     pictures = chosen_pictures(table, thumbnails or {})
-    page = empty_map(tiles, streets)
+    page = empty_map(tiles, streets, table)
     layers = list(dict.fromkeys(table.layer))
     for layer in layers:
         here = marks[marks.layer == layer]
@@ -234,7 +236,7 @@ def target_map(targets, simulated, *, streets=None, tiles=None, height_px=440):
     told = zip(table.weight, table.distance_m, strict=True)
     table["about_error"] = [f"weight {weight:.1%}, {told_m(metres)} away" for weight, metres in told]
     colours = [to_hex(c) for c in colormaps["viridis_r"](np.linspace(0.1, 1, len(SHARES)))]
-    page = empty_map(tiles, streets)
+    page = empty_map(tiles, streets, table)
     layers = list(dict.fromkeys(table.layer))
     for layer in layers:
         here = table[table.layer == layer].sort_values("weight", kind="stable")  # the heaviest on top
@@ -345,7 +347,7 @@ def img_element(picture, photo_id):
     small.thumbnail((140, 140))
     file = io.BytesIO()
     small.save(file, "JPEG", quality=60)
-    return f'<img alt="photo {escape(str(photo_id))}" src="{data_uri(file.getvalue(), "image/jpeg")}">'
+    return f'<img alt="photo {safe_html(photo_id)}" src="{data_uri(file.getvalue(), "image/jpeg")}">'
 
 
 # ---------------------------------------------------------------------------------------------- marks to GeoJSON
@@ -357,7 +359,7 @@ def position(lat_deg, lon_deg):
 
 
 def feature(kind, coordinates, text):
-    """GeoJSON feature whose only property is its tooltip, already safe HTML."""
+    """GeoJSON feature whose only property is its tooltip: HTML whose text went through safe_html."""
     return {
         "type": "Feature",
         "geometry": {"type": kind, "coordinates": coordinates},
@@ -379,14 +381,14 @@ def point_style(colour, right_city, photo_count):
 
 
 def about(row, pictures):
-    """Tooltip of one mark as HTML; every word that comes from a table is escaped."""
+    """Tooltip of one mark as HTML; every word that comes from a table goes through safe_html."""
     if row["photo_count"] > 1:
         error = "" if np.isnan(row["error_m"]) else f"<br>median error {told_m(row['error_m'])}"
-        return f"{row['photo_count']:,} photos, {safe(row['city'])}{error}"
+        return f"{row['photo_count']:,} photos, {safe_html(row['city'], LONGEST)}{error}"
     words = [row["photo_id"], row["city"], row.get("street"), row.get("caption")]
     if isinstance(row.get("path"), str):
         words[0] = PurePath(row["path"]).name or row["photo_id"]
-    told = [safe(word) for word in words if isinstance(word, str | int) and str(word)]
+    told = [safe_html(word, LONGEST) for word in words if isinstance(word, str | int) and str(word)]
     picture = (pictures or {}).get(row["photo_id"], "")
     return "<br>".join([part for part in (picture, *told, row["about_error"]) if part])
 
@@ -394,14 +396,8 @@ def about(row, pictures):
 def told_error(row):
     """Error of one photo in words, with the city guessed where it is the wrong one; safe HTML."""
     guess = row.get("predicted_city")
-    elsewhere = f", guessed {safe(guess)}" if not row["right_city"] and isinstance(guess, str) else ""
+    elsewhere = f", guessed {safe_html(guess, LONGEST)}" if not row["right_city"] and isinstance(guess, str) else ""
     return f"error {told_m(row['error_m'])}{elsewhere}"
-
-
-def safe(text, length=100):
-    """Text of a table as HTML that cannot run, shortened."""
-    text = str(text)
-    return escape(text if len(text) <= length else text[: length - 1] + "…")
 
 
 def told_m(length_m):
@@ -414,13 +410,16 @@ def told_m(length_m):
 # ---------------------------------------------------------------------------------------------- folium parts
 
 
-def empty_map(tiles, streets):
+def empty_map(tiles, streets, table):
     """A folium map without marks: tiles only on request, streets or districts in light grey."""
     # Attribution is owed to whoever makes the tiles; without tiles it would only hold a link.
     page = folium.Map(tiles=tiles, prefer_canvas=True, attributionControl=tiles is not None, zoomSnap=0.25)
     page.get_root().header.add_child(folium.Element(f"<style>{PAGE_CSS}</style>"))
     if streets is not None and len(streets):
         lines = shapely.transform(streets.to_crs(4326).geometry.to_numpy(), lambda lon_lat: lon_lat.round(5))
+        for turn_deg, across in ((360, table.lon_deg.max() > 180), (-360, table.lon_deg.min() < -180)):
+            if across:  # a city across the date line is drawn on one side of it: so are its streets
+                lines = np.concatenate([lines, shapely.transform(lines, lambda at, by=(turn_deg, 0): np.add(at, by))])
         context = feature("", [], "") | {"geometry": shapely.geometry.mapping(shapely.GeometryCollection(list(lines)))}
         data = {"type": "FeatureCollection", "features": [context]}
         folium.GeoJson(data, style_function=lambda _: CONTEXT_LINE, control=False, interactive=False).add_to(page)
@@ -438,7 +437,7 @@ def add_layer(page, name, features, styles, *, shown):
         one["id"] = number
     folium.GeoJson(
         {"type": "FeatureCollection", "features": features},
-        name=escape(name),  # Leaflet writes the name into the page as HTML
+        name=safe_html(name),  # Leaflet writes the name into the page as HTML
         style_function=lambda one: styles[one["id"]],
         marker=folium.CircleMarker(radius=4, fill=True),
         tooltip=folium.GeoJsonTooltip(["about"], labels=False, class_name="geonb-tooltip"),
@@ -469,7 +468,10 @@ def city_bounds(table):
     )
     grouped = grouped.sort_values("photo_count", ascending=False, kind="stable")
     return [
-        {"name": f"{row.Index} ({row.photo_count:,})", "bounds": [[row.south, row.west], [row.north, row.east]]}
+        {
+            "name": f"{safe_html(row.Index)} ({row.photo_count:,})",
+            "bounds": [[row.south, row.west], [row.north, row.east]],
+        }
         for row in grouped.itertuples()
     ]
 
@@ -505,7 +507,11 @@ class CityChooser(MacroElement):
             control.onAdd = function () {
                 const list = L.DomUtil.create("select", "geonb-cities");
                 list.setAttribute("aria-label", "city shown");
-                places.forEach(function (place, number) { list.add(new Option(place.name, number)); });
+                places.forEach(function (place, number) { 
+                    const option = new Option("", number);
+                    option.innerHTML = place.name;  // safe HTML already: see geonb.safe_text
+                    list.add(option);
+                });
                 list.onchange = function () { show(Number(list.value)); };
                 L.DomEvent.disableClickPropagation(list);
                 return list;
@@ -541,13 +547,14 @@ PAGE_CSS = """
 
 def legend(title, rows, notes, simulated):
     """HTML of the legend: swatches with units, notes, and the word "simulated" where the places are made up."""
-    marks = [
-        f'<i class="{"" if right else "ring"}" style="{f"background:{colour}" if right else ""}"></i>{safe(text)}'
-        for colour, right, text in rows
+    swatches = [
+        f'<i style="background:{colour}"></i>' if right else '<i class="ring"></i>' for colour, right, _ in rows
     ]
-    words = [f"<em>{safe(note)}</em>" for note in notes]
-    title = title + " (simulated)" if simulated else title  # in the summary, which stays when the legend is folded
-    return f'<details open class="geonb-legend"><summary>{safe(title)}</summary>{"<br>".join(marks + words)}</details>'
+    marks = [swatch + safe_html(text) for swatch, (_, _, text) in zip(swatches, rows, strict=True)]
+    words = [f"<em>{safe_html(note)}</em>" for note in notes]
+    title += " (simulated)" if simulated else ""  # in the summary, which stays when the legend is folded
+    rows = "<br>".join(marks + words)
+    return f'<details open class="geonb-legend"><summary>{safe_html(title)}</summary>{rows}</details>'
 
 
 def error_rows(bounds_m, colours, table):

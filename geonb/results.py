@@ -28,6 +28,7 @@ HEADLINE = {
     "n": "photos behind it [count]",
     "table": "page/table that it was read from",
 }
+pd.set_option("display.html.use_mathjax", False)  # names in tables are text: a dollar begins no formula
 _read = {}  # the tables that this process read, by name: their digests go to the manifests of those it writes
 
 

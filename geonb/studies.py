@@ -41,7 +41,10 @@ def pages(notebook, study):
         return []
     if notebook not in TEMPLATES:
         return [notebook]
-    return [f"{notebook}/{method}" for method in parameters("07_compare", study)["methods"]]
+    chosen = parameters("07_compare", study)["methods"]
+    for name in chosen:
+        plain_name(name, f"{study}.yml: 07_compare: methods")
+    return [f"{notebook}/{name}" for name in chosen]
 
 
 def all_pages(study):
@@ -52,6 +55,13 @@ def all_pages(study):
 def is_simulated(study):
     """Whether the photos of a study are simulated."""
     return parameters("01_photos", study).get("source") == "simulated"
+
+
+def plain_name(name, what):
+    """The name, if it can stand in paths, commands and pages as it is; else a ValueError."""
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name, re.ASCII):
+        raise ValueError(f"{what}: {name!r} must be of letters, digits, _ and -, and begin with none of -")
+    return name
 
 
 def flat(page):
@@ -112,7 +122,7 @@ def changes_of(study):
 
     A page of SIMULATED_ONLY may stand as `false`: the study goes without it.
     """
-    path = NOTEBOOKS / "studies" / f"{study}.yml"
+    path = NOTEBOOKS / "studies" / f"{plain_name(study, 'the name of a study')}.yml"
     if not path.exists():
         raise ValueError(
             f"no study {study!r}: there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yml')))}"

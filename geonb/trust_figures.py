@@ -78,7 +78,7 @@ def guess_map(likely, circles, simulated, *, streets=None, tiles=None, height_px
     told = zip(table.weight, table.distance_m, strict=True)
     table["about_error"] = [f"{weight:.0%} of the best, {maps.told_m(metres)} from it" for weight, metres in told]
     colours = [to_hex(c) for c in colormaps["viridis_r"](np.linspace(0.1, 1, len(WEIGHTS)))]
-    page = maps.empty_map(tiles, streets)
+    page = maps.empty_map(tiles, streets, table)
     home = table.groupby("city")["photo_id"].nunique().idxmax()  # what the chooser of cities begins with
     first = table.layer[table.city == home].iloc[0]
     for circle in circles.to_dict("records"):

@@ -1,5 +1,7 @@
 """Sentences whose truth depends on a number, or on where photos and towers come from."""
 
+from geonb.safe_text import safe_html
+
 FEW_PHOTOS = 1000
 
 
@@ -64,7 +66,15 @@ def threats(table, ablated, trials):
 
 
 def note(sentences):
-    """The sentences as a Markdown admonition, for IPython's display; None when there are none."""
-    from IPython.display import Markdown
+    """The sentences as a note of warning, for IPython's display; None when there are none."""
+    from IPython.display import HTML
 
-    return Markdown("\n".join(f"> **Read with care.** {sentence}\n>" for sentence in sentences)) if sentences else None
+    rows = [f"<p><strong>Read with care.</strong> {safe_html(sentence)}</p>" for sentence in sentences]
+    return HTML(f"<blockquote>{''.join(rows)}</blockquote>") if rows else None
+
+
+def paragraph(text):
+    """A sentence that holds text from data, for IPython's display."""
+    from IPython.display import HTML
+
+    return HTML(f"<p>{safe_html(text)}</p>")

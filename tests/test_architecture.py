@@ -11,7 +11,8 @@ import pytest
 from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_magics
 
 FLOORS = (  # CONTRIBUTING.md says what each floor is for
-    ("_torchvision", "seeds", "sphere", "studies", "wording"),
+    ("_torchvision", "safe_text", "seeds", "sphere", "studies"),
+    ("wording",),
     (
         "addresses",
         "book",
@@ -134,3 +135,31 @@ def test_nothing_lies_in_the_library_that_no_page_and_no_command_uses():
         reached.add(path)
         queue |= imported_rooms(path.read_text()) - reached
     assert sorted(map(short, set(FILES) - reached)) == []
+
+
+MARKUP = {"Markdown", "HTML", "Latex", "Math", "Javascript", "Element", "Template", "MacroElement", "style"}
+
+
+def markup(source):
+    """Calls that hand a text to HTML, Markdown, mathematics or a template engine: (name, whether it is a constant)."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr == "style":
+            yield "style", False  # pandas' Styler does not escape what it shows
+        if isinstance(node, ast.Call) and (name := ast.unparse(node.func).rpartition(".")[2]) in MARKUP:
+            yield name, all(isinstance(given, ast.Constant) for given in node.args)
+
+
+@pytest.mark.parametrize("notebook", notebook_names())
+def test_a_notebook_shows_text_from_data_by_tables_figures_and_wording_alone(notebook):
+    source = "\n".join(without_magics(cell.source) for cell in cells(notebook) if cell.cell_type == "code")
+    assert [name for name, constant in markup(source) if not constant] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=short)
+def test_only_maps_and_wording_hand_text_to_a_page_and_they_know_the_function_that_makes_it_safe(path):
+    made = [name for name, constant in markup(path.read_text()) if not constant and name != "style"]
+    if short(path) in ("maps.py", "wording.py"):
+        assert made
+        assert "safe_html" in path.read_text()
+    else:
+        assert made == []

@@ -1,9 +1,13 @@
+import sys
+import warnings
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
@@ -194,10 +198,48 @@ def test_a_missing_column_is_named():
         figures.error_cdf(made_errors().drop(columns="error_m"))
 
 
-def test_text_of_a_table_is_not_read_as_mathematics():
-    figure = figures.photo_counts(pd.DataFrame({"city": ["$x_{", r"\frac$$"]}))
-    figure.draw_without_rendering()
-    assert "$x_{" in texts(figure)
+def drawn(figure):
+    """The texts of a figure once it is drawn; a warning, as of a missing glyph, is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.draw_without_rendering()
+    return texts(figure)
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.text(min_size=1, max_size=20))
+@example(text="$x_{")
+@example(text=r"\frac$$")
+@example(text="_x")
+@example(text="東京 Oulu")
+def test_any_name_is_shown_as_it_is_or_with_boxes_and_a_word_on_fonts(text):
+    said = drawn(figures.photo_counts(pd.DataFrame({"city": [text]})))
+    shown = figures.short(text, 28)
+    assert shown in said
+    plain = " ".join(text.split())
+    assert [c for c, kept in zip(plain, shown, strict=True) if kept not in (c, figures.NO_GLYPH)] == []
+    assert (figures.HOW_TO_DRAW in said) == (figures.NO_GLYPH in shown)
+
+
+@pytest.mark.parametrize("text", [r"$\frac{1}{", "_{{ 7*7 }}$^", "\t\0 \u202e \U0010ffff 東京"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_names_of_cities_methods_and_towers_are_never_read_as_mathematics(name, text, monkeypatch):
+    here = sys.modules[__name__]
+
+    def renamed(make):
+        def tables(*given, **named):
+            made = make(*given, **named)
+            return tuple(map(other, made)) if isinstance(made, tuple) else other(made)
+
+        return tables
+
+    def other(table):
+        columns = [column for column in ("city", "method", "tower", "flag") if column in table]
+        return table.assign(**{column: text + table[column].astype(str) for column in columns})
+
+    for made in [made for made in vars(here) if made.startswith("made_")]:
+        monkeypatch.setattr(here, made, renamed(vars(here)[made]))
+    drawn(FIGURES[name]())
 
 
 @pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES)

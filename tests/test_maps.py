@@ -7,10 +7,13 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from shapely import LineString
 
 from geonb import maps
+from geonb.safe_text import safe_html
 from geonb.sphere import from_local_m
 
 HOSTILE = """</script><script>alert(1)</script><img src=https://evil.example/x onerror='a("`${1}`")'>"""
@@ -79,7 +82,7 @@ def test_twenty_thousand_photos_become_cells_and_the_legend_says_so():
     shown = maps.photo_map(made_photos(20_000), True)
     assert len(shown._repr_html_().encode()) < 1_500_000
     assert 0 < len(features(shown)) <= maps.MARKS_AT_MOST
-    assert "one mark = the photos in a cell of" in shown.page
+    assert "one mark = the photos in a cell of" in unescape(shown.page)
     told = [re.match(r"([\d,]+) photos", one["properties"]["about"]) for one in features(shown)]
     assert sum(int(match[1].replace(",", "")) if match else 1 for match in told) == 20_000
 
@@ -87,7 +90,7 @@ def test_twenty_thousand_photos_become_cells_and_the_legend_says_so():
 def test_there_is_one_layer_per_method_and_a_control_only_where_there_is_a_choice():
     two = maps.error_map(made_errors(40, ("clip", "sw_clip")), None, True)
     one = maps.error_map(made_errors(40), None, True)
-    assert [layer.layer_name for layer in shown_layers(two)] == ["clip", "sw_clip"]
+    assert [unescape(layer.layer_name) for layer in shown_layers(two)] == ["clip", "sw_clip"]
     assert len(shown_layers(one)) == 1
     assert "L.control.layers(" in own_script(two.page)
     assert "L.control.layers(" not in own_script(one.page)
@@ -109,6 +112,67 @@ def test_hostile_text_cannot_run_anywhere_on_the_page():
         assert "evil.example" not in " ".join(maps.remote_links(shown.page))
         assert all("<" not in layer.layer_name for layer in shown_layers(shown))  # Leaflet writes names as HTML
         assert all("<script" not in one["properties"]["about"] for one in features(shown))
+
+
+TEMPLATES = (
+    "{{ cycler.__init__.__globals__.os.getpid() }}",
+    "50 {% off",
+    "room {#4",
+    "a }} b",
+    "{{",
+    "{% raw %}{{ 7*7 }}",
+)
+
+
+def told(shown):
+    """The tooltips of a map as a reader sees them."""
+    texts = re.findall(r'"about": ("(?:[^"\\]|\\.)*")', own_script(shown.page))
+    return [unescape(json.loads(text)) for text in texts]
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.one_of(st.sampled_from(TEMPLATES), st.text(min_size=1, max_size=60)))
+@example(text=HOSTILE)
+@example(text="O'Higgins {{7*7}} \\ `x` $y_1^2$ <b>")
+def test_any_text_in_any_column_comes_out_as_it_went_in_and_runs_nothing(text):
+    photos = made_photos(3).assign(city=text, caption=text, street=text, path=f"x/{text}", photo_id=f"id {text}")
+    streets = gpd.GeoDataFrame({"licence": [text]}, geometry=[LineString([(0, 51), (0.1, 51.5)])], crs=4326)
+    errors = made_errors(3).assign(city=text, predicted_city=text, method=text, photo_id=text, right_city=False)
+    both = pd.concat([errors, errors.assign(method="other")])
+    targets = made_errors(3).assign(layer=text, city=text, street=text, weight=0.5, distance_m=9.0)
+    expected = unescape(safe_html(text, maps.LONGEST))
+    for shown in (
+        maps.photo_map(photos, False, streets=streets), maps.error_map(both, None, False, streets=streets),
+        maps.target_map(targets, False, streets=streets),
+    ):  # fmt: skip
+        assert [expected in words for words in told(shown) if words] == [True] * len(features(shown))
+        data = re.findall(r"places = (\[.*?\]);", shown.page)[0]
+        (name,) = [unescape(place["name"]) for place in json.loads(data)]
+        assert name.rpartition(" ")[0] == unescape(safe_html(text))
+        assert f"<em>{safe_html(text)}</em>" in shown.page
+        own = own_script(shown.page)
+        assert own.count("<script") == own.count("</script")
+    layers = [layer.layer_name for layer in shown_layers(maps.error_map(both, None, False))]
+    assert [unescape(name) for name in layers] == [unescape(safe_html(text)), "other"]
+
+
+def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
+    photos = made_photos(40)
+    photos = photos[photos.city == "City 2"]  # at longitude 180
+    assert photos.geometry.x.min() < -179
+    assert photos.geometry.x.max() > 179
+    shown = [one["geometry"]["coordinates"][0] for one in features(maps.photo_map(photos, False))]
+    assert max(shown) - min(shown) < 0.1
+    here = maps.photo_map(
+        photos, False, streets=gpd.GeoDataFrame(geometry=[LineString([(-179.99, -17), (179.99, -17)])], crs=4326)
+    )
+    (place,) = json.loads(re.findall(r"places = (\[.*?\]);", here.page)[0])
+    assert place["bounds"][1][1] - place["bounds"][0][1] < 0.1  # what the map zooms to
+    (context,) = [
+        c.data["features"] for c in here.map._children.values() if isinstance(c, folium.GeoJson) and not c.control
+    ]
+    ends = [lon for line in context[0]["geometry"]["geometries"] for lon, _ in line["coordinates"]]
+    assert min(abs(lon - place["bounds"][0][1]) for lon in ends) < 0.1
 
 
 def test_the_iframe_holds_the_page_unchanged_and_has_a_title():

@@ -113,6 +113,19 @@ def test_without_a_radius_or_beyond_a_hemisphere_no_circle_is_drawn(radius_m):
     assert not any(one["geometry"]["type"] == "LineString" for one in features(shown))
 
 
+@pytest.mark.parametrize("name", ["{{ 7*7 }}.jpg", "50 {% off", "room {#4", "<script>alert(1)</script>"])
+def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
+    likely, circles = made_guesses()
+    shown = trust_figures.guess_map(
+        likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
+        circles.replace({"layer": {"a": name}}), False,
+    )  # fmt: skip
+    assert unescape(shown_layers(shown)[0].layer_name) == name
+    assert sum(name in unescape(one["properties"]["about"]) for one in features(shown)) == 6
+    assert "49.jpg" not in shown.page
+    assert "<script>alert" not in shown.page
+
+
 def test_a_guess_without_places_is_refused():
     likely, circles = made_guesses()
     with pytest.raises(ValueError, match="is empty"):

@@ -1,3 +1,5 @@
+from html import unescape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,7 +63,7 @@ def test_a_reader_is_warned_of_simulation_of_a_foreign_tower_and_of_few_photos(s
 
 def test_a_note_holds_every_sentence_and_nothing_to_say_is_no_note():
     shown = wording.note(["One.", "Two."]).data
-    assert shown.count("> **Read with care.**") == 2
+    assert shown.count("Read with care.") == 2
     assert "One." in shown
     assert "Two." in shown
     assert wording.note([]) is None
@@ -81,3 +83,10 @@ def test_threats_are_counted_from_the_tables():
     assert "Of 6 comparisons with clip 1 are shown to differ" in said
     assert "of 2 changed ingredients 1." in said
     assert "in 144 trials, the steps by as few as 40 validation photos" in said
+
+
+def test_a_name_in_a_sentence_is_text():
+    for shown in (wording.note(["{{7*7}} <b> $x$ **x**"]), wording.paragraph("{{7*7}} <b> $x$ **x**")):
+        assert "{{7*7}} <b> $x$ **x**" in unescape(shown.data)
+        assert not set("{$*") & set(shown.data)
+        assert "<b>" not in shown.data
