@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from geonb import sphere
 from geonb.studies import ROOT
@@ -64,6 +64,8 @@ REASONS = {
     "empty file": "the file has no content",
     "truncated": "the picture ends too early",
     "broken picture": "the picture cannot be decoded",
+    "no range": "all grey values are equal, or none is finite: nothing tells which is dark and which is bright",
+    "camera raw": "raw data of a camera's sensor: only a preview could be shown, often beside a JPEG of the photo",
     "too many pixels": "so large that decoding it could exhaust the memory",
     "HEIC": "the picture is in HEIC/HEIF, which has to be converted first",
     "panorama": "a panorama of all directions",
@@ -75,7 +77,18 @@ REASONS = {
 }
 # Only what cameras and editors write: Pillow would start Ghostscript to decode an EPS file.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Camera raw files that are no TIFF, by their first bytes: Olympus, Panasonic, Fujifilm, Sigma, Minolta, Canon's CRW.
+RAWS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILM", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR")
+RAW_ENDINGS = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".k25", ".kdc", ".mef",
+    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
+SUBFILE, PHOTOMETRIC, SUB_PICTURES, SAMPLE_FORMAT, DNG_VERSION = 254, 262, 330, 339, 50706  # tags of a TIFF
+PIXELS = (273, 324)  # where they are, by strips or by tiles
+REDUCED = (1, 3)  # types of a subfile: smaller than another picture in the file, also as a page of several
+SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and a sensor's linear values
 HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
@@ -276,7 +289,10 @@ def opened(path):
 
 
 def open_picture(path):
-    """The picture of a path in the catalogue, RGB and upright (EXIF orientation applied)."""
+    """The picture of a path in the catalogue, RGB and upright (EXIF orientation applied).
+
+    Grey pictures of 16 or 32 bits or of floats are scaled by their own range; Unreadable where they have none.
+    """
     upright = _upright(path)
     return (upright.convert("RGBA") if upright.has_transparency_data else upright).convert("RGB")
 
@@ -286,7 +302,8 @@ def _upright(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # damaged EXIF is reported where positions are read
         with opened(path) as picture:
-            return _turned(picture)
+            signed = getattr(picture, "tag_v2", {}).get(SAMPLE_FORMAT) in (2, (2,))
+            return _in_eight_bits(_turned(picture), signed)
 
 
 def _turned(picture):
@@ -300,15 +317,32 @@ def _turned(picture):
     return ImageOps.exif_transpose(picture)
 
 
+def _in_eight_bits(picture, signed):
+    """The picture; greys of more than 8 bits become 0 for the least finite value to 255 for the largest.
+
+    What is not finite becomes black. Pillow would clip them: a 16-bit picture is white then, one of floats black.
+    """
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture)
+    values = (values if signed or picture.mode != "I" else values.view(np.uint32)).astype(np.float64)
+    finite = np.isfinite(values)
+    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (np.nan, np.nan)
+    if not low < high:
+        raise Unreadable("no range", f"all grey values are {low}: save it with 8 bits if it is a picture")
+    scaled = np.where(finite, values - low, 0) * (255 / (high - low))
+    return Image.fromarray(scaled.round().astype(np.uint8))
+
+
 def examine(path):
     """width_px and height_px of the upright picture and the sha256 of its file; decodes all of it.
 
-    Unreadable tells why a file cannot be used: missing, empty, no picture, cut off, HEIC, too many pixels.
+    Unreadable tells why a file cannot be used: missing, empty, no picture, cut off, HEIC, camera raw, too many pixels.
     """
     file = picture_path(path)
     try:
         _refuse_at_sight(file)
-        width, height = _upright(path).size
+        width, height = open_picture(path).size
         with file.open("rb") as content:
             return {
                 "width_px": width,
@@ -333,6 +367,37 @@ def _refuse_at_sight(file):
     brands = {head[start : start + 4] for start in (8, *range(16, min(int.from_bytes(head[:4], "big"), 64), 4))}
     if head[4:8] == b"ftyp" and brands & HEIF_BRANDS and not brands & {b"avif", b"avis"}:
         raise Unreadable("HEIC", "convert it to JPEG, which keeps its EXIF: `magick photo.heic photo.jpg`")
+    if _is_raw(file, head):
+        raise Unreadable("camera raw", "export it as JPEG, or leave it out where a JPEG of the same photo is there")
+
+
+def _is_raw(file, head):
+    """Whether a file with these first bytes is the raw data of a camera, however it is called.
+
+    A TIFF is raw that says so, or whose first picture is a preview of another one in it. An ending decides only where
+    the content is no JPEG, PNG or GIF.
+    """
+    if head.startswith(RAWS) or head[4:12] == b"ftypcrx ":
+        return True
+    if file.suffix.lower() in RAW_ENDINGS:
+        return not head.startswith(SIGNATURES)
+    if not head.startswith(TIFFS) or len(head) < 16:
+        return False
+    if head[8:10] == b"CR" or head[8:12] == b"IIII":  # Canon's CR2, Phase One's IIQ
+        return True
+    tags = _tags(file, head)
+    preview = tags.get(SUBFILE) in REDUCED and (SUB_PICTURES in tags or tags.next)
+    return DNG_VERSION in tags or tags.get(PHOTOMETRIC) in SENSOR or bool(preview)
+
+
+def _tags(file, head):
+    """The tags of the first picture of a TIFF with these first bytes, as Pillow reads them, as far as they go."""
+    with file.open("rb") as content, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # tags that end too early
+        tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if head[2:4] in (b"+\0", b"\0+") else 8])
+        content.seek(tags.next)
+        tags.load(content)
+    return tags
 
 
 def _why(error, file):
@@ -342,14 +407,22 @@ def _why(error, file):
     if isinstance(error, Image.DecompressionBombError):
         return Unreadable("too many pixels", f"above {2 * Image.MAX_IMAGE_PIXELS:,} pixels: shrink it first")
     if isinstance(error, UnidentifiedImageError):
-        with file.open("rb") as content:
-            begun = content.read(8).startswith(SIGNATURES)
-        return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))
+        return _unidentified(file)
     words = f"{type(error).__name__}: {error}".replace(str(file), "the file")
     cut = isinstance(error, EOFError) or "truncated" in words.lower()
     if isinstance(error, OSError) and error.errno is not None:
         return Unreadable("unreadable", error.strerror or words)
     return Unreadable("truncated" if cut else "broken picture", words)
+
+
+def _unidentified(file):
+    """The Unreadable of a file that Pillow does not know: no picture, cut off in its header, an odd TIFF."""
+    with file.open("rb") as content:
+        head = content.read(16)
+    if len(head) == 16 and head.startswith(TIFFS) and any(tag in _tags(file, head) for tag in PIXELS):
+        return Unreadable("broken picture", "a TIFF of values that Pillow does not read: save it as RGB of 8 bits")
+    begun = head.startswith((*SIGNATURES, *TIFFS))
+    return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))
 
 
 def thumbnail(path, height_px):

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import struct
 import warnings
 
 import numpy as np
@@ -292,3 +293,170 @@ def test_damaged_pictures_never_end_the_run(tmp_path):
             (tmp_path / "a.jpg").write_bytes(broken)
             with contextlib.suppress(Unreadable):
                 assert photos.examine(tmp_path / "a.jpg")["width_px"] > 0
+
+
+# ---- pictures of more than 8 bits ------------------------------------------------------------------------------------
+RAMP = np.linspace(0, 1, 32 * 24).reshape(24, 32)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ((RAMP * 4095).astype(np.uint16), "12_bits_in_16.png"),
+        ((30_000 + RAMP * 2000).astype(np.uint16), "16_bits.tif"),
+        ((30_000 + RAMP * 2000).astype(">u2"), "16_bits_big_endian.tif"),
+        ((RAMP * 60_000).astype(np.uint16), "16_bits.jp2"),
+        ((RAMP * 4000 - 2000).astype(np.int16), "16_bits_signed.tif"),
+        ((RAMP * 2e9 - 1e9).astype(np.int32), "32_bits.tif"),
+        (RAMP.astype(np.float32), "floats_of_one.tif"),
+        ((RAMP * 1e6 - 3e8).astype(np.float32), "floats.tif"),
+    ],
+)
+def test_greys_of_more_than_8_bits_are_scaled_by_their_own_range(tmp_path, values, name):
+    Image.fromarray(values).save(tmp_path / name)
+    shown = np.asarray(photos.open_picture(tmp_path / name))[..., 0].astype(float)
+    low, high = float(values.min()), float(values.max())
+    assert np.abs(shown - 255 * (values.astype(float) - low) / (high - low)).max() <= 0.5
+    assert photos.examine(tmp_path / name)["width_px"] == 32
+
+
+def test_unsigned_values_of_32_bits_are_not_taken_for_negative_ones(tmp_path):
+    values = (RAMP * 4e9).astype(np.uint32)
+    content = values.astype("<u4").tobytes()
+    tags = {256: (4, 32), 257: (4, 24), 258: (3, 32), 259: (3, 1), 262: (3, 1), 277: (3, 1), 278: (4, 24), 339: (3, 1)}
+    write_tiff(tmp_path / "a.tif", tags, content)
+    shown = np.asarray(photos.open_picture(tmp_path / "a.tif"))[..., 0].astype(float)
+    assert np.abs(shown - 255 * RAMP).max() <= 0.5
+
+
+def test_what_is_not_finite_in_a_picture_of_floats_is_black(tmp_path):
+    values = 5 + RAMP.astype(np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    shown = np.asarray(photos.open_picture(tmp_path / "a.tif"))[..., 0]
+    assert shown[0, :3].tolist() == [0, 0, 0]
+    assert shown.max() == 255
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((24, 32), 700, np.uint16), np.full((24, 32), -3, np.int32), np.full((24, 32), 0.5, np.float32),
+        np.full((24, 32), np.nan, np.float32), np.full((24, 32), np.inf, np.float32),
+    ],
+)  # fmt: skip
+def test_a_picture_without_a_range_of_greys_is_left_out(tmp_path, values):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert reason_of(tmp_path / "a.tif") == "no range"
+
+
+def test_a_flat_picture_of_8_bits_stays(tmp_path):
+    Image.new("L", (32, 24), 200).save(tmp_path / "a.tif")
+    assert np.asarray(photos.open_picture(tmp_path / "a.tif")).min() == 200
+    photos.examine(tmp_path / "a.tif")
+
+
+def test_16_bits_with_an_orientation_are_turned(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray((RAMP * 4095).astype(np.uint16)).save(tmp_path / "a.png", exif=exif)
+    assert photos.open_picture(tmp_path / "a.png").size == (24, 32)
+
+
+def test_a_tiff_that_pillow_cannot_decode_is_not_called_cut_off(tmp_path):
+    content = np.zeros((24, 32, 3), np.float32).tobytes()
+    tags = {256: (4, 32), 257: (4, 24), 258: (3, 32), 259: (3, 1), 262: (3, 2), 277: (3, 3), 278: (4, 24), 339: (3, 3)}
+    write_tiff(tmp_path / "a.tif", tags, content)
+    with pytest.raises(Unreadable, match="broken picture: a TIFF of values that Pillow does not read: save it as RGB"):
+        photos.examine(tmp_path / "a.tif")
+    whole = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[:40])
+    assert reason_of(tmp_path / "cut.tif") == "truncated"
+
+
+# ---- camera raw ------------------------------------------------------------------------------------------------------
+def write_tiff(file, tags, pixels, *, head=b"", more=()):
+    """A little-endian TIFF of one strip; tags: {number: (type, value)}; more: tags of a second picture, as a preview's.
+
+    head: what stands between the header and the pixels.
+    """
+    kinds = {1: "B", 3: "H", 4: "I"}
+    start = 8 + len(head)
+    first = start + len(pixels)
+
+    def directory(told, at, beyond):
+        entries = [struct.pack(f"<HHI{kinds[kind]}", tag, kind, 1, value).ljust(12, b"\0")
+                   for tag, (kind, value) in sorted(told.items())]  # fmt: skip
+        whole = struct.pack("<H", len(entries)) + b"".join(entries)
+        return whole + struct.pack("<I", at + len(whole) + 4 if beyond else 0)
+
+    told = directory(dict(tags) | {273: (4, start), 279: (4, len(pixels))}, first, bool(more))
+    rest = directory(dict(more), 0, False) if more else b""
+    file.write_bytes(b"II*\0" + struct.pack("<I", first) + head + pixels + told + rest)
+
+
+THUMBNAIL = {256: (4, 160), 257: (4, 120), 258: (3, 8), 259: (3, 1), 262: (3, 2), 277: (3, 3), 278: (4, 120)}
+PREVIEW = THUMBNAIL | {254: (4, 1)}
+PIXELS = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8).tobytes()
+FULL = {254: (4, 0), 256: (4, 6000), 257: (4, 4000), 262: (3, 32803)}
+
+
+@pytest.mark.parametrize(
+    ("name", "tags", "how"),
+    [
+        ("DSC_1.NEF", PREVIEW | {330: (4, 8)}, {}),
+        ("renamed_nef.tif", PREVIEW | {330: (4, 8)}, {}),  # Nikon: the sensor's picture lies below the preview
+        ("renamed_raw.tif", PREVIEW, {"more": FULL}),  # or after it
+        ("renamed_dng.tif", THUMBNAIL | {50706: (1, 1)}, {}),
+        ("renamed_cr2.tif", THUMBNAIL, {"head": b"CR\2\0\0\0\0\0"}),
+        ("mosaic.tif", THUMBNAIL | {262: (3, 32803), 277: (3, 1)}, {}),
+        ("linear.tif", THUMBNAIL | {262: (3, 34892)}, {}),
+        ("IMGP1.PEF", THUMBNAIL, {}),
+        ("photo.srw", THUMBNAIL, {}),
+    ],
+)
+def test_a_camera_raw_file_is_left_out_whose_preview_would_be_a_second_photo(tmp_path, name, tags, how):
+    write_tiff(tmp_path / name, tags, PIXELS, **how)
+    with pytest.raises(Unreadable, match="camera raw: export it as JPEG"):
+        photos.examine(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"FUJIFILMCCD-RAW 0201", b"IIRO\x08\0\0\0", b"IIU\0\x18\0\0\0", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
+        b"II\x1a\0\0\0HEAPCCDR", b"FOVb\0\0\3\0", b"\0MRM\0\0\0\0",
+    ],
+)  # fmt: skip
+def test_raw_files_that_are_no_tiff_are_told_by_their_first_bytes(tmp_path, start):
+    (tmp_path / "renamed.jpg").write_bytes(start + b"\0" * 200)
+    assert reason_of(tmp_path / "renamed.jpg") == "camera raw"
+
+
+@pytest.mark.parametrize("ending", ["CR3", "raf", "ORF", "rw2", "arw", "dng"])
+def test_a_raw_file_of_any_content_is_told_by_its_ending(tmp_path, ending):
+    (tmp_path / f"a.{ending}").write_bytes(b"of a kind that nobody knows" * 10)
+    assert reason_of(tmp_path / f"a.{ending}") == "camera raw"
+
+
+def test_a_jpeg_that_is_called_raw_stays_a_jpeg(tmp_path):
+    noise().save(tmp_path / "a.dng", "JPEG")
+    assert photos.examine(tmp_path / "a.dng")["width_px"] == 32
+
+
+@pytest.mark.parametrize("how", [{}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"big_tiff": True}])
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+def test_an_ordinary_tiff_is_read(tmp_path, mode, how):
+    if mode == "I;16" and "compression" in how:
+        how = {}
+    noise().convert("L").convert(mode).save(tmp_path / "scan.tif", **how)
+    assert photos.examine(tmp_path / "scan.tif")["width_px"] == 32
+
+
+def test_pages_and_pyramids_of_an_ordinary_tiff_do_not_make_it_raw(tmp_path):
+    noise(64, 48).save(tmp_path / "pages.tif", save_all=True, append_images=[noise(32, 24)])
+    assert photos.examine(tmp_path / "pages.tif")["width_px"] == 64
+    write_tiff(tmp_path / "pyramid.tif", THUMBNAIL | {254: (4, 0), 330: (4, 8)}, PIXELS, more=PREVIEW)
+    assert photos.examine(tmp_path / "pyramid.tif")["width_px"] == 160
+    write_tiff(tmp_path / "alone.tif", PREVIEW, PIXELS)  # calls itself a preview, of nothing that is there
+    assert photos.examine(tmp_path / "alone.tif")["width_px"] == 160
