@@ -74,6 +74,7 @@ REASONS = {
     "hidden": "a hidden picture, often a thumbnail or a deleted photo",
     "link": "a symbolic link that leads out of the folder, to a folder, or in a circle",
     "duplicate": "the same content as a photo that was kept",
+    "near-duplicate": "looks like a photo of the same place and second that was kept, and has no more pixels",
 }
 # Only what cameras and editors write: Pillow would start Ghostscript to decode an EPS file.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
@@ -89,6 +90,9 @@ SUBFILE, PHOTOMETRIC, SUB_PICTURES, SAMPLE_FORMAT, DNG_VERSION = 254, 262, 330, 
 PIXELS = (273, 324)  # where they are, by strips or by tiles
 REDUCED = (1, 3)  # types of a subfile: smaller than another picture in the file, also as a page of several
 SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and a sensor's linear values
+SAME_PLACE_M = 1.0
+SAME_LOOK_BITS = 32  # of 256: copies, smaller or compressed again, differ in fewer, other pictures in 50 and more
+SAME_HEADING_DEG = 1.0
 HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
@@ -169,11 +173,12 @@ def lat_lon_deg(catalogue):
 
 
 def collected(rows, left_out, *, city_link_m):
-    """(rows, left_out) as tables from lists of dicts: duplicates are left out, photos without a city given one."""
+    """(rows, left_out) as tables from lists of dicts: copies are left out, photos without a city are given one."""
     if not rows:
         return pd.DataFrame(columns=["path"]), left_out_table(left_out)
     kept, again = without_duplicates(pd.DataFrame(rows))
-    return assign_cities(kept, city_link_m), left_out_table(left_out + again)
+    kept, near = without_near_duplicates(kept)
+    return assign_cities(kept, city_link_m), left_out_table(left_out + again + near)
 
 
 def left_out_table(left_out):
@@ -196,6 +201,69 @@ def without_duplicates(rows):
         for path, first, metres in zip(rows["path"][again], kept["path"][again], apart_m[again], strict=True)
     ]
     return rows[~again].reset_index(drop=True), left_out
+
+
+# ---- near-duplicates -------------------------------------------------------------------------------------------------
+def without_near_duplicates(rows):
+    """(rows without their difference_hash, left out as dicts): of copies of one photo the one with most pixels stays.
+
+    Copies are photos of one second, at most SAME_PLACE_M apart, whose difference hashes differ in SAME_LOOK_BITS at
+    most and whose headings, where both are known, agree. Photos without a time are no copies, nor are pictures of one
+    colour. Of equal sizes the first by path stays.
+    """
+    looks = np.frombuffer(bytes.fromhex("".join(rows["difference_hash"])), np.uint8).reshape(len(rows), -1)
+    rows, group = rows.drop(columns="difference_hash"), one_place_and_second(rows)
+    some = np.flatnonzero((group >= 0) & looks.any(axis=1))
+    first = np.arange(len(rows))
+    first[some] = some[_originals(rows.iloc[some], group[some], looks[some])]
+    again, paths = first != np.arange(len(rows)), rows["path"].tolist()
+    sizes = [f"{wide} x {high} pixels" for wide, high in zip(rows["width_px"], rows["height_px"], strict=True)]
+    words = "looks like {} of the same place and second, which has {}, this one {}"
+    details = {n: words.format(paths[first[n]], sizes[first[n]], sizes[n]) for n in np.flatnonzero(again)}
+    left_out = [{"path": paths[n], "reason": "near-duplicate", "detail": detail} for n, detail in details.items()]
+    return rows[~again].reset_index(drop=True), left_out
+
+
+def one_place_and_second(rows):
+    """Number (n,) of each photo's group, those of one second that steps of SAME_PLACE_M link; -1 without a time."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    second = pd.to_datetime(rows["captured_at"], utc=True).dt.floor("s")
+    some, group = (second.notna() & second.duplicated(keep=False)).to_numpy(), np.full(len(rows), -1)
+    if not some.any():
+        return group
+    xyz_m = sphere.unit_xyz(rows.loc[some, ["lat_deg", "lon_deg"]]) * sphere.EARTH_RADIUS_M
+    apart = 2 * SAME_PLACE_M * pd.factorize(second[some])[0]  # photos of other seconds are farther apart than the limit
+    points, point = np.unique(np.column_stack([xyz_m, apart]), axis=0, return_inverse=True)
+    ends = cKDTree(points).query_pairs(SAME_PLACE_M, output_type="ndarray").T
+    graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(points), len(points)))
+    group[some] = connected_components(graph, directed=False)[1][point.ravel()]
+    return group
+
+
+def _originals(rows, group, looks):
+    """Index (n,) of the photo that each is a copy of, its own where it is none.
+
+    Not every pair is compared, which for n photos of one place would grow with n^2: copies share most bytes of their
+    hashes, so that each photo is compared with the largest of its group that shares a byte, or two in a row.
+    """
+    order = np.lexsort([np.arange(len(rows)), -(rows["width_px"] * rows["height_px"]).to_numpy()])
+    rank = pd.Series(np.argsort(order))
+    heading_deg, first = rows["heading_deg"].to_numpy(float), np.arange(len(rows))
+
+    def alike(other):
+        turn_deg = np.abs((heading_deg - heading_deg[other] + 180) % 360 - 180)
+        bits = np.bitwise_count(looks ^ looks[other]).sum(axis=1)
+        return (bits <= SAME_LOOK_BITS) & ~(turn_deg > SAME_HEADING_DEG)
+
+    for part in [*looks.T, *looks.view(np.uint16).T]:
+        largest = order[rank.groupby([group, part]).transform("min").to_numpy()]
+        first = np.where(alike(largest) & (rank[largest].to_numpy() < rank[first].to_numpy()), largest, first)
+    while (first[first] != first).any():  # a copy of a copy
+        first = first[first]
+    return np.where(alike(first), first, np.arange(len(rows)))
 
 
 # ---- cities ----------------------------------------------------------------------------------------------------------
@@ -294,6 +362,8 @@ def open_picture(path):
     Grey pictures of 16 or 32 bits or of floats are scaled by their own range; Unreadable where they have none.
     """
     upright = _upright(path)
+    if upright.mode == "RGB":  # converting would only copy it
+        return upright
     return (upright.convert("RGBA") if upright.has_transparency_data else upright).convert("RGB")
 
 
@@ -335,24 +405,32 @@ def _in_eight_bits(picture, signed):
 
 
 def examine(path):
-    """width_px and height_px of the upright picture and the sha256 of its file; decodes all of it.
+    """width_px, height_px and difference_hash of the upright picture, and the sha256 of its file; decodes all of it.
 
     Unreadable tells why a file cannot be used: missing, empty, no picture, cut off, HEIC, camera raw, too many pixels.
     """
     file = picture_path(path)
     try:
         _refuse_at_sight(file)
-        width, height = open_picture(path).size
+        picture = open_picture(path)
         with file.open("rb") as content:
             return {
-                "width_px": width,
-                "height_px": height,
+                "width_px": picture.width,
+                "height_px": picture.height,
+                "difference_hash": difference_hash(picture),
                 "sha256": hashlib.file_digest(content, "sha256").hexdigest(),
             }
     except (Unreadable, MemoryError):
         raise
     except Exception as error:  # decoders fail in many ways: each is a row of left_out, never the end of the run
         raise _why(error, file) from error
+
+
+def difference_hash(picture):
+    """What a picture looks like, 64 hexadecimal digits: a bit for each of 16 x 16 greys, brighter than its left one."""
+    small = picture.reduce((max(1, picture.width // 170), max(1, picture.height // 160)))  # so that the rest is quick
+    grey = np.asarray(small.convert("L").resize((17, 16), Image.Resampling.BOX))
+    return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
 
 
 def _refuse_at_sight(file):

@@ -460,3 +460,99 @@ def test_pages_and_pyramids_of_an_ordinary_tiff_do_not_make_it_raw(tmp_path):
     assert photos.examine(tmp_path / "pyramid.tif")["width_px"] == 160
     write_tiff(tmp_path / "alone.tif", PREVIEW, PIXELS)  # calls itself a preview, of nothing that is there
     assert photos.examine(tmp_path / "alone.tif")["width_px"] == 160
+
+
+# ---- near-duplicates -------------------------------------------------------------------------------------------------
+def scene(seed, width=320, height=240):
+    """A picture with structure at every scale, as photos have."""
+    rng = np.random.default_rng(seed)
+    layers = [rng.uniform(-1, 1, (3 * 2**k, 4 * 2**k, 3)) / 2**k for k in range(5)]
+    whole = sum(np.asarray([np.kron(layer[..., c], np.ones((240 // layer.shape[0], 320 // layer.shape[1])))
+                            for c in range(3)]) for layer in layers)  # fmt: skip
+    whole = 255 * (whole - whole.min()) / (whole.max() - whole.min())
+    return Image.fromarray(whole.transpose(1, 2, 0).astype(np.uint8)).resize((width, height))
+
+
+def taken(folder, name, picture, **changes):
+    """A row as sources yield it, of a picture that is written as JPEG."""
+    picture.save(folder / name, quality=changes.pop("quality", 90))
+    known = {"path": str(folder / name), "lat_deg": 50.94, "lon_deg": 6.96, "city": "Köln", "source": "test",
+             "captured_at": pd.Timestamp("2024-07-09 03:25:24.2", tz="UTC"), "heading_deg": np.nan}  # fmt: skip
+    return known | {"licence": "CC0"} | changes | photos.examine(folder / name)
+
+
+def kept_of(rows):
+    """(names of what stays, left out) of rows in any order."""
+    kept, left_out = photos.collected(rows[::-1], [], city_link_m=1e4)
+    photos.catalogue(kept)
+    return [path.rpartition("/")[2] for path in kept.path], left_out
+
+
+def test_of_copies_at_one_place_and_second_the_one_with_most_pixels_stays(tmp_path):
+    whole = scene(0)
+    rows = [
+        taken(tmp_path, "a_preview.jpg", whole.resize((160, 120)), quality=60),
+        taken(tmp_path, "b_whole.jpg", whole),
+        taken(tmp_path, "c_again.jpg", whole, quality=50, lat_deg=50.940004),
+        taken(tmp_path, "d_grey.jpg", whole.convert("L"), heading_deg=90.0),
+        taken(tmp_path, "e_other.jpg", scene(1)),
+    ]
+    names, left_out = kept_of(rows)
+    assert names == ["b_whole.jpg", "e_other.jpg"]
+    assert left_out.reason.tolist() == ["near-duplicate"] * 3
+    assert "a_preview.jpg" in left_out.path[0]
+    assert (
+        "b_whole.jpg of the same place and second, which has 320 x 240 pixels, this one 160 x 120 pixels"
+        in (left_out.detail[0])
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"captured_at": pd.Timestamp("2024-07-09 03:25:25.2", tz="UTC")}, "another second"),
+        ({"captured_at": pd.NaT}, "no time"),
+        ({"lat_deg": 50.94002}, "two metres away"),
+        ({"heading_deg": 92.0}, "another direction"),
+    ],
+)
+def test_what_looks_the_same_elsewhere_later_or_in_another_direction_stays(tmp_path, changes, why):
+    first = taken(tmp_path, "a.jpg", scene(0), heading_deg=90.0)
+    assert len(kept_of([first, taken(tmp_path, "b.jpg", scene(0).resize((160, 120)), **changes)])[0]) == 2, why
+
+
+def test_a_burst_of_different_pictures_and_the_cameras_of_a_rig_stay(tmp_path):
+    burst = [taken(tmp_path, f"burst{n}.jpg", scene(n)) for n in range(8)]
+    rig = [taken(tmp_path, f"rig{n}.jpg", scene(100), heading_deg=45.0 * n) for n in range(8)]
+    sky = [taken(tmp_path, f"sky{n}.png", Image.new("RGB", (64 + n, 48), (90 + n, 120, 200))) for n in range(3)]
+    rows = burst + [row | {"sha256": f"{n:064x}"[::-1]} for n, row in enumerate(rig)] + sky
+    assert len(kept_of(rows)[0]) == len(rows)
+
+
+def test_near_duplicates_are_found_across_the_date_line_and_among_thousands_of_one_place(tmp_path):
+    one = taken(tmp_path, "a.jpg", scene(0), lat_deg=-17.0, lon_deg=180.0)
+    two = taken(tmp_path, "b.jpg", scene(0).resize((160, 120)), lat_deg=-17.0, lon_deg=-179.999999)
+    assert kept_of([one, two])[0] == ["a.jpg"]
+    looks = np.random.default_rng(0).integers(0, 256, (20_000, 32), dtype=np.uint8)
+    rows = [
+        one | {"path": f"{n:05d}.jpg", "sha256": f"{n:064x}", "difference_hash": look.tobytes().hex()}
+        for n, look in enumerate(looks)
+    ]
+    copy = rows[12_345] | {"path": "copy.jpg", "sha256": "f" * 64, "width_px": 160, "height_px": 120}
+    kept, left_out = photos.collected([*rows, copy], [], city_link_m=1e4)
+    assert len(kept) == 20_000
+    assert left_out.path.tolist() == ["copy.jpg"]
+
+
+def test_a_picture_between_two_others_does_not_join_them(tmp_path):
+    row, looks = taken(tmp_path, "a.jpg", scene(0)), np.zeros((3, 256), np.uint8)
+    looks[:, 100:] = 1
+    looks[1, :20] = 1
+    looks[2, :40] = 1
+    rows = [
+        row | {"path": f"{n}.jpg", "sha256": f"{n:064x}", "difference_hash": np.packbits(look).tobytes().hex()}
+        for n, look in enumerate(looks)
+    ]
+    kept, left_out = photos.collected(rows, [], city_link_m=1e4)
+    assert kept.path.tolist() == ["0.jpg", "2.jpg"]
+    assert left_out.path.tolist() == ["1.jpg"]
