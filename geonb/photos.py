@@ -51,7 +51,8 @@ REASONS = {
     "no position": "nothing tells where the photo was taken",
     "position 0,0": "latitude and longitude are both zero: a receiver without a fix",
     "broken position": "there is a position, but it cannot be read without guessing",
-    "other datum": "the position does not refer to WGS 84",
+    "void fix": "the receiver itself says that its position does not hold",
+    "other datum": "the position does not refer to WGS 84, and cannot be transformed",
     "latitude out of range": "latitude beyond 90 degrees",
     "longitude out of range": "longitude beyond 180 degrees",
     "heading out of range": "heading beyond 360 degrees",
@@ -93,6 +94,7 @@ SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filte
 SAME_PLACE_M = 1.0
 SAME_LOOK_BITS = 32  # of 256: copies, smaller or compressed again, differ in fewer, other pictures in 50 and more
 SAME_HEADING_DEG = 1.0
+MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
@@ -327,6 +329,15 @@ def check_position(lat_deg, lon_deg):
             raise Unreadable(f"{name} out of range", f"{name} is {value}, not within -{bound}..{bound} degrees")
     if max(abs(lat_deg), abs(lon_deg)) < 1e-4:
         raise Unreadable("position 0,0", f"latitude {lat_deg}, longitude {lon_deg}: a receiver without a fix")
+
+
+def within(area, lat_deg, lon_deg):
+    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
+    if area is None:
+        return True
+    width = (area.east - area.west) % 360 or 360
+    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
+    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------------

@@ -7,16 +7,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from PIL import Image
-from PIL.ExifTags import Base
+from PIL.ExifTags import GPS, Base
 
-from geonb import photos
+from geonb import photos, sphere
 from geonb.sources import folder, scan, table
 from geonb.studies import ROOT
-from tests.test_sources import cologne, left_out_of, picture, rationals
+from tests.test_sources import cologne, left_out_of, picture, rationals, text
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -127,12 +128,6 @@ def test_a_position_in_the_exif_goes_before_the_sidecar_and_the_camera_s_before_
     rows, left_out = folder.read(folder=str(tmp_path))
     assert rows["lat_deg"].round(2).tolist() == [50.94, 3]
     assert not len(left_out)
-
-
-def test_a_broken_position_in_the_exif_is_not_overruled(tmp_path):
-    picture(tmp_path / "a.jpg", cologne(GPSLatitudeRef=None))
-    takeout(tmp_path / "a.jpg.json")
-    assert left_out_of(folder.read(folder=str(tmp_path)))["reason"] == "broken position"
 
 
 @pytest.mark.parametrize(
@@ -359,3 +354,137 @@ def test_processes_end_with_the_one_that_started_them():
     parent.kill()
     parent.wait()
     assert psutil.wait_procs(children, timeout=20)[1] == []
+
+
+# ---- fixes that do not hold, other datums, clocks that lost weeks ----------------------------------------------------
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"GPSStatus": text(b"V\0")}, "GPSStatus is V"),
+        ({"GPSStatus": (7, 1, b"V")}, "GPSStatus is V"),
+        ({"GPSDOP": rationals(99.99)}, "GPSDOP is 99.99, above 50"),
+        ({"GPSDOP": rationals(50.001)}, "GPSDOP is 50.001, above 50"),
+    ],
+)
+def test_a_fix_that_the_receiver_calls_void_is_left_out_whatever_a_sidecar_says(tmp_path, changes, words):
+    picture(tmp_path / "a.jpg", cologne(**changes))
+    takeout(tmp_path / "a.jpg.json")
+    row = left_out_of(folder.read(folder=str(tmp_path)))
+    assert row["reason"] == "void fix"
+    assert words in row["detail"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"GPSStatus": text(b"A\0")}, {"GPSDOP": rationals(50)}, {"GPSDOP": rationals((0, 0))}, {"GPSStatus": text(b"\0")}],
+)
+def test_a_fix_that_holds_is_kept(tmp_path, changes):
+    picture(tmp_path / "a.jpg", cologne(**changes))
+    assert len(folder.read(folder=str(tmp_path))[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "datum",
+    ["WGS-84", "WGS84", "wgs 84", "WGS-84 (G1762)", "WGS 1984", "WORLD GEODETIC SYSTEM 1984", "", "JGD2000", "JGD2011",
+     "ETRS89", "NAD83", "NAD-83", "PZ-90", "PZ-90.11", "GDA94", "CGCS2000"],
+)  # fmt: skip
+def test_a_datum_within_metres_of_wgs_84_is_taken_as_it(datum):
+    tags = {GPS.GPSMapDatum: datum, GPS.GPSLatitude: (35.0,), GPS.GPSLongitude: (135.0,)}
+    assert folder.position(tags | {GPS.GPSLatitudeRef: "N", GPS.GPSLongitudeRef: "E"}) == (35.0, 135.0)
+
+
+@pytest.mark.parametrize(
+    ("datum", "told", "expected", "within_m"),
+    [
+        # the approximation that Japanese map pages publish: 1.1 and 2.7 parts in ten thousand
+        ("TOKYO", (35.0, 135.0), (35.003216, 134.997218), 5),
+        ("Tokyo ", (35.0, 135.0), (35.003216, 134.997218), 5),
+        # Molodensky's formulas worked out apart, with the shifts of NIMA TR8350.2: -8 160 176 m, and -87 -98 -121 m
+        ("NAD27", (40.0, -100.0), (40.00001, -100.00042), 10),
+        ("ED-50", (50.0, 7.0), (49.99917, 6.99879), 10),
+    ],
+)
+def test_a_known_datum_is_transformed(tmp_path, datum, told, expected, within_m):
+    signs = {"GPSLatitudeRef": text(b"N\0"), "GPSLongitudeRef": text(b"E\0" if told[1] > 0 else b"W\0")}
+    angles = {"GPSLatitude": rationals(told[0]), "GPSLongitude": rationals(abs(told[1]))}
+    picture(tmp_path / "a.jpg", cologne(GPSMapDatum=text(datum.encode() + b"\0"), **signs, **angles))
+    rows, left_out = folder.read(folder=str(tmp_path))
+    assert left_out.empty
+    at = rows[["lat_deg", "lon_deg"]].to_numpy(float)
+    assert sphere.geodesic_m(at, np.array([expected]))[0] < within_m
+    assert sphere.geodesic_m(at, np.array([told]))[0] > 30
+
+
+@pytest.mark.parametrize(
+    ("datum", "words"),
+    [
+        ("GCJ-02", "GPSMapDatum is 'GCJ-02', which PROJ cannot transform: convert the position to WGS 84"),
+        ("BD09", "GPSMapDatum is 'BD09', which PROJ cannot transform"),
+        ("UNKNOWN", "GPSMapDatum is 'UNKNOWN', which PROJ cannot transform"),
+        ("NAD27", "GPSMapDatum is 'NAD27', but latitude 50.9"),  # Cologne does not lie in North America
+    ],
+)
+def test_an_unknown_datum_and_one_of_elsewhere_are_left_out(tmp_path, datum, words):
+    picture(tmp_path / "a.jpg", cologne(GPSMapDatum=text(datum.encode() + b"\0")))
+    row = left_out_of(folder.read(folder=str(tmp_path)))
+    assert row["reason"] == "other datum"
+    assert words in row["detail"]
+
+
+@pytest.mark.parametrize(
+    ("camera", "day", "time"),
+    [
+        ("2022:08:14 14:12:31", "2002:12:29", "2022-08-14 12:12:31"),  # 1,024 weeks back, the camera two hours ahead
+        ("2022:08:14 14:12:31", "1983:05:15", "2022-08-14 12:12:31"),  # 2,048 weeks back
+        ("2022:08:14 14:12:31", "2022:08:14", "2022-08-14 12:12:31"),
+        ("2022:08:14 14:12:31", "2002:12:22", "2002-12-22 12:12:31"),  # 1,025 weeks back: nobody knows
+        ("2002:12:29 14:12:31", "2022:08:14", "2022-08-14 12:12:31"),  # a camera set wrongly
+        ("2022:08:14 14:12:31", "1980:01:06", "2022-08-14 14:12:31"),  # the first day of GPS: no date was received
+        ("2022:08:14 14:12:31", "1970:01:01", "2022-08-14 14:12:31"),
+        (None, "2002:12:29", "2002-12-29 12:12:31"),
+        (None, "1980:01:06", None),
+    ],
+)
+def test_a_gps_clock_that_lost_1024_weeks_is_set_by_the_camera(camera, day, time):
+    shot = {Base.DateTimeOriginal: camera} if camera else {}
+    found = folder.captured_at(shot, {GPS.GPSDateStamp: day, GPS.GPSTimeStamp: (12.0, 12.0, 31.0)})
+    assert found == (pd.Timestamp(time, tz="UTC") if time else None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"GPSLatitude": rationals((0, 0), (0, 0), (0, 0)), "GPSLongitude": rationals((0, 0), (0, 0), (0, 0))},
+        {"GPSLatitudeRef": None},
+        {"GPSLatitude": rationals(95)},
+        {"GPSLongitude": rationals(200)},
+    ],
+)
+def test_a_position_that_the_exif_cannot_tell_is_that_of_the_sidecar(tmp_path, changes):
+    picture(tmp_path / "a.jpg", cologne(**changes))
+    takeout(tmp_path / "a.jpg.json")
+    rows, left_out = folder.read(folder=str(tmp_path))
+    assert left_out.empty
+    assert rows.loc[0, ["lat_deg", "lon_deg"]].tolist() == [50.94, 6.96]
+    takeout(tmp_path / "a.jpg.json", shown=(0, 0))
+    assert left_out_of(folder.read(folder=str(tmp_path)))["reason"] != "no position"
+
+
+# ---- where nothing can be written ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("errno", [28, 13, 30])  # disk full, no permission, read-only
+def test_what_was_read_is_kept_where_nothing_can_be_written(many, monkeypatch, capsys, errno):
+    expected = folder.read(folder=str(many))
+    shutil.rmtree(scan.SCANS)
+
+    def refused(*_, **__):
+        raise OSError(errno, os.strerror(errno))
+
+    monkeypatch.setattr(scan.results, "write_whole", refused)
+    capsys.readouterr()
+    same(expected, folder.read(folder=str(many)))
+    told = capsys.readouterr()
+    lines = [line for line in told.out.splitlines() if "photos:" not in line and line.strip()]
+    assert lines == [
+        f"{os.strerror(errno)}: what was read of the photos is not kept in build/scans, the next run reads it again"
+    ]
+    assert told.err == ""

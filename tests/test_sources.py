@@ -535,7 +535,7 @@ def test_north_and_east_outside_the_area_of_their_grid_are_left_out(place):
     ],
 )
 def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
-    assert table.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
+    assert photos.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
 
 
 def test_a_grid_that_nobody_knows_or_columns_that_are_not_there_are_told(place):

@@ -3,6 +3,7 @@
 Pillow reads the EXIF, and the XMP through defusedxml, which refuses entities.
 """
 
+import functools
 import json
 import os
 import re
@@ -18,8 +19,13 @@ from geonb.photos import Unreadable
 from geonb.sources import scan
 
 SIGNS = {"N": 1, "S": -1, "E": 1, "W": -1}
-# Datums that lie 70 m and more beside WGS 84 somewhere; anything else that cameras write is WGS 84 or within metres.
-OTHER_DATUMS = {"TOKYO", "NAD27", "NAD-27", "ED50", "ED-50", "GCJ02", "GCJ-02", "BD09", "BD-09"}
+# Datums as cameras write them, capitals and digits alone: WGS 84 itself, and those within metres of it
+WGS_84 = ("WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984")
+NEAR_WGS_84 = ("JGD2000", "JGD2011", "ETRS89", "NAD83", "PZ90", "GDA94", "GDA2020", "CGCS2000", "NZGD2000")
+MOST_DOP = 50.0  # a dilution of precision above it means a position that may lie kilometres away
+GPS_BEGAN = datetime(1980, 1, 6, tzinfo=UTC)  # and the date of receivers that have received none
+ROLLOVER = timedelta(weeks=1024)  # GPS counts its weeks in ten bits
+CLOCKS_APART = timedelta(days=1)  # at most, of a camera in any time zone and the GPS
 CLOCKS = (
     (Base.DateTimeOriginal, (Base.OffsetTimeOriginal, Base.OffsetTime, Base.OffsetTimeDigitized)),
     (Base.DateTimeDigitized, (Base.OffsetTimeDigitized, Base.OffsetTime)),
@@ -28,7 +34,8 @@ SIDECAR = ".supplemental-metadata"  # Google Takeout puts it between a photo's n
 LONGEST = 46
 LARGEST_BYTES = 1_000_000  # of a sidecar; Takeout's have about 1 kB
 YEARS = range(1826, 9999)  # from the first photo to the last year that an offset cannot lead out of
-NO_FIX = ("no position", "position 0,0")  # what a sidecar may mend: nothing that the EXIF says is overruled
+# What a sidecar may mend: nothing that the EXIF says is overruled, also not that a fix is void or of another datum
+NO_FIX = ("no position", "position 0,0", "broken position", "latitude out of range", "longitude out of range")
 
 
 def read(
@@ -43,14 +50,14 @@ def read(
 ):
     """(rows, left_out) of all files below a folder: each file ends in one of the two, but for sidecars.
 
-    A photo is kept when its EXIF holds a position that needs no guess, or when it holds none and the JSON that Google
-    Takeout put beside the photo does. Such a JSON is told with its photo; one that belongs to no file is left out.
-    ``city`` is that of all photos; without it, photos linked by steps of ``city_link_m`` metres share one. Time: that
-    of the GPS; else DateTimeOriginal or DateTimeDigitized with its offset, taken as UTC where no offset stands; else
-    the sidecar's, if it gave the position. Heading: GPSImgDirection, true or magnetic as the camera wrote it, else
-    GPano:PoseHeadingDegrees of a panorama. Linked folders are not entered, and links to files outside the folder not
-    followed. ``workers``: processes that read, 0 for one per core; a file that did not change is not read again (see
-    scan.scanned). FileNotFoundError where the folder is not there.
+    A photo is kept when its EXIF holds a position that needs no guess, or when it holds none that can be read and the
+    JSON that Google Takeout put beside the photo does. Such a JSON is told with its photo; one that belongs to no file
+    is left out. ``city`` is that of all photos; without it, photos linked by steps of ``city_link_m`` metres share one.
+    Time: that of the GPS (see captured_at); else DateTimeOriginal or DateTimeDigitized with its offset, taken as UTC
+    where no offset stands; else the sidecar's, if it gave the position. Heading: GPSImgDirection, true or magnetic as
+    the camera wrote it, else GPano:PoseHeadingDegrees of a panorama. Linked folders are not entered, and links to files
+    outside the folder not followed. ``workers``: processes that read, 0 for one per core; a file that did not change is
+    not read again (see scan.scanned). FileNotFoundError where the folder is not there.
     """
     root = photos.picture_path(folder)
     if not root.is_dir():
@@ -252,18 +259,71 @@ def _xmp(picture):
 
 
 def position(gps, damage=""):
-    """(latitude, longitude) in degrees from the GPS tags; Unreadable where they are missing, broken or impossible."""
+    """(latitude, longitude) in degrees on WGS 84 from the GPS tags; Unreadable where they are missing, void, broken,
+    impossible, or of a datum that nobody can transform.
+    """
     if GPS.GPSLatitude not in gps and GPS.GPSLongitude not in gps:
         if damage:
             raise Unreadable("broken position", f"the EXIF is damaged: {damage}")
         raise Unreadable("no position", "the EXIF has no GPS position")
-    datum = _text(gps.get(GPS.GPSMapDatum)).upper()
-    if datum in OTHER_DATUMS:
-        raise Unreadable("other datum", f"GPSMapDatum is {datum}: convert the position to WGS 84")
+    _refuse_void(gps)
     lat = _angle_deg(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS")
     lon = _angle_deg(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW")
     photos.check_position(lat, lon)
-    return lat, lon
+    return in_wgs_84(_text(gps.get(GPS.GPSMapDatum)), lat, lon)
+
+
+def _refuse_void(gps):
+    """Nothing, or Unreadable for a position that the receiver itself does not vouch for."""
+    if _text(gps.get(GPS.GPSStatus)).upper() == "V":
+        raise Unreadable("void fix", "GPSStatus is V, for void, not A: the receiver had lost its satellites")
+    dop = _numbers(gps.get(GPS.GPSDOP))
+    if dop and dop[0] > MOST_DOP:
+        raise Unreadable("void fix", f"GPSDOP is {dop[0]:g}, above {MOST_DOP:g}: the position may be anywhere near")
+
+
+def in_wgs_84(datum, lat_deg, lon_deg):
+    """(latitude, longitude) on WGS 84 of a position on a datum as cameras write it, '' for WGS 84.
+
+    A datum within metres of WGS 84 is taken as it; others are transformed by PROJ, to some metres. Unreadable for one
+    that PROJ does not know by this name, and for a position outside of the area of its datum.
+    """
+    name = _plain(datum)
+    if not name or name.startswith((*WGS_84, *NEAR_WGS_84)):
+        return lat_deg, lon_deg
+    said, transformation = f"GPSMapDatum is {datum!r}", _to_wgs_84(name)
+    if transformation is None:
+        raise Unreadable("other datum", f"{said}, which PROJ cannot transform: convert the position to WGS 84")
+    system, transformer = transformation
+    if not photos.within(system.area_of_use, lat_deg, lon_deg):
+        where = f"latitude {lat_deg:.6g}, longitude {lon_deg:.6g} lies outside of {system.area_of_use.name}"
+        raise Unreadable("other datum", f"{said}, but {where}: convert the position to WGS 84")
+    east, north = transformer.transform(lon_deg, lat_deg)
+    photos.check_position(north, east)
+    return north, east
+
+
+@functools.cache
+def _to_wgs_84(name):
+    """(coordinate system, transformer to WGS 84) of a datum by its plain name; None where PROJ has none."""
+    from pyproj import CRS, Transformer
+    from pyproj.database import query_crs_info
+    from pyproj.enums import PJType
+    from pyproj.exceptions import ProjError
+
+    known = {_plain(info.name): info.code for info in query_crs_info("EPSG", PJType.GEOGRAPHIC_2D_CRS)}
+    if name not in known:
+        return None
+    system = CRS.from_epsg(known[name])
+    try:  # without a ballpark PROJ refuses a datum to which it knows no shift, in place of taking it for WGS 84
+        return system, Transformer.from_crs(system, "EPSG:4326", always_xy=True, allow_ballpark=False)
+    except ProjError:
+        return None
+
+
+def _plain(name):
+    """A name's letters, as capitals, and its digits."""
+    return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
 def _angle_deg(gps, tag, reference_tag, letters):
@@ -309,13 +369,27 @@ def _degrees(words):
 
 
 def captured_at(shot, gps):
-    """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable."""
+    """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable.
+
+    A GPS clock that is once or twice 1,024 weeks behind the camera's has lost them: they are added. One that stands
+    before or on the first day of GPS has no date.
+    """
+    told = (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)
+    camera = next((time for time in told if time), None)
+    received = _gps_time(gps)
+    if received is None or received < GPS_BEGAN + timedelta(days=1):
+        return camera
+    lost = [count for count in (1, 2) if camera and abs(camera - received - count * ROLLOVER) <= CLOCKS_APART]
+    return received + lost[0] * ROLLOVER if lost else received
+
+
+def _gps_time(gps):
+    """The time of the GPS as it stands there, None where it is not readable."""
     clock = _numbers(gps.get(GPS.GPSTimeStamp))
     day = _time(_text(gps.get(GPS.GPSDateStamp)).replace("-", ":"), "%Y:%m:%d")
     if day and len(clock) == 3 and 0 <= clock[0] < 24 and 0 <= clock[1] < 60 and 0 <= clock[2] <= 60:
         return day.replace(tzinfo=UTC) + timedelta(hours=clock[0], minutes=clock[1], seconds=clock[2])
-    told = (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)
-    return next((time for time in told if time), None)
+    return None
 
 
 def _camera_time(shot, local, offsets):

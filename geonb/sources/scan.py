@@ -42,7 +42,8 @@ def scanned(paths, read, *, where, workers=0):
         found.update(zip(new, tqdm(mapped(read, new, workers), **progress), strict=True))
     finally:  # what was read before an interruption is not lost
         marks = {mark: found[path] for path, mark in zip(paths, stamps, strict=True) if path in found}
-        remember(memory, version, {mark: told for mark, told in marks.items() if told.get("reason") not in PASSING})
+        lasting = {mark: told for mark, told in marks.items() if told.get("reason") not in PASSING}
+        _try_to_remember(memory, version, lasting)
     return [found[path] for path in paths]
 
 
@@ -86,6 +87,14 @@ def remember(file, version, known):
     content = json.dumps(known).encode()
     sealed = _seal(version, content).encode() + b"\n" + content
     results.write_whole(file, lambda partial: partial.write_bytes(sealed))
+
+
+def _try_to_remember(file, version, known):
+    """As remember; one line where nothing can be written: a full disk costs only that pictures are read again."""
+    try:
+        remember(file, version, known)
+    except OSError as error:
+        print(f"{error.strerror}: what was read of the photos is not kept in build/scans, the next run reads it again")
 
 
 def _seal(version, content):

@@ -11,7 +11,6 @@ from geonb.photos import Unreadable
 from geonb.sources import scan
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
-MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
 FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
 
@@ -210,19 +209,10 @@ class Grid:
         north, east = (required_number(value, name) for value, name in zip(told, self.names, strict=True))
         lon_deg, lat_deg = self.to_degrees.transform(east, north)
         area = self.system.area_of_use
-        if not within(area, lat_deg, lon_deg):
+        if not photos.within(area, lat_deg, lon_deg):
             where = f"{self.names[0]} {north:.10g}, {self.names[1]} {east:.10g}"
             raise Unreadable("broken position", f"{where} lies outside of {area.name} ({self.system.name})")
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
-
-
-def within(area, lat_deg, lon_deg):
-    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
-    if area is None:
-        return True
-    width = (area.east - area.west) % 360 or 360
-    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
-    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG
 
 
 # ---- a row -----------------------------------------------------------------------------------------------------------
