@@ -59,6 +59,7 @@ REASONS = {
     "not a number": "text where a number belongs",
     "not a time": "text where a time in ISO 8601 belongs",
     "no path": "a row without a file",
+    "missing table": "a folder of a data set without the table that would tell its positions",
     "missing file": "a row or a link whose file is not there",
     "unreadable": "the system does not let the file be read",
     "not a picture": "the content is no picture",

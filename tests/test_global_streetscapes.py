@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from pyproj import Geod
 
-from geonb.sources import gather
+from geonb.sources import folder, gather
 
 REAL = os.environ.get("GEONB_REAL_DATA")
 ROOT = Path(__file__).parents[1]
@@ -202,3 +202,14 @@ def test_real_photos_stand_where_and_when_their_manifest_says(tmp_path, tables):
     )
     assert (both.sequence_id == both.mly_sequence_id).all()
     assert len(gather("global_streetscapes", options)[0]) == (told["mly_is_pano"] == "False").sum() == 16
+
+
+def test_folders_that_cannot_be_listed_are_told(tree, monkeypatch):
+    locked, walk = f"{tree}/images/Köln", os.walk
+
+    def refused(there, onerror):
+        onerror(PermissionError(13, "Permission denied", locked))
+        yield from (found for found in walk(there) if found[0] != locked)
+
+    monkeypatch.setattr(folder.os, "walk", refused)
+    assert read(tree, night=True)[1]["n"] == "unreadable"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from geonb import photos, sphere
-from geonb.sources import gather, vpr
+from geonb.sources import folder, gather, vpr
 
 # the CN Tower: a known example of UTM, in zone 17 T
 TOWER, EAST, NORTH = (43.642567, -79.387139), "630084.30", "4833438.55"
@@ -149,3 +149,100 @@ def test_wrong_layouts_and_folders_are_refused(root):
         gather("vpr", {"folder": "d", "layout": "gsv_cities"})
     with pytest.raises(FileNotFoundError, match=r"raw\.csv"):
         gather("vpr", {"folder": "d", "layout": "msls"})
+
+
+# ---- what a data set does not tell -----------------------------------------------------------------------------------
+def test_a_city_of_msls_without_its_table_is_listed(root):
+    msls(root)
+    picture(root / "train_val" / "paris" / "query" / "images" / "k9.jpg", 9)
+    picture(root / "train_val" / "cph" / "database" / "images" / "k8.jpg", 8)
+    (root / "train_val" / "oslo").mkdir()
+    left_out = gather("vpr", {"folder": "d", "layout": "msls", "night": True})[1]
+    assert left_out[["path", "reason"]].to_numpy().tolist() == [
+        ["d/train_val/cph/database", "missing table"], ["d/train_val/oslo", "missing table"],
+        ["d/train_val/paris/query", "missing table"],
+    ]  # fmt: skip
+    assert "no raw.csv" in left_out.detail[0]
+
+
+def test_pictures_of_msls_that_its_table_does_not_name_are_listed(root):
+    msls(root)
+    picture(root / "train_val" / "cph" / "query" / "images" / "extra.jpg", 7)
+    left_out = gather("vpr", {"folder": "d", "layout": "msls", "night": True})[1]
+    assert left_out[["path", "reason"]].to_numpy().tolist() == [
+        ["d/train_val/cph/query/images/extra.jpg", "no position"]
+    ]
+
+
+def gsv(root, **changes):
+    """GSV-Cities with one city of two rows; changes: columns of the second."""
+    rows = [GSV | {"lat": "51.5014", "lon": "-0.1419"}, GSV | {"lat": "51.6", "lon": "-0.1", "panoid": "b"} | changes]
+    (root / "Dataframes").mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(root / "Dataframes" / "London.csv", index=False)
+    picture(root / "Images" / "London" / "London_0000012_2015_07_009_51.5014_-0.1419_aB_-x.JPG", 1)
+    picture(root / "Images" / "London" / "London_0000012_2015_07_009_51.6_-0.1_b.JPG", 2)
+
+
+def test_whole_numbers_of_gsv_cities_may_be_written_with_a_point(root):
+    gsv(root, year="2015.0", month="7.0", northdeg="9.0", place_id="1300012.0")
+    catalogue, left_out = gather("vpr", {"folder": "d", "layout": "gsv_cities"})
+    assert left_out.empty
+    assert catalogue.heading_deg.tolist() == [9, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"northdeg": ""}, "row 2 of London.csv: northdeg is '', not a whole number"),
+        ({"year": "twenty"}, "row 2 of London.csv: year is 'twenty', not a whole number"),
+        ({"month": "7.5"}, "row 2 of London.csv: month is '7.5', not a whole number"),
+        ({"place_id": "inf"}, "row 2 of London.csv: place_id is 'inf', not a whole number"),
+    ],
+)
+def test_a_row_of_gsv_cities_that_names_no_picture_is_left_out(root, changes, words):
+    gsv(root, **changes)
+    catalogue, left_out = gather("vpr", {"folder": "d", "layout": "gsv_cities"})
+    assert len(catalogue) == 1
+    found = left_out.set_index("reason")
+    assert found.path["not a number"] == "d/Dataframes/London.csv"
+    assert words in found.detail["not a number"]
+    assert found.path["no position"].endswith("_b.JPG")  # the picture that the row would have named
+
+
+def test_a_city_of_gsv_cities_without_its_table_and_pictures_without_a_row_are_listed(root):
+    gsv(root)
+    picture(root / "Images" / "Paris" / "x.jpg", 3)
+    picture(root / "Images" / "London" / "extra.jpg", 4)
+    left_out = gather("vpr", {"folder": "d", "layout": "gsv_cities"})[1]
+    assert left_out[["path", "reason"]].to_numpy().tolist() == [
+        ["d/Images/London/extra.jpg", "no position"], ["d/Images/Paris", "missing table"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layout", "file", "lost"),
+    [("gsv_cities", "Dataframes/London.csv", "northdeg"), ("msls", "train_val/cph/query/raw.csv", "lat"),
+     ("msls", "train_val/cph/query/seq_info.csv", "key")],
+)  # fmt: skip
+def test_a_table_without_a_column_is_told_with_those_that_it_has(root, layout, file, lost):
+    gsv(root)
+    msls(root)
+    pd.read_csv(root / file, dtype=str).drop(columns=lost).to_csv(root / file, index=False)
+    with pytest.raises(ValueError, match=rf"{Path(file).name} has no column {lost}; it has "):
+        gather("vpr", {"folder": "d", "layout": layout})
+
+
+def test_folders_that_cannot_be_listed_and_linked_ones_are_told(root, tmp_path, monkeypatch):
+    picture(root / name())
+    (root / "locked").mkdir()
+    picture(tmp_path / "elsewhere" / "a.jpg")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+
+    def walk(there, onerror):
+        onerror(PermissionError(13, "Permission denied", str(root / "locked")))
+        yield str(there), ["linked", "locked"], [name()]
+
+    monkeypatch.setattr(folder.os, "walk", walk)
+    catalogue, left_out = gather("vpr", {"folder": "d", "city": "Toronto"})
+    assert len(catalogue) == 1
+    assert dict(zip(left_out.path, left_out.reason, strict=True)) == {"d/linked": "link", "d/locked": "unreadable"}

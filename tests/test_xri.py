@@ -1,12 +1,14 @@
 """The xRI Alpha Sandbox: a tree as its repository describes it, buildings from a csv as OS Open UPRN publishes it."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from geonb import photos, sphere
-from geonb.sources import gather, xri
+from geonb.sources import folder, gather, xri
 
 # Elizabeth Tower (Big Ben), TQ 302 796: on the British National Grid, and in WGS 84
 TOWER_GRID, TOWER = ("530268", "179640"), (51.50072, -0.12463)
@@ -78,12 +80,12 @@ def test_linear_pictures_are_brightened_once(tree, root, tmp_path):
 
 def test_pictures_of_one_name_in_other_parts_and_folders_are_brightened_apart(root, tmp_path):
     name = "100/20231205T101500_day/rgb_0.jpeg"
-    for number, folder in enumerate(("xri/part-1", "xri/part-2", "other/part-1")):
-        picture(tmp_path / folder / name, level=40 * (number + 1))
+    for number, part in enumerate(("xri/part-1", "xri/part-2", "other/part-1")):
+        picture(tmp_path / part / name, level=40 * (number + 1))
     uprns(tmp_path / "osopenuprn.csv")
     levels = []
-    for folder in ("xri", "other"):
-        catalogue, left_out = gather("xri", {"folder": folder, "uprn_table": "osopenuprn.csv"})
+    for below in ("xri", "other"):
+        catalogue, left_out = gather("xri", {"folder": below, "uprn_table": "osopenuprn.csv"})
         assert left_out.empty
         levels += [np.asarray(photos.open_picture(path)).mean() for path in catalogue.path]
     assert levels == pytest.approx([255 * (40 * n / 255) ** 0.4545 for n in (1, 2, 3)], abs=4)
@@ -132,3 +134,15 @@ def test_wrong_folders_and_tables_are_refused(tree, tmp_path):
     (tmp_path / "other.csv").write_text("UPRN,lat\n1,2\n")
     with pytest.raises(ValueError, match=r"other\.csv has not UPRN with"):
         gather("xri", tree | {"uprn_table": "other.csv"})
+
+
+def test_folders_that_cannot_be_listed_are_told(tree, root, monkeypatch):
+    walk = os.walk
+
+    def refused(there, onerror):
+        onerror(PermissionError(13, "Permission denied", str(root / "part-2")))
+        yield from (found for found in walk(there) if "part-2" not in found[0])
+
+    monkeypatch.setattr(folder.os, "walk", refused)
+    left_out = gather("xri", tree)[1]
+    assert ["xri/part-2", "unreadable"] in left_out[["path", "reason"]].to_numpy().tolist()

@@ -98,6 +98,11 @@ def entries(root):
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
+def pictures(root, endings):
+    """Names below the folder, sorted, with one of the endings, and those of folders that are not entered."""
+    return [name for name in entries(root) if name.lower().endswith(endings) or os.path.isdir(root / name)]
+
+
 def seen(path):
     """What a picture tells by itself: width_px, height_px, sha256, heading_deg, captured_at, lat_deg and lon_deg.
 
@@ -135,9 +140,9 @@ def refuse_by_name(root, name):
     file = root / name
     if name != _printable(name):
         raise Unreadable("unreadable", "the name of the file is not UTF-8: rename it")
-    if file.is_symlink():
+    if os.path.islink(file):  # unlike Path.is_symlink it raises nothing where the folder lets nothing be looked up
         _refuse_link(file, root)
-    elif file.is_dir():
+    elif os.path.isdir(file):
         raise Unreadable("unreadable", "permission denied: the folder cannot be listed")
 
 

@@ -55,8 +55,7 @@ def read(
     root = photos.picture_path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"folder {folder!r} is not a folder on this machine: {root}")
-    names = [name for name in folders.entries(root) if name.lower().endswith(PICTURES)]
-    there, left_out = folders.readable(root, names, folder)
+    there, left_out = folders.readable(root, folders.pictures(root, PICTURES), folder)
     ids = {path: PurePosixPath(name).stem.lower() for name, path in there.items()}
     told = joined(photos.picture_path(tables or folder), {id_ for id_ in ids.values() if UUID.fullmatch(id_)})
     ids = in_city(city, ids, told) if city else ids

@@ -21,6 +21,7 @@ from geonb.sources import table
 EAST, NORTH, ZONE, LETTER, LAT, LON, TIME, HEADING = 1, 2, 3, 4, 5, 6, 13, 9
 APART_M = 100.0  # between the two positions of one name: more and nobody knows which one holds
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+GSV_COLUMNS = ("place_id", "year", "month", "northdeg", "city_id", "lat", "lon", "panoid")
 
 
 def read(
@@ -62,8 +63,7 @@ def read(
 # ---- names -----------------------------------------------------------------------------------------------------------
 def names(root):
     """(name below the folder, (night, panoramas) -> keys of the catalogue) of every picture."""
-    found = [name for name in folders.entries(root) if name.lower().endswith(PICTURES)]
-    return [(name, functools.partial(of_name, name, root)) for name in found]
+    return [(name, functools.partial(of_name, name, root)) for name in folders.pictures(root, PICTURES)]
 
 
 def of_name(name, root, _night, _panoramas):
@@ -113,51 +113,93 @@ def transformer(zone, northern):
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
-def text_table(file):
-    """A csv as text; FileNotFoundError names it where it is not there."""
+def text_table(file, needed):
+    """A csv as text; FileNotFoundError where it is not there, ValueError where it lacks a column that is needed."""
     if not file.is_file():
         raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
-    return pd.read_csv(file, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+    if missing := [name for name in needed if name not in rows]:
+        raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(rows.columns)}")
+    return rows
+
+
+def refused(reason, detail):
+    """A function in place of one that tells the keys of the catalogue: it raises Unreadable."""
+
+    def told(_night, _panoramas):
+        raise Unreadable(reason, detail)
+
+    return told
 
 
 def gsv_cities(root):
-    """(name below the folder, ...) of every row of Dataframes/<city>.csv."""
+    """(name below the folder, ...) of every row of Dataframes/<city>.csv, and of what lies in Images without a row."""
     files = sorted((root / "Dataframes").glob("*.csv"))
     if not files:
         raise FileNotFoundError(f"there is no table in {root / 'Dataframes'}: the folder must be that of the data set")
+    known = {file.stem for file in files}
+    others = sorted(path.name for path in (root / "Images").glob("*") if path.is_dir() and path.name not in known)
+    without = [(f"Images/{city}", refused("missing table", f"there is no Dataframes/{city}.csv")) for city in others]
+    return [entry for file in files for entry in gsv_city(root, file)] + without
+
+
+def gsv_city(root, file):
+    """gsv_cities of one city, whose table is the file."""
+    there = {path.stem.lower(): path.name for path in (root / "Images" / file.stem).glob("*")}
     found = []
-    for file in files:
-        there = {path.stem.lower(): path.name for path in (root / "Images" / file.stem).glob("*")}
-        for row in text_table(file).to_dict("records"):
+    for number, row in enumerate(text_table(file, GSV_COLUMNS).to_dict("records"), 1):
+        try:
             stem = stem_of(row)
-            name = f"Images/{file.stem}/{there.get(stem.lower(), f'{stem}.JPG')}"
-            told = {"lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row["northdeg"], "city": file.stem}
-            found.append((name, lambda _night, _panoramas, told=told: told))
-    return found
+        except Unreadable as why:
+            detail = f"row {number} of {file.name}: {why.detail}"
+            found.append((f"Dataframes/{file.name}", refused(why.reason, detail)))
+            continue
+        told = {"lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row["northdeg"], "city": file.stem}
+        name = f"Images/{file.stem}/{there.pop(stem.lower(), f'{stem}.JPG')}"
+        found.append((name, lambda _night, _panoramas, told=told: told))
+    no_row = refused("no position", f"no row of {file.name} names it")
+    return found + [(f"Images/{file.stem}/{name}", no_row) for name in sorted(there.values())]
 
 
 def stem_of(row):
     """The name of a picture of GSV-Cities, short of its ending: the place's number counts within its city."""
-    place = int(row["place_id"]) % 10**5
-    parts = f"{place:07d}", f"{int(row['year']):04d}", f"{int(row['month']):02d}", f"{int(row['northdeg']):03d}"
+    place, year, month, north = (whole(row, name) for name in ("place_id", "year", "month", "northdeg"))
+    parts = f"{place % 10**5:07d}", f"{year:04d}", f"{month:02d}", f"{north:03d}"
     return "_".join([row["city_id"], *parts, row["lat"], row["lon"], row["panoid"]])
 
 
+def whole(row, name):
+    """The whole number in a column of a row, also written as 2017.0; Unreadable where there is none."""
+    number = table.number_of(row[name])
+    if not number.is_integer():  # neither are what is missing and what is infinite
+        raise Unreadable("not a number", f"{name} is {row[name]!r}, not a whole number, of which the file name is made")
+    return int(number)
+
+
 def msls(root):
-    """(name below the folder, ...) of every row of train_val/<city>/<query or database>/raw.csv."""
-    sides = sorted(path.parent for path in (root / "train_val").glob("*/*/raw.csv"))
-    if not sides:
+    """(name below the folder, ...) of every row of train_val/<city>/<query or database>/raw.csv, and of what lies there
+    without a row or a table.
+    """
+    if not any((root / "train_val").glob("*/*/raw.csv")):
         raise FileNotFoundError(f"there is no train_val/<city>/query/raw.csv in {root}: take the folder that holds it")
-    found = []
-    for side in sides:
-        known = text_table(side / "raw.csv")
-        for name in ("postprocessed", "seq_info"):
-            known = known.merge(text_table(side / f"{name}.csv").filter(regex="^(?!Unnamed)"), on="key", how="left")
-        below = side.relative_to(root).as_posix()
-        city = Path(below).parts[1]
-        for row in known.fillna("").to_dict("records"):
-            found.append((f"{below}/images/{row['key']}.jpg", functools.partial(of_msls, row, city)))
-    return found
+    cities = sorted(path for path in (root / "train_val").iterdir() if path.is_dir())
+    sides = [side for city in cities for side in sorted(filter(Path.is_dir, city.iterdir())) or [city]]
+    return [entry for side in sides for entry in msls_side(side.relative_to(root).as_posix(), side)]
+
+
+def msls_side(below, side):
+    """msls of one folder, query or database of a city; below: its name below the root."""
+    if not (side / "raw.csv").is_file():
+        return [(below, refused("missing table", "there is no raw.csv, which tells where its photos were taken"))]
+    known = text_table(side / "raw.csv", ("key", "lat", "lon"))
+    there = {path.stem: path.name for path in (side / "images").glob("*.jpg")}
+    for name in ("postprocessed", "seq_info"):
+        more = text_table(side / f"{name}.csv", ("key",)).filter(regex="^(?!Unnamed)")
+        known = known.merge(more, on="key", how="left")
+    city, rows = Path(below).parts[1], known.fillna("").to_dict("records")
+    found = [(f"{below}/images/{row['key']}.jpg", functools.partial(of_msls, row, city)) for row in rows]
+    no_row = refused("no position", "no row of raw.csv names it")
+    return found + [(f"{below}/images/{there[key]}", no_row) for key in sorted(set(there) - set(known["key"]))]
 
 
 def of_msls(row, city, night, panoramas):

@@ -5,6 +5,7 @@ the number of a building; its position comes from OS Open UPRN (Open Government 
 building stands, not the camera.**
 """
 
+import os
 import re
 import sys
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from geonb import photos, results
 from geonb.photos import Unreadable
+from geonb.sources import folder as folders
 from geonb.sources import table
 from geonb.studies import ROOT
 
@@ -49,7 +51,8 @@ def read(
     found = sorted(path.relative_to(root) for path in root.glob("part-*/*/*/rgb_*.jp*g"))
     places = positions(photos.picture_path(uprn_table), {path.parts[1] for path in found})
     given = {"city": city, "country": "GB", "licence": LICENCE, "source": "xri"}
-    rows, left_out = [], []
+    closed = [name for name in folders.entries(root) if os.path.isdir(root / name) and not os.path.islink(root / name)]
+    rows, left_out = [], folders.readable(root, closed, folder)[1]
     for name in tqdm(found, desc="photos", unit="photo", file=sys.stdout):
         path = f"{folder.rstrip('/')}/{name.as_posix()}"
         try:
