@@ -11,7 +11,7 @@ import pytest
 from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_magics
 
 FLOORS = (  # CONTRIBUTING.md says what each floor is for
-    ("_torchvision", "safe_text", "seeds", "sphere", "studies"),
+    ("_torchvision", "checks", "safe_text", "seeds", "sphere", "studies"),
     ("wording",),
     (
         "addresses",
