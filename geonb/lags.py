@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from geonb import seeds, sphere
+from geonb import checks, seeds, sphere
 
 DISTANCES = ("geodesic", "planar")
 SPACINGS = ("linear", "log")
@@ -19,12 +19,13 @@ ENUMERATED = 8_000  # photos whose pairs can all be looked at, if not read
 PROBED = 400_000  # random pairs that tell how many pairs a lag holds
 FREQUENT = 0.005  # share of all pairs in a lag whose pairs are best drawn at random
 CHUNK = 1_000_000  # random pairs at a time
+LAGS_AT_MOST = 1_000  # so that PAIRS_AT_MOST still leave thousands to each
 
 
 class Pairs(NamedTuple):
     """Pairs of photos by lag: indices i, j (m,), distance_m (m,), lag (m,); edges_m (L + 1,), share (L + 1,) looked at.
 
-    Lag 0 holds the co-located pairs, lag k those in (edges_m[k - 1], edges_m[k]].
+    Lag 0 holds the co-located pairs, lag k those in (edges_m[k - 1], edges_m[k]]. photos: how many i and j index.
     """
 
     i: np.ndarray
@@ -33,6 +34,7 @@ class Pairs(NamedTuple):
     lag: np.ndarray
     edges_m: np.ndarray
     share: np.ndarray
+    photos: int
 
     def where(self, mask):
         """The pairs of a mask (m,)."""
@@ -40,9 +42,12 @@ class Pairs(NamedTuple):
 
 
 def edges_m(max_lag_m, lag_count, spacing="linear"):
-    """Edges (lag_count + 1,) of lags from 0 to max_lag_m; with spacing 'log' the first ends at a hundredth of that."""
-    if not max_lag_m > 0 or lag_count < 1:
-        raise ValueError(f"max_lag_m {max_lag_m} must be above 0 m and lag_count {lag_count} at least 1")
+    """Edges (lag_count + 1,) of lags from 0 to max_lag_m; with spacing 'log' the first ends at a hundredth of that.
+
+    ValueError for a max_lag_m that is not above 0, or a lag_count outside 1 to LAGS_AT_MOST.
+    """
+    checks.number("max_lag_m", max_lag_m, above=0)
+    checks.count("lag_count", lag_count, most=LAGS_AT_MOST, way_out="more lags hold too few pairs each")
     if spacing not in SPACINGS:
         raise ValueError(f"no spacing {spacing!r} of lags: there are {', '.join(SPACINGS)}")
     if spacing == "linear":
@@ -54,10 +59,14 @@ def pairs(position, edges_m, *, distance="geodesic", max_pairs=PAIRS_AT_MOST, se
     """The Pairs of photos at positions (n, 2): all, or where there are more than max_pairs an equal share for each lag.
 
     position: latitude and longitude [degree] with distance 'geodesic' (great circles), metres with 'planar'. Within a
-    lag every pair is equally likely. ValueError below two photos, and for positions that are missing.
+    lag every pair is equally likely. ValueError below two photos, for positions that are missing or none, and for edges
+    that do not rise.
     """
-    position = checked(position, distance)
-    n = len(position)
+    position, n = checked(position, distance), len(position)
+    checks.count("max_pairs", max_pairs)
+    checks.finite("edges_m", edges_m)
+    if not 1 <= len(edges_m) <= LAGS_AT_MOST + 1 or (np.diff(edges_m) <= 0).any() or edges_m[0] < 0:
+        raise ValueError(f"edges_m must be 1 to {LAGS_AT_MOST + 1} rising lengths [m] from 0 on, they are {edges_m}")
     if n * (n - 1) // 2 <= max_pairs:
         i, j = np.triu_indices(n, 1)
         return sorted_into(position, i, j, edges_m, distance)
@@ -72,15 +81,17 @@ def pairs(position, edges_m, *, distance="geodesic", max_pairs=PAIRS_AT_MOST, se
 
 
 def checked(position, distance):
-    """Positions (n, 2) in float64, or a ValueError."""
+    """Positions (n, 2) in float64, or a ValueError for photos that are too few, or have no position on the Earth."""
     if distance not in DISTANCES:
         raise ValueError(f"no distance {distance!r}: there are {', '.join(DISTANCES)}")
     position = np.asarray(position, dtype=np.float64)
     if len(position) < 2:
         raise ValueError(f"a semivariogram needs at least 2 photos, there are {len(position)}")
+    if position.ndim != 2 or position.shape[1] != 2:
+        raise ValueError(f"positions must be two numbers for each photo, (n, 2), they are {position.shape}")
     if missing := int((~np.isfinite(position)).any(axis=1).sum()):
         raise ValueError(f"{missing} of {len(position)} photos have no position: leave them out first")
-    return position
+    return position if distance == "planar" else sphere.check_lat_lon_deg(position)
 
 
 def plane_of(position, distance):
@@ -109,7 +120,7 @@ def sorted_into(position, i, j, edges_m, distance):
     lag = np.searchsorted(edges_m, apart * (1 - 1e-12), side="left")
     kept = lag < len(edges_m)
     i, j = (indices[kept].astype(np.int32) for indices in (i, j))
-    return Pairs(i, j, apart[kept], lag[kept].astype(np.int16), edges_m, np.ones(len(edges_m)))
+    return Pairs(i, j, apart[kept], lag[kept].astype(np.int16), edges_m, np.ones(len(edges_m)), len(position))
 
 
 def drawn_from_all(points, reaches, quota, rng):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from geonb import checks, seeds, sphere, uncertainty
 from geonb import lags as apart
-from geonb import seeds, sphere, uncertainty
 from geonb import variogram_models as models
 
 FEWEST = 30  # photos of a city that has a curve
@@ -56,11 +56,30 @@ NO_STRUCTURE = "nothing outside the envelope: places dealt at random give the sa
 
 # ---- the empirical curve ---------------------------------------------------------------------------------------------
 def half_squares(features, pairs):
-    """Half the squared distance (m,) of the feature vectors (n, d) of each pair, summed in float64."""
+    """Half the squared distance (m,) of the feature vectors (n, d) of each pair, summed in float64.
+
+    ValueError unless there is one finite vector for each of pairs.photos, and every index of a pair is one of theirs.
+    """
+    features = np.asarray(features)
     features = np.ascontiguousarray(features, dtype=None if features.dtype == np.float32 else np.float64)
+    check_features(features, pairs)
+    return compiled_loop()(features, pairs.i, pairs.j)
+
+
+def check_features(features, pairs):
+    """Nothing, or a ValueError: what is compiled reads beyond an array without a word."""
+    if features.ndim != 2 or not features.shape[1]:
+        raise ValueError(f"features must be one vector for each photo, (n, d), they are {features.shape}")
+    checks.same_length({"features": features, "positions": range(pairs.photos)})
+    checks.same_length({"pairs.i": pairs.i, "pairs.j": pairs.j})
     if missing := int((~np.isfinite(features)).any(axis=1).sum()):
         raise ValueError(f"{missing} of {len(features)} photos have no feature vector: leave them out first")
-    return compiled_loop()(features, pairs.i, pairs.j)
+    for index in (pairs.i, pairs.j):
+        if len(index) and (index.min() < 0 or index.max() >= len(features)):
+            raise ValueError(
+                f"pairs name photos {index.min()} to {index.max()}, there are {len(features)} from 0 on: draw the "
+                "pairs among the photos whose features these are"
+            )
 
 
 @functools.cache
@@ -106,6 +125,7 @@ def lag_table(pairs, half_square, *, estimator="matheron", dimensions=1.0):
     """
     if estimator not in ("matheron", "cressie"):
         raise ValueError(f"no estimator {estimator!r}: there are matheron, cressie")
+    checks.same_length({"half_square": half_square, "pairs": pairs.i})
     size = len(pairs.edges_m)
     count = np.bincount(pairs.lag, minlength=size)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -140,6 +160,7 @@ def semivariance_by_lag(
 def towards(pairs, position, bearing_deg, *, tolerance_deg=22.5, distance="geodesic"):
     """The pairs whose line runs along a bearing (clockwise from north) or against it, within a tolerance."""
     position = np.asarray(position, np.float64)
+    checks.same_length({"positions": position, "photos that were paired": range(pairs.photos)})
     if distance == "planar":
         east, north = (position[pairs.j] - position[pairs.i]).T
     else:
@@ -153,6 +174,7 @@ def by_time_gap(features, position, captured_at, *, within_m, edges_days, max_pa
 
     captured_at (n,): times, missing ones are left out. An empty table where fewer than two photos have one.
     """
+    checks.same_length({"features": features, "positions": position, "captured_at": captured_at})
     known, columns = np.flatnonzero(~pd.isna(captured_at)), ["gap_from_days", "gap_to_days", "semivariance", "pairs"]
     if len(known) < 2:
         return pd.DataFrame(columns=columns)
@@ -175,6 +197,9 @@ def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
     blocks (n,): the block of each photo. A block drawn w times weighs the pairs within it w-fold and those with another
     block w w'-fold: a photo is never paired with its own copy.
     """
+    checks.same_length({"blocks": blocks, "photos that were paired": range(pairs.photos)})
+    checks.same_length({"half_square": half_square, "pairs": pairs.i})
+    uncertainty.check_replicates(replicates)
     code = np.unique(blocks, return_inverse=True)[1]
     size, count = len(pairs.edges_m), int(code.max()) + 1
     a, b = code[pairs.i], code[pairs.j]
@@ -197,10 +222,13 @@ def envelope(features, pairs, *, permutations=999, seed=0, level=0.95):
 
     The global rank envelope, ties broken by extreme rank lengths (Myllymäki et al. 2017): a lag where the observed
     curve leaves it carries structure. Exact: every dealing of the vectors to the places is equally likely. It looks at
-    n x n distances: take some thousand photos at most.
+    n x n distances: take some thousand photos at most. ValueError for so few permutations that none may lie outside.
     """
+    checks.number("level", level, above=0, below=1)
+    checks.count("permutations", permutations, least=math.ceil(1 / (1 - level) - 1e-9) - 1)
     size = len(pairs.edges_m)
     features = np.asarray(features, np.float32)
+    check_features(features, pairs)
     square = (features**2).sum(axis=1) / 2
     half = np.maximum(square[:, None] + square - features @ features.T, 0)
     rng, count = seeds.stream(seed, "semivariogram envelope"), np.bincount(pairs.lag, minlength=size)
@@ -233,6 +261,8 @@ def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, s
     so that high may be: "at least low". NaN for a flagged fit. It factorises an n x n matrix: take two thousand photos
     at most.
     """
+    uncertainty.check_replicates(replicates)
+    checks.same_length({"positions": position, "photos that were paired": range(pairs.photos)})
     if fitted["flag"]:
         return np.nan, np.nan
     position = np.asarray(position, np.float64)
@@ -280,6 +310,7 @@ def covariance(fitted, distance_m):
 
 def folds_of(blocks, count, seed):
     """Fold (n,) of each photo: whole blocks, dealt at random."""
+    checks.count("folds", count, least=2)
     code = np.unique(blocks, return_inverse=True)[1]
     return seeds.stream(seed, "semivariogram folds").permutation(int(code.max()) + 1)[code] % count
 
@@ -291,8 +322,14 @@ def choose_model(
     """A table (model, error, flag), best first: how far curves fitted on some blocks lie from the lags of the others.
 
     error: mean over the pairs of the squared relative error (gamma of the held-out lag / fitted gamma - 1)^2. Fitted to
-    pairs among photos of the other folds, read on pairs within the held-out one.
+    pairs among photos of the other folds, read on pairs within the held-out one. A single photo makes no choice: the
+    names in their order, flagged. ValueError without names.
     """
+    checks.same_length({"features": features, "positions": position, "blocks": blocks})
+    if not len(names):
+        raise ValueError(f"models must name at least one model: there are {', '.join(models.MODELS)}")
+    if len(position) < 2:
+        return pd.DataFrame({"model": names, "error": np.nan, "flag": f"only {len(position)} photos, 2 are needed"})
     pairs = apart.pairs(position, edges_m, distance=distance, max_pairs=max_pairs, seed=seed)
     half, fold = half_squares(features, pairs), folds_of(blocks, folds, seed)
     first, second = fold[pairs.i], fold[pairs.j]
@@ -366,6 +403,7 @@ def expected_dissimilarity(lags, fitted, *, knots=128):
 
 def pilot_districts(city, district, *, seed=0):
     """Mask (n,) of the photos in one district of each city, drawn by the seed; cities without districts have none."""
+    checks.same_length({"city": city, "district": district})
     rng, chosen = seeds.stream(seed, "pilot districts"), np.zeros(len(city), bool)
     for name in np.unique(city):
         here = (city == name) & (district != "")
@@ -382,6 +420,8 @@ def yardstick(features, lat_lon_deg, city, pilot, blocks, *, names, max_lag_m, l
     fewer than PILOT_FEWEST photos lie in them or the fit is flagged, and why. The model is chosen among names on the
     pilot photos alone, by their blocks (n,): no photo that tests has a say in how test photos are kept away.
     """
+    check_photos(features, lat_lon_deg, city, {"pilot": pilot, "blocks": blocks})
+    checks.number("otherwise_m", otherwise_m, above=0)
     here = np.flatnonzero(pilot)
     if len(here) < PILOT_FEWEST:
         reason = f"only {len(here)} photos in pilot districts, fewer than {PILOT_FEWEST}"
@@ -407,6 +447,7 @@ def pilot_fits(features, lat_lon_deg, city, pilot, whole, *, max_lag_m, lag_coun
     What targets may be made of: pilot photos never test. In unseen_city those of held-out cities are set aside, and
     fit_of_pilots leaves them out.
     """
+    check_photos(features, lat_lon_deg, city, {"pilot": pilot})
     rows = [{"city": ALL_PILOTS} | whole]
     if whole["flag"]:
         return pd.DataFrame(columns=[*LAGS, "city"]), pd.DataFrame(rows)
@@ -428,7 +469,12 @@ def fit_of_pilots(lags, fits, cities):
 
 
 def between_cities(vectors, city):
-    """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo."""
+    """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo.
+
+    ValueError for vectors that are not of length 1.
+    """
+    check_unit(vectors)
+    checks.same_length({"vectors": vectors, "city": city})
     names, code = np.unique(city, return_inverse=True)
     sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
     counts = np.bincount(code)
@@ -450,6 +496,7 @@ def readings(
     blocks (n,): drawn again for the intervals of the lags. Envelopes and intervals of the range are read from
     photos_at_most photos of a city, drawn by the seed. A curve that never leaves its envelope has no range.
     """
+    check_photos(features, lat_lon_deg, city, {"blocks": blocks})
     edges_m, lags, fits = apart.edges_m(max_lag_m, lag_count), [], []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)
@@ -482,6 +529,7 @@ def readings(
 
 def by_bearing(features, lat_lon_deg, city, *, edges_m, bearings_deg=(0.0, 45.0, 90.0, 135.0), seed=0):
     """Semivariance by lag of pairs that lie along each bearing, pooled within cities: bearing_deg and columns LAGS."""
+    check_photos(features, lat_lon_deg, city)
     found = []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)
@@ -499,6 +547,8 @@ def by_bearing(features, lat_lon_deg, city, *, edges_m, bearings_deg=(0.0, 45.0,
 
 def by_city(features, lat_lon_deg, city, *, model, max_lag_m, lag_count, fewest=FEWEST, seed=0):
     """(lags, fits): the semivariogram and its fit in each city; a city below `fewest` photos has a flag alone."""
+    check_photos(features, lat_lon_deg, city)
+    checks.count("fewest", fewest, least=2)
     lags, fits = [], []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)
@@ -513,6 +563,18 @@ def by_city(features, lat_lon_deg, city, *, model, max_lag_m, lag_count, fewest=
         fits.append({"city": name, **models.fit(found, model=model)})
     table = pd.concat(lags, ignore_index=True) if lags else pd.DataFrame(columns=[*LAGS, "city"])
     return table, pd.DataFrame(fits)
+
+
+def check_photos(features, lat_lon_deg, city, others=None):
+    """Nothing, or a ValueError unless features, positions, cities and others (name -> array) have as many rows."""
+    checks.same_length({"features": features, "positions": lat_lon_deg, "city": city} | (others or {}))
+
+
+def check_unit(vectors):
+    """Nothing, or a ValueError for vectors (n, d) that are not of length 1 to float32's rounding and a little more."""
+    length = np.linalg.norm(vectors, axis=1)
+    if wrong := int((~(np.abs(length - 1) < 1e-3)).sum()):
+        raise ValueError(f"{wrong} of {len(vectors)} vectors are not of length 1: divide each by its length first")
 
 
 def pooled(lags):

@@ -107,7 +107,10 @@ def square_cells(lat_lon_deg, size_m):
     """Row and column (n, 2) of the square of each position (n, 2): rows of parallels, cut along each row's middle.
 
     The grid belongs to the ground: the square of a position does not depend on the others. One cut is at the date line.
+    ValueError for a size that is not above 0, or that no number can be cut by.
     """
+    if not 0 < size_m < np.inf:
+        raise ValueError(f"size_m {size_m} of squares must be a finite number above 0")
     position = np.float64(lat_lon_deg)
     row = np.floor(np.radians(position[:, 0]) * EARTH_RADIUS_M / size_m)
     middle = (row + 0.5) * size_m / EARTH_RADIUS_M

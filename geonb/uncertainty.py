@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from geonb import seeds
+from geonb import checks, seeds
 
 FEWEST_BLOCKS = 20
+FEWEST_REPLICATES = 10  # of an interval; of one or two draws it would be a point
 
 
 def block_bootstrap(values, blocks, statistics, *, replicates=500, seed=0):
@@ -14,6 +15,7 @@ def block_bootstrap(values, blocks, statistics, *, replicates=500, seed=0):
     be an illusion: NaN.
     """
     values = np.atleast_2d(values)
+    checks.same_length({"values": values.T, "blocks": blocks})
     draws = list(redraws(len(values), blocks, replicates, seed))
     if not draws:
         return np.full((2, len(statistics(values.ravel()))), np.nan)
@@ -29,6 +31,7 @@ def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):
     as one that needs none, takes its own in turn. p is two-sided: twice the share of redraws on the rarer side of 1.
     """
     ours, other = (np.log(np.maximum(np.atleast_2d(errors), 1)) for errors in (ours, other))
+    checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
     drawn = [
         ours[np.ix_(runs % len(ours), photos)].mean() - other[np.ix_(runs % len(other), photos)].mean()
         for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
@@ -44,6 +47,7 @@ def ratio_of(statistic, ours, other, blocks, *, replicates=500, seed=0):
     Of medians it hangs on single photos, see ratio_of_geometric_means; other papers report it.
     """
     ours, other = np.atleast_2d(ours), np.atleast_2d(other)
+    checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
     drawn = [
         statistic(ours[np.ix_(runs % len(ours), photos)].ravel())
         / statistic(other[np.ix_(runs % len(other), photos)].ravel())
@@ -64,6 +68,7 @@ def holm(p):
 
 def redraws(seed_count, blocks, replicates, seed):
     """(runs, photos): indices with replacement of trainings, and of all photos of blocks; none below 20 blocks."""
+    check_replicates(replicates)
     members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
     if len(members) < FEWEST_BLOCKS:
         return
@@ -73,8 +78,14 @@ def redraws(seed_count, blocks, replicates, seed):
         yield rng.integers(0, seed_count, seed_count), photos
 
 
+def check_replicates(replicates):
+    """Nothing, or a ValueError for draws that are too few to make an interval."""
+    checks.count("replicates", replicates, least=FEWEST_REPLICATES, way_out="an interval needs draws, 200 are usual")
+
+
 def ratio_interval(parts, blocks, *, replicates=500, seed=0):
     """95 % interval (2,) of sum(parts[0]) / sum(parts[1]) of parts (2, n), drawing blocks (n,) again; NaN below 20."""
+    checks.same_length({"parts": parts.T, "blocks": blocks})
     drawn = [np.divide(*parts[:, photos].sum(axis=1)) for _, photos in redraws(1, blocks, replicates, seed)]
     return np.quantile(drawn, [0.025, 0.975]) if drawn else np.array([np.nan, np.nan])
 
@@ -84,6 +95,8 @@ def permuted(predicted, truth, groups, distance, statistic, *, permutations=999,
 
     Exact: the predictions stay, and under the null every dealing of the truths is equally likely.
     """
+    checks.count("permutations", permutations)
+    checks.same_length({"predicted": predicted, "truth": truth, "groups": groups})
     rng = seeds.stream(seed, "permuted")
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     null = np.empty(permutations)
@@ -96,6 +109,11 @@ def permuted(predicted, truth, groups, distance, statistic, *, permutations=999,
 
 
 def p_value(observed, null):
-    """Two-sided p of an observed statistic among those of an exact permutation null, itself counted in."""
+    """Two-sided p of an observed statistic among those of an exact permutation null, itself counted in.
+
+    NaN where a statistic is not defined: no comparison with NaN holds, and it would look like the rarest of all.
+    """
+    if np.isnan(observed) or np.isnan(null).any():
+        return np.nan
     below, above = (null <= observed).sum() + 1, (null >= observed).sum() + 1
     return float(min(1.0, 2 * min(below, above) / (len(null) + 1)))

@@ -7,7 +7,9 @@ The one door to scikit-gstat, whose model functions are used. Its own fit keeps 
 import numpy as np
 import pandas as pd
 
-LEAST_RISE = 1e-6  # of a semivariogram of float32 features: less is rounding
+from geonb import checks
+
+LEAST_RISE = 1e-6  # of the largest semivariance, of float32 features: less is rounding
 FARTHEST = 5.0  # largest lags: the bound of a range in a fit
 EXPONENTS = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
 BASIC = ("spherical", "exponential", "gaussian", "matern", "stable")
@@ -57,7 +59,8 @@ def fit(lags, *, model="exponential", weights="cressie", start=None):
 
     Lags without pairs and the lag of co-located pairs (distance 0) are left out. Nugget and sills are at least 0, the
     sills free above, a range may reach FARTHEST largest lags; what ends at a bound is flagged. start: parameters
-    (nugget, *theta) of an earlier fit. ValueError for an unknown model or weights.
+    (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and the same
+    ranges and flags. ValueError for an unknown model or weights, or lags that are no numbers.
     """
     terms(model)
     if weights not in WEIGHTS:
@@ -66,12 +69,33 @@ def fit(lags, *, model="exponential", weights="cressie", start=None):
     h, y, n = (filled[name].to_numpy(float) for name in ("distance_m", "semivariance", "pairs"))
     if len(h) < (least := len(bounds(model, 1.0, 1.0)[0]) + 1):
         return flagged(model, f"only {len(h)} lags hold pairs, {least} are needed")
-    if np.ptp(y) < LEAST_RISE:
+    for name, values in {"distance_m": h, "semivariance": y, "pairs": n}.items():
+        checks.finite(name, values)
+    if np.ptp(y) <= LEAST_RISE * y.max():
         return flagged(model, "no rise with distance")
-    found = best_fit(model, h, y, n, weights, start)
+    unit = unit_of(y)
+    found = best_fit(model, h, y / unit, n, weights, start if start is None else in_unit(model, start, 1 / unit))
     if found is None:
         return flagged(model, "the fit did not converge")
-    return reported(model, h, found)
+    return reported(model, h, in_unit(model, found, unit))
+
+
+def unit_of(y):
+    """What semivariances are measured in during a fit, so that its tolerances suit them: the nearest power of 100.
+
+    1 for those of unit vectors, whose sills lie between 0.1 and 2.
+    """
+    return 100.0 ** round(np.log10(y.max()) / 2)
+
+
+def in_unit(model, parameters, unit):
+    """Parameters (nugget, *theta) with nugget and sills times a unit; ranges and shapes stay."""
+    scaled, at = np.array(parameters, float), 1
+    scaled[0] *= unit
+    for name in terms(model):
+        scaled[at + 1] *= unit
+        at += 3 if name in EXPONENTS else 2
+    return scaled
 
 
 def bounds(model, farthest_m, highest):

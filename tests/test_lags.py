@@ -21,7 +21,11 @@ def test_linear_lags_have_one_width_and_logarithmic_ones_grow_by_one_factor():
 
 
 @pytest.mark.parametrize(("max_lag_m", "count", "spacing", "match"), [
-    (0.0, 5, "linear", "max_lag_m 0.0 must be above 0"), (10.0, 0, "linear", "lag_count 0 at least 1"),
+    (0.0, 5, "linear", "max_lag_m 0.0 must be a finite number above 0"),
+    (np.nan, 5, "linear", "max_lag_m nan must be a finite number above 0"),
+    (np.inf, 5, "linear", "max_lag_m inf must be a finite number above 0"),
+    (10.0, 0, "linear", "lag_count 0 must be a whole number of at least 1"),
+    (10.0, 100_000, "linear", "lag_count 100000 must be .* at most 1000: more lags hold too few pairs"),
     (10.0, 5, "cubic", "no spacing 'cubic' of lags: there are linear, log"),
 ])  # fmt: skip
 def test_lags_that_are_none_are_refused(max_lag_m, count, spacing, match):

@@ -9,9 +9,9 @@ import skgstat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geonb import coherence, detection, negatives, sphere
 from geonb import lags as apart
 from geonb import semivariograms as sv
-from geonb import sphere
 from geonb import variogram_models as vm
 
 CENTRE = np.array([50.7374, 7.0982])
@@ -138,11 +138,13 @@ def test_one_photo_has_no_semivariogram():
         sv.semivariance_by_lag(features, at, **LAGS)
 
 
-@pytest.mark.parametrize(("max_lag_m", "lag_count"), [(0.0, 5), (-1.0, 5), (100.0, 0)])
-def test_lags_that_are_none_are_refused(max_lag_m, lag_count):
-    with pytest.raises(
-        ValueError, match=f"max_lag_m {max_lag_m} must be above 0 m and lag_count {lag_count} at least 1"
-    ):
+@pytest.mark.parametrize(("max_lag_m", "lag_count", "match"), [
+    (0.0, 5, "max_lag_m 0.0 must be a finite number above 0"),
+    (-1.0, 5, "max_lag_m -1.0 must be a finite number above 0"),
+    (100.0, 0, "lag_count 0 must be a whole number of at least 1"),
+])  # fmt: skip
+def test_lags_that_are_none_are_refused(max_lag_m, lag_count, match):
+    with pytest.raises(ValueError, match=match):
         sv.semivariance_by_lag(*toy(), max_lag_m=max_lag_m, lag_count=lag_count)
 
 
@@ -428,7 +430,7 @@ def test_the_block_bootstrap_weighs_pairs_as_copies_of_blocks_that_never_meet_th
     features, at = toy(n=24)
     edges_m, blocks = np.array([0.0, 300.0, 900.0]), np.arange(24) % 4
     pairs = apart.pairs(at, edges_m)
-    ours = sv.block_bootstrap(pairs, sv.half_squares(features, pairs), blocks, replicates=3, seed=5)
+    ours = sv.block_bootstrap(pairs, sv.half_squares(features, pairs), blocks, replicates=10, seed=5)
     from geonb import seeds
 
     rng = seeds.stream(5, "semivariogram bootstrap")
@@ -660,3 +662,177 @@ def test_real_photos_are_read_and_no_range_is_invented(folder):
     assert (fitted["flag"] == "") == np.isfinite(fitted["effective_range_m"])
     share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if fitted["theta"] else 1.0
     assert fitted["flag"] != "" or share > 0.3  # honest data: much of the dissimilarity is there at once
+
+
+# ---- what is compiled looks at no index twice: all is checked before it --------------------------------------------
+CITY = np.full(60, "a", object)
+BLOCKS = np.arange(60) // 3
+READING = dict(model="exponential", max_lag_m=800.0, lag_count=8)
+DOORS = {
+    "semivariance_by_lag": lambda features, at: sv.semivariance_by_lag(features, at, **LAGS),
+    "choose_model": lambda features, at: sv.choose_model(features, at, BLOCKS, edges_m=apart.edges_m(800.0, 8)),
+    "by_time_gap": lambda features, at: sv.by_time_gap(
+        features, at, pd.date_range("2024-01-01", periods=60, tz="UTC"), within_m=500.0, edges_days=[0, 30]
+    ),
+    "by_bearing": lambda features, at: sv.by_bearing(features, at, CITY, edges_m=apart.edges_m(800.0, 8)),
+    "by_city": lambda features, at: sv.by_city(features, at, CITY, **READING),
+    "readings": lambda features, at: sv.readings(
+        features, at, CITY, BLOCKS, replicates=20, range_replicates=20, permutations=19, **READING
+    ),
+    "yardstick": lambda features, at: sv.yardstick(
+        features, at, CITY, np.ones(60, bool), BLOCKS, names=["exponential"], max_lag_m=800.0, lag_count=8,
+        otherwise_m=400.0,
+    ),
+    "pilot_fits": lambda features, at: sv.pilot_fits(
+        features, at, CITY, np.ones(60, bool), {"flag": "", "model": "exponential"}, max_lag_m=800.0, lag_count=8
+    ),
+    "guide": lambda features, at: negatives.guide(
+        features, at, CITY, vm.flagged("exponential", "none"), max_lag_m=800.0, lag_count=8
+    ),
+    "pairs_of": lambda features, at: detection.pairs_of(features, at, 400.0, pairs_at_most=200),
+    "within_cities": lambda features, at: coherence.within_cities(features, at, CITY, max_lag_m=800.0, lag_count=8),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("count", [40, 80])
+def test_features_and_positions_of_different_length_are_refused_with_both_lengths(door, count):
+    """Compiled code reads what lies beyond an array, or leaves out what is too much: plausible numbers."""
+    features, at = toy(n=80)
+    with pytest.raises(ValueError, match=rf"there are {count} features, 60 "):
+        DOORS[door](features[:count], at[:60])
+
+
+def test_what_was_paired_and_what_is_compared_must_be_the_same_photos():
+    features, at = toy()
+    pairs = apart.pairs(at, apart.edges_m(800.0, 8))
+    half, fitted = sv.half_squares(features, pairs), vm.fit(curve_table("exponential", 300.0, 0.4, 0.1))
+    for call in (
+        lambda: sv.half_squares(features[:50], pairs),
+        lambda: sv.half_squares(np.tile(features, (2, 1)), pairs),
+        lambda: sv.envelope(features[:50], pairs, permutations=19),
+        lambda: sv.towards(pairs, at[:50], 0.0),
+        lambda: sv.block_bootstrap(pairs, half, BLOCKS[:50]),
+        lambda: sv.block_bootstrap(pairs, half[:50], BLOCKS),
+        lambda: sv.range_interval(fitted, at[:50], pairs),
+        lambda: sv.lag_table(pairs, half[:50]),
+    ):
+        with pytest.raises(ValueError, match=r"lengths differ, there are (50|120) .*, \d+ "):
+            call()
+    with pytest.raises(ValueError, match=r"one vector for each photo, \(n, d\), they are \(60,\)"):
+        sv.half_squares(features[:, 0], pairs)
+    with pytest.raises(ValueError, match=r"one vector for each photo, \(n, d\), they are \(60, 0\)"):
+        sv.half_squares(features[:, :0], pairs)
+
+
+@pytest.mark.parametrize(("i", "j"), [([0, 60], [1, 2]), ([0, 1], [1, 10**6]), ([0, -61], [1, 2])])
+def test_pairs_of_photos_that_there_are_not_are_refused(i, j):
+    features, at = toy()
+    pairs = apart.pairs(at, apart.edges_m(800.0, 8)).where(np.arange(2))
+    with pytest.raises(ValueError, match=r"pairs name photos -?\d+ to \d+, there are 60 from 0 on"):
+        sv.half_squares(features, pairs._replace(i=np.int32(i), j=np.int32(j)))
+
+
+def test_missing_features_are_counted_wherever_they_enter():
+    features, at = toy()
+    features[3, 1] = np.inf
+    pairs = apart.pairs(at, apart.edges_m(800.0, 8))
+    for call in (sv.half_squares, sv.envelope):
+        with pytest.raises(ValueError, match="1 of 60 photos have no feature vector"):
+            call(features, pairs)
+
+
+def test_vectors_that_are_not_of_length_1_have_no_cosine_distance():
+    features, _ = toy()
+    with pytest.raises(ValueError, match="60 of 60 vectors are not of length 1"):
+        sv.between_cities(1e-4 * features, CITY)
+
+
+# ---- the scale of features says nothing ------------------------------------------------------------------------------
+SCALED = settings(max_examples=25, deadline=None)
+FIELD = planted(600.0, nugget=0.01, n=300)
+EDGES_M = apart.edges_m(2_400.0, 12)
+
+
+def fits_of(factor, weights="cressie"):
+    lags = sv.semivariance_by_lag(factor * FIELD[0], FIELD[1], max_lag_m=2_400.0, lag_count=12)
+    return [vm.fit(lags, model=name, weights=weights) for name in ("spherical", "exponential", "gaussian", "matern")]
+
+
+@SCALED
+@given(st.floats(-6, 6), st.sampled_from(list(vm.WEIGHTS)))
+def test_features_c_times_as_long_have_sills_c_squared_times_as_high_and_the_same_ranges_and_flags(power, weights):
+    for plain, scaled in zip(fits_of(1.0, weights), fits_of(10**power, weights), strict=True):
+        assert [scaled[name] for name in ("flag", "nugget_flag")] == [plain[name] for name in ("flag", "nugget_flag")]
+        sills = [np.array([fitted["nugget"], fitted["partial_sill"]]) for fitted in (plain, scaled)]
+        np.testing.assert_allclose(sills[1] / 10 ** (2 * power), sills[0], rtol=1e-4, atol=1e-5 * sills[0].sum())
+        np.testing.assert_allclose(scaled["effective_range_m"], plain["effective_range_m"], rtol=1e-4)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(-6, 6))
+def test_the_scale_of_features_chooses_no_other_model_and_no_other_interval_of_the_range(power):
+    features, at = FIELD
+    blocks = np.arange(300) % 12
+    chosen = [
+        sv.choose_model(factor * features, at, blocks, edges_m=EDGES_M, names=("spherical", "exponential", "gaussian"))
+        for factor in (1.0, 10**power)
+    ]
+    assert chosen[0].model.tolist() == chosen[1].model.tolist()
+    np.testing.assert_allclose(chosen[0].error, chosen[1].error, rtol=1e-3)
+    pairs = apart.pairs(at, EDGES_M)
+    intervals = [
+        sv.range_interval(
+            vm.fit(sv.lag_table(pairs, sv.half_squares(factor * features, pairs))), at, pairs, replicates=10
+        )
+        for factor in (1.0, 10**power)
+    ]
+    np.testing.assert_allclose(*intervals, rtol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-4, 1.0, 1e6])
+def test_a_curve_that_does_not_rise_is_told_at_every_scale(factor):
+    lags = curve_table("exponential", 300.0, 0.4, 0.1)
+    lags["semivariance"] = factor**2 * (0.5 + 1e-8 * np.arange(len(lags)))
+    assert vm.fit(lags)["flag"] == "no rise with distance"
+    assert vm.fit(lags.assign(semivariance=0.0))["flag"] == "no rise with distance"
+
+
+def test_lags_that_are_no_numbers_are_refused():
+    lags = curve_table("exponential", 300.0, 0.4, 0.1)
+    lags.loc[2, "semivariance"] = np.nan
+    with pytest.raises(ValueError, match="1 of 25 values of semivariance are missing or infinite"):
+        vm.fit(lags)
+
+
+# ---- counts and photos that are too few ------------------------------------------------------------------------------
+def test_counts_that_are_none_are_refused_with_their_bound():
+    features, at = toy()
+    pairs = apart.pairs(at, apart.edges_m(800.0, 8))
+    half, fitted = sv.half_squares(features, pairs), vm.fit(curve_table("exponential", 300.0, 0.4, 0.1))
+    for call, match in (
+        (lambda: sv.semivariance_by_lag(features, at, max_lag_m=800.0, lag_count=100_000), "lag_count 100000 must be"),
+        (lambda: sv.semivariance_by_lag(features, at, max_lag_m=np.nan, lag_count=8), "max_lag_m nan must be"),
+        (lambda: sv.semivariance_by_lag(features, at, **LAGS, max_pairs=0), "max_pairs 0 must be"),
+        (lambda: sv.block_bootstrap(pairs, half, BLOCKS, replicates=0), "replicates 0 must be .* at least 10"),
+        (lambda: sv.range_interval(fitted, at, pairs, replicates=-1), "replicates -1 must be .* at least 10"),
+        (lambda: sv.envelope(features, pairs, permutations=0), "permutations 0 must be .* at least 19"),
+        (lambda: sv.envelope(features, pairs, permutations=99, level=1.0), "level 1.0 must be .* below 1"),
+        (lambda: sv.choose_model(features, at, BLOCKS, edges_m=EDGES_M, folds=1), "folds 1 must be .* at least 2"),
+        (lambda: sv.choose_model(features, at, BLOCKS, edges_m=EDGES_M, names=[]), "models must name at least one"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            call()
+
+
+def test_a_single_photo_makes_no_choice_and_says_so():
+    features, at = toy(n=1)
+    table = sv.choose_model(features, at, BLOCKS[:1], edges_m=EDGES_M, names=["spherical", "gaussian"])
+    assert list(table) == list(sv.CHOICE)
+    assert table.flag.tolist() == ["only 1 photos, 2 are needed"] * 2
+    assert np.isnan(table.error).all()
+    curves, fits = sv.readings(
+        features, at, CITY[:1], BLOCKS[:1], replicates=20, range_replicates=20, permutations=19, **READING
+    )
+    assert sv.answer(fits) == "No city has a curve whose range may be reported (only 1 photos, fewer than 30)."
+    assert curves.empty

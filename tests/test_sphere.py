@@ -222,3 +222,9 @@ def test_a_position_beyond_the_earth_is_named(at, said):
 
 def test_positions_on_the_bounds_pass_as_float64():
     assert sphere.check_lat_lon_deg([[90, -180], [-90, 180]]).dtype == np.float64
+
+
+@pytest.mark.parametrize("size_m", [0.0, -5.0, np.nan, np.inf])
+def test_squares_without_a_size_are_refused_instead_of_being_all_one(size_m):
+    with pytest.raises(ValueError, match=f"size_m {size_m} of squares must be a finite number above 0"):
+        sphere.square_cells([[50.0, 7.0]], size_m)

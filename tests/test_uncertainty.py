@@ -85,7 +85,7 @@ def test_twenty_blocks_have_one():
 
 def test_blocks_are_drawn_whole_and_with_replacement():
     block = np.repeat(np.arange(25), np.arange(1, 26))
-    runs, photos = next(uncertainty.redraws(3, block, 1, 0))
+    runs, photos = next(uncertainty.redraws(3, block, 10, 0))
     times = np.bincount(photos, minlength=len(block))
     for b in range(25):
         assert len(set(times[block == b])) == 1
@@ -197,3 +197,46 @@ def test_truths_are_dealt_inside_groups_only():
     observed, null = uncertainty.permuted(group * 100.0, truth, group, gap, np.median, permutations=99)
     assert null.max() < 5
     np.testing.assert_allclose(null, observed)  # a constant inside a group: every dealing is the same
+
+
+# ---- draws that are none ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("replicates", [0, -1, 1, 9])
+def test_an_interval_of_hardly_any_draws_is_refused(replicates):
+    values, block = clustered(np.random.default_rng(0))
+    for call in (
+        lambda **draws: uncertainty.block_bootstrap(values, block, MEAN, **draws),
+        lambda **draws: uncertainty.ratio_of_geometric_means(values, values, block, **draws),
+        lambda **draws: uncertainty.ratio_of(np.median, values, values, block, **draws),
+        lambda **draws: uncertainty.ratio_interval(np.stack([values, values]), block, **draws),
+        lambda **draws: uncertainty.ratio_interval(np.stack([values, values]), np.zeros(len(block)), **draws),
+    ):
+        with pytest.raises(ValueError, match=f"replicates {replicates} must be a whole number of at least 10"):
+            call(replicates=replicates)
+
+
+def test_a_null_without_a_dealing_is_refused():
+    truth = np.arange(20.0)
+    for permutations in (0, -1):
+        with pytest.raises(ValueError, match=f"permutations {permutations} must be a whole number of at least 1"):
+            uncertainty.permuted(truth, truth, np.zeros(20), np.subtract, np.median, permutations=permutations)
+
+
+def test_a_statistic_that_is_not_defined_has_no_p():
+    """No comparison with NaN holds: counted as a rank it would be the rarest of all."""
+    null = np.arange(99.0)
+    assert np.isnan(uncertainty.p_value(np.nan, null))
+    assert np.isnan(uncertainty.p_value(5.0, np.append(null, np.nan)))
+    empty = np.full((1, 60), np.nan)
+    blocks = np.arange(60) // 2
+    assert np.isnan(uncertainty.ratio_of_geometric_means(empty, np.ones((1, 60)), blocks, replicates=20)).all()
+
+
+def test_photos_and_blocks_of_different_length_are_refused():
+    values = np.ones((2, 40))
+    for call in (
+        lambda: uncertainty.block_bootstrap(values, np.arange(30), MEAN),
+        lambda: uncertainty.ratio_of_geometric_means(values, values[:, :30], np.arange(40)),
+        lambda: uncertainty.ratio_interval(values, np.arange(30)),
+    ):
+        with pytest.raises(ValueError, match=r"lengths differ, there are 40 .*30 "):
+            call()
