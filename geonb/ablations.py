@@ -155,6 +155,7 @@ DECODINGS = {  # name: the values among which validation chooses
 
 def decode(how, value, similarity, scale, lat_lon_deg):
     """Positions (n, 2) that a decoding makes of similarities (n, m) to places (m, 2)."""
+    decoding.check_choice(similarity)
     if how == "best place":
         return lat_lon_deg[similarity.argmax(axis=1)]
     if how == "geometric median":
@@ -221,7 +222,7 @@ def compare_decodings(table, *, replicates, seed=0):
 
 REGIONS = {
     "method": "variant",
-    "districts": "districts with at least FEWEST_PHOTOS test photos [count]",
+    "districts": "known districts with at least FEWEST_PHOTOS test photos [count]",
     "median_m": "median over districts of their geometric mean error [m]",
     "worst_m": "largest of them [m]",
     "log_sd": "standard deviation over districts of the log of it: how unfair [nat]",
@@ -230,9 +231,12 @@ FEWEST_PHOTOS = 10
 
 
 def by_region(errors, photos, names):
-    """How unequal the geometric mean errors of districts are: a table with columns REGIONS, a row per variant."""
-    place = photos.set_index("photo_id")
-    rows = []
+    """How unequal the geometric mean errors of districts are: a table with columns REGIONS, a row per variant.
+
+    Photos of no known district do not count: their city is none.
+    """
+    place, rows = photos[photos.district.fillna("") != ""].set_index("photo_id"), []
+    errors = errors[errors.photo_id.isin(place.index)]
     for name in names:
         own = errors[errors.method == name].drop_duplicates(["photo_id", "seed"])
         region = place.city.loc[own.photo_id].to_numpy() + "|" + place.district.loc[own.photo_id].to_numpy()

@@ -6,22 +6,34 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.spatial import cKDTree
 
-from geonb import sphere
+from geonb import checks, sphere
 
 REACH = 3.0  # a kernel of smoothing ends at so many bandwidths
 
 
 def posterior(similarity, scale):
-    """Softmax (n, m) over the places of scale * similarity (n, m): the probability that the loss gave each place."""
+    """Softmax (n, m) over the places of scale * similarity (n, m): the probability that the loss gave each place.
+
+    A similarity of -inf leaves a place out. ValueError for photos that no place is left to.
+    """
+    check_choice(similarity)
+    checks.number("scale", scale, above=0)
     logits = scale * (similarity - similarity.max(axis=1, keepdims=True))
     weight = np.exp(np.maximum(logits, -80))
     return weight / weight.sum(axis=1, keepdims=True)
 
 
+def check_choice(similarity):
+    """Nothing, or a ValueError for photos (n, m) without a place to choose: argmax would name the first of all."""
+    if not similarity.shape[1]:
+        raise ValueError("there is no place to choose among: the gallery is empty")
+    if none := int((~np.isfinite(similarity.max(axis=1))).sum()):
+        raise ValueError(f"{none} of {len(similarity)} photos have no place to choose among: has their city any?")
+
+
 def smoother(lat_lon_deg, bandwidth_m):
     """Sparse Gaussian weights (m, m) between places (m, 2) that lie within three bandwidths of each other."""
-    if not bandwidth_m > 0:
-        raise ValueError(f"bandwidth_m {bandwidth_m} of smoothing must be above 0")
+    checks.number("bandwidth_m", bandwidth_m, above=0, way_out="the width of smoothing")
     return smoother_of(np.asarray(lat_lon_deg, dtype=np.float64).tobytes(), float(bandwidth_m))
 
 
@@ -49,8 +61,8 @@ def geometric_median(similarity, scale, lat_lon_deg, k, *, steps=50):
     Weights are the posterior. Weiszfeld's iteration along straight lines through the Earth, then back to its surface;
     a middle between streets may be named that no gallery holds. ValueError for k beyond the gallery.
     """
-    if not 1 <= k <= len(lat_lon_deg):
-        raise ValueError(f"k {k} must lie between 1 and {len(lat_lon_deg)}, the places of the gallery")
+    checks.count("k", k, most=len(lat_lon_deg), way_out="no more than there are places in the gallery")
+    check_choice(similarity)
     best = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
     weight = posterior(np.take_along_axis(similarity, best, axis=1), scale)
     points = sphere.unit_xyz(lat_lon_deg)[best] * sphere.EARTH_RADIUS_M

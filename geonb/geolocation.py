@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb import seeds, sphere, uncertainty, wording
+from geonb import checks, seeds, sphere, uncertainty, wording
 
 # the first five within a city, the last five as im2gps and its successors report them
 NEAR_M = {
@@ -32,8 +32,10 @@ def most_similar(queries, gallery, similarity_of=None, chunk=1024):
     """Index (n,) of the gallery vector (m, d) most similar to each query (n, d), and that similarity.
 
     similarity_of: (n, d), (m, d) -> (n, m), the inner product when it is None. Arrays of NumPy; where they come from a
-    device, that device has done its work.
+    device, that device has done its work. ValueError for an empty gallery, or a similarity that is no number.
     """
+    if not len(gallery):
+        raise ValueError("there is no place to choose among: the gallery is empty")
     similarity_of = similarity_of or (lambda photos, places: photos @ places.T)
     best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
     for first in range(0, len(queries), chunk):
@@ -41,25 +43,51 @@ def most_similar(queries, gallery, similarity_of=None, chunk=1024):
         similarity = similarity_of(queries[part], gallery)
         best[part] = similarity.argmax(axis=1)
         score[part] = similarity.max(axis=1)
+    checks.finite("the largest similarity", score)  # argmax takes NaN for the largest of all
     return best, score
 
 
 def most_similar_of_other_sequence(queries, gallery, sequence_id, gallery_sequence_id, chunk=1024):
-    """As most_similar, but photos of the query's own sequence do not count ('' is no sequence)."""
-    best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
-    for first in range(0, len(queries), chunk):
+    """(queries (k,), best (k,), similarity (k,)): as most_similar, but photos of the query's own sequence do not count.
+
+    '' is no sequence. Only queries that have a candidate: their indices, and each one's best of the gallery.
+    """
+    checks.same_length({"queries": queries, "sequence_id": sequence_id})
+    checks.same_length({"gallery": gallery, "gallery_sequence_id": gallery_sequence_id})
+    best, score = np.zeros(len(queries), int), np.full(len(queries), -np.inf, np.float32)
+    for first in range(0, len(queries) if len(gallery) else 0, chunk):
         part = slice(first, first + chunk)
         own = sequence_id[part][:, None]
         similarity = np.where((own == gallery_sequence_id[None]) & (own != ""), -np.inf, queries[part] @ gallery.T)
         best[part] = similarity.argmax(axis=1)
         score[part] = similarity.max(axis=1)
-    return best, score
+    asked = np.flatnonzero(score > -np.inf)
+    checks.finite("the largest similarity", score[asked])
+    return asked, best[asked], score[asked]
+
+
+def answer_nearest(nearest, asked, city):
+    """What the most similar photos of other drives say, in a sentence or two: how many have one, and where it lies.
+
+    nearest: table with same_city and distance_m of those of `asked` photos that have one; city (n,): of all photos.
+    """
+    none = asked - len(nearest)
+    if nearest.empty:
+        return f"None of the {asked} photos that are asked has another drive to compare it with: nothing is told."
+    chance = (pd.Series(city).value_counts(normalize=True) ** 2).sum()
+    said = (
+        f"For {nearest.same_city.mean():.0%} of the photos the most similar other one lies in the same city (drawn at "
+        f"random it would be {chance:.0%}); the median distance to it is {wording.length(nearest.distance_m.median())}."
+    )
+    return f"{said} {none} of {asked} photos have no photo of another drive and do not count." if none else said
 
 
 def nearest_vectors(queries, gallery):
     """Index (n,) of the gallery vector (m, d) at the smallest Euclidean distance from each query (n, d)."""
     from scipy.spatial import cKDTree
 
+    if not len(gallery):
+        raise ValueError("there is no vector to be near to: the gallery is empty")
     return cKDTree(gallery).query(queries)[1]
 
 
@@ -301,6 +329,8 @@ SHARES = {
 
 def share_differences(errors, methods, other, within_m, *, replicates=999, seed=0):
     """Shares of photos within distances, every method against another one on the same photos (columns SHARES)."""
+    for limit_m in within_m:
+        checks.number("within_m", limit_m, above=0)
     rows = []
     for split in errors.split.unique() if methods else ():
         of = {name: by_seed(errors[(errors.split == split) & (errors.method == name)], "error_m")

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 
-from geonb import decoding, encoders, geolocation, methods, photos, places, results, sphere, training
+from geonb import checks, decoding, encoders, geolocation, methods, photos, places, results, sphere, training
 from geonb.sources import folder as folders
 from geonb.sources import table as tables
 from geonb.studies import build_folder
@@ -162,8 +162,7 @@ def likely(probability, places, count=400):
     At most `count`, the best and then evenly down to the least probable. weight: probability over that of the best
     place; distance_m: from that place. ValueError below 1.
     """
-    if count < 1:
-        raise ValueError(f"count {count} must be at least 1")
+    checks.count("count", count)
     here = np.flatnonzero(places.city == places.city.iloc[probability.argmax()])
     ranked = here[np.argsort(-probability[here], kind="stable")]
     kept = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))]
@@ -188,8 +187,8 @@ def top(probability, places, *, count=3, apart_m=200.0):
     Guesses are at least apart_m from each other, the most probable place first; share is the probability of all places
     within apart_m that no better guess has taken. Fewer than count where no place is left. ValueError below 1.
     """
-    if count < 1 or not apart_m > 0:
-        raise ValueError(f"count {count} must be at least 1 and apart_m {apart_m} above 0 m")
+    checks.count("count", count)
+    checks.number("apart_m", apart_m, above=0)
     at, left, rows = places[["lat_deg", "lon_deg"]].to_numpy(), np.array(probability, float), []
     while len(rows) < count and left.max() > 0:
         best = left.argmax()

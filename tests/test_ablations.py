@@ -158,3 +158,21 @@ def test_regions_by_hand_and_districts_with_few_photos_do_not_count():
     row = ablations.by_region(errors, photos, ["m"]).iloc[0]
     assert (row.districts, row.median_m, row.worst_m) == (2, pytest.approx(200), pytest.approx(400))
     assert row.log_sd == pytest.approx(np.log(4) / np.sqrt(2))
+
+
+def test_a_city_without_a_place_in_the_gallery_is_refused_where_the_city_is_known(runs):
+    found, features, places, part = runs
+    places = dataclasses.replace(places, city=np.where(places.lat_lon_deg[:, 1] > 10, "East", "West").astype(object))
+    gallery = places[(part == "train") & (places.city == "East")]
+    with pytest.raises(ValueError, match="photos have no place to choose among: has their city any"):
+        ablations.decoded(next(iter(found.values())), features, places, part, gallery, city_known=True)
+
+
+def test_photos_of_no_known_district_are_no_region():
+    photo = [f"p{i}" for i in range(40)]
+    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": np.repeat(["x", "y", "", None], 10)})
+    errors = pd.DataFrame({"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 30})
+    assert ablations.by_region(errors, photos, ["m"]).districts.tolist() == [2]
+    none = ablations.by_region(errors, photos.assign(district=""), ["m", "another"])
+    assert none.districts.tolist() == [0, 0]
+    assert none[["median_m", "worst_m", "log_sd"]].isna().all(axis=None)

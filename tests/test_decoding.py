@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geonb import decoding, sphere
+from geonb import ablations, decoding, sphere
 
 CENTRE = (51.0, 10.0)
 
@@ -26,7 +26,7 @@ def test_weights_of_smoothing_are_those_of_the_kernel_and_end_at_three_bandwidth
     distance_m = sphere.pair_distance_m(places)
     expected = np.exp(-(distance_m**2) / (2 * 50**2)) * (distance_m <= 150)
     np.testing.assert_allclose(weights, expected, atol=1e-4)
-    with pytest.raises(ValueError, match=r"bandwidth_m 0\.0 of smoothing"):
+    with pytest.raises(ValueError, match=r"bandwidth_m 0\.0 must be a finite number above 0: the width of smoothing"):
         decoding.smoother(places, 0.0)
 
 
@@ -55,5 +55,24 @@ def test_the_geometric_median_of_one_place_is_that_place():
     places = at([[0, 0], [100, 0]])
     found = decoding.geometric_median(np.array([[0.1, 0.9]]), 10.0, places, 1)
     assert sphere.distance_m(found, places[1]).item() < 0.01
-    with pytest.raises(ValueError, match="k 3 must lie between 1 and 2"):
+    with pytest.raises(ValueError, match="k 3 must be a whole number of at least 1 and at most 2"):
         decoding.geometric_median(np.array([[0.1, 0.9]]), 10.0, places, 3)
+
+
+@pytest.mark.parametrize("similarity", [np.full((3, 4), -np.inf), np.full((3, 4), np.nan), np.zeros((3, 0))], ids=str)
+def test_a_photo_that_no_place_is_left_to_is_refused_instead_of_standing_at_the_first_one(similarity):
+    """As where the city of a photo is given, and the gallery has no place in it."""
+    for decode in (
+        lambda: decoding.posterior(similarity, 5.0),
+        lambda: ablations.decode("best place", 0, similarity, 5.0, np.zeros((similarity.shape[1], 2))),
+    ):
+        with pytest.raises(ValueError, match=r"no place to choose among|have no place to choose among"):
+            decode()
+    known = decoding.posterior(np.array([[0.5, -np.inf, 0.2]]), 5.0)
+    assert known[0, 1] < 1e-30
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 0.0])
+def test_a_scale_that_is_no_number_is_refused(scale):
+    with pytest.raises(ValueError, match=f"scale {scale} must be a finite number above 0"):
+        decoding.posterior(np.ones((2, 3)), scale)

@@ -44,11 +44,53 @@ def test_a_vector_finds_itself():
 def test_photos_of_the_own_sequence_do_not_count_and_photos_without_one_do():
     vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
     sequence = np.array(["a", "a", "b"], object)
-    best, _ = geolocation.most_similar_of_other_sequence(vectors, vectors, sequence, sequence, chunk=2)
-    assert best.tolist() == [2, 2, 1]
+    asked, best, _ = geolocation.most_similar_of_other_sequence(vectors, vectors, sequence, sequence, chunk=2)
+    assert (asked.tolist(), best.tolist()) == ([0, 1, 2], [2, 2, 1])
     none = np.full(3, "", object)
-    best, _ = geolocation.most_similar_of_other_sequence(vectors, vectors, none, none)
+    _, best, _ = geolocation.most_similar_of_other_sequence(vectors, vectors, none, none)
     assert best.tolist() == [0, 1, 2]
+
+
+def test_a_photo_without_a_candidate_has_no_row():
+    vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+    queries, gallery = np.array(["a", "b", "a"], object), np.array(["a", "a", "a"], object)
+    asked, best, score = geolocation.most_similar_of_other_sequence(vectors, vectors, queries, gallery, chunk=2)
+    assert (asked.tolist(), best.tolist()) == ([1], [1])
+    assert score[0] == pytest.approx(1)
+    for others in (vectors, vectors[:0]):  # all photos of one drive, and a single photo in all
+        found = geolocation.most_similar_of_other_sequence(vectors, others, gallery, gallery[: len(others)])
+        assert [len(part) for part in found] == [0, 0, 0]
+
+
+def test_how_many_photos_have_no_candidate_is_said():
+    nearest = pd.DataFrame({"same_city": [True, True, False], "distance_m": [100.0, 300.0, 2_000.0]})
+    city = ["a", "a", "b", "b"]
+    said = geolocation.answer_nearest(nearest, 3, city)
+    assert said == (
+        "For 67% of the photos the most similar other one lies in the same city (drawn at random it would be 50%); the "
+        "median distance to it is 300 m."
+    )
+    assert geolocation.answer_nearest(nearest, 5, city) == (
+        f"{said} 2 of 5 photos have no photo of another drive and do not count."
+    )
+    assert geolocation.answer_nearest(nearest[:0], 5, city).startswith(
+        "None of the 5 photos that are asked has another"
+    )
+
+
+@pytest.mark.parametrize(("queries", "gallery", "match"), [
+    (np.ones((2, 3)), np.ones((0, 3)), "no place to choose among: the gallery is empty"),
+    (np.array([[1.0, np.nan, 0]]), np.ones((2, 3)), "1 of 1 values of the largest similarity are missing"),
+    (np.ones((2, 3)), np.array([[1.0, 0, 0], [np.nan, 0, 0]]), "2 of 2 values of the largest similarity are missing"),
+])  # fmt: skip
+def test_nothing_is_most_similar_where_nothing_can_be_compared(queries, gallery, match):
+    with pytest.raises(ValueError, match=match):
+        geolocation.most_similar(queries, gallery)
+
+
+def test_no_vector_is_near_where_there_is_none():
+    with pytest.raises(ValueError, match="no vector to be near to: the gallery is empty"):
+        geolocation.nearest_vectors(np.ones((2, 3)), np.ones((0, 3)))
 
 
 def test_the_nearest_vector_is_nearest_not_most_parallel():
@@ -257,7 +299,7 @@ def test_below_20_blocks_a_comparison_has_values_but_no_interval():
 
 def test_a_photo_that_stands_twice_in_a_run_is_an_error():
     with pytest.raises(ValueError, match="duplicate"):
-        geolocation.compare(pd.concat([errors_of(), errors_of()]), replicates=5)
+        geolocation.compare(pd.concat([errors_of(), errors_of()]), replicates=10)
 
 
 def test_the_ratio_of_a_method_that_halves_every_error_is_one_half_with_a_narrow_interval():
@@ -299,7 +341,7 @@ def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
 
 
 def test_headline_keys_name_metric_split_density_and_method():
-    rows = geolocation.headline(geolocation.compare(errors_of(), replicates=5), 1000, "07_compare/compare")
+    rows = geolocation.headline(geolocation.compare(errors_of(), replicates=10), 1000, "07_compare/compare")
     assert rows.key.tolist() == [
         f"{metric}.blocked.1000.clip"
         for metric in ("median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city")

@@ -194,3 +194,25 @@ def test_a_folder_without_a_picture_is_refused_with_the_reasons(tmp_path):
 def test_pictures_are_warned_of_where_the_cities_are_invented():
     assert guesses.caveats("", "simulated") == guesses.caveats("~/photos", "folder") == []
     assert "invented" in guesses.caveats("~/photos", "simulated")[0]
+
+
+@pytest.mark.parametrize(("given", "match"), [
+    ({"count": 0}, "count 0 must be a whole number of at least 1"),
+    ({"apart_m": np.nan}, "apart_m nan must be a finite number above 0"),
+    ({"apart_m": np.inf}, "apart_m inf must be a finite number above 0"),
+])  # fmt: skip
+def test_guesses_that_cannot_be_told_apart_are_refused(given, match):
+    with pytest.raises(ValueError, match=match):
+        guesses.top(np.array([0.5, 0.3, 0.2]), PLACES, **given)
+
+
+def test_a_photo_of_a_city_without_places_is_refused_instead_of_standing_at_the_first(study):
+    _, (_, features, parts), _, _ = study
+    test = np.flatnonzero(parts == "test")[:3]
+    with pytest.raises(ValueError, match="3 of 3 photos have no place to choose among"):
+        guesses.posterior(read_back(study), torch.from_numpy(features), test, np.full(3, "nowhere", object))
+
+
+def test_nothing_is_new_beside_no_training_photo():
+    with pytest.raises(ValueError, match="the gallery is empty"):
+        guesses.novelty(np.ones((2, 3)), np.ones((0, 3)))
