@@ -82,9 +82,10 @@ def kernel_weights(distance_m, *, kernel, bandwidth_m, cutoff_m):
     if kernel not in KERNELS:
         raise ValueError(f"no kernel {kernel!r}: there are {', '.join(KERNELS)}")
     lengths = [torch.as_tensor(length, dtype=torch.float32) for length in (bandwidth_m, cutoff_m)]
-    if not all((length > 0).all() for length in lengths):
-        bandwidth, cutoff = (length.min().item() for length in lengths)
-        raise ValueError(f"bandwidth_m {bandwidth} and cutoff_m {cutoff} must be above 0")
+    for name, length in zip(("bandwidth_m", "cutoff_m"), lengths, strict=True):
+        if not ((length > 0) & (length < torch.inf)).all():
+            wrong = length[~((length > 0) & (length < torch.inf))].flatten()[0].item()
+            raise ValueError(f"{name} {wrong} must be a finite number above 0")
     return KERNELS[kernel](distance_m, *(length.reshape(-1, 1).to(distance_m.device) for length in lengths))
 
 
@@ -216,10 +217,12 @@ def neighbourhood_ranking(vectors, weights, *, sharpness=10.0):
 def regional_fairness(image, location, scale, region):
     """sum_r (Perf_r - mean_r Perf)^2, Perf_r the mean probability of the own place in region r (SW-CLIP eq. 6).
 
-    region (B,): whole numbers; a region without a photo in the batch does not count, which eq. 6 leaves undefined.
+    region (B,): whole numbers, -1 where unknown, which is no region; one without a photo in the batch does not count,
+    which eq. 6 leaves undefined.
     """
-    own = logits_of(image, location, scale).softmax(dim=1).diagonal()
-    _, member = region.unique(return_inverse=True)
+    known = region >= 0
+    own = logits_of(image, location, scale).softmax(dim=1).diagonal()[known]
+    _, member = region[known].unique(return_inverse=True)
     count = torch.bincount(member).to(own.dtype)
     performance = torch.zeros_like(count).index_add(0, member, own) / count
     return (performance - performance.mean()).square().sum()

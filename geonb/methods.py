@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from geonb import encoders, geoclip, losses, negatives, rivals, sphere
+from geonb import checks, encoders, geoclip, losses, negatives, rivals, sphere
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Batch:
     east and north in its city; codes: level (street, district, city, country) -> whole numbers (B,), -1 where unknown;
     features (B, d): unit features of the frozen tower, None where pictures are read; photos: so many of the B, from the
     first, are photos of the step, the rest lend their places only; guide: negatives.Guide that was fitted again on the
-    way, empty for that of the settings.
+    way, empty for that of the settings; districts: known ones among all photos that train, not in this step alone.
     """
 
     xyz_m: tuple
@@ -30,6 +30,7 @@ class Batch:
     features: torch.Tensor = None
     photos: int = None
     guide: tuple = ()
+    districts: int = 0
 
     @functools.cached_property
     def distance_m(self):
@@ -239,8 +240,10 @@ def tuned(name, split, trials, asked):
     the one with the smallest error counts, UNTUNED for splits that the table does not know. A row that is like another
     has that one's best values of what it does not tune itself; what both tune each has from trials of its own, so that
     whole recipes are compared, not the rule alone. asked: name -> value, goes before the trials unless it is below 0.
-    ValueError where the table knows the split and not the method on it.
+    ValueError where the table knows the split and not the method on it, and for a value that is no finite number.
     """
+    for parameter, value in asked.items():
+        checks.number(parameter, value, way_out="a number below 0 takes the value that the trials chose")
     like = get(name).like
     known = tuned(like, split, trials, {}) if like else UNTUNED
     own = trials[(trials.method == name) & (trials.split == split)]
@@ -297,11 +300,14 @@ class Settings:
             raise ValueError(f"neighbourhood {self.neighbourhood!r} must be one of {', '.join(NEIGHBOURHOODS)}")
         if self.kernel == "variogram" and not self.curve:
             raise ValueError("kernel 'variogram' needs a curve: see variogram_models.kernel_curve")
+        for name in ("bandwidth_m", "cutoff_bandwidths"):
+            checks.number(name, getattr(self, name), above=0)
         for name in ("strength", "neighbourhood_weight", "fairness_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)} must be at least 0")
+            checks.number(name, getattr(self, name), least=0)
+        checks.number("prior_share", self.prior_share, least=0, most=1)
 
 
+FEWEST_DISTRICTS = 2  # of one alone the performance is its own mean
 NEIGHBOURHOODS = {"pull": losses.neighbourhood_pull, "ranking": losses.neighbourhood_ranking}
 
 
@@ -323,11 +329,22 @@ def objective(name, settings):
             term = NEIGHBOURHOODS[settings.neighbourhood]
             found = found + settings.neighbourhood_weight * (term(image, weights()) + term(location, weights())) / 2
         if row.place == "tower" and settings.fairness_weight:
+            check_districts(settings.fairness_weight, batch.districts)
             fair = losses.regional_fairness(image, location, scale, batch.codes["district"])
             found = found + settings.fairness_weight * fair
         return found
 
     return loss
+
+
+def check_districts(fairness_weight, districts):
+    """Nothing, or a ValueError where regional fairness has no two regions to be fair to: it would be 0 for ever."""
+    if fairness_weight and districts < FEWEST_DISTRICTS:
+        raise ValueError(
+            f"fairness_weight {fairness_weight} needs {FEWEST_DISTRICTS} districts among the photos that train, there "
+            f"{'is' if districts == 1 else 'are'} {districts}: there are no regions to be fair to; set fairness_weight "
+            "to 0, or fill the catalogue's column district"
+        )
 
 
 def spatial_weights(batch, settings):
@@ -354,9 +371,10 @@ def bandwidths(how, *, bandwidth_m, ranges_m, range_share, neighbour, min_bandwi
     """
     if how not in BANDWIDTHS:
         raise ValueError(f"bandwidth {how!r} must be one of {', '.join(BANDWIDTHS)}")
-    for name, value in {"bandwidth_m": bandwidth_m, "range_share": range_share, "neighbour": neighbour}.items():
-        if not value > 0:
-            raise ValueError(f"{name} {value} must be above 0")
+    for name, value in {"bandwidth_m": bandwidth_m, "range_share": range_share}.items():
+        checks.number(name, value, above=0)
+    checks.count("neighbour", neighbour)
+    checks.number("min_bandwidth_m", min_bandwidth_m, least=0)
 
     def of(train):
         if how == "density":
@@ -407,6 +425,10 @@ def builder(name, feature_size, inputs, *, size, base, location_tower, train_bac
     released weights with train_backbone, or for an unknown size.
     """
     place, with_capsules = get(name).place, get(name).tower == "capsules"  # those have GeoCLIP's image head too
+    checks.count("embedding_size", size)
+    checks.number("cell_size_m", cell_size_m, above=0)
+    checks.number("temperature", temperature, above=0)
+    checks.number("noise_m", noise_m, least=0)
     location_tower = get(name).tower or location_tower
     if place != "tower" and train_backbone:
         raise ValueError(f"train_backbone is for methods with a location tower, not for {name}")
@@ -416,6 +438,7 @@ def builder(name, feature_size, inputs, *, size, base, location_tower, train_bac
         raise ValueError(f"capsules has no {', '.join(sorted(unknown))}; it has {', '.join(CAPSULES)}")
     sizes = CAPSULES | (capsules or {})
     image_hidden = sizes.pop("image_hidden")
+    checks.count("image_hidden", image_hidden)
 
     def build(train_lat_lon_deg):
         if place == "cell":

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from geonb import batches, encoders, geolocation, methods, seeds, sphere
+from geonb import batches, checks, encoders, geolocation, methods, seeds, sphere
 
 CURVE = {
     "step": "training step [count]",
@@ -49,12 +49,13 @@ class Settings:
     refit_every: int = 0
 
     def __post_init__(self):
-        for name in ("neighbours", "queue", "refit_every"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)} must be at least 0")
-        for name in ("steps", "batch_size", "learning_rate", "evaluate_every", "checkpoint_every"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} {getattr(self, name)} must be above 0")
+        for name in ("warmup_steps", "neighbours", "queue", "refit_every"):
+            checks.count(name, getattr(self, name), least=0)
+        for name in ("steps", "evaluate_every", "checkpoint_every"):
+            checks.count(name, getattr(self, name))
+        checks.count("batch_size", self.batch_size, least=2, way_out="a photo alone has no other place to be told from")
+        checks.number("learning_rate", self.learning_rate, above=0)
+        checks.number("weight_decay", self.weight_decay, least=0)
         if self.refit_every and self.checkpoint_every % self.refit_every:
             raise ValueError(
                 f"checkpoint_every {self.checkpoint_every} must be a multiple of refit_every {self.refit_every}: a "
@@ -153,6 +154,7 @@ class Meetings:
         self.bandwidth_m = torch.from_numpy(np.float32(bandwidth_m)).to(where)
         self.position_m = torch.from_numpy(np.float32(position_m)).to(where)
         self.codes = {level: torch.from_numpy(np.int64(code)).to(where) for level, code in places.codes.items()}
+        self.districts = district_count(places)
 
     def refit(self, embeddings):
         """From now on photos are as alike as their embeddings (n, d), and the curve that fits these guides."""
@@ -164,9 +166,14 @@ class Meetings:
         codes = {level: code[batch] for level, code in self.codes.items()}
         points = tuple(part[batch] for part in self.xyz_m)
         features = None if self.features is None else self.features[batch]
-        return methods.Batch(
-            points, self.bandwidth_m[batch], self.position_m[batch], codes, features, photos, self.guide
-        )
+        about = points, self.bandwidth_m[batch], self.position_m[batch], codes, features, photos
+        return methods.Batch(*about, self.guide, self.districts)
+
+
+def district_count(places):
+    """How many districts the Places are known to lie in."""
+    codes = np.asarray(places.codes.get("district", ()))
+    return len(np.unique(codes[codes >= 0]))
 
 
 def optimise(towers, images, train, train_places, meet, objective, validate, settings, seed, folder, label):
@@ -371,8 +378,10 @@ def fit_all(images, places, parts, galleries, plans, *, seeds, folder, method):
 
     parts: split -> (n,) part of each photo; galleries: split -> Places; plans: split -> Plan. See fit for the rest. In
     unseen_city a method that can name places of the city searches in it alone; one that names training places has none
-    there.
+    there. ValueError without a split or a seed.
     """
+    if not (len(parts) and len(seeds)):
+        raise ValueError(f"{method}: splits names {len(parts)} and seed_count {len(seeds)}, each must be at least 1")
     return {
         (split, seed): fit(
             images, places, parts[split], galleries[split], build=plans[split].build,

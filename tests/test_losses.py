@@ -212,7 +212,7 @@ def test_bad_settings_are_refused_with_the_value(batch):
     image, location, distance_m, _ = batch
     with pytest.raises(ValueError, match="no kernel 'box': there are one_hot, gaussian, exponential, uniform"):
         weights(distance_m, "box")
-    with pytest.raises(ValueError, match=r"bandwidth_m 0.0 and cutoff_m 5.0 must be above 0"):
+    with pytest.raises(ValueError, match=r"bandwidth_m 0\.0 must be a finite number above 0"):
         weights(distance_m, "gaussian", 0.0, 5)
     with pytest.raises(ValueError, match="1 of 12 rows of the target weights are empty or not finite"):
         losses.row_targets(torch.ones(12, 12) * (torch.arange(12) > 0)[:, None])
@@ -222,3 +222,20 @@ def test_bad_settings_are_refused_with_the_value(batch):
         losses.contrastive_loss(
             image, location, torch.tensor(1.0), distance_m, image_to_location=False, location_to_image=False
         )
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0])
+@pytest.mark.parametrize("name", ["bandwidth_m", "cutoff_m"])
+def test_a_kernel_whose_lengths_are_no_numbers_is_refused_by_name(batch, name, wrong):
+    given = {"kernel": "gaussian", "bandwidth_m": 100.0, "cutoff_m": 300.0}
+    for value in (wrong, torch.tensor([100.0] * 11 + [wrong])):
+        with pytest.raises(ValueError, match=f"{name} {wrong} must be a finite number above 0"):
+            losses.kernel_weights(batch[2], **given | {name: value})
+
+
+def test_photos_of_no_known_region_are_no_region():
+    image = location = torch.eye(4)
+    swapped = location[[1, 0, 2, 3]]
+    both = losses.regional_fairness(image, swapped, torch.tensor(2.0), torch.tensor([4, 4, 7, -1]))
+    without = losses.regional_fairness(image, swapped, torch.tensor(2.0), torch.tensor([4, 4, 7, 7]))
+    torch.testing.assert_close(both, without)  # photo 3 is as right as photo 2

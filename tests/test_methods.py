@@ -70,7 +70,7 @@ def test_regularisers_and_prior_change_the_loss_and_bad_values_are_refused(batch
         {"prior_share": 0.5}, {"neighbourhood_weight": 1.0}, {"neighbourhood_weight": 1.0, "neighbourhood": "ranking"},
     ):  # fmt: skip
         assert not torch.isclose(loss("sw_clip", batch, **settings), plain), settings
-    with pytest.raises(ValueError, match="fairness_weight -1 must be at least 0"):
+    with pytest.raises(ValueError, match="fairness_weight -1 must be a finite number of at least 0"):
         methods.Settings(fairness_weight=-1)
     with pytest.raises(ValueError, match="neighbourhood 'push' must be one of pull, ranking"):
         methods.Settings(neighbourhood="push")
@@ -92,7 +92,7 @@ def test_bandwidths_that_cannot_be_are_refused():
     given = dict(bandwidth_m=80.0, ranges_m={}, range_share=0.5, neighbour=3, min_bandwidth_m=0.0)
     with pytest.raises(ValueError, match="bandwidth 'wide' must be one of fixed, city, density"):
         methods.bandwidths("wide", **given)
-    with pytest.raises(ValueError, match="bandwidth_m 0 must be above 0"):
+    with pytest.raises(ValueError, match="bandwidth_m 0 must be a finite number above 0"):
         methods.bandwidths("fixed", **given | {"bandwidth_m": 0})
     with pytest.raises(ValueError, match="neighbour 3 must lie between 1 and 2"):
         methods.bandwidths("density", **given)(places([[0, 0], [0, 0], [50, 0], [90, 0]]))
@@ -246,3 +246,45 @@ def test_what_a_queue_cannot_have_is_refused():
         methods.objective("geoclip_precursor", methods.Settings())
     with pytest.raises(ValueError, match="geoclip has no regularisers"):
         methods.objective("geoclip", methods.Settings(fairness_weight=1.0))
+
+
+@pytest.mark.parametrize("parameter", methods.UNTUNED)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_no_number_does_not_fall_back_on_the_trials(parameter, value):
+    with pytest.raises(ValueError, match=f"{parameter} {value} must be a finite number: a number below 0"):
+        methods.tuned("sw_clip", "other_drive", pd.read_csv(TRIALS), {parameter: value})
+
+
+@pytest.mark.parametrize("name", [
+    "bandwidth_m", "cutoff_bandwidths", "prior_share", "strength", "neighbourhood_weight", "fairness_weight",
+])  # fmt: skip
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_settings_of_a_loss_that_are_no_numbers_or_too_small_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} {value} must be a finite number (of at least|above) 0"):
+        methods.Settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["bandwidth_m", "range_share", "min_bandwidth_m"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_bandwidths_that_are_no_numbers_are_refused(name, value):
+    given = dict(bandwidth_m=80.0, ranges_m={}, range_share=0.5, neighbour=3, min_bandwidth_m=0.0)
+    with pytest.raises(ValueError, match=f"{name} {value} must be a finite number"):
+        methods.bandwidths("fixed", **given | {name: value})
+
+
+@pytest.mark.parametrize(("name", "value", "bound"), [
+    ("temperature", np.nan, "above 0"), ("temperature", np.inf, "above 0"), ("temperature", 0.0, "above 0"),
+    ("noise_m", np.nan, "of at least 0"), ("noise_m", np.inf, "of at least 0"), ("cell_size_m", np.nan, "above 0"),
+    ("cell_size_m", np.inf, "above 0"), ("cell_size_m", 0.0, "above 0"), ("size", 0, "of at least 1"),
+])  # fmt: skip
+def test_towers_that_cannot_be_built_are_refused_with_the_bound(name, value, bound):
+    given = dict(size=4, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
+    with pytest.raises(ValueError, match=f"{value} must be a (finite|whole) number {bound}"):
+        methods.builder("cells", 8, torch.zeros(1, 12), **given | {name: value})
+
+
+def test_capsules_of_no_size_are_refused():
+    given = dict(size=4, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
+    for wrong in ({"sigmas": [np.nan]}, {"sigmas": [np.inf]}, {"frequencies": 0}, {"hidden": 0}, {"image_hidden": 0}):
+        with pytest.raises(ValueError, match=r"must be a (finite|whole) number"):
+            methods.builder("geoclip", 8, torch.zeros(1, 8), **given, capsules=wrong)(places([[0, 0]]).lat_lon_deg)

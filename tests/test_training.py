@@ -156,7 +156,7 @@ def test_a_curve_is_fitted_again_to_the_embeddings_of_now(world, tmp_path):
 def test_a_curve_is_not_fitted_again_without_a_way_or_between_checkpoints():
     with pytest.raises(ValueError, match="checkpoint_every 100 must be a multiple of refit_every 30"):
         training.Settings(steps=10, batch_size=5, refit_every=30)
-    with pytest.raises(ValueError, match="refit_every -1 must be at least 0"):
+    with pytest.raises(ValueError, match="refit_every -1 must be a whole number of at least 0"):
         training.Settings(steps=10, batch_size=5, refit_every=-1)
     with pytest.raises(ValueError, match="toy: refit_every 50 needs refit"):
         training.fit(
@@ -221,8 +221,8 @@ def test_an_empty_part_and_settings_that_cannot_be_are_refused(world, tmp_path):
     features, places, parts = world
     with pytest.raises(ValueError, match="no photo is in part 'validation'"):
         fit((features, places, np.where(parts == "validation", "buffer", parts)), tmp_path)
-    with pytest.raises(ValueError, match="steps 0 must be above 0"):
-        training.Settings(steps=0, batch_size=1)
+    with pytest.raises(ValueError, match="steps 0 must be a whole number of at least 1"):
+        training.Settings(steps=0, batch_size=2)
 
 
 def test_with_the_city_known_only_its_own_places_compete():
@@ -273,8 +273,63 @@ def test_a_whole_backbone_can_be_trained(tmp_path):
 
 
 def test_learning_rate_warms_up_and_ends_near_zero():
-    settings = training.Settings(steps=100, batch_size=1, learning_rate=1.0, warmup_steps=10)
+    settings = training.Settings(steps=100, batch_size=2, learning_rate=1.0, warmup_steps=10)
     rates = [training.learning_rate_at(step, settings) for step in range(100)]
     assert rates[0] == 0.1
     assert max(rates) == pytest.approx(1.0)
     assert rates[-1] < 0.01
+
+
+# ---- regions to be fair to -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("districts", "said"), [
+    ([-1], "there are 0"), ([4], "there is 1"), ([-1, 4], "there is 1"),
+])  # fmt: skip
+def test_fairness_without_two_districts_is_refused_instead_of_being_0_for_ever(world, tmp_path, districts, said):
+    features, places, parts = world
+    codes = places.codes | {"district": np.resize(districts, len(places))}
+    here = features, dataclasses.replace(places, codes=codes), parts
+    with pytest.raises(ValueError, match=rf"fairness_weight 1\.0 needs 2 districts .* {said}: .* fairness_weight to 0"):
+        fit(here, tmp_path, steps=1, method_settings={"fairness_weight": 1.0})
+    with pytest.raises(ValueError, match="needs 2 districts"):
+        fit((features, dataclasses.replace(places, codes={}), parts), tmp_path, steps=1,
+            method_settings={"fairness_weight": 1.0})  # fmt: skip
+    fit(here, tmp_path, steps=1)
+
+
+def test_fairness_between_two_districts_is_trained_and_photos_of_unknown_ones_do_not_count(world, tmp_path):
+    features, places, parts = world
+    some = np.where(np.arange(len(places)) % 3 == 0, -1, places.codes["district"])
+    curves = {
+        name: fit((features, dataclasses.replace(places, codes=places.codes | {"district": codes}), parts),
+                  tmp_path / name, steps=3, method_settings={"fairness_weight": 5.0}).curve.loss
+        for name, codes in {"all": places.codes["district"], "some": some}.items()
+    }  # fmt: skip
+    assert (curves["all"] != curves["some"]).any()
+    assert np.isfinite(curves["some"]).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("learning_rate", np.nan), ("learning_rate", np.inf), ("learning_rate", 0.0), ("weight_decay", np.nan),
+    ("weight_decay", np.inf), ("weight_decay", -0.1), ("steps", 0), ("steps", -1), ("batch_size", 0),
+    ("batch_size", -4), ("batch_size", 1), ("evaluate_every", 0), ("checkpoint_every", 0), ("neighbours", -1),
+    ("queue", -1), ("warmup_steps", -1),
+])  # fmt: skip
+def test_a_course_that_cannot_be_is_refused_with_name_value_and_bound(name, value):
+    with pytest.raises(ValueError, match=f"{name} {value} must be a (finite|whole) number (of at least|above) "):
+        training.Settings(**{"steps": 10, "batch_size": 5, name: value})
+
+
+def test_features_that_are_no_numbers_in_a_photo_that_only_tests_are_refused(world, tmp_path):
+    """No loss sees them, and the largest of similarities that are no numbers would be the first place."""
+    features, _, parts = world
+    broken = features.clone()
+    broken[np.flatnonzero(parts == "test")[0]] = float("nan")
+    with pytest.raises(ValueError, match="1 of 60 values of the largest similarity are missing"):
+        fit(world, tmp_path, steps=1, images=broken)
+
+
+def test_no_seed_and_no_split_are_refused():
+    plan = {"blocked": None}
+    for parts, seeds in (({"blocked": []}, range(0)), ({}, range(1))):
+        with pytest.raises(ValueError, match=r"splits names [01] and seed_count [01], each must be at least 1"):
+            training.fit_all(None, None, parts, None, plan, seeds=seeds, folder="", method="clip")
