@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb import seeds, sphere, uncertainty
+from geonb import checks, seeds, sphere, uncertainty
 
 NEAREST = 10  # neighbours that SSI and City-Align look at
 FEWEST_PHOTOS = NEAREST + 2  # of a city; smaller ones are left out
@@ -35,6 +35,11 @@ def compare(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=99
     places anew inside each city, for City-Align the cities among all photos. blocks (n,): drawn again for intervals.
     No rows where no city has FEWEST_PHOTOS photos.
     """
+    checks.count("neighbours", neighbours)
+    checks.count("permutations", permutations)
+    for name, unit in vectors.items():
+        checks.same_length({name: unit, "positions": lat_lon_deg, "city": city, "blocks": blocks})
+        checks.finite(name, unit)
     chosen = looked_at(city, seed)
     if not len(chosen):
         return pd.DataFrame(columns=list(COLUMNS))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geonb import seeds, sphere
+from geonb import checks, seeds, sphere
 
 
 def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
@@ -23,6 +23,7 @@ def queued(draw, step, length):
     batch whole and drops the oldest photos, and after an interruption it is what it was. A photo of an earlier epoch
     may stand in it twice.
     """
+    checks.count("queue", length, least=0)
     found, size = [np.empty(0, int)], 0
     while size < length and step > 0:
         step -= 1
@@ -37,6 +38,7 @@ def random_batch(step, photo_count, batch_size, *, seed):
     It depends on seed and step alone, so a training that was interrupted goes on with the same batches. ValueError when
     there are fewer photos than a batch.
     """
+    checks.count("batch_size", batch_size)
     if photo_count < batch_size:
         raise ValueError(
             f"batch_size {batch_size} is larger than the {photo_count} training photos: "

@@ -1,6 +1,9 @@
 """Locations as text: the caption of SW-CLIP (arXiv 2604.04357, section on location-as-text)."""
 
+from geonb import checks
+
 PARTS = ("street", "city", "country", "coordinates")
+MOST_DECIMALS = 12  # of degrees: beyond are the last digits of float64
 
 
 def location_captions(lat_lon_deg, *, street=None, city=None, country=None, parts=PARTS, decimals=5):
@@ -13,6 +16,7 @@ def location_captions(lat_lon_deg, *, street=None, city=None, country=None, part
         raise ValueError(f"captions have no part {', '.join(sorted(unknown))}: choose among {', '.join(PARTS)}")
     if not parts:
         raise ValueError(f"a caption needs at least one part of {', '.join(PARTS)}")
+    checks.count("decimals", decimals, least=0, most=MOST_DECIMALS, way_out="7 are about a centimetre")
     names = {"street": street, "city": city, "country": country}
     return [one_caption(*position, {k: v[i] for k, v in names.items() if k in parts and v is not None}, parts, decimals)
             for i, position in enumerate(lat_lon_deg)]  # fmt: skip

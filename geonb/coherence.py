@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from geonb import seeds, semivariograms, sphere, uncertainty, variogram_models
+from geonb import checks, seeds, semivariograms, sphere, uncertainty, variogram_models
 
 SUMMARY = {
     "method": "frozen tower or training",
@@ -34,12 +34,12 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
 
     Row-standardised weights; one-sided p value from permutations: the share in which I is at least as large, so that
     it is small where errors cluster and large where neighbours are unlike. ValueError with fewer than neighbours + 2
-    photos, or when all values are equal.
+    photos, or when all values are equal or some are missing.
     """
     from esda import Moran
 
     values = np.asarray(values, dtype=float)
-    check_values(values, neighbours)
+    check_values(values, lat_lon_deg, neighbours, permutations)
     weights = nearest_weights(lat_lon_deg, neighbours)
     state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
     np.random.seed(int(seeds.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
@@ -62,8 +62,12 @@ def nearest_weights(lat_lon_deg, neighbours):
     return weights
 
 
-def check_values(values, neighbours):
-    """Nothing, or a ValueError for values (n,) that are too few or all alike."""
+def check_values(values, lat_lon_deg, neighbours, permutations):
+    """Nothing, or a ValueError for values (n,) that are too few, all alike or missing, or for counts that are none."""
+    checks.count("neighbours", neighbours)
+    checks.count("permutations", permutations)
+    checks.same_length({"values": values, "positions": lat_lon_deg})
+    checks.finite("the values", values)
     if len(values) < neighbours + 2:
         raise ValueError(
             f"Moran's I over {neighbours} neighbours needs {neighbours + 2} photos, there are {len(values)}"
@@ -125,6 +129,8 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, parts=4, replicates=
     Test photos are parted at quantiles into at most `parts` parts, by the way to the nearest training photo and by how
     many lie within radius_m. Intervals draw blocks again.
     """
+    checks.number("radius_m", radius_m, above=0)
+    checks.count("parts", parts)
     tables = []
     for method, group in errors.groupby("method", sort=False):
         photos = one_per_photo(group)
@@ -145,6 +151,7 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, parts=4, replicates=
 
 def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
     """The semivariogram of features (n, d) within cities, pooled (semivariograms.LAGS), without co-located pairs."""
+    semivariograms.check_photos(features, lat_lon_deg, city)
     names, count = np.unique(city, return_counts=True)
     found = [
         semivariograms.semivariance_by_lag(
@@ -167,8 +174,9 @@ def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, see
     """
     from esda import Moran_Local, fdr
 
+    checks.number("level", level, above=0, below=1)
     values = np.asarray(values, dtype=float)
-    check_values(values, neighbours)
+    check_values(values, lat_lon_deg, neighbours, permutations)
     weights = nearest_weights(lat_lon_deg, neighbours)
     drawn = int(seeds.stream(seed, "lisa").integers(2**31))
     found = Moran_Local(values, weights, permutations=permutations, seed=drawn)

@@ -8,7 +8,7 @@ of at least `level`, if that photo is exchangeable with those: no order of the n
 import numpy as np
 import pandas as pd
 
-from geonb import geolocation, sphere, uncertainty
+from geonb import checks, geolocation, sphere, uncertainty
 from geonb.wording import length
 
 FEWEST = 50
@@ -47,6 +47,8 @@ def thresholds(score, group, asked, level, fewest=FEWEST):
     that the promise holds in it; a smaller one on all photos, and then the promise is for all groups together. NaN
     where all together are fewer, or too few for the level.
     """
+    checks.count("fewest", fewest)
+    checks.same_length({"score": score, "group": group})
     score, group, asked = np.asarray(score, float), np.asarray(group), np.asarray(asked)
     found, behind = np.full(len(asked), threshold(score, level)), np.full(len(asked), len(score))
     for name in pd.unique(asked):
@@ -72,8 +74,9 @@ def unit_m(rule, expected_m, floor_m):
     The floor keeps a posterior that is sure of one place from promising no error at all. ValueError for an unknown rule
     or a floor that is not above 0.
     """
-    if rule not in RULES or not floor_m > 0:
-        raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}, and floor_m {floor_m} above 0 m")
+    checks.number("floor_m", floor_m, above=0)
+    if rule not in RULES:
+        raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}")
     return np.asarray(expected_m) + floor_m if rule == "scaled" else np.ones(len(expected_m))
 
 
@@ -166,6 +169,7 @@ def risk(table, steps=20):
     last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any
     order, so that its error is that of all.
     """
+    checks.count("steps", steps)
     rows = []
     for split, own in table.groupby("split", sort=False):
         orders = {"oracle": own.error_m, "chance": None}

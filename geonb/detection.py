@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import batches, lags, negatives, seeds, semivariograms, sphere, uncertainty
+from geonb import batches, checks, lags, negatives, seeds, semivariograms, sphere, uncertainty
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
 ALIKE_SHARE = 0.1  # of far pairs: those whose planted fields are nearest count as alike
@@ -31,6 +31,8 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     Up to half of pairs_at_most of each, fewer where there are no more; drawn with equal shares for each tenth of the
     range, and for each of ten lags from there up to the farthest, as far as these hold pairs.
     """
+    checks.count("pairs_at_most", pairs_at_most, least=2, way_out="half of them are near, half of them far")
+    checks.number("range_m", range_m, above=STRATA * negatives.PLACE_M)
     farthest_m = np.pi * sphere.EARTH_RADIUS_M
     edges_m = np.append(lags.edges_m(range_m, STRATA), np.geomspace(range_m, farthest_m, STRATA + 1)[1:])
     edges_m[0] = negatives.PLACE_M
@@ -82,6 +84,7 @@ def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
     its blocks were drawn; scores: rule -> {FALSE: (m,), HARD: (m,)}, larger where a pair is rather alike.
     """
     code = np.unique(blocks, return_inverse=True)[1]
+    uncertainty.check_replicates(replicates)
     count, rng = int(code.max()) + 1, seeds.stream(seed, "detection")
     replicates = replicates if count >= uncertainty.FEWEST_BLOCKS else 0
     draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
@@ -137,6 +140,8 @@ def excluded_share(lat_lon_deg, batch_size, queue, *, steps=20, seed=0):
 
     Mean over `steps` steps from the first at which the queue is full; NaN where nothing queues.
     """
+    checks.count("batch_size", batch_size)
+    checks.count("queue", queue, least=0)
     draw = batches.drawer(lat_lon_deg, batch_size, neighbours=0, seed=seed)
     first, shares = -(-queue // batch_size), []
     for step in range(first, first + steps):

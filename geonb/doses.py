@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from geonb import experiments, geolocation, methods, probing, seeds, uncertainty
+from geonb import checks, experiments, geolocation, methods, probing, seeds, uncertainty
 from geonb.sources import simulated
 
 LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
@@ -35,7 +35,7 @@ RESPONSE = {
 class Dose:
     """One condition: what is changed to which value, as options of simulated.World, a factor of the noise, a bandwidth.
 
-    bandwidth_m: of sw_clip's kernel instead of the one that its trials chose.
+    bandwidth_m: of sw_clip's kernel instead of the one that its trials chose. ValueError for a value that is none.
     """
 
     about: str
@@ -43,6 +43,12 @@ class Dose:
     world: dict = field(default_factory=dict)
     noise: float = 1.0
     bandwidth_m: float | None = None
+
+    def __post_init__(self):
+        checks.number(self.about, self.value, least=0)
+        checks.number("noise", self.noise, least=0)
+        if self.bandwidth_m is not None:
+            checks.number("bandwidth_m", self.bandwidth_m, above=0)
 
 
 def doses(base, *, range_scale, nugget, photos_per_city, city_mean_sd, noise, bandwidth_m):
@@ -85,6 +91,7 @@ def dealt(features, world_seed, number):
 # ---- many ------------------------------------------------------------------------------------------------------------
 def trials(setting, names, splits, table, features, gallery_grid):
     """What each method's grid of parameters reaches on the validation photos of a world: a table for methods.tuned."""
+    checks.count("splits", len(splits))
     rows = []
     for name, split in itertools.product(names, splits):
         tuned = methods.get(name).tuned
@@ -103,8 +110,10 @@ def respond(setting, chosen, world_seeds, splits, tuned, photograph, spacing_m, 
     """Errors of clip and sw_clip under each Dose in each world and split, with columns dose, value and world.
 
     tuned: trials of both methods; photograph: (Dose, world seed) -> (places, features); label: of the checkpoints. A
-    dose of the bandwidth trains sw_clip alone, beside the base's clip.
+    dose of the bandwidth trains sw_clip alone, beside the base's clip. ValueError without a dose, world or split.
     """
+    for about, named in {"doses": chosen, "worlds": world_seeds, "splits": splits}.items():
+        checks.count(about, len(named), way_out="name at least one")
     tables = []
     for world_seed in world_seeds:
         for dose in chosen:
@@ -152,7 +161,9 @@ def answer(table, gains):
     """Where spatial targets are shown to help or harm, in a sentence.
 
     gains: ratios of dealt places. Two trainings differ for no reason too: a ratio within their range shows nothing.
+    ValueError without such ratios.
     """
+    checks.count("dealings", len(gains), way_out="without them chance and gain cannot be told apart")
     said, ratio = [], table.ratio
     helped, harmed = table.high.lt(1) & ratio.lt(gains.ratio.min()), table.low.gt(1) & ratio.gt(gains.ratio.max())
     for word, side in (("help", table[helped]), ("harm", table[harmed])):

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
-from geonb import seeds, sphere
+from geonb import checks, seeds, sphere
 from geonb.studies import ROOT
 
 FEATURES = ROOT / "build" / "features"
@@ -85,8 +85,7 @@ def with_context(tower, context_length):
     What comes after the end of a text has no part in its vector, if the tower looks back only, as those of open_clip's
     class CLIP do; other towers, and shorter ones, come back as they are. ValueError below 1.
     """
-    if context_length < 1:
-        raise ValueError(f"context_length {context_length} must be at least 1")
+    checks.count("context_length", context_length)
     mask = getattr(tower.model, "attn_mask", None)
     if mask is None or context_length >= tower.context_length:
         return tower
@@ -186,7 +185,11 @@ def image_features(paths, sha256, tower, *, batch_size=64, folder=FEATURES):
     """Unit features (n, d) float32 of pictures, each computed once per content, tower and transform.
 
     paths, sha256: where each picture lies, and the digest of its content. The cache in `folder` is written whole.
+    ValueError without pictures.
     """
+    checks.count("batch_size", batch_size)
+    if not len(sha256):
+        raise ValueError("there are no pictures to read features of: the catalogue is empty")
     file = Path(folder) / f"{Path(tower.name).name.removeprefix('local-dir:')}-{tower.digest}.safetensors"
     known = read_features(file)
     missing = {digest: path for digest, path in zip(sha256, paths, strict=True) if digest not in known}
@@ -322,8 +325,7 @@ class TwoTowers(nn.Module):
 
     def __init__(self, image, location, temperature=0.07, learn_temperature=True):
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature {temperature} must be above 0")
+        checks.number("temperature", temperature, above=0)
         self.image, self.location = image, location
         self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / temperature))), requires_grad=learn_temperature)
 

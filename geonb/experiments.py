@@ -7,7 +7,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import ablations, galleries, methods, negatives, places, semivariograms, sphere, training, variogram_models
+from geonb import (
+    ablations,
+    checks,
+    galleries,
+    methods,
+    negatives,
+    places,
+    semivariograms,
+    sphere,
+    training,
+    variogram_models,
+)
 from geonb import splits as splitting
 from geonb.sources import simulated
 
@@ -31,6 +42,7 @@ class Setting:
 
 def grid(options, world_seed, spacing_m):
     """The places along the streets of a world, which blocked chooses among; options: of simulated.World."""
+    checks.number("gallery_spacing_m", spacing_m, above=0)
     world = simulated.World(**options | {"world_seed": world_seed})
     return galleries.along_streets(simulated.streets(world), spacing_m)
 

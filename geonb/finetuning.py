@@ -11,7 +11,7 @@ from torch.nn.attention import sdpa_kernel
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from geonb import seeds, supervision, uncertainty
+from geonb import checks, seeds, supervision, uncertainty
 from geonb.encoders import device
 
 FINETUNED = {
@@ -43,6 +43,8 @@ def finetuned(tower, pixels, label, *, steps, batch_size, learning_rate, seed=0,
 
     pixels (n, px, px, 3) uint8; label: whole numbers from 0. Weak augmentations, the same batches for every tower.
     """
+    checks.count("finetuning_steps", steps)
+    checks.number("finetuning_rate", learning_rate, above=0)
     seeds.seed_torch(seed, "finetuning")
     model = nn.Sequential(Pooled(tower), nn.Linear(supervision.EMBED, int(label.max()) + 1)).to(device()).train()
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
@@ -73,8 +75,14 @@ def cities_told(names, lesson, city, shown_to, test_city, block, taught, setting
     """Table FINETUNED of towers taught on a supervision.Lesson, and trained on its photos' cities (n,) after that.
 
     shown_to: Lesson of the photos that test, with test_city and block (m,); taught: steps, batch_size, learning_rate of
-    the teaching, settings: the same of the training after it; numbers: seeds. ValueError for a city that only tests.
+    the teaching, settings: the same of the training after it; numbers: seeds. ValueError for a city that only tests, or
+    without photos that test.
     """
+    checks.count("seed_count", len(numbers))
+    if not len(test_city):
+        raise ValueError(
+            "no photo tests what the towers learned: give validation or test photos, or finetuning_steps 0"
+        )
     every, label = np.unique(city, return_inverse=True)
     if unknown := sorted(set(test_city) - set(every)):
         raise ValueError(f"no photo of {', '.join(unknown)} trains: no tower can name it")

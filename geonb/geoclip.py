@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from geonb import seeds, sphere
+from geonb import checks, seeds, sphere
 
 # GeoCLIP scales Equal Earth's x in degrees so that the equator runs from -1 to 1
 SCALE = 66.50336 / 180
@@ -100,10 +100,13 @@ class CapsuleTower(nn.Module):
         self, lat_lon_deg, size=512, *, sigmas=RELEASED_SIGMAS, frequencies=256, hidden=1024, noise_m=0.0, seed=0
     ):
         super().__init__()
-        if noise_m < 0:
-            raise ValueError(f"noise_m {noise_m} must be at least 0")
-        if not (sigmas and min(sigmas) > 0):
-            raise ValueError(f"sigmas {list(sigmas)} must be one or more numbers above 0")
+        checks.number("noise_m", noise_m, least=0)
+        for name, width in {"size": size, "frequencies": frequencies, "hidden": hidden}.items():
+            checks.count(name, width)
+        if not sigmas:
+            raise ValueError("sigmas must be one or more numbers above 0, there is none")
+        for sigma in sigmas:
+            checks.number("sigmas", sigma, above=0)
         middle = sphere.equal_earth(sphere.centre(lat_lon_deg)) * SCALE
         self.noise_m = noise_m
         self.register_buffer("whole", torch.from_numpy(middle).float(), persistent=False)

@@ -5,6 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from geonb import (
+    checks,
     encoders,
     geolocation,
     photos,
@@ -72,6 +73,8 @@ def ensemble(options, tower, *, worlds, photos_per_city, max_lag_m, lag_count, s
     Three cities, one of each street network, in each of `worlds` worlds with the parameters of `options`; an embedding
     mixes fields, houses that several photos show and weather, so no closed form gives this curve.
     """
+    checks.count("ensemble_worlds", worlds)
+    checks.count("ensemble_photos", photos_per_city, least=2, way_out="a semivariogram needs pairs")
     curves = []
     for world in range(worlds):
         drawn = {"city_count": 3, "photos_per_city": photos_per_city, "world_seed": REDRAWN_SEED + world}
@@ -122,6 +125,8 @@ def controls(options, tower, settings, *, worlds=5, permutations=999, seed=0):
     Each world is drawn twice, with and without differences between cities: range 0 leaves no geography, but a house
     still stands beside the next, so that one world is one draw of far fewer places than photos.
     """
+    checks.count("control_worlds", worlds)
+    checks.count("permutations", permutations)
     rows = []
     for world_seed in range(options["world_seed"], options["world_seed"] + worlds):
         for world, planted in PLANTED.items():
@@ -169,9 +174,10 @@ def on_other_days(world, photo, count, *, seed=0):
 def same_values(truth, city, eligible, field, steps=4):
     """Photos (2 * steps,) in two cities with the same rising values of one field: indices, city by city.
 
-    truth (n, K); city (n,); eligible (n,) bool. The two cities are those whose values overlap most.
+    truth (n, K); city (n,); eligible (n,) bool. The two cities are those whose values overlap most, among those with
+    eligible photos. ValueError where these are not two.
     """
-    values = {name: np.flatnonzero((city == name) & eligible) for name in np.unique(city)}
+    values = {name: np.flatnonzero((city == name) & eligible) for name in np.unique(city[eligible])}
     spread = pd.DataFrame({name: np.quantile(truth[at, field], [0.02, 0.98]) for name, at in values.items()}).T
     pairs = [(a, b) for a in spread.index for b in spread.index if a < b]
     if not pairs:

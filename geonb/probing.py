@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from geonb import seeds, uncertainty
+from geonb import checks, seeds, uncertainty
 
 PENALTIES = np.logspace(-2, 5, 8)
 FOLDS = 5
@@ -26,6 +26,8 @@ def held_out(features, targets, groups, *, folds=None):
     """
     from sklearn.model_selection import GroupKFold
 
+    if folds is not None:
+        checks.count("folds", folds, least=2)
     count = len(np.unique(groups))
     if count < 3:
         raise ValueError(f"a probe needs at least 3 groups that can be held out, there are {count}")
@@ -280,6 +282,8 @@ def dimensions_needed(features, targets, fold, shares, *, penalty=100.0):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    for share in shares:
+        checks.number("shares", share, above=0, most=1)
     told = np.empty((len(shares), *targets.shape))
     for held in np.unique(fold):
         train, test = fold != held, fold == held

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from geonb import encoders, guesses, layers, probing, seeds, sphere, supervision, uncertainty
+from geonb import checks, encoders, guesses, layers, probing, seeds, sphere, supervision, uncertainty
 from geonb.decoding import posterior
 
 AGREE = ["planted", "fields_r2", "certainty"]
@@ -123,6 +123,7 @@ def chosen(city, scene, usable, per_city, *, seed=0):
 
     Cities with fewer than FEWEST_OF_A_CITY usable photos are left out: hardly any of theirs would train a probe.
     """
+    checks.count("probed_per_city", per_city)
     usable = usable & (pd.Series(usable).groupby(np.asarray(city)).transform("sum") >= FEWEST_OF_A_CITY).to_numpy()
     rng, city, scene = seeds.stream(seed, "probed"), np.asarray(city), np.asarray(scene)
     kinds, counts = np.unique(scene[usable], return_counts=True)
@@ -259,6 +260,7 @@ def taught(names, lesson, paths, settings, numbers):
 
     paths: of the photos that are read; settings: steps, batch_size, learning_rate; numbers: seeds of the trainings.
     """
+    checks.count("seed_count", len(numbers))
     towers, labels = {}, {}
     for name in names:
         made = [supervision.taught_tower(name, lesson, seed=number, **settings)[0] for number in numbers]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from geonb import lags, seeds, semivariograms
+from geonb import checks, lags, seeds, semivariograms, uncertainty
 from geonb import variogram_models as models
 
 RISE = np.log(20)  # an exponential model has 95 % of its rise at RISE length scales
@@ -82,7 +82,20 @@ def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, repli
 
 
 def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, replicates, seed=0, jobs=2):
-    """A table of `fields` fields for each planted range and nugget (columns TRIALS), by several processes."""
+    """A table of `fields` fields for each planted range and nugget (columns TRIALS), by several processes.
+
+    ValueError for shares, counts or lengths that no field can have.
+    """
+    for share in range_shares:
+        checks.number("range_shares", share, above=0)
+    for share in nugget_shares:
+        checks.number("nugget_shares", share, least=0, most=1)
+    checks.count("fields", fields)
+    checks.count("range_shares and nugget_shares", len(range_shares) * len(nugget_shares), way_out="name one of each")
+    checks.count("photos", photos, least=2, way_out="a semivariogram needs pairs")
+    checks.number("side_m", side_m, above=0)
+    lags.edges_m(side_m / 2, lag_count, "log")  # refused here and not in each process
+    uncertainty.check_replicates(replicates)
     wanted = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
     read = functools.partial(trial, photos=photos, side_m=side_m, lag_count=lag_count, replicates=replicates, seed=seed)
     told = dict(total=len(wanted), desc="fields", unit="field", file=sys.stdout, disable=not sys.stdout.isatty())

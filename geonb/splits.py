@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from geonb import seeds, sphere, uncertainty, wording
+from geonb import checks, seeds, sphere, uncertainty, wording
 
 PARTS = ("train", "validation", "test", "buffer")
 QUESTIONS = {
@@ -45,6 +45,11 @@ def make(
     of the study was read; none of them tests or chooses. given_part (n,): what split official takes over.
     """
     pilot = np.zeros(len(city), bool) if pilot is None else np.asarray(pilot)
+    given = {"lat_lon_deg": lat_lon_deg, "city": city, "street": street, "sequence_id": sequence_id, "pilot": pilot}
+    checks.same_length(given)
+    checks.number("block_size_m", block_size_m, above=0)
+    checks.number("buffer_m", buffer_m, least=0)
+    checks.number("gap_m", gap_m, least=0)
     if name not in QUESTIONS:
         raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
     if not (0 < test_share < 1 and 0 < validation_share < 1 and test_share + validation_share < 1):
@@ -100,8 +105,8 @@ def blocked(lat_lon_deg, city, sequence_id, *, seed, block_size_m, buffer_m, tes
     A sequence that touches test and another block keeps only its test photos, one that touches validation and training
     only its validation photos: the rest go to buffer.
     """
-    if block_size_m <= 0 or buffer_m < 0:
-        raise ValueError(f"block_size_m {block_size_m} must be above 0 and buffer_m {buffer_m} at least 0")
+    checks.number("block_size_m", block_size_m, above=0)
+    checks.number("buffer_m", buffer_m, least=0)
     block = block_ids(lat_lon_deg, city, block_size_m)
     rng = seeds.stream(seed, "splits", "blocked")
     parts = np.full(len(city), "train", dtype="U10")
@@ -169,6 +174,7 @@ def other_drive(
         raise ValueError(
             "split other_drive needs sequence_id, and no photo has one: choose random, blocked or unseen_city"
         )
+    checks.number("gap_m", gap_m, least=0)
     neighbours = passing(lat_lon_deg, city, street, sequence_id, passed_within_m)
     parts = np.full(len(city), "train", dtype="U10")
     quota = {"test": test_share * len(city), "validation": validation_share * len(city)}
@@ -257,6 +263,7 @@ def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
 
     parts: {split: (n,)}. Intervals draw blocks (n,) again.
     """
+    checks.number("within_m", within_m, above=0)
     rows = []
     for name, part in parts.items():
         test, train = part == "test", part == "train"

@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import affine_grid, grid_sample, mse_loss, normalize
 from tqdm import tqdm
 
-from geonb import captions, encoders, photos, results, seeds, studies
+from geonb import captions, checks, encoders, photos, results, seeds, studies
 from geonb.cities import captions as picture_captions
 from geonb.cities import fields
 from geonb.encoders import device, open_clip
@@ -303,8 +303,7 @@ def teach(name, lesson, *, steps, batch_size, learning_rate, seed=0, weight_deca
 
 def batches(count, batch_size, steps, seed):
     """(step, epoch, indices) of every step; a photo comes at most once in an epoch."""
-    if not 1 < batch_size <= count:
-        raise ValueError(f"batch_size {batch_size} must lie between 2 and the {count} photos that teach")
+    checks.count("batch_size", batch_size, least=2, most=count, way_out="no more than there are photos that teach")
     each = count // batch_size
     for step in range(steps):
         epoch, place = divmod(step, each)
@@ -331,6 +330,8 @@ def code_of_this_room():
 
 def taught_tower(name, lesson, *, steps, batch_size, learning_rate, seed=0):
     """(encoders.Tower, loss (steps,)), taught once: its weights stay in folder_of, written whole."""
+    checks.count("steps", steps)
+    checks.number("learning_rate", learning_rate, above=0)
     settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
     file = folder_of(lesson, **settings) / f"{name}-{seed}.safetensors"
     if not file.exists():

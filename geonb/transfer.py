@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb import geolocation, sphere, uncertainty, wording
+from geonb import checks, geolocation, sphere, uncertainty, wording
 
 FEWEST_PHOTOS = 20  # of a method that are in the right city: with fewer no null is drawn
 NULL = {
@@ -44,6 +44,7 @@ def nulls(errors, *, inside_cities, permutations, seed=0):
     photos, or with inside_cities among those of a city that the method placed in it, which leaves what it knows of
     where in a city a photo lies. A method with fewer than 20 such photos has no null: it counts for no p.
     """
+    checks.count("permutations", permutations)
     rows = []
     for (split, name), group in errors.groupby(["split", "method"], sort=False):
         own = group[group.right_city] if inside_cities else group
@@ -78,6 +79,7 @@ def by_distance(errors, nearest, *, bins):
 
     nearest: split, photo_id, nearest_train_m, as 04_splits saves it; bins are cut anew in every split.
     """
+    checks.count("bins", bins)
     rows = []
     for split, own in nearest.groupby("split", sort=False):
         edges_m = np.unique(np.quantile(own.nearest_train_m, np.linspace(0, 1, bins + 1)))

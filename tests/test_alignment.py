@@ -141,3 +141,27 @@ def test_headline_and_answer_name_every_measure():
 def test_photos_alone_in_their_cities_have_no_first_component():
     found = alignment.first_component({"one": np.eye(3), "two": np.eye(3)}, np.array(["a", "b", "c"]))
     assert len(set(found["one"])) == len(set(found["two"])) == 1
+
+
+@pytest.mark.parametrize(("given", "match"), [
+    ({"permutations": 0}, "permutations 0 must be"), ({"neighbours": 0}, "neighbours 0 must be"),
+    ({"replicates": 0}, "replicates 0 must be"),
+])  # fmt: skip
+def test_counts_that_are_none_are_refused(given, match):
+    with pytest.raises(ValueError, match=match):
+        table_of(*made(n=20), **given)
+
+
+def test_photos_of_different_number_and_vectors_that_are_no_numbers_are_refused():
+    unit, at, city, blocks = made(n=20)
+    with pytest.raises(ValueError, match="there are 30 x, 40 positions, 40 city, 40 blocks"):
+        table_of(unit[:30], at, city, blocks)
+    with pytest.raises(ValueError, match="1 of 240 values of x are missing"):
+        table_of(np.where(np.arange(240).reshape(40, 6) == 3, np.nan, unit), at, city, blocks)
+
+
+def test_vectors_that_are_all_alike_have_no_p_instead_of_a_tiny_one():
+    _, at, city, blocks = made(n=20)
+    with np.errstate(invalid="ignore"):
+        table = table_of(np.tile([[1.0, 0.0]], (40, 1)), at, city, blocks)
+    assert np.isnan(table.p["coherence_moran"])

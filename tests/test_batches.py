@@ -52,3 +52,11 @@ def test_the_nearest_photos_are_those_of_a_slow_search_and_never_the_photo_itsel
     assert same.shape == (9, 3)
     with pytest.raises(ValueError, match="neighbours 60 must lie between 1 and 59"):
         batches.nearest_photos(at, 60)
+
+
+@pytest.mark.parametrize("wrong", [0, -3])
+def test_a_batch_of_no_photos_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"batch_size {wrong} must be a whole number of at least 1"):
+        batches.random_batch(0, 10, wrong, seed=0)
+    with pytest.raises(ValueError, match="queue -1 must be a whole number of at least 0"):
+        batches.queued(lambda step: np.arange(4), 3, -1)

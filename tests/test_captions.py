@@ -55,3 +55,9 @@ def test_every_token_of_a_fitting_caption_survives():
     assert tokenizer.decode(ids[1 : ids.index(tokenizer.eot_token_id)]).replace(" ", "") == found[0].lower().replace(
         " ", ""
     )
+
+
+@pytest.mark.parametrize("decimals", [-1, 13])
+def test_decimals_that_no_degree_has_are_refused(decimals):
+    with pytest.raises(ValueError, match=f"decimals {decimals} must be a whole number of at least 0 and at most 12"):
+        captions.location_captions([[51.5, -0.12]], decimals=decimals)

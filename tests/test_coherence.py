@@ -196,3 +196,47 @@ def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_m
     assert few.low.isna().all()
     alone = coherence.by_surroundings(table, train, radius_m=1.0)
     assert alone[alone.about == "count"][["from", "to", "n"]].to_numpy().tolist() == [[0, 0, 100]]
+
+
+# ---- what cannot be computed -----------------------------------------------------------------------------------------
+def test_missing_values_do_not_cluster():
+    """No comparison with NaN holds, so that p would be the least there is."""
+    values = np.where(np.arange(100) == 3, np.nan, NOISE)
+    for call in (coherence.morans_i, coherence.lisa):
+        with pytest.raises(ValueError, match="1 of 100 values of the values are missing"):
+            call(values, AT)
+        with pytest.raises(ValueError, match="there are 100 values, 90 positions"):
+            call(NOISE, AT[:90])
+
+
+@pytest.mark.parametrize(("given", "match"), [
+    ({"neighbours": 0}, "neighbours 0 must be a whole number of at least 1"),
+    ({"permutations": 0}, "permutations 0 must be a whole number of at least 1"),
+    ({"permutations": -5}, "permutations -5 must be a whole number of at least 1"),
+])  # fmt: skip
+def test_counts_that_are_none_are_refused(given, match):
+    for call in (coherence.morans_i, coherence.lisa):
+        with pytest.raises(ValueError, match=match):
+            call(NOISE, AT, **given)
+
+
+@pytest.mark.parametrize(("given", "match"), [
+    ({"radius_m": np.nan}, "radius_m nan must be"), ({"radius_m": np.inf}, "radius_m inf must be"),
+    ({"radius_m": 100.0, "parts": 0}, "parts 0 must be"),
+])  # fmt: skip
+def test_surroundings_without_a_size_are_refused(given, match):
+    with pytest.raises(ValueError, match=match):
+        coherence.by_surroundings(pd.DataFrame({"method": []}), AT, **given)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_photo_or_two_have_curves_without_a_fit_and_an_answer_in_words(count):
+    vectors = np.eye(2)[:count]
+    given = dict(model="exponential", max_lag_m=1_000.0, lag_count=4, seed=0)
+    lags, summary = coherence.before_and_after(
+        {"frozen": vectors, "clip": vectors}, AT[:count], np.full(count, "a", object), **given
+    )
+    assert len(lags) in (0, 2)
+    assert (summary.flag != "").all()
+    assert "too few pairs of neighbouring test photos" in coherence.answer_smoothness(summary.iloc[:0]) or count == 2
+    assert isinstance(coherence.answer_smoothness(summary), str)

@@ -135,7 +135,7 @@ def test_no_radius_is_larger_than_the_way_to_the_antipode():
     assert (found.radius_m == conformal.LARGEST_M).all()
 
 
-@pytest.mark.parametrize(("given", "said"), [({"rule": "round"}, "scaled, constant"), ({"floor_m": 0.0}, "above 0 m"),
+@pytest.mark.parametrize(("given", "said"), [({"rule": "round"}, "scaled, constant"), ({"floor_m": 0.0}, "floor_m 0.0"),
                                              ({"novel_share": 0.0}, "at most 1"), ({"level": 9.0}, "0.9")])  # fmt: skip
 def test_what_makes_no_sense_is_refused(given, said):
     with pytest.raises(ValueError, match=said):
@@ -180,7 +180,7 @@ def test_fewer_than_twenty_blocks_have_no_interval():
 
 
 def test_a_columns_meaning_stands_for_every_column():
-    assert list(conformal.coverage(told(), replicates=2)) == list(conformal.COVERAGE)
+    assert list(conformal.coverage(told(), replicates=10)) == list(conformal.COVERAGE)
     assert list(conformal.risk(told())) == list(conformal.RISK)
     assert set(told()) == set(conformal.RADII)
 
@@ -258,3 +258,20 @@ def test_photos_are_told_with_their_radius_or_the_reason():
 def test_what_the_surest_quarter_gains_is_told_in_a_sentence():
     said = conformal.answer_risk(conformal.risk(told()), "blocked")
     assert said.startswith("In blocked the 25% of the photos with the smallest radius err by ")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_levels_floors_and_shares_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"level {wrong} must lie between 0 and 1"):
+        conformal.threshold([1.0, 2.0], wrong)
+    with pytest.raises(ValueError, match=f"floor_m {wrong} must be a finite number above 0"):
+        conformal.unit_m("scaled", np.ones(2), wrong)
+    with pytest.raises(ValueError, match=f"share {wrong} above 0 and at most 1"):
+        conformal.novelty_bound(np.ones(3), wrong)
+
+
+def test_counts_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="fewest 0 must be a whole number of at least 1"):
+        conformal.thresholds([1.0], ["a"], ["a"], 0.5, fewest=0)
+    with pytest.raises(ValueError, match="steps 0 must be a whole number of at least 1"):
+        conformal.risk(pd.DataFrame(), steps=0)

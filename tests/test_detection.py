@@ -140,3 +140,19 @@ def test_trials_that_ended_at_an_end_of_what_was_tried_are_named():
     assert said.startswith("1 of the 2 best trials stand at an end of what was tried")
     assert said.endswith("may lie: geoclip in blocked (noise_m).")
     assert detection.ends(methods.best_trials(trials[3:])).endswith("may lie: none.")
+
+
+@pytest.mark.parametrize("wrong", [0, 1, -2])
+def test_counts_that_are_none_are_refused(photos, pairs, wrong):
+    with pytest.raises(ValueError, match=f"pairs_at_most {wrong} must be a whole number of at least 2"):
+        detection.pairs_of(*photos[:2], RANGE_M, pairs_at_most=wrong)
+    with pytest.raises(ValueError, match=f"replicates {wrong} must be a whole number of at least 10"):
+        detection.detected(pairs, np.zeros(len(pairs), bool), photos[3], {}, replicates=wrong)
+    with pytest.raises(ValueError, match="batch_size 0 must be a whole number of at least 1"):
+        detection.excluded_share(photos[1], 0, 10)
+
+
+@pytest.mark.parametrize("range_m", [np.nan, np.inf, 0.0])
+def test_a_range_that_is_no_length_is_refused(photos, range_m):
+    with pytest.raises(ValueError, match=f"range_m {range_m} must be a finite number above"):
+        detection.pairs_of(*photos[:2], range_m)

@@ -118,3 +118,25 @@ def test_the_answers_name_what_is_shown_and_nothing_else():
     said = doses.answer_null(null, pd.DataFrame({"ratio": [0.9, 1.1]}))
     assert "none of 2 methods can be told from its exact null" in said
     assert "between 0.90 and 1.10 in 2" in said
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("name", LISTS)
+def test_a_dose_that_is_no_number_is_refused(name, wrong):
+    with pytest.raises(ValueError, match=f"{wrong} must be a finite number"):
+        doses.doses(BASE, **LISTS | {name: [wrong]})
+
+
+def test_a_bandwidth_of_0_does_not_take_the_one_of_the_trials():
+    with pytest.raises(ValueError, match=r"bandwidth_m 0.0 must be a finite number above 0"):
+        doses.doses(BASE, **LISTS | {"bandwidth_m": [0.0]})
+
+
+def test_no_world_no_split_and_no_dealing_are_refused():
+    for worlds, splits, name in (([], ["other_drive"], "worlds"), ([1], [], "splits")):
+        with pytest.raises(ValueError, match=f"{name} 0 must be a whole number of at least 1: name at least one"):
+            doses.respond(None, [doses.Dose("base", 1.0)], worlds, splits, None, None, 50.0)
+    with pytest.raises(ValueError, match="dealings 0 must be a whole number of at least 1"):
+        doses.answer(pd.DataFrame({"ratio": [1.0]}), pd.DataFrame({"ratio": []}))
+    with pytest.raises(ValueError, match="gallery_spacing_m inf must be a finite number above 0"):
+        experiments.grid(BASE, 1, np.inf)

@@ -217,7 +217,7 @@ def test_a_shorter_context_gives_the_same_vectors_of_short_texts(tower):
     np.testing.assert_allclose(shown, encoders.text_features(tower, tokens), atol=1e-6)
     assert np.abs(shown[0] - shown[1]).max() > 0.01
     assert encoders.with_context(tower, 77) is tower
-    with pytest.raises(ValueError, match="context_length 0 must be at least 1"):
+    with pytest.raises(ValueError, match="context_length 0 must be a whole number of at least 1"):
         encoders.with_context(tower, 0)
 
 
@@ -227,3 +227,17 @@ def test_the_temperature_never_multiplies_by_more_than_a_hundred():
     with torch.no_grad():
         towers.log_scale.fill_(20)
     assert towers.scale().item() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("wrong", [0, -8])
+def test_a_batch_of_no_pictures_is_refused_also_where_all_features_are_known(tmp_path, wrong):
+    with pytest.raises(ValueError, match=f"batch_size {wrong} must be a whole number of at least 1"):
+        encoders.image_features([], [], None, batch_size=wrong, folder=tmp_path)
+    with pytest.raises(ValueError, match="there are no pictures to read features of"):
+        encoders.image_features([], [], None, folder=tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.0])
+def test_a_temperature_that_is_no_number_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"temperature {wrong} must be a finite number above 0"):
+        encoders.TwoTowers(None, None, wrong)

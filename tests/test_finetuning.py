@@ -74,3 +74,15 @@ def test_a_table_has_a_row_for_each_tower_with_chance_beside(tmp_path, monkeypat
     ]  # fmt: skip
     with pytest.raises(ValueError, match="no photo of south trains"):
         finetuning.cities_told(["untrained"], shown, city, asked, np.full(60, "south"), block, *given)
+
+
+def test_a_finetuning_that_tests_nothing_or_is_none_is_refused():
+    some = np.array(["a", "b"], object)
+    with pytest.raises(ValueError, match="no photo tests what the towers learned"):
+        finetuning.cities_told(["untrained"], None, some, None, some[:0], some[:0], {}, {}, range(1))
+    with pytest.raises(ValueError, match="seed_count 0 must be a whole number of at least 1"):
+        finetuning.cities_told(["untrained"], None, some, None, some, some, {}, {}, range(0))
+    with pytest.raises(ValueError, match="finetuning_steps -2 must be a whole number of at least 1"):
+        finetuning.finetuned(None, None, np.zeros(2, int), steps=-2, batch_size=2, learning_rate=1e-3)
+    with pytest.raises(ValueError, match="finetuning_rate nan must be a finite number above 0"):
+        finetuning.finetuned(None, None, np.zeros(2, int), steps=2, batch_size=2, learning_rate=np.nan)

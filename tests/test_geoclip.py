@@ -43,7 +43,7 @@ def test_only_training_has_noise_and_it_is_as_wide_as_asked():
     assert torch.equal(tower(seen), tower(seen))
     tower.train()
     assert not torch.equal(tower(seen), tower(seen))
-    with pytest.raises(ValueError, match=r"noise_m -1\.0 must be at least 0"):
+    with pytest.raises(ValueError, match=r"noise_m -1\.0 must be a finite number of at least 0"):
         small(noise_m=-1.0)
     with pytest.raises(ValueError, match="sigmas"):
         small(sigmas=())

@@ -158,3 +158,23 @@ def test_borrowed_controls_are_those_of_the_same_world_and_are_named():
     with pytest.raises(ValueError, match=r"ran with tower 't', this page with 'u'.*leave beside empty"):
         laboratory.check_beside(ran, ran | {"tower": "u"})
     assert "In study laboratory: Where nothing" in laboratory.answer(*tables(), inside=0.95, beside="laboratory")
+
+
+@pytest.mark.parametrize(("call", "match"), [
+    (lambda: laboratory.ensemble(OPTIONS, None, worlds=0, photos_per_city=9, max_lag_m=9.0, lag_count=1), "worlds 0"),
+    (lambda: laboratory.ensemble(OPTIONS, None, worlds=1, photos_per_city=1, max_lag_m=9.0, lag_count=1), "photos 1"),
+    (lambda: laboratory.controls(OPTIONS, None, SETTINGS, worlds=0), "control_worlds 0"),
+    (lambda: laboratory.controls(OPTIONS, None, SETTINGS, permutations=0), "permutations 0"),
+])  # fmt: skip
+def test_counts_that_are_none_are_refused(call, match):
+    with pytest.raises(ValueError, match=f"{match} must be a whole number of at least"):
+        call()
+
+
+def test_a_city_without_a_picture_to_show_is_no_city_to_compare():
+    city = np.repeat(["a", "b", "c"], 20)
+    truth = np.random.default_rng(0).normal(size=(60, 1))
+    found = laboratory.same_values(truth, city, city != "a", 0)
+    assert set(city[found]) == {"b", "c"}
+    with pytest.raises(ValueError, match="two cities are needed to compare them, there is 1"):
+        laboratory.same_values(truth, city, city == "a", 0)

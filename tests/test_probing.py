@@ -286,3 +286,12 @@ def test_parts_of_few_photos_are_left_out():
     own, other, count = probing.same_directions(features, targets, few, block, fewest=190)
     assert count == 1
     assert np.isnan([own[0], other[0]]).all()
+
+
+def test_shares_and_folds_that_cannot_be_are_refused():
+    features, targets, fold = np.ones((9, 3)), np.ones((9, 1)), np.arange(9) % 3
+    for share in (0.0, np.nan, 1.5):
+        with pytest.raises(ValueError, match=f"shares {share} must be a finite number above 0 and at most 1"):
+            probing.dimensions_needed(features, targets, fold, [share])
+    with pytest.raises(ValueError, match="folds 1 must be a whole number of at least 2"):
+        probing.held_out(features, targets, fold, folds=1)

@@ -80,3 +80,15 @@ def test_without_an_unflagged_field_nothing_is_said():
     table = made([np.nan], [100.0], ["why"])
     assert recovery.answer(table) == "No field has a range to report."
     assert np.isnan(recovery.headline(table, "x").value).all()
+
+
+@pytest.mark.parametrize(("wrong", "match"), [
+    ({"range_shares": [np.nan]}, "range_shares nan must be"), ({"range_shares": []}, "name one of each"),
+    ({"nugget_shares": [1.5]}, "nugget_shares 1.5 must be"), ({"fields": 0}, "fields 0 must be"),
+    ({"photos": 1}, "photos 1 must be"), ({"side_m": np.inf}, "side_m inf must be"),
+    ({"lag_count": 0}, "lag_count 0 must be"), ({"replicates": 0}, "replicates 0 must be"),
+])  # fmt: skip
+def test_studies_that_cannot_be_are_refused_before_a_process_starts(wrong, match):
+    given = {"range_shares": [0.1], "nugget_shares": [0.1], "fields": 1} | HOW
+    with pytest.raises(ValueError, match=match):
+        recovery.trials(**given | wrong)

@@ -42,11 +42,11 @@ def test_a_world_goes_from_pictures_to_the_headline(tmp_path):
     errors = sealed.named(pd.concat(tables, ignore_index=True), "smoothed posterior")
     assert set(geolocation.ERRORS) <= set(errors)
     assert (errors[errors.split == "unseen_city"].query("method == 'own'").right_city).all()
-    compared = geolocation.compare(errors, replicates=5)
-    own_only = sealed.headline(errors, compared, 60, "19_sealed_worlds", names=["own"], replicates=5).key
+    compared = geolocation.compare(errors, replicates=10)
+    own_only = sealed.headline(errors, compared, 60, "19_sealed_worlds", names=["own"], replicates=10).key
     assert own_only.str.contains(r"\.own$|\.own_over_").all()
     assert len(own_only)
-    headline = sealed.headline(errors, compared, 60, "19_sealed_worlds", replicates=5).set_index("key")
+    headline = sealed.headline(errors, compared, 60, "19_sealed_worlds", replicates=10).set_index("key")
     assert headline.index.is_unique
     assert "median_error_ratio.other_drive.60.own_over_field_reference" in headline.index
     assert not headline.index.str.contains(", ").any()

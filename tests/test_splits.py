@@ -216,10 +216,15 @@ def test_over_seeds_a_city_of_one_block_is_not_always_in_the_same_part():
     assert parts == {"train", "validation", "test"}
 
 
-@pytest.mark.parametrize(("size", "buffer"), [(0.0, 10.0), (-5.0, 10.0), (100.0, -1.0)])
-def test_blocks_without_size_and_negative_buffers_are_refused(size, buffer):
-    with pytest.raises(ValueError, match="must be above 0 and buffer_m"):
-        cut("blocked", WORLD, block_size_m=size, buffer_m=buffer)
+@pytest.mark.parametrize("wrong", [
+    {"block_size_m": 0.0}, {"block_size_m": -5.0}, {"block_size_m": np.nan}, {"block_size_m": np.inf},
+    {"buffer_m": -1.0}, {"buffer_m": np.nan}, {"buffer_m": np.inf},
+    {"gap_m": -1.0}, {"gap_m": np.nan}, {"gap_m": np.inf},
+], ids=str)  # fmt: skip
+def test_lengths_that_are_none_are_refused_instead_of_leaving_no_buffer_and_no_gap(wrong):
+    (name, value), bound = *wrong.items(), "above 0" if "block_size_m" in wrong else "of at least 0"
+    with pytest.raises(ValueError, match=f"{name} {value} must be a finite number {bound}"):
+        cut("other_drive" if "gap_m" in wrong else "blocked", WORLD, **wrong)
 
 
 def test_a_part_of_the_photos_has_the_blocks_that_all_have():
@@ -360,3 +365,17 @@ def test_where_no_block_can_be_held_out_whole_sequences_are():
     assert sorted(cut("official", few, given_part=own, block_size_m=1e7)) == ["test"] * 2 + ["train"] * 3 + [
         "validation"
     ]
+
+
+# ---- photos that are too few -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["random", "other_drive", "blocked", "unseen_city"])
+def test_one_photo_in_all_has_no_split_and_is_told_what_is_missing(name):
+    one = np.array(["a"], object)
+    with pytest.raises(ValueError, match=r"leaves none of the 1 photos for|needs 3 cities, there are 1"):
+        splits.make(name, np.array([[50.0, 7.0]]), one, one, one, **SETTINGS | {"seed": 0})
+
+
+def test_columns_of_different_length_are_refused():
+    many, few = np.full(9, "a", object), np.full(8, "a", object)
+    with pytest.raises(ValueError, match="there are 9 lat_lon_deg, 9 city, 8 street"):
+        splits.make("random", np.zeros((9, 2)), many, few, many, **SETTINGS | {"seed": 0})

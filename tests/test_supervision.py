@@ -126,9 +126,9 @@ def test_strong_views_are_crops_in_other_colours(lesson):
     assert (strong.mean(dim=(2, 3)) - weak.mean(dim=(2, 3))).abs().mean() > 0.05
 
 
-@pytest.mark.parametrize(("size", "words"), [(1, "between 2 and the 60 photos"), (61, "between 2 and the 60 photos")])
-def test_a_batch_must_fit(lesson, size, words):
-    with pytest.raises(ValueError, match=words):
+@pytest.mark.parametrize("size", [0, 1, 61])
+def test_a_batch_must_fit(lesson, size):
+    with pytest.raises(ValueError, match=f"batch_size {size} must be a whole number of at least 2 and at most 60"):
         supervision.teach("fields", lesson, steps=1, batch_size=size, learning_rate=1e-3)
 
 
@@ -349,3 +349,16 @@ def test_a_country_that_no_other_fold_holds_has_no_row():
     folds = {"unseen_city": city // 2}  # the cities of a country together
     read = readout.read({"t": [[np.eye(6)[city]]]}, {"t": ["0 mean"]}, own, folds, replicates=10)[0]
     assert len(read) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": -1}, {"learning_rate": np.nan}, {"learning_rate": np.inf}])
+def test_a_course_that_cannot_be_is_refused(lesson, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} .* must be a (finite|whole) number"):
+        supervision.taught_tower("fields", lesson, **{"steps": 1, "batch_size": 4, "learning_rate": 1e-3} | wrong)
+
+
+def test_no_photo_of_a_city_and_no_training_are_refused():
+    with pytest.raises(ValueError, match="probed_per_city 0 must be a whole number of at least 1"):
+        readout.chosen(np.array(["a"] * 9), np.array(["street"] * 9), np.ones(9, bool), 0)
+    with pytest.raises(ValueError, match="seed_count 0 must be a whole number of at least 1"):
+        readout.taught(["fields"], None, [], {}, range(0))

@@ -100,3 +100,12 @@ def test_the_answer_counts_what_is_shown():
     said = transfer.answer(table, cities, ["blocked"], "sw_clip", "clip")
     assert "In blocked 1 of 2 methods know more than chance" in said
     assert "0.50 to 1.20 times that of clip; 1 of 2 intervals leave 1 out" in said
+
+
+def test_counts_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="permutations 0 must be a whole number of at least 1"):
+        transfer.nulls(answers(near), inside_cities=True, permutations=0)
+    nearest = pd.DataFrame({"split": ["a"], "photo_id": ["p"], "nearest_train_m": [1.0]})
+    for bins in (0, -2):
+        with pytest.raises(ValueError, match=f"bins {bins} must be a whole number of at least 1"):
+            transfer.by_distance(answers(near), nearest, bins=bins)
