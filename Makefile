@@ -14,6 +14,11 @@ PAINT  = "from geonb.sources.simulated import World, renderer; w = World(city_co
 CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
 
 export OMP_NUM_THREADS ?= 1
+# where nothing can be written at home, caches lie with all else that is made
+ifneq ($(shell test -w "$(HOME)" && echo yes),yes)
+export XDG_CACHE_HOME ?= $(CURDIR)/build/.home
+export XDG_CONFIG_HOME ?= $(CURDIR)/build/.home
+endif
 # what lies here is used, also where .venv came along with a copied folder
 export PYTHONPATH := $(CURDIR)
 

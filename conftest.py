@@ -11,7 +11,7 @@ import pytest
 from nbmake.pytest_items import NotebookFile, NotebookItem
 
 from geonb import runner
-from geonb.studies import build_folder, pages
+from geonb.studies import pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,10 +38,9 @@ class Page(NotebookItem):
         self.filename = name
 
     def runtest(self):
-        started = time.monotonic()
-        runner.fresh(build_folder(STUDY) / "tables" / self.name)
-        prepared = runner.prepare(self.name, STUDY)
-        self.filename = str(prepared)
-        self.config.option.overwrite = True  # the outputs go into the prepared copy, never into the source
-        super().runtest()
-        runner.finish(self.name, STUDY, prepared, time.monotonic() - started)
+        with runner.kept_apart(self.name, STUDY) as started:
+            prepared = runner.prepare(self.name, STUDY)
+            self.filename = str(prepared)
+            self.config.option.overwrite = True  # the outputs go into the prepared copy, never into the source
+            super().runtest()
+            runner.finish(self.name, STUDY, prepared, time.monotonic() - started)

@@ -14,7 +14,17 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from geonb.studies import DEFAULT, ROOT, all_pages, build_folder, code
+from geonb.studies import (
+    DEFAULT,
+    ROOT,
+    all_pages,
+    build_folder,
+    code,
+    page_folder,
+    replace_folder,
+    tables_folder,
+    unfinished_folder,
+)
 from geonb.wording import length
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "scikit-gstat", "esda")  # could change a number
@@ -30,11 +40,6 @@ HEADLINE = {
 }
 pd.set_option("display.html.use_mathjax", False)  # names in tables are text: a dollar begins no formula
 _read = {}  # the tables that this process read, by name: their digests go to the manifests of those it writes
-
-
-def tables_folder(study):
-    """Where the tables that were made on this machine lie."""
-    return build_folder(study) / "tables"
 
 
 def published_folder(study):
@@ -70,9 +75,10 @@ def save_table(table, study, page, name, *, parameters, columns):
         raise ValueError(
             f"{page}/{name}: these columns and their descriptions differ: {', '.join(sorted(undescribed))}"
         )
-    path = tables_folder(study) / page / f"{name}.parquet"
+    folder = unfinished_folder(page, study) if os.environ.get("GEONB_RUNS") == page else page_folder(page, study)
+    path = folder / f"{name}.parquet"
     # by hand is not of record: without its manifest `make book` runs the page again
-    (path.parent / "manifest.json").unlink(missing_ok=True)
+    (folder / "manifest.json").unlink(missing_ok=True)
     write_whole(path, lambda partial: table.to_parquet(partial, index=False, compression="zstd"))
     manifest = {
         "parameters": parameters,
@@ -100,8 +106,8 @@ def save_headline(rows, study, page, *, parameters):
 
 def find_table(study, page, name):
     """The path of a table: made here, else published. FileNotFoundError names the command that makes it."""
-    for folder in (tables_folder(study), published_folder(study)):
-        path = folder / page / f"{name}.parquet"
+    for folder in (page_folder(page, study), published_folder(study) / page):
+        path = folder / f"{name}.parquet"
         if path.exists():
             return path
     raise FileNotFoundError(
@@ -111,11 +117,54 @@ def find_table(study, page, name):
 
 
 def read_table(study, page, name):
-    """A table as a (Geo)DataFrame, made here or else published; says which. An edited file is refused."""
+    """A table as a (Geo)DataFrame, made here or else published; says which.
+
+    ValueError for an edited file, and for a table that was made from other tables than lie here now: its page has to
+    run again.
+    """
     declared = os.environ.get("GEONB_READS")
     if declared is not None and page not in declared.split():
         raise PermissionError(f"the Snakefile lets this page read {declared or 'nothing'}, not {page}: add it to READS")
-    return checked_table(find_table(study, page, name), f"{page}/{name}")
+    path = find_table(study, page, name)
+    refuse_outdated(study, page, path, set())
+    return checked_table(path, f"{page}/{name}")
+
+
+def refuse_outdated(study, page, path, fitting):
+    """Nothing, or a ValueError: a table, or one that it was made from, does not come from the tables that lie here.
+
+    Tables of one page of different parameters are refused too. What a table was made from and is nowhere now, as what
+    is too large to publish, contradicts nothing. fitting: the tables known to be in order, to which this one is added.
+    """
+    if path in fitting:
+        return
+    again = f"run `python -m geonb.runner {page} --study {study}`, or `make book STUDY={study}`"
+    shown, made = path.relative_to(ROOT).as_posix(), manifest_of(path)
+    if any(manifest_of(other)["parameters"] != made["parameters"] for other in path.parent.glob("*.parquet")):
+        raise ValueError(f"the tables beside {shown} were made with other parameters than it: {again}")
+    for name, digest in made["reads"].items():
+        source, _, table = name.rpartition("/")
+        try:
+            there = ROOT / f"{name}.parquet" if source.startswith("data/") else find_table(study, source, table)
+            now = manifest_of(there)["sha256"]
+        except FileNotFoundError:
+            continue
+        if now != digest:
+            raise ValueError(
+                f"{shown} was made from another {name} than {there.relative_to(ROOT).as_posix()}, which lies here now: "
+                f"{again}, or remove build/{study}/tables/{source} to go back to published tables"
+            )
+        if not source.startswith("data/"):
+            refuse_outdated(study, source, there, fitting)
+    fitting.add(path)
+
+
+def manifest_of(path):
+    """The manifest of a table. FileNotFoundError where there is none, as after a kill."""
+    try:
+        return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path.relative_to(ROOT)} has no manifest: run its page again") from None
 
 
 def read_beside(folder, page, name):
@@ -142,7 +191,7 @@ def parameters_beside(folder, page):
 def checked_table(path, name):
     """The (Geo)DataFrame of a file, noted under a name as read; a file that differs from its manifest is refused."""
     shown = path.relative_to(ROOT).as_posix()
-    promised = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+    promised = manifest_of(path)["sha256"]
     if sha256_of(path) != promised:
         raise ValueError(f"{shown} was changed after its manifest was written: remove it, and run its page again")
     _read[name] = promised
@@ -197,18 +246,14 @@ def publish(study, chosen=()):
             f"study {study} is not finished ({', '.join(unfinished) or 'no headline'}): run `make book STUDY={study}`"
         )
     target = published_folder(study)
-    fresh, old = target.with_name(f"{study}.partial"), target.with_name(f"{study}.old")
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    fresh = target.with_name(f"{study}.partial")
+    shutil.rmtree(fresh, ignore_errors=True)
     for page in wanted:  # not what an earlier list of methods left behind
         shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
     for file in (headline, headline.with_name("run.json")):  # what was found; on which device and in which time
         if file.exists() and not chosen:
             shutil.copy(file, fresh)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(fresh, target)
     return target
 
 

@@ -12,8 +12,11 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
 from geonb.studies import (
     DEFAULT,
@@ -27,7 +30,11 @@ from geonb.studies import (
     defaults,
     flat,
     injected,
+    page_folder,
     parameters,
+    plain_name,
+    replace_folder,
+    unfinished_folder,
 )
 
 IPYTHON = ROOT / "build" / ".ipython"
@@ -45,16 +52,40 @@ def run(page, study, by_hand=(), of_record=True):
 
     of_record: whether the pipeline asked for it, so that it knows with which values and code the tables were made.
     """
-    page, started = page_of(page, by_hand), time.monotonic()
+    page = page_of(page, by_hand)
     values = injected(page, study) | chosen_by_hand(page, study, by_hand)
-    fresh(build_folder(study) / "tables" / page)
     running = executed_copy(page, study).with_suffix(".running.ipynb")
-    execute(page, values, running)
-    finish(page, study, running, time.monotonic() - started, of_record=of_record and not by_hand)
+    with kept_apart(page, study) as started:
+        execute(page, values, running)
+        finish(page, study, running, time.monotonic() - started, of_record=of_record and not by_hand)
+
+
+@contextmanager
+def kept_apart(page, study):
+    """Within it a page runs alone and writes its tables aside, so that a run that fails leaves the finished ones.
+
+    Gives the time of its start. ValueError where the page is running already; no kill leaves a lock behind.
+    """
+    lock = FileLock(build_folder(study) / "locks" / f"{flat(page)}.lock")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with lock.acquire(timeout=0):
+            fresh(unfinished_folder(page, study))
+            os.environ["GEONB_RUNS"] = page  # results.save_table writes aside
+            yield time.monotonic()
+    except Timeout:
+        raise ValueError(f"{page} of study {study} is running already: wait for that run, or end it") from None
+    finally:
+        os.environ.pop("GEONB_RUNS", None)
 
 
 def page_of(page, by_hand):
     """The page that is meant: '06_train' alone is its page of the method chosen by hand, or of the notebook's own."""
+    notebook, *choice = page.split("/")
+    if choice and (notebook not in TEMPLATES or len(choice) > 1):
+        raise ValueError(f"there is no page {page!r}: its page is {notebook}")
+    for name in choice:
+        plain_name(name, page)
     if page not in TEMPLATES:
         return page
     parameter = TEMPLATES[page]
@@ -64,7 +95,11 @@ def page_of(page, by_hand):
 def chosen_by_hand(page, study, by_hand):
     """{name: value} from pairs of words, as YAML reads the values; unknown names and wrong types are refused."""
     known = parameters(page, study)
-    chosen = checked({name: yaml.safe_load(word) for name, word in by_hand}, known, page)
+    try:
+        chosen = checked({name: yaml.safe_load(word) for name, word in by_hand}, known, page)
+    except yaml.YAMLError:
+        words = ", ".join(f"{name} {word!r}" for name, word in by_hand)
+        raise ValueError(f"-p {words} is not valid YAML: a list is '[a, b]', a text with brackets '\"[a\"'") from None
     for name in {"study", TEMPLATES.get(page.split("/")[0])} & set(chosen):
         if chosen[name] != known[name]:
             raise ValueError(
@@ -95,13 +130,18 @@ def execute(page, values, running):
     with tempfile.TemporaryDirectory(prefix="geonb-") as sockets:
         try:
             papermill.execute_notebook(
-                NOTEBOOKS / f"{page.split('/')[0]}.ipynb", running, values, cwd=NOTEBOOKS, progress_bar=False,
-                log_output=True, config=own_sockets(sockets),
+                unformatted(NOTEBOOKS / f"{page.split('/')[0]}.ipynb"), unformatted(running), values, cwd=NOTEBOOKS,
+                progress_bar=False, log_output=True, config=own_sockets(sockets),
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             sys.exit(failure(page, error, running))
         except DeadKernelError as error:
             sys.exit(f"FAILED {page}: its kernel died, most often for want of memory ({error})")
+
+
+def unformatted(path):
+    """A path as papermill wants it: it fills what stands in braces, so that a folder of that name needs two of them."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def prepare(page, study):
@@ -112,7 +152,7 @@ def prepare(page, study):
     prepared = build_folder(study) / "prepared" / f"{flat(page)}.ipynb"
     prepared.parent.mkdir(parents=True, exist_ok=True)
     source = NOTEBOOKS / f"{page.split('/')[0]}.ipynb"
-    papermill.execute_notebook(source, prepared, injected(page, study), prepare_only=True)
+    papermill.execute_notebook(unformatted(source), unformatted(prepared), injected(page, study), prepare_only=True)
     return prepared
 
 
@@ -122,9 +162,11 @@ def finish(page, study, executed, seconds, of_record=True):
     executed_copy(page, study).parent.mkdir(parents=True, exist_ok=True)
     executed.replace(executed_copy(page, study))
     note_time(page, study, seconds)
+    made = unfinished_folder(page, study)
     if of_record:
-        write_manifest(page, study, build_folder(study) / "tables" / page)
-    else:
+        write_manifest(page, study, made)
+    replace_folder(made, page_folder(page, study))
+    if not of_record:
         print(f"{page}: run by hand, its tables are not of record: `make book STUDY={study}` will run it again")
 
 
@@ -153,6 +195,9 @@ def prepare_kernels():
     if not settings.exists() or settings.read_text(encoding="utf-8") != KERNEL:
         settings.write_text(KERNEL, encoding="utf-8")
     os.environ["IPYTHONDIR"] = str(IPYTHON)
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # Matplotlib would warn on every page
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+            os.environ.setdefault(name, str(ROOT / "build" / ".home"))
     os.environ["PYTHONPATH"] = str(ROOT)
     # esda and huggingface_hub import tqdm.auto, which asks there for ipywidgets: a log needs no bars that move
     os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
@@ -185,8 +230,10 @@ def failure(page, error, running):
 
 def write_manifest(page, study, tables):
     """manifest.json of a page: what it ran with and what it made. Its presence says that the page is finished."""
-    made = {path.stem: json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in sorted(tables.glob("*.json"))}
-    content = {"parameters": parameters(page, study), "code": code(page.split("/")[0]), "tables": made}
+    digests = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in sorted(tables.glob("*.json"))
+    }
+    content = {"parameters": parameters(page, study), "code": code(page.split("/")[0]), "tables": digests}
     partial = tables / "manifest.partial"
     partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(tables / "manifest.json")
@@ -232,6 +279,9 @@ def main():
         run(got.page, got.study, got.p, of_record="GEONB_SNAKEMAKE_PID" in os.environ)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.runner: {error}")
+    except KeyboardInterrupt:
+        print(f"geonb.runner: {got.page} was interrupted, its finished tables are as they were", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ import ast
 import copy
 import functools
 import hashlib
+import math
 import os
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -28,6 +30,36 @@ SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_se
 def build_folder(study):
     """Where everything that a study makes lies; git ignores it."""
     return ROOT / "build" / study
+
+
+def tables_folder(study):
+    """Where the tables that were made on this machine lie."""
+    return build_folder(study) / "tables"
+
+
+def page_folder(page, study):
+    """Where the finished tables of a page lie; what a kill while they were replaced moved away is put back."""
+    folder = tables_folder(study) / page
+    old = folder.with_name(f"{folder.name}.old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    return folder
+
+
+def unfinished_folder(page, study):
+    """Where a run of a page writes its tables until all of them are finished."""
+    return build_folder(study) / "unfinished" / page
+
+
+def replace_folder(fresh, target):
+    """Put a finished folder in the place of an older one, which stays until then."""
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def notebook_names():
@@ -167,6 +199,8 @@ def checked(changes, known, where):
         if name not in known:
             raise ValueError(f"{where} has no parameter {name!r}; it has {', '.join(known)}")
         expected = (int, float) if isinstance(known[name], float) else type(known[name])
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where}: {name} = {value} is not a finite number")
         if not isinstance(value, expected) or isinstance(value, bool) != isinstance(known[name], bool):
             hint = "; YAML reads 1e-3 as text, 1.0e-3 as a number" if re.fullmatch(r"\d+e-?\d+", str(value)) else ""
             raise ValueError(
@@ -182,8 +216,17 @@ def injected(page, study):
 
 
 def used(page, namespace):
-    """The parameters of a page as they stand in a running notebook: used('01_photos', globals())."""
-    return {name: namespace[name] for name in defaults(page.split("/")[0])}
+    """The parameters of a page as they stand in a running notebook: used('01_photos', globals()).
+
+    ValueError names a value of a wrong type, and a name that papermill set in but the notebook does not have.
+    """
+    notebook = page.split("/")[0]
+    known = defaults(notebook)
+    for cell in namespace.get("In", []):
+        if cell.startswith("# Parameters\n"):  # as papermill begins the cell of what it sets in
+            names = [line.targets[0].id for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
+            checked({name: namespace[name] for name in names}, known, notebook)
+    return checked({name: namespace[name] for name in known}, known, notebook)
 
 
 # ---- code ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 
-from geonb import results
+from geonb import results, studies
 from geonb.results import (
     gather_headline,
     has_table,
@@ -30,7 +31,7 @@ NUMBER |= {"seeds": 2, "n": 10, "table": "01_photos/errors"}
 
 def save(name="errors", table=TABLE, page="01_photos", columns=COLUMNS):
     save_table(table, "toy", page, name, parameters={"seed": 0}, columns=columns)
-    return results.tables_folder("toy") / page / f"{name}.parquet"
+    return studies.tables_folder("toy") / page / f"{name}.parquet"
 
 
 def finish_every_page(toy):
@@ -94,6 +95,70 @@ def test_a_page_reads_only_what_the_snakefile_declares(toy, monkeypatch):
     monkeypatch.setenv("GEONB_READS", "02_embeddings")
     with pytest.raises(PermissionError, match="add it to READS"):
         read_table("toy", "01_photos", "errors")
+
+
+@pytest.fixture
+def chain(toy, monkeypatch):
+    """Pages 01 <- 06_train/hard <- 07 finished and published; returns a function that makes the tables of one anew."""
+
+    def make(page, value, reads=()):
+        monkeypatch.setattr(results, "_read", {})
+        for other in reads:
+            read_table("toy", other, "errors")
+        save(page=page, table=TABLE.assign(error_m=value))
+        (studies.tables_folder("toy") / page / "manifest.json").write_text("{}")
+
+    make("01_photos", 1.0)
+    for page in ("06_train/hard", "06_train/soft"):
+        make(page, 2.0, ["01_photos"])
+    make("07_compare", 3.0, ["06_train/hard"])
+    write_headline("toy", [])
+    publish("toy")
+    shutil.rmtree(studies.tables_folder("toy"))
+    monkeypatch.setattr(results, "_read", {})
+    return make
+
+
+def test_a_table_made_from_other_tables_than_lie_here_is_refused_with_the_command_that_remakes_it(chain):
+    assert read_table("toy", "06_train/hard", "errors").error_m[0] == 2.0  # all of it published
+    chain("01_photos", 5.0)
+    assert read_table("toy", "01_photos", "errors").error_m[0] == 5.0
+    with pytest.raises(
+        ValueError, match=r"made from another 01_photos/errors than build/toy/tables/01_photos/errors.pa"
+    ) as no:
+        read_table("toy", "06_train/hard", "errors")
+    assert "run `python -m geonb.runner 06_train/hard --study toy`" in str(no.value)
+    assert "remove build/toy/tables/01_photos" in str(no.value)
+    with pytest.raises(ValueError, match=r"06_train/hard/errors.parquet was made from another 01_photos/errors"):
+        read_table("toy", "07_compare", "errors")  # also where the other table is two pages away
+    chain("06_train/hard", 6.0, ["01_photos"])
+    with pytest.raises(ValueError, match=r"07_compare/errors.parquet was made from another 06_train/hard/errors"):
+        read_table("toy", "07_compare", "errors")
+    chain("07_compare", 7.0, ["06_train/hard"])
+    assert read_table("toy", "07_compare", "errors").error_m[0] == 7.0
+
+
+def test_a_table_made_again_with_the_same_content_fits_what_was_published(chain):
+    chain("01_photos", 1.0)
+    assert read_table("toy", "07_compare", "errors").error_m[0] == 3.0
+
+
+def test_a_table_whose_source_is_nowhere_is_taken(chain, toy):
+    shutil.rmtree(toy / "data" / "results" / "toy" / "01_photos")  # as features that are too large to publish
+    assert read_table("toy", "07_compare", "errors").error_m[0] == 3.0
+
+
+def test_tables_of_one_page_from_two_runs_with_other_parameters_are_refused(toy):
+    save()
+    save_table(TABLE, "toy", "01_photos", "more", parameters={"seed": 1}, columns=COLUMNS)
+    with pytest.raises(
+        ValueError, match=r"were made with other parameters than it: run `python -m geonb.runner 01_photos"
+    ):
+        read_table("toy", "01_photos", "errors")
+
+
+def test_dollars_in_a_table_begin_no_formula(toy):
+    assert "tex2jax_ignore" in pd.DataFrame({"street": ["$x$ <b>"]})._repr_html_()
 
 
 def test_published_tables_of_another_study_may_stand_beside_whatever_the_snakefile_declares(monkeypatch):

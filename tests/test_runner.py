@@ -1,11 +1,18 @@
 """One page is run: what is refused, what a failing cell leaves behind, what is of record."""
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
+import papermill
 import pytest
+from papermill.parameterize import parameterize_path
 
-from geonb import runner
+from geonb import runner, studies
+
+REPOSITORY = Path(__file__).parents[1]
 
 
 def run(monkeypatch, *arguments):
@@ -18,6 +25,9 @@ def run(monkeypatch, *arguments):
     [
         (("bandwith_m", "200"), "06_train/soft has no parameter 'bandwith_m'; it has study, method, bandwidth_m"),
         (("bandwidth_m", "wide"), "bandwidth_m = 'wide' is not a float like 200.0"),
+        (("bandwidth_m", ".nan"), "bandwidth_m = nan is not a finite number"),
+        (("bandwidth_m", ".inf"), "bandwidth_m = inf is not a finite number"),
+        (("bandwidth_m", "[1"), "-p bandwidth_m '[1' is not valid YAML"),
         (("study", "other"), "06_train/soft of study toy cannot have study = 'other'"),
         (("method", "hard"), "06_train/soft of study toy cannot have method = 'hard'"),
     ],
@@ -33,6 +43,124 @@ def test_a_template_without_a_choice_is_the_page_of_its_method(toy):
     assert runner.page_of("06_train", [("method", "hard")]) == "06_train/hard"
     assert runner.page_of("06_train", [("bandwidth_m", "1")]) == "06_train/soft"
     assert runner.page_of("01_photos", []) == "01_photos"
+
+
+@pytest.mark.parametrize(
+    "page", ["01_photos/foo", "06_train/soft/hard", "06_train/../01_photos", "99_none", "06_train/{d}"]
+)
+def test_a_page_that_is_none_is_refused(toy, monkeypatch, page):
+    with pytest.raises(SystemExit, match=r"geonb\.runner: (there is no|.* must be of letters)"):
+        run(monkeypatch, page, "--study", "toy")
+    assert not (toy / "build").exists()
+
+
+SAVE = """import pandas as pd
+from geonb import results
+table, columns = pd.DataFrame({"n": [photo_count]}), {"n": "count"}
+results.save_table(table, study, "01_photos", "counts", parameters={}, columns=columns)
+"""
+
+
+@pytest.fixture
+def at_home(toy, monkeypatch):
+    """Kernels take the toy project for the repository."""
+    (toy / "sitecustomize.py").write_text(
+        f"from pathlib import Path\nfrom geonb import studies\nstudies.ROOT = Path({str(toy)!r})\n"
+        "studies.NOTEBOOKS = studies.ROOT / 'notebooks'\n"
+    )
+    prepare = runner.prepare_kernels
+
+    def with_toy():
+        prepare()
+        monkeypatch.setenv("PYTHONPATH", f"{toy}{os.pathsep}{REPOSITORY}")
+
+    monkeypatch.setattr(runner, "prepare_kernels", with_toy)
+
+
+@pytest.mark.parametrize("end", ["1 / 0", "import os; os._exit(9)"])
+def test_a_run_that_fails_leaves_the_finished_tables(toy, notebook, at_home, end):
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
+    runner.run("01_photos", "toy")
+    folder = toy / "build" / "toy" / "tables" / "01_photos"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert sorted(before) == ["counts.json", "counts.parquet", "manifest.json"]
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 6", SAVE, end)
+    with pytest.raises(SystemExit, match="FAILED 01_photos"):
+        runner.run("01_photos", "toy")
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 6", SAVE.replace("counts", "numbers"))
+    runner.run("01_photos", "toy")
+    assert sorted(file.name for file in folder.iterdir()) == ["manifest.json", "numbers.json", "numbers.parquet"]
+
+
+def test_what_a_kill_moved_away_while_tables_were_replaced_is_put_back(toy):
+    folder = studies.tables_folder("toy") / "06_train" / "hard"
+    folder.with_name("hard.old").mkdir(parents=True)
+    (folder.with_name("hard.old") / "runs.parquet").write_text("old")
+    assert (studies.page_folder("06_train/hard", "toy") / "runs.parquet").read_text() == "old"
+    assert not folder.with_name("hard.old").exists()
+
+
+def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(toy, notebook, monkeypatch):
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", "photo_count")
+    hold = (
+        "import sys, time\nfrom filelock import FileLock\nlock = FileLock(sys.argv[1])\nlock.acquire()\n"
+        "print('held', flush=True)\ntime.sleep(60)"
+    )
+    lock = toy / "build" / "toy" / "locks" / "01_photos.lock"
+    lock.parent.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", hold, lock], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(SystemExit, match="01_photos of study toy is running already: wait for that run, or end it"):
+            run(monkeypatch, "01_photos", "--study", "toy")
+        other.kill()
+    runner.run("01_photos", "toy")
+
+
+@pytest.mark.parametrize("braces", ["{d}", "{study.__class__}", "}{", "{{}}"])
+def test_braces_in_the_path_of_the_repository_are_letters(tmp_path, braces):
+    text = runner.unformatted(tmp_path / braces / "a.ipynb")
+    assert parameterize_path(text, {"study": "toy"}) == str(tmp_path / braces / "a.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("by_papermill", "words"),
+    [
+        ({"photo_count": "abc"}, "01_photos: photo_count = 'abc' is not a int like 5"),
+        ({"folder": ["a"]}, "01_photos: folder = ['a'] is not a str like ''"),
+        ({"photo_cuont": 3}, "01_photos has no parameter 'photo_cuont'; it has study, folder, photo_count"),
+        ({"photo_count": float("nan")}, "01_photos: photo_count = nan is not a finite number"),
+    ],
+)
+def test_a_page_refuses_by_itself_what_papermill_alone_sets_in(toy, notebook, at_home, by_papermill, words):
+    read = "from geonb import studies\nparameters = studies.used('01_photos', globals())"
+    cell = "study = 'toy'  # str: a\nfolder = ''  # str: b\nphoto_count = 5  # int: c"
+    path = notebook("01_photos", "# Q", cell, read)
+    runner.prepare_kernels()
+    papermill.execute_notebook(path, toy / "out.ipynb", {"photo_count": 7}, progress_bar=False)
+    with pytest.raises(papermill.PapermillExecutionError) as refused:
+        papermill.execute_notebook(path, toy / "out.ipynb", by_papermill, progress_bar=False)
+    assert refused.value.evalue == words
+
+
+def test_an_interrupted_run_says_so_in_one_line(toy, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, "01_photos", "--study", "toy")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "geonb.runner: 01_photos was interrupted, its finished tables are as they were\n"
+
+
+def test_a_home_that_cannot_be_written_is_not_written(toy, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "/proc/none")
+    runner.prepare_kernels()
+    assert os.environ["XDG_CACHE_HOME"] == os.environ["XDG_CONFIG_HOME"] == str(toy / "build" / ".home")
 
 
 def test_a_page_that_succeeds_leaves_its_copy_its_time_and_its_manifest(toy, notebook, study):

@@ -204,3 +204,12 @@ def test_what_stands_beside_a_study_is_published(study):
                 lying = {file.stem for file in (studies.ROOT / folder / page).glob("*.parquet")}
                 assert quoted & lying, f"{study}: {page} reads {folder}"
                 assert saved & quoted <= lying, f"{study}: {page} reads {folder}"
+
+
+@pytest.mark.parametrize("name", ["{{ 7*7 }}", "../toy", "a b", "-x", "", "a`b"])
+def test_a_study_or_method_whose_name_is_no_plain_word_is_refused(toy, study, name):
+    with pytest.raises(ValueError, match="must be of letters, digits, _ and -"):
+        studies.changes_of(name)
+    study(f"07_compare: {{methods: [{name!r}]}}")
+    with pytest.raises(ValueError, match=r"toy\.yml: 07_compare: methods: .* must be of letters"):
+        studies.pages("06_train", "toy")
