@@ -63,7 +63,7 @@ test: setup  ## everything but the books of real photos: unit tests, every noteb
 	@rm -rf build/smoke
 	@echo "geonb has $$(find geonb -name '*.py' ! -path '*/cities/*' ! -path '*/sources/*' -exec cat {} + | wc -l) lines outside cities/ and sources/"
 	$(BIN)/python -m pytest tests -m "not real and not browser"
-	$(BIN)/python -m pytest --nbmake notebooks --exitfirst
+	$(BIN)/python -m pytest --nbmake notebooks --nbmake-timeout 3600 --exitfirst
 	@echo "building the book of study smoke, warnings are errors"
 	@mkdir -p build/smoke/logs
 	@$(BIN)/python -m geonb.book --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }

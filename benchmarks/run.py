@@ -180,6 +180,18 @@ def step_cost(batch_size):
     return round(float(np.median(np.divide(seconds["sw_clip"], seconds["clip"])[10:])), 3)
 
 
+# ---- what make book does first ---------------------------------------------------------------------------------------
+def plan_seconds():
+    """Median seconds over repeats in which Snakemake says what is to be done for study smoke, nothing run."""
+    command = [sys.executable, "-m", "snakemake", "all", "--dry-run", "--quiet", "all", "--config", "study=smoke"]
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    return {"plan_seconds": round(float(np.median(seconds)), 1), "plan_date": datetime.date.today().isoformat()}
+
+
 # ---- from files to a catalogue ---------------------------------------------------------------------------------------
 def source_speeds():
     """Seconds of two reads of a folder of PHOTOS small JPEGs, and of two of a table of ROWS, all pictures different.
@@ -248,6 +260,7 @@ def main():
         "--steps", action="store_true", help="measure training steps alone, keep what is known of the rest"
     )
     parser.add_argument("--sources", action="store_true", help="measure reading of photos alone, keep the rest")
+    parser.add_argument("--plan", action="store_true", help="measure Snakemake's plan alone, keep the rest")
     arguments = parser.parse_args()
     file = Path(__file__).with_name("results.json")
     if arguments.route:
@@ -256,6 +269,8 @@ def main():
         return write(file, json.loads(file.read_text(encoding="utf-8")) | step_costs())
     if arguments.sources:
         return write(file, json.loads(file.read_text(encoding="utf-8")) | source_speeds())
+    if arguments.plan:
+        return write(file, json.loads(file.read_text(encoding="utf-8")) | plan_seconds())
     import numba
 
     from geonb import book
@@ -267,7 +282,7 @@ def main():
         "date": datetime.date.today().isoformat(),
     } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
     found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
-    return write(file, found | step_costs() | source_speeds() | semivariogram_speeds())
+    return write(file, found | step_costs() | source_speeds() | plan_seconds() | semivariogram_speeds())
 
 
 def step_costs():

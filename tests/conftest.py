@@ -4,6 +4,7 @@ import os
 
 import nbformat
 import pytest
+from hypothesis import HealthCheck, settings
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from geonb import (
@@ -14,6 +15,9 @@ from geonb import (
     studies,
 )
 
+# how long an example takes is the machine's affair
+settings.register_profile("geonb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("geonb")
 PARAMETERS = {
     "01_photos": 'study = "toy"  # str: a study\nfolder = ""  # str: where photos lie\nphoto_count = 5  # int: photos',
     "06_train": 'study = "toy"  # str: a study\nmethod = "soft"  # str\nbandwidth_m = 200.0  # float: width [m]',

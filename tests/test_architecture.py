@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_magics
 
@@ -163,3 +164,18 @@ def test_only_maps_and_wording_hand_text_to_a_page_and_they_know_the_function_th
         assert "safe_html" in path.read_text()
     else:
         assert made == []
+
+
+TIMED = r"perf_counter|process_time|timeit|monotonic\(\) - |timeout=\d|WebDriverWait\(\w+, \d|deadline=\d"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=lambda path: path.stem)
+def test_no_test_bounds_a_time(path):
+    """Other work on the machine must not fail a test: speeds belong to benchmarks/run.py, limits only end a hang."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("TIMED = ")]
+    assert re.findall(TIMED, "\n".join(lines)) == []
+
+
+def test_no_example_of_hypothesis_is_too_slow():
+    assert settings().deadline is None
+    assert HealthCheck.too_slow in settings().suppress_health_check

@@ -20,6 +20,7 @@ pytestmark = [
 ]
 book = pytest.mark.skipif(not PAGES, reason="the smoke book is not built: `make test` does it")
 MAPS = sorted(path for path in TELLING if "geonb-map" in path.read_text(encoding="utf-8"))
+HANGS_S = 600  # no busy machine comes near it
 LOCAL = ("file:", "data:", "blob:", "about:", "chrome")
 HOSTILE = "<script>window.broken = 1</script> \"it's\" <img src=x onerror='window.broken = 1'> \u202eright to left 🏙"
 THE_MAP = "const map = window[Object.keys(window).find(name => /^map_n?\\d+$/.test(name))];"
@@ -56,7 +57,7 @@ def until(browser, script, what):
     """Wait until JavaScript returns something true, and return that."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(browser, 20, 0.1).until(lambda b: b.execute_script(script), what)
+    return WebDriverWait(browser, HANGS_S, 0.1).until(lambda b: b.execute_script(script), what)
 
 
 def requested(browser):
@@ -149,7 +150,7 @@ def entered(browser, frame):
         browser.switch_to.frame(frame)
         return browser.execute_script(THE_MAP + "return map && map.getSize().x > 300")
 
-    WebDriverWait(browser, 20, 0.3).until(laid_out, "the map has no size")
+    WebDriverWait(browser, HANGS_S, 0.3).until(laid_out, "the map has no size")
 
 
 A_MARK = """

