@@ -396,8 +396,6 @@ def test_numbers_and_times_of_a_column_are_read_one_by_one_where_some_cannot(pla
         "row 1: lat is '1_0', not decimal degrees", "row 2: lat is '0x10', not decimal degrees",
     ]  # fmt: skip
     assert rows[["lat_deg", "captured_at"]].to_numpy().tolist() == [[50.5, pd.Timestamp("2024-01-01", tz="UTC")]]
-    rows, left_out = place("path,lat,lon,captured_at\n")
-    assert len(rows) == len(left_out) == 0
 
 
 def test_times_and_headings_are_understood_in_their_usual_forms(place):
@@ -426,11 +424,12 @@ def test_a_field_that_the_catalogue_does_not_have_is_told(place):
 
 def test_swapped_coordinates_are_told_with_the_way_out(place):
     content = "path,lat,lon\nimages/a.jpg,126.98,37.57\nimages/b.jpg,126.99,37.58\nimages/c.jpg,,\n"
-    words = "look swapped: row 1 has latitude 126.98, longitude 37.57; exchange the options: lat_column: lon"
+    words = "look swapped: row 1 has latitude 126.98, longitude 37.57; set swap_lat_lon: true"
     with pytest.raises(ValueError, match=words):
         place(content)
-    rows, _ = place(content, lat_column="lon", lon_column="lat")
-    assert list(rows["lat_deg"]) == [37.57, 37.58]
+    for how in ({"swap_lat_lon": True}, {"lat_column": "lon", "lon_column": "lat"}):
+        rows, _ = place(content, **how)
+        assert list(rows["lat_deg"]) == [37.57, 37.58]
 
 
 @pytest.mark.parametrize("content", ["", "path,lat,lon\nimages/a.jpg,1,2,3,4\n"])
@@ -565,6 +564,191 @@ def test_a_plain_parquet_table_is_read_by_its_columns(place):
     frame.to_parquet(place.folder / "photos.parquet")
     rows, _ = table.read(table=str(place.folder / "photos.parquet"))
     assert photos.catalogue(rows)["city"][0] == "near 50.90N 6.90E"
+
+
+# ---- a table whose coordinates are not what they seem ----------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("path,LAT,LON", "lat_column: LAT, lon_column: LON"),
+        ("path,Latitude,Longitude", "lat_column: Latitude, lon_column: Longitude"),
+        ("path,latitude_deg,longitude_deg", "lat_column: latitude_deg, lon_column: longitude_deg"),
+        ("path,y,x", "lat_column: y, lon_column: x, and crs if they are in metres"),
+        ("path,northing,easting", "lat_column: northing, lon_column: easting, and crs if they are in metres"),
+        ("path,lat,lng", "lon_column: lng"),
+        ("filename,lat,lon", "path_column: filename"),
+        ("File,GPSLatitude,GPSLongitude", "path_column: File, lat_column: GPSLatitude, lon_column: GPSLongitude"),
+    ],
+)
+def test_columns_of_other_names_are_named_with_the_options_that_take_them(place, header, words):
+    with pytest.raises(
+        ValueError, match=rf"the table has no column .*; it has {header.replace(',', ', ')}: set {words}$"
+    ):
+        place(f"{header}\nimages/a.jpg,50.9,6.9\n")
+
+
+def test_columns_that_nobody_could_mean_are_only_listed(place):
+    with pytest.raises(ValueError, match=r"no column \['lat', 'lon'\]; it has path, a, b$"):
+        place("path,a,b\nimages/a.jpg,50.9,6.9\n")
+
+
+def test_one_column_is_not_latitude_and_longitude_at_once(place):
+    with pytest.raises(ValueError, match="lat_column and lon_column are both 'lat': each needs a column of its own"):
+        place(GOOD, lon_column="lat")
+
+
+@pytest.mark.parametrize("columns", [{"heading_deg": ["heading"]}, {"heading_deg": 3}])
+def test_a_field_is_mapped_to_one_name(place, columns):
+    with pytest.raises(ValueError, match=r"columns: heading_deg is (\['heading'\]|3), not the name of a column"):
+        place(GOOD, columns=columns)
+
+
+def test_coordinates_in_metres_are_told_with_the_option_that_names_their_system(place):
+    content = "path,north,east\nimages/c.jpg,,\nimages/a.jpg,6610909,530268\nimages/b.jpg,6610950,530270\n"
+    content += "images/c.jpg,50.9,6.9\n"
+    words = r"row 2 has north 6610909, east 530268: 2 of 3 rows look like metres.*option crs, such as EPSG:32633"
+    with pytest.raises(ValueError, match=words):
+        place(content, lat_column="north", lon_column="east")
+
+
+def test_points_in_metres_that_call_themselves_degrees_are_told(place):
+    points = geopandas.points_from_xy([530268, 530270], [6610909, 6610950], crs=4326)
+    frame = geopandas.GeoDataFrame({"path": ["images/a.jpg", "images/b.jpg"]}, geometry=points)
+    frame.to_parquet(place.folder / "photos.parquet")
+    with pytest.raises(ValueError, match=r"its points look like metres.*save it with the system that they are in"):
+        table.read(table=str(place.folder / "photos.parquet"))
+
+
+AROUND = "path,lat,lon\nimages/a.jpg,40.7,286.0\nimages/b.jpg,50.9,6.9\nimages/c.jpg,40.8,286.1\n"
+
+
+def test_longitudes_up_to_360_are_told_and_taken_only_when_asked_for(place):
+    with pytest.raises(
+        ValueError, match=r"row 1 has longitude 286\.0.*2 of 3.*set lon_0_to_360: true, which takes 286"
+    ):
+        place(AROUND)
+    rows, left_out = place(AROUND, lon_0_to_360=True)
+    assert rows["lon_deg"].tolist() == pytest.approx([-74.0, 6.9, -73.9])
+    assert left_out.empty
+    with pytest.raises(ValueError, match=r"lon_0_to_360 is of degrees: leave it out beside crs"):
+        place(AROUND, lon_0_to_360=True, crs="EPSG:32633")
+
+
+def test_one_longitude_beyond_180_beside_negative_ones_is_a_row_that_is_left_out(place):
+    rows, left_out = place("path,lat,lon\nimages/a.jpg,40.7,286.0\nimages/b.jpg,50.9,-6.9\nimages/c.jpg,40.8,7\n")
+    assert len(rows) == 2
+    assert left_out["reason"].tolist() == ["longitude out of range"]
+    rows, _ = place("path,lat,lon\nimages/a.jpg,40.7,-74\nimages/b.jpg,50.9,370\n", lon_0_to_360=True)
+    assert rows["lon_deg"].tolist() == [-74.0]  # nothing else is turned
+
+
+def test_latitude_and_longitude_are_exchanged_when_asked_for(place):
+    content = "path,lat,lon\nimages/a.jpg,6.97,50.94\nimages/b.jpg,126.98,37.57\n"
+    rows, left_out = place(content, swap_lat_lon=True)
+    assert rows[["lat_deg", "lon_deg"]].to_numpy().tolist() == [[50.94, 6.97], [37.57, 126.98]]
+    assert left_out.empty
+    points = geopandas.points_from_xy([50.94], [6.97], crs=4326)
+    geopandas.GeoDataFrame({"path": ["images/a.jpg"]}, geometry=points).to_parquet(place.folder / "p.parquet")
+    rows, _ = table.read(table=str(place.folder / "p.parquet"), swap_lat_lon=True)
+    assert rows[["lat_deg", "lon_deg"]].to_numpy().tolist() == [[50.94, 6.97]]
+
+
+def test_thousands_in_a_grid_are_not_taken_for_decimals(place):
+    content = 'path,north,east\nimages/a.jpg,"179,640","530,268"\nimages/b.jpg,"179640,5","530268,25"\n'
+    rows, left_out = place(content, lat_column="north", lon_column="east", crs="EPSG:27700")
+    assert len(rows) == 1
+    assert left_out["reason"].tolist() == ["not a number"]
+    assert "'179,640', whose comma may part thousands or decimals: write it without" in left_out["detail"][0]
+
+
+# ---- a table whose points and columns disagree -----------------------------------------------------------------------
+@pytest.fixture(params=["photos.parquet", "photos.gpkg", "photos.geojson"])
+def pointed(place, request):
+    """A function that writes points (lon, lat) beside columns lat and lon, and reads the table."""
+
+    def read(points, lat, lon, crs=4326, **options):
+        paths = [f"images/{name}.jpg" for name in "abc"[: len(lat)]]
+        frame = geopandas.GeoDataFrame({"path": paths, "lat": lat, "lon": lon}, geometry=points, crs=4326)
+        frame = frame if request.param.endswith("json") else frame.to_crs(crs)
+        file = place.folder / request.param
+        frame.to_parquet(file) if file.suffix == ".parquet" else frame.to_file(file)
+        return table.read(table=str(file), **options)
+
+    return read
+
+
+POINTS_OF_TABLE = geopandas.points_from_xy([6.9, 6.95], [50.9, 50.95])
+
+
+def test_points_that_agree_with_their_columns_are_read_in_any_projection(pointed):
+    rows, left_out = pointed(POINTS_OF_TABLE, [50.9, 50.950005], [6.9, 6.95], crs=25832)
+    assert rows["lat_deg"].tolist() == [50.9, 50.950005]
+    assert left_out.empty
+
+
+def test_points_that_disagree_with_their_columns_are_refused_with_the_worst_row(pointed):
+    words = (
+        r"columns lat, lon and points of the table lie more than 1 m apart in 1 of 2 rows, in row 2 by 111[,.\d]* m: "
+        r"51\.95, 6\.95 beside the point 50\.95\S*, 6\.95.*lat_column: '' and lon_column: '' take the points"
+    )
+    with pytest.raises(ValueError, match=words):
+        pointed(POINTS_OF_TABLE, [50.9, 51.95], [6.9, 6.95])
+    rows, _ = pointed(POINTS_OF_TABLE, [50.9, 51.95], [6.9, 6.95], lat_column="", lon_column="")
+    assert rows["lat_deg"].tolist() == pytest.approx([50.9, 50.95])
+
+
+def test_columns_that_are_exchanged_beside_right_points_are_refused(pointed):
+    with pytest.raises(ValueError, match=r"lie more than 1 m apart in 2 of 2 rows"):
+        pointed(POINTS_OF_TABLE, [6.9, 6.95], [50.9, 50.95])
+    assert len(pointed(POINTS_OF_TABLE, [6.9, 6.95], [50.9, 50.95], swap_lat_lon=True)[0]) == 2
+
+
+def test_columns_of_a_grid_are_compared_with_the_points_too(place):
+    paths = {"path": ["images/a.jpg", "images/b.jpg"]}
+    frame = geopandas.GeoDataFrame(paths, geometry=POINTS_OF_TABLE, crs=4326).to_crs(25832)
+    frame = frame.assign(north=frame.geometry.y, east=frame.geometry.x)
+    how = {"lat_column": "north", "lon_column": "east", "crs": "EPSG:25832", "table": str(place.folder / "p.parquet")}
+    frame.to_parquet(place.folder / "p.parquet")
+    assert len(table.read(**how)[0]) == 2
+    frame.assign(north=frame.north + 3).to_parquet(place.folder / "p.parquet")
+    with pytest.raises(ValueError, match=r"in 2 of 2 rows, in row \d by 3(\.0)? m"):
+        table.read(**how)
+
+
+def test_rows_without_a_point_or_with_another_shape_keep_their_columns(place):
+    from shapely import Point, box
+
+    paths = {"path": [f"images/{name}.jpg" for name in "abc"], "lat": [50.9, 50.91, 50.92], "lon": 6.9}
+    shapes = [Point(6.9, 50.9), None, box(0, 0, 1, 1)]
+    geopandas.GeoDataFrame(paths, geometry=shapes, crs=4326).to_parquet(place.folder / "p.parquet")
+    assert len(table.read(table=str(place.folder / "p.parquet"))[0]) == 3
+
+
+# ---- a CSV as spreadsheets write it ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize(
+    ("first", "mark"), [("sep=;", ";"), ('"sep=;"', ";"), ("SEP=,", ","), ("sep=\t", "\t"), ("sep=|", "|")]
+)
+def test_a_first_line_that_names_the_separator_is_honoured(place, encoding, first, mark):
+    rows = ["path", "lat", "lon"], ["images/a.jpg", "50.9", "6.9"], ["images/z.jpg", "50.9", "6.9"]
+    content = "\n".join([first, *(mark.join(row) for row in rows), ""])
+    rows, left_out = place(content, encoding=encoding)
+    assert rows["lat_deg"].tolist() == [50.9]
+    assert left_out["detail"].tolist() == ["row 2: there is no file"]
+
+
+@pytest.mark.parametrize("name", ["photos.csv", "photos.parquet", "photos.gpkg"])
+def test_a_table_with_a_header_and_no_rows_is_told(place, name):
+    frame = pd.DataFrame({"path": [], "lat": [], "lon": []})
+    file = place.folder / name
+    if name.endswith("csv"):
+        frame.to_csv(file, index=False)
+    elif name.endswith("parquet"):
+        frame.to_parquet(file)
+    else:
+        geopandas.GeoDataFrame(frame.astype({"path": str}), geometry=[], crs=4326).to_file(file)
+    with pytest.raises(ValueError, match=rf"{name} has columns path, lat, lon.* and no rows: one row for each photo"):
+        table.read(table=str(file))
 
 
 # ---- all sources -----------------------------------------------------------------------------------------------------

@@ -1,17 +1,32 @@
 """A table of one's own, CSV, (Geo)Parquet, GeoJSON or GeoPackage: one row per photo, with its position."""
 
+import re
 import warnings
 from datetime import UTC
 from pathlib import PurePosixPath
 
+import numpy as np
 import pandas as pd
 
-from geonb import photos
+from geonb import photos, sphere
 from geonb.photos import Unreadable
 from geonb.sources import scan
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
+# Names of columns, their letters and digits alone, that an option may mean; those of GRIDS are often in metres.
+LIKELY = {
+    "path_column": ("path", "filepath", "imagepath", "file", "filename", "image", "img", "photo", "picture"),
+    "lat_column": ("lat", "latitude", "latdeg", "latitudedeg", "decimallatitude", "gpslatitude", "y", "north",
+                   "northing"),
+    "lon_column": ("lon", "long", "lng", "longitude", "londeg", "longitudedeg", "decimallongitude", "gpslongitude", "x",
+                   "east", "easting"),
+}  # fmt: skip
+GRIDS = ("x", "y", "north", "northing", "east", "easting")
+APART_M = 1.0  # between a row's point and its columns: the same place, rounded otherwise
+SLIPS = 0.01  # share of the rows that may have a longitude above 180 degrees by mistake
+SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that spreadsheets write and read
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
 
 
@@ -24,6 +39,8 @@ def read(
     lon_column: str = "lon",
     crs: str = "",
     layer: str = "",
+    swap_lat_lon: bool = False,
+    lon_0_to_360: bool = False,
     columns: dict | None = None,
     city: str = "",
     country: str = "",
@@ -39,16 +56,29 @@ def read(
     ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own; photos still without a city
     share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84, or north
     and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N), in
-    its own unit; a table of points without these columns gives its points. ``layer``: of a file with several. Times
-    are ISO 8601, in UTC where they have no offset. Row 1 is the first below the header. ``workers``: processes that
-    read pictures, 0 for one per core; a picture that did not change is not read again (see scan.scanned).
-    FileNotFoundError without the file, ValueError for one that cannot be read, for columns, a layer or a ``crs`` that
-    do not exist.
+    its own unit; a table of points without these columns gives its points, and one with both must have them within
+    APART_M. ``swap_lat_lon``: the two are exchanged; ``lon_0_to_360``: longitudes above 180 count from the east, 286
+    is -74. ``layer``: of a file with several. Times are ISO 8601, in UTC where they have no offset. Row 1 is the first
+    below the header. ``workers``: processes that read pictures, 0 for one per core; a picture that did not change is
+    not read again (see scan.scanned). FileNotFoundError without the file; ValueError for one that cannot be read or has
+    no rows, for columns, a layer or a ``crs`` that do not exist, and for coordinates that only make sense with an
+    option that was not set.
     """
+    if crs and lon_0_to_360:
+        raise ValueError(f"lon_0_to_360 is of degrees: leave it out beside crs {crs!r}")
+    if swap_lat_lon:
+        lat_column, lon_column = lon_column, lat_column
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
     frame = load(table, layer)
     placed = Grid(crs, frame, lat_column, lon_column).placed if crs else dict
-    entries = fields(frame, path_column, lat_column, lon_column, columns or {})
+    told = fields(frame, path_column, lat_column, lon_column, columns or {}, grid=bool(crs), swap_points=swap_lat_lon)
+    of_points = only_points(frame, lat_column, lon_column)
+    if not crs:
+        names = ("latitude", "longitude") if of_points else (lat_column, lon_column)
+        told = plausible(told, names, of_points=of_points, lon_0_to_360=lon_0_to_360)
+    entries = told.to_dict("records")
+    if hasattr(frame, "geom_type") and not of_points:
+        refuse_apart(frame, entries, placed, f"{lat_column}, {lon_column}")
     start = folder or str(PurePosixPath(table).parent)
     paths = [_joined(start, entry["path"]) for entry in entries]
     seen = look(paths, photos.picture_path(table), workers)
@@ -76,12 +106,19 @@ def look(paths, where, workers):
 
 # ---- the file --------------------------------------------------------------------------------------------------------
 def load(table, layer=""):
-    """The table as it is: a CSV as text, a file of points as a GeoDataFrame in EPSG:4326."""
+    """The table as it is: a CSV as text, a file of points as a GeoDataFrame in EPSG:4326. ValueError without a row."""
     path = photos.picture_path(table)
     if not path.is_file():
         raise FileNotFoundError(f"table {table!r} is not a file on this machine: {path}")
     if layer and path.suffix.lower() not in POINTS:
         raise ValueError(f"{path.name} has no layers: leave out the option layer")
+    frame = _frame(path, layer)
+    if not len(frame):
+        raise ValueError(f"{path.name} has columns {', '.join(map(str, frame))} and no rows: one row for each photo")
+    return frame
+
+
+def _frame(path, layer):
     if path.suffix.lower() not in (*PARQUET, *POINTS):
         return _csv(path)
     import geopandas
@@ -113,12 +150,14 @@ def _csv(path):
     try:
         with path.open(encoding="utf-8-sig") as lines:
             header = lines.readline()
-        separator = max(",;\t", key=header.count)
+        told = SEPARATOR.fullmatch(header)
+        separator = told[1] if told else max(",;\t", key=header.count)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
             return pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-            )
+                path, sep=separator, skiprows=1 if told else 0, dtype=str, keep_default_na=False, encoding="utf-8-sig",
+                index_col=False,
+            )  # fmt: skip
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
@@ -126,24 +165,52 @@ def _csv(path):
 
 
 # ---- its columns -----------------------------------------------------------------------------------------------------
-def fields(frame, path_column, lat_column, lon_column, columns):
-    """One dict per row, keys named as in the catalogue; a number or a time that cannot be read stays as written."""
+def fields(frame, path_column, lat_column, lon_column, columns, *, grid=False, swap_points=False):
+    """A table with columns named as in the catalogue; a number or a time that cannot be read stays as written.
+
+    grid: latitude and longitude are north and east, and stay as written; swap_points: points are (latitude, longitude).
+    """
     names = {name: name for name in FIELDS if name in frame} | columns
     unknown = [name for name in columns if name not in FIELDS]
     if unknown:
         raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {', '.join(FIELDS)}")
     names = {name: column for name, column in names.items() if column}
-    from_points = lat_column not in frame and lon_column not in frame and hasattr(frame, "geom_type")
-    positions = [] if from_points else [lat_column, lon_column]
-    missing = [column for column in [path_column, *positions, *names.values()] if column not in frame]
-    if missing:
-        raise ValueError(f"the table has no column {missing}; it has {', '.join(map(str, frame.columns))}")
+    of_points = only_points(frame, lat_column, lon_column)
+    named = {"path_column": path_column} | ({} if of_points else {"lat_column": lat_column, "lon_column": lon_column})
+    _refuse_columns(frame, named, names)
     chosen = {name: frame[column] for name, column in names.items()}
-    points = _points(frame) if from_points else {"lat_deg": frame[lat_column], "lon_deg": frame[lon_column]}
-    told = pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object)
-    told = told.assign(**{name: _at_once(told[name], parse) for name, parse in PARSED.items() if name in told})
-    _refuse_swapped(told, lat_column, lon_column)
-    return told.to_dict("records")
+    points = _points(frame, swap_points) if of_points else {"lat_deg": frame[lat_column], "lon_deg": frame[lon_column]}
+    told = pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object).reset_index(drop=True)
+    parsed = {name: parse for name, parse in PARSED.items() if name in told and not (grid and name in points)}
+    return told.assign(**{name: _at_once(told[name], parse) for name, parse in parsed.items()})
+
+
+def only_points(frame, lat_column, lon_column):
+    """Whether positions come from the points of a GeoDataFrame: it has neither of the columns."""
+    return lat_column not in frame and lon_column not in frame and hasattr(frame, "geom_type")
+
+
+def _refuse_columns(frame, named, names):
+    """Nothing, or a ValueError for a column that is not there or is named twice; named: {option: column}."""
+    for name, column in names.items():
+        if not isinstance(column, str):
+            raise ValueError(f"columns: {name} is {column!r}, not the name of a column")
+    if "lat_column" in named and named["lat_column"] == named["lon_column"]:
+        raise ValueError(f"lat_column and lon_column are both {named['lat_column']!r}: each needs a column of its own")
+    options = [option for option, column in named.items() if column not in frame]
+    missing = [named[option] for option in options] + [column for column in names.values() if column not in frame]
+    if missing:
+        there = ", ".join(map(str, frame.columns))
+        raise ValueError(f"the table has no column {missing}; it has {there}{_way_out(frame, options)}")
+
+
+def _way_out(frame, options):
+    """The words that tell which columns these options may mean; '' where there are none."""
+    plain = {re.sub(r"[^a-z0-9]", "", str(column).lower()): column for column in reversed(list(frame.columns))}
+    meant = {option: next((name for name in LIKELY[option] if name in plain), None) for option in options}
+    said = ", ".join(f"{option}: {plain[name]}" for option, name in meant.items() if name)
+    metres = ", and crs if they are in metres" if set(meant.values()) & set(GRIDS) else ""
+    return f": set {said}{metres}" if said else ""
 
 
 def _at_once(cells, parse):
@@ -163,24 +230,90 @@ def _times(texts):
 PARSED = {"lat_deg": _numbers, "lon_deg": _numbers, "heading_deg": _numbers, "captured_at": _times}
 
 
-def _points(frame):
+def _points(frame, swap):
     """Latitude and longitude of the points of a GeoDataFrame; rows without a geometry have none."""
     wrong = frame.geom_type[frame.geometry.notna() & (frame.geom_type != "Point")]
     if len(wrong):
         raise ValueError(f"row {list(frame.index).index(wrong.index[0]) + 1} is a {wrong.iloc[0]}, not a Point")
-    return {"lat_deg": frame.geometry.y, "lon_deg": frame.geometry.x}
+    lat_deg, lon_deg = (frame.geometry.x, frame.geometry.y) if swap else (frame.geometry.y, frame.geometry.x)
+    return {"lat_deg": lat_deg, "lon_deg": lon_deg}
 
 
-def _refuse_swapped(points, lat_column, lon_column):
+# ---- what coordinates seem to be -------------------------------------------------------------------------------------
+def plausible(told, names, *, of_points, lon_0_to_360):
+    """What a table tells, as from fields, with longitudes up to 360 turned where the option says that they are such.
+
+    names: its columns of latitude and longitude, for the words. ValueError where most rows are in metres, or only make
+    sense with latitude and longitude exchanged, or where longitudes run from 0 to 360 without the option.
+    """
+    lat, lon = (pd.to_numeric(told[name], errors="coerce").astype(float) for name in ("lat_deg", "lon_deg"))
+    known = np.isfinite(lat) & np.isfinite(lon)
+    _refuse_metres(lat[known], lon[known], names, of_points)
+    _refuse_swapped(lat[known], lon[known])
+    beyond = (lon > 180) & (lon <= 360)
+    if lon_0_to_360:
+        return told.assign(lon_deg=told["lon_deg"].where(~beyond, lon - 360))
+    if beyond.sum() > SLIPS * known.sum() and not (lon < 0).any():
+        row, first = beyond.idxmax() + 1, lon[beyond.idxmax()]
+        raise ValueError(
+            f"row {row} has longitude {first}: {beyond.sum()} of {known.sum()} rows lie above 180 degrees, none below 0; "
+            f"if they run from 0 to 360, set lon_0_to_360: true, which takes {first} as {first - 360:.7g}"
+        )
+    return told
+
+
+def _refuse_metres(lat, lon, names, of_points):
+    """Nothing, or a ValueError where most rows are no degrees, not even of longitudes up to 360."""
+    far = np.maximum(lat.abs(), lon.abs()) > 360
+    if far.sum() <= len(far) / 2:
+        return
+    way_out = "name their coordinate system in the option crs, such as EPSG:32633 for UTM zone 33 N"
+    if of_points:
+        way_out = "the file says that its points are degrees: save it with the system that they are in"
+    what, (first, second) = "its points look" if of_points else f"{far.sum()} of {len(far)} rows look", names
+    where = f"{first} {lat[far.idxmax()]:.10g}, {second} {lon[far.idxmax()]:.10g}"
+    raise ValueError(f"row {far.idxmax() + 1} has {where}: {what} like metres, not degrees; {way_out}")
+
+
+def _refuse_swapped(lat, lon):
     """Nothing, or a ValueError when most rows only make sense with latitude and longitude exchanged."""
-    lat, lon = (pd.Series([number_of(value) for value in points[name]], dtype=float) for name in ("lat_deg", "lon_deg"))
     swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
-    if swapped.sum() > len(lat.dropna()) / 2:
+    if swapped.sum() > len(lat) / 2:
         row = swapped.idxmax()
         raise ValueError(
             f"latitude and longitude look swapped: row {row + 1} has latitude {lat[row]}, longitude {lon[row]}; "
-            f"exchange the options: lat_column: {lon_column}, lon_column: {lat_column}"
+            "set swap_lat_lon: true, or leave it out where it is set"
         )
+
+
+def refuse_apart(frame, entries, placed, where):
+    """Nothing, or a ValueError where the columns of a table and its points lie more than APART_M apart.
+
+    entries: its rows as dicts; placed: what makes degrees of one; where: its columns, for the words. Rows without a
+    point, or without a position in their columns, are not compared.
+    """
+    told = np.array([_placed_at(placed, entry) for entry in entries])
+    at = frame.geometry.where(frame.geom_type == "Point")
+    points = np.column_stack([at.y, at.x])
+    apart_m = np.nan_to_num(sphere.distance_m(told, points), nan=0.0)
+    if not (far := apart_m > APART_M).any():
+        return
+    row = int(apart_m.argmax())
+    both = [f"{lat:.8g}, {lon:.8g}" for lat, lon in (told[row], points[row])]
+    raise ValueError(
+        f"columns {where} and points of the table lie more than {APART_M:g} m apart in {far.sum()} of {len(far)} rows, "
+        f"in row {row + 1} by {apart_m[row]:,.1f} m: {both[0]} beside the point {both[1]}. Mend the table, or choose: "
+        "lat_column: '' and lon_column: '' take the points, a CSV without points the columns"
+    )
+
+
+def _placed_at(placed, entry):
+    """Latitude and longitude [degree] of a row's columns, NaN where they tell none."""
+    try:
+        entry = placed(entry)
+        return [number_of(entry[name]) for name in ("lat_deg", "lon_deg")]
+    except Unreadable:
+        return [np.nan, np.nan]
 
 
 # ---- a grid ----------------------------------------------------------------------------------------------------------
@@ -206,6 +339,10 @@ class Grid:
     def placed(self, entry):
         """The entry in degrees; Unreadable where north or east is no number, or outside of the system's own area."""
         told = entry["lat_deg"], entry["lon_deg"]
+        for value, name in zip(told, self.names, strict=True):
+            if THOUSANDS.fullmatch(_text(value)):
+                words = f"{name} is {_text(value)!r}, whose comma may part thousands or decimals: write it without"
+                raise Unreadable("not a number", words)
         north, east = (required_number(value, name) for value, name in zip(told, self.names, strict=True))
         lon_deg, lat_deg = self.to_degrees.transform(east, north)
         area = self.system.area_of_use
