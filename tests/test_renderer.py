@@ -223,3 +223,19 @@ def test_painting_leaves_the_threads_of_torch_alone():
     one = os.environ | {"OMP_NUM_THREADS": "1"}
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=one, stdout=subprocess.PIPE, text=True)
     assert ran.stdout.split() == ["24", "1", "workqueue"]
+
+
+@pytest.mark.parametrize(("photos", "nuisances", "match"), [
+    ({"street": 10**6}, {}, r"street 1000000 is none of the city's, they are 0 to \d+"),
+    ({"street": -1}, {}, "street -1 is none"),
+    ({"east_m": np.nan}, {}, "24 of 240 values of photos are missing or infinite"),
+    ({}, {3: np.inf}, "24 of 288 values of nuisances are missing or infinite"),
+], ids=str)  # fmt: skip
+def test_what_would_lead_beyond_an_array_is_refused(photos, nuisances, match):
+    table = NUISANCES.copy()
+    for column, value in nuisances.items():
+        table[:, column] = value
+    with pytest.raises(ValueError, match=match):
+        renderer.render(CITY, PHOTOS.assign(**photos), table, 32)
+    with pytest.raises(ValueError, match=r"nuisances must be 12 columns for each photo, they are \(24, 5\)"):
+        renderer.render(CITY, PHOTOS, NUISANCES[:, :5], 32)

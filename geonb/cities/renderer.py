@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numba import njit, prange
 
+from geonb import checks
 from geonb.cities import day, facades, fields, things
 from geonb.cities.facades import compiled, cover, lattice, noise
 
@@ -94,7 +95,7 @@ def render(city, photos, nuisances, picture_px, style=None):
 
     2x2 anti-aliased. A picture depends on the city and its own row alone: the same in any batch. style 1 has another
     palette, lens and grammar of facades; None: the city's own. ValueError for a size below 16 px or no multiple of it,
-    for another style, and for tables of different lengths, and for an unknown scene.
+    for another style, for tables of different lengths, an unknown scene or street, and for numbers that are missing.
     """
     if picture_px < LEAST_PX or picture_px % LEAST_PX:
         raise ValueError(f"picture_px {picture_px} must be a multiple of {LEAST_PX}, such as 64 or 96")
@@ -103,7 +104,21 @@ def render(city, photos, nuisances, picture_px, style=None):
         raise ValueError(f"style {style} is neither 0 (default) nor 1 (shifted)")
     if len(photos) != len(nuisances):
         raise ValueError(f"{len(photos)} photos but {len(nuisances)} rows of nuisances: draw one row for each photo")
-    return render_all(int(picture_px), scene_of(city, style), poses(photos), np.ascontiguousarray(nuisances), style)
+    seen, nuisances = poses(photos), np.ascontiguousarray(nuisances, dtype=float)
+    check_tables(city, seen, nuisances)
+    return render_all(int(picture_px), scene_of(city, style), seen, nuisances, style)
+
+
+def check_tables(city, seen, nuisances):
+    """Nothing, or a ValueError: what is compiled reads beyond an array without a word."""
+    if nuisances.ndim != 2 or nuisances.shape[1] != len(day.NAMES):
+        raise ValueError(f"nuisances must be {len(day.NAMES)} columns for each photo, they are {nuisances.shape}")
+    checks.finite("photos", seen)
+    checks.finite("nuisances", nuisances)
+    there = (seen[:, STREET] >= 0) & (seen[:, STREET] < len(city.length_m))
+    if not there.all():
+        wrong = int(seen[~there, STREET][0])
+        raise ValueError(f"street {wrong} is none of the city's, they are 0 to {len(city.length_m) - 1}")
 
 
 def poses(photos):
