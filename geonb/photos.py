@@ -5,17 +5,19 @@ Paths in it stay as portable as the study wrote them; ``picture_path`` finds the
 
 import functools
 import hashlib
+import math
 import os
 import re
 import warnings
 from collections import Counter
 from contextlib import contextmanager
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
-from geonb import sphere
+from geonb import checks, sphere
 from geonb.studies import ROOT
 
 COLUMNS = {
@@ -276,8 +278,7 @@ def assign_cities(rows, link_m=10_000.0):
     Single linkage on the sphere: photos belong together when steps of at most ``link_m`` metres lead from one to the
     other. The names do not depend on the order of the rows.
     """
-    if not link_m > 0:
-        raise ValueError(f"link_m is {link_m}, it must be above 0 metres")
+    checks.number("city_link_m", link_m, above=0)
     cities = rows["city"].to_numpy(dtype=object, copy=True)
     homeless = np.flatnonzero(cities == "")
     if not len(homeless):
@@ -330,6 +331,32 @@ def check_position(lat_deg, lon_deg):
             raise Unreadable(f"{name} out of range", f"{name} is {value}, not within -{bound}..{bound} degrees")
     if max(abs(lat_deg), abs(lon_deg)) < 1e-4:
         raise Unreadable("position 0,0", f"latitude {lat_deg}, longitude {lon_deg}: a receiver without a fix")
+
+
+def sides(box, *, across=False):
+    """South, west, north and east of an option box as floats [degree]; ValueError where it is none.
+
+    across: west may lie east of east, across the date line. Sides that only make sense as west, south, east, north are
+    refused with the order that is wanted.
+    """
+    if _is_box(box, across):
+        return [float(side) for side in box]
+    words = f"box {box} must be [south, west, north, east] in degrees" + ("" if across else "; cut it at the date line")
+    if len(box) == 4 and _is_box(other := exchanged(box), across=False):
+        words += f"; it reads like west, south, east, north: write {other}"
+    raise ValueError(words)
+
+
+def exchanged(box):
+    """A box whose sides were written in the other order: longitude before latitude."""
+    return [box[1], box[0], box[3], box[2]]
+
+
+def _is_box(box, across):
+    if len(box) != 4 or not all(isinstance(side, Real) and math.isfinite(side) for side in box):
+        return False
+    south, west, north, east = box
+    return -90 <= south < north <= 90 and max(abs(west), abs(east)) <= 180 and (west < east or across)
 
 
 def within(area, lat_deg, lon_deg):

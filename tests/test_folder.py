@@ -313,7 +313,7 @@ def test_an_interrupted_scan_keeps_what_it_read(many, monkeypatch):
 
 def test_fewer_processes_than_none_are_refused(tmp_path):
     picture(tmp_path / "a.jpg", cologne())
-    with pytest.raises(ValueError, match="workers is -1, it must be at least 1, or 0 for one process per core"):
+    with pytest.raises(ValueError, match="workers -1 must be a whole number of at least 0: 0 is one process per core"):
         folder.read(folder=str(tmp_path), workers=-1)
 
 

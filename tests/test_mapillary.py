@@ -362,7 +362,18 @@ def test_the_token_travels_in_a_header_and_lies_nowhere(server, tmp_path):
         ({"box": [52.0, 4.0, 51.0, 4.1]}, r"box \[52.0, 4.0, 51.0, 4.1\] must be"),
         ({"box": [52.0, 179.0, 53.0, -179.0]}, "cut it at the date line"),
         ({"size_px": 500}, "size_px 500 must be 256, 1024, 2048"),
-        ({"thin_m": -1.0}, r"thin_m -1.0 and limit 0 must be at least 0"),
+        ({"box": [4.0, 52.0, 4.1, 51.0]}, "must be"),
+        (
+            {"box": [-122.5, 37.7, -122.3, 37.8]},
+            r"reads like west, south, east, north: write \[37.7, -122.5, 37.8, -122.3\]",
+        ),
+        ({"box": [52.0, 4.0, float("nan"), 4.1]}, "must be"),
+        ({"box": [52.0, "4", 52.1, 4.1]}, "must be"),
+        ({"thin_m": -1.0}, "thin_m -1.0 must be a finite number of at least 0"),
+        ({"thin_m": float("nan")}, "thin_m = nan must be a finite number"),
+        ({"thin_m": float("inf")}, "thin_m = inf must be a finite number"),
+        ({"limit": -1}, "limit -1 must be a whole number of at least 0"),
+        ({"city_link_m": float("nan")}, "city_link_m nan must be a finite number above 0"),
     ],
 )
 def test_wrong_options_are_refused(server, options, says):
@@ -381,3 +392,25 @@ def test_without_a_token_or_with_a_wrong_one_the_way_out_is_said(server, monkeyp
     monkeypatch.delenv("MAPILLARY_TOKEN")
     with pytest.raises(ValueError, match="MAPILLARY_TOKEN is not set: make a client token"):
         ask()
+
+
+def test_a_box_without_photos_is_told_with_the_order_of_its_sides(server):
+    words = (
+        r"Mapillary has no photo in box \[6\.95, 50\.94, 6\.96, 50\.95\] \(south, west, north, east\): if it was meant "
+        r"as west, south, east, north, write \[50\.94, 6\.95, 50\.95, 6\.96\]"
+    )
+    with pytest.raises(ValueError, match=words):
+        ask(box=[6.95, 50.94, 6.96, 50.95])
+
+
+def test_a_polygon_that_cannot_be_one_is_told(server, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"polygon 'none\.geojson' is not a file on this machine"):
+        gather("mapillary", {"polygon": "none.geojson"})
+    line = {"type": "LineString", "coordinates": [[4.0, 52.0], [4.03, 52.0]]}
+    (tmp_path / "line.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": line}))
+    with pytest.raises(ValueError, match=r"line\.geojson has no area: draw a polygon"):
+        gather("mapillary", {"polygon": "line.geojson"})
+    ring = {"type": "Polygon", "coordinates": [[[4.0, 52.0], [4.003, 52.0], [4.0, 52.003], [4.0, 52.0]]]}
+    (tmp_path / "area.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": ring}))
+    with pytest.raises(ValueError, match=r"Mapillary has no photo in polygon 'area\.geojson'"):
+        gather("mapillary", {"polygon": "area.geojson"})

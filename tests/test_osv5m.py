@@ -275,3 +275,57 @@ def test_what_the_hub_has_not_is_said(hub, tmp_path, monkeypatch):
 def test_only_the_data_set_s_own_zip_files_are_fetched(tmp_path, monkeypatch, name):
     with pytest.raises(ValueError, match="zip files of the data set are train/00 to"):
         fetched(tmp_path, monkeypatch, download=[name])
+
+
+# ---- options that cannot be meant ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"limit": -1}, "limit -1 must be a whole number of at least 0"),
+        ({"seed": -1}, "seed -1 must be a whole number of at least 0"),
+        ({"box": [float("nan"), 170, 12, 180]}, r"box \[nan, 170, 12, 180\] must be \[south, west, north, east\]"),
+        ({"box": [10, float("nan"), 12, 180]}, r"box \[10, nan, 12, 180\] must be"),
+        ({"box": [10, 170, 12, 1e9]}, "must be"),
+        ({"box": ["a", "b", "c", "d"]}, "must be"),
+        ({"box": [172, 10.5, 180, 12.5]}, r"it reads like west, south, east, north: write \[10.5, 172, 12.5, 180\]"),
+        ({"city_link_m": float("nan")}, "city_link_m nan must be a finite number above 0"),
+        ({"city_link_m": float("inf")}, "city_link_m inf must be a finite number above 0"),
+        ({"city_link_m": -5.0}, "city_link_m -5.0 must be a finite number above 0"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused_with_their_bound(tree, options, words):
+    with pytest.raises(ValueError, match=words):
+        gather("osv5m", {"folder": "osv5m"} | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"country": "nz"}, r"country 'nz' leaves 0 of 6 rows of train\.csv, which names the countries NA, NZ"),
+        (
+            {"box": [50, 0, 51, 1]},
+            r"box \[50, 0, 51, 1\] \(south, west, north, east\) leaves 0 of 6 rows of train\.csv",
+        ),
+        ({"country": "NZ", "box": [10, 169, 10.5, 171]}, r"country 'NZ' leaves 3 of 6 rows .*box .* leaves 0 of 3"),
+    ],
+)
+def test_filters_that_leave_nothing_say_how_many_each_left(tree, options, words):
+    with pytest.raises(ValueError, match=words):
+        gather("osv5m", {"folder": "osv5m"} | options)
+
+
+def test_a_box_in_the_order_of_longitude_and_latitude_is_told(tree):
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, HEADER)
+    writer.writeheader()
+    writer.writerows([row(0, latitude="50.94", longitude="6.95"), row(1, latitude="40.7", longitude="-74")])
+    (tree / "train.csv").write_text(lines.getvalue())
+    words = r"leaves 0 of 2 rows .*1 lies in \[50.9, 6.9, 51.0, 7.0\], as if it read west, south, east, north"
+    with pytest.raises(ValueError, match=words):
+        gather("osv5m", {"folder": "osv5m", "box": [6.9, 50.9, 7.0, 51.0]})
+
+
+def test_a_csv_without_rows_is_told(tree):
+    (tree / "train.csv").write_text(",".join(HEADER) + "\n")
+    with pytest.raises(ValueError, match=r"train\.csv has no rows"):
+        gather("osv5m", {"folder": "osv5m"})

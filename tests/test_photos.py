@@ -169,7 +169,7 @@ def test_a_city_that_is_given_stays_and_equal_names_are_numbered():
 
 
 def test_a_link_without_length_is_refused():
-    with pytest.raises(ValueError, match="link_m is 0"):
+    with pytest.raises(ValueError, match="city_link_m 0 must be a finite number above 0"):
         photos.assign_cities(rows(), link_m=0)
 
 

@@ -774,6 +774,10 @@ def test_an_unknown_source_is_refused_with_the_list():
         ({"folder": 3}, "folder = 3 is not of type str"),
         ({"folder": "x", "city_link_m": "10 km"}, "city_link_m = '10 km' is not of type float"),
         ({"folder": "x", "city_link_m": True}, "city_link_m = True is not of type float"),
+        ({"folder": "x", "city_link_m": float("nan")}, "city_link_m nan must be a finite number above 0"),
+        ({"folder": "x", "city_link_m": float("inf")}, "city_link_m inf must be a finite number above 0"),
+        ({"folder": "x", "city_link_m": 0}, "city_link_m 0 must be a finite number above 0"),
+        ({"folder": "x", "workers": -1}, "workers -1 must be a whole number of at least 0: 0 is one process per core"),
     ],
 )
 def test_options_are_checked_before_anything_is_read(options, words):
@@ -797,8 +801,24 @@ def test_a_source_without_a_usable_photo_tells_how_many_it_saw_why_and_the_way_o
 
 
 def test_an_empty_folder_is_told(tmp_path):
-    with pytest.raises(ValueError, match="found nothing in"):
+    with pytest.raises(ValueError, match="found no file in"):
         gather("folder", {"folder": str(tmp_path)})
+
+
+@pytest.mark.parametrize("source", ["vpr", "global_streetscapes", "xri"])
+def test_a_folder_without_a_picture_is_told_with_what_was_looked_for(tmp_path, source):
+    (tmp_path / "notes.txt").write_text("words")
+    (tmp_path / "metadata_common_attributes.csv").write_text("uuid,lat,lon,source,orig_id\n")
+    (tmp_path / "uprn.csv").write_text("UPRN,LATITUDE,LONGITUDE\n")
+    more = {"uprn_table": str(tmp_path / "uprn.csv")} if source == "xri" else {}
+    with pytest.raises(ValueError, match=r"holds no picture .*(jpg|jpeg|jp\*g)"):
+        gather(source, {"folder": str(tmp_path)} | more)
+
+
+def test_any_option_that_is_no_finite_number_is_refused():
+    for name in ("range_scale", "nugget", "city_side_m"):
+        with pytest.raises(ValueError, match=f"source 'simulated': {name} = nan must be a finite number"):
+            gather("simulated", {name: float("nan")})
 
 
 def test_naming_the_sources_loads_none_of_them():

@@ -4,12 +4,16 @@ import inspect
 
 import numpy as np
 
-from geonb import photos
+from geonb import checks, photos
 
 WAYS_OUT = {
     "no position": "use source 'table' with a CSV of positions, or photos that kept their EXIF (messengers remove it)",
     "missing file": "check the options folder and path_column",
     "HEIC": "convert the pictures to JPEG first: `magick mogrify -format jpg *.heic`",
+    "camera raw": "export the photos as JPEG, with their EXIF",
+    "void fix": "use source 'table' with a CSV of positions, such as those of a track that was recorded apart",
+    "longitude out of range": "longitudes from 0 to 360: option lon_0_to_360 of source 'table'",
+    "missing table": "take the folder of the whole data set",
     "not a number": "check the options lat_column, lon_column and columns",
     "not a time": "check the option columns: captured_at wants ISO 8601, such as 2024-07-09T03:25:24+02:00",
     "link": "copy the files behind the links: `cp -rL`",
@@ -88,7 +92,10 @@ def gather(source, options):
 
 
 def check_options(read, options, who):
-    """Nothing, or a ValueError that names the option which ``read`` does not have, needs, or wants of another type."""
+    """Nothing, or a ValueError that names the option which ``read`` does not have, needs, or wants otherwise.
+
+    Otherwise: of another type, as a finite number, or within the bounds that hold for all sources.
+    """
     known = inspect.signature(read, eval_str=True).parameters
     for name in options:
         if name not in known:
@@ -101,13 +108,19 @@ def check_options(read, options, who):
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             expected = getattr(known[name].annotation, "__name__", known[name].annotation)
             raise ValueError(f"{who}: {name} = {value!r} is not of type {expected}")
+        if name == "city_link_m":
+            checks.number(name, value, above=0)
+        if name == "workers":
+            checks.count(name, value, least=0, way_out="0 is one process per core")
+        if isinstance(value, float) and not np.isfinite(value):
+            raise ValueError(f"{who}: {name} = {value} must be a finite number")
 
 
 def _nothing(source, options, left_out):
     """The words of the error for a source without a usable photo."""
     where = options.get("table") or options.get("folder") or source
     if not len(left_out):
-        return f"source {source!r} found nothing in {where}: check the path"
+        return f"source {source!r} found no file in {where}: is it the right folder?"
     counts = left_out["reason"].value_counts()
     reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.items())
     ways = "; ".join(f"{reason}: {WAYS_OUT[reason]}" for reason in counts.index if reason in WAYS_OUT)

@@ -56,6 +56,8 @@ def read(
     if not root.is_dir():
         raise FileNotFoundError(f"folder {folder!r} is not a folder on this machine: {root}")
     there, left_out = folders.readable(root, folders.pictures(root, PICTURES), folder)
+    if not there and not left_out:
+        raise ValueError(f"folder {folder!r} holds no picture ({', '.join(PICTURES)}): option folder is where they lie")
     ids = {path: PurePosixPath(name).stem.lower() for name, path in there.items()}
     told = joined(photos.picture_path(tables or folder), {id_ for id_ in ids.values() if UUID.fullmatch(id_)})
     ids = in_city(city, ids, told) if city else ids

@@ -18,7 +18,7 @@ import requests
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
-from geonb import photos, results, seeds, sphere
+from geonb import checks, photos, results, seeds, sphere
 from geonb.photos import Unreadable
 from geonb.sources import table
 from geonb.studies import ROOT
@@ -75,10 +75,13 @@ def read(
     area = Area.of(box, polygon)
     if size_px not in SIZES:
         raise ValueError(f"size_px {size_px} must be {', '.join(map(str, SIZES))}")
-    if thin_m < 0 or limit < 0:
-        raise ValueError(f"thin_m {thin_m} and limit {limit} must be at least 0")
+    checks.number("thin_m", thin_m, least=0)
+    checks.count("limit", limit, least=0)
+    checks.count("seed", seed, least=0)
     ask = Questions()
     records, full = found_in(area, ask)
+    if not records and not full:
+        raise ValueError(f"Mapillary has no photo in {where(box, polygon)}")
     records, unusable = parted(records, panoramas)
     known = chosen(records, thin_m, limit, seed)
     given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
@@ -93,6 +96,14 @@ def read(
         except Unreadable as why:
             left_out.append(row_left_out(record, size_px, why))
     return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+
+def where(box, polygon):
+    """The words for an area without photos."""
+    if polygon:
+        return f"polygon {polygon!r}"
+    other = photos.exchanged(box)
+    return f"box {box} (south, west, north, east): if it was meant as west, south, east, north, write {other}"
 
 
 def path_of(record, size_px):
@@ -118,14 +129,10 @@ class Area:
         if (box is None) == (not polygon):
             raise ValueError("source 'mapillary' needs a box [south, west, north, east] or a polygon, one of the two")
         if polygon:
-            import geopandas
-
-            outline = geopandas.read_file(photos.picture_path(polygon)).to_crs(4326).union_all()
+            outline = outline_of(polygon)
             west, south, east, north = outline.bounds
             return cls((south, west, north, east), outline)
-        if len(box) != 4 or not (-90 <= box[0] < box[2] <= 90 and -180 <= box[1] < box[3] <= 180):
-            raise ValueError(f"box {box} must be [south, west, north, east] in degrees; cut it at the date line")
-        return cls(box)
+        return cls(photos.sides(box))
 
     def holds(self, lat_deg, lon_deg):
         """Whether a position lies in it."""
@@ -147,6 +154,22 @@ class Area:
         import shapely
 
         return [(s, w, n, e) for s, w, n, e in grid if self.outline.intersects(shapely.box(w, s, e, n))]
+
+
+def outline_of(polygon):
+    """The polygons of a file as one shape in degrees; FileNotFoundError, ValueError where they have no area."""
+    import geopandas
+
+    file = photos.picture_path(polygon)
+    if not file.is_file():
+        raise FileNotFoundError(f"polygon {polygon!r} is not a file on this machine: {file}")
+    table = geopandas.read_file(file)
+    if table.crs is None:
+        raise ValueError(f"{file.name} does not say its coordinate system: write it with one, GeoJSON has one")
+    outline = table.to_crs(4326).union_all()
+    if not outline.area > 0:
+        raise ValueError(f"{file.name} has no area: draw a polygon")
+    return outline
 
 
 def edges(low, high):

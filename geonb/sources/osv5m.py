@@ -8,13 +8,15 @@ import os
 import re
 import sys
 import zipfile
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from geonb import photos, results, seeds
+from geonb import checks, photos, results, seeds
 from geonb.photos import Unreadable
 from geonb.sources import table
 from geonb.studies import ROOT
@@ -24,6 +26,7 @@ NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence"
 CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
 ROWS_AT_ONCE, COMING = 200_000, ".coming"
+COUNTRIES = 300  # that are named at most
 LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
@@ -51,13 +54,19 @@ def read(
     """
     if part not in PARTS:
         raise ValueError(f"part {part!r} must be {', '.join(PARTS)}")
-    root, rows, left_out = photos.picture_path(folder), [], []
+    checks.count("limit", limit, least=0)
+    checks.count("seed", seed, least=0)
+    if box is not None:
+        photos.sides(box, across=True)
+    root, rows, left_out, nothing = photos.picture_path(folder), [], [], []
     fetch(root, download or [])
     for name in PARTS[part]:
         there = set(pictures(root / "images" / name)) if download else None
-        entries = chosen(root / f"{name}.csv", country, box, limit, seed, there)
+        entries = chosen(root / f"{name}.csv", country, box, limit, seed, there, nothing)
         there, missing = photos_of(entries, folder, name)
         rows, left_out = rows + there, left_out + missing
+    if not rows and not left_out:
+        raise ValueError("; ".join(nothing))
     return photos.collected(rows, left_out, city_link_m=city_link_m)
 
 
@@ -111,29 +120,67 @@ def fetch_file(root, name):
 
 
 # ---- the csv ---------------------------------------------------------------------------------------------------------
-def chosen(file, country, box, limit, seed, there=None):
+def chosen(file, country, box, limit, seed, there=None, nothing=None):
     """The rows of a csv as text, those of a country and within a box, at most `limit` of them in the csv's order.
 
-    there: the ids that alone are chosen among, all when None.
+    there: the ids that alone are chosen among, all when None; nothing: a list to which the reason is added when no row
+    is chosen.
     """
     if not file.is_file():
         raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
-    if box is not None and (len(box) != 4 or not (-90 <= box[0] < box[2] <= 90)):
-        raise ValueError(f"box {box} must be [south, west, north, east] in degrees")
     header = pd.read_csv(file, nrows=0).columns
     if missing := [name for name in NEEDED if name not in header]:
         raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(header)}")
     kept = [name for name in (*NEEDED, CREATOR) if name in header]
-    found = []
+    found, told = [], Told()
     for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=kept, chunksize=ROWS_AT_ONCE):
-        rows = rows[rows.country == country] if country else rows
-        rows = rows if there is None else rows[rows.id.isin(there)]
-        found.append(rows[within(rows, box)] if box is not None else rows)
+        found.append(told.kept(rows, country, box, there))
     entries = pd.concat(found, ignore_index=True)
+    if not len(entries) and nothing is not None:
+        nothing.append(told.words(file.name, box))
     if limit and limit < len(entries):
         drawn = seeds.stream(seed, "osv5m").choice(len(entries), limit, replace=False)
         entries = entries.iloc[np.sort(drawn)]
     return entries.reset_index(drop=True)
+
+
+class Told:
+    """How many rows each filter left of those that the one before had left, and what else could have been meant."""
+
+    def __init__(self):
+        self.left, self.countries, self.exchanged = Counter(), set(), 0
+
+    def kept(self, rows, country, box, there):
+        """The rows that pass every filter that is asked for; they are counted."""
+        self.left["all"] += len(rows)
+        self.countries |= set(rows.country)
+        if country:
+            rows = rows[rows.country == country]
+            self.left[f"country {country!r}"] += len(rows)
+        if there is not None:
+            rows = rows[rows.id.isin(there)]
+            self.left["having a picture in the folder"] += len(rows)
+        if box is not None:
+            self.exchanged += int(within(rows, photos.exchanged(box)).sum())
+            rows = rows[within(rows, box)]
+            self.left[f"box {box} (south, west, north, east)"] += len(rows)
+        return rows
+
+    def words(self, name, box):
+        """Which filter of a csv of this name left how many of how many, down to the one that left none."""
+        if not self.left["all"]:
+            return f"{name} has no rows"
+        said, names = [], list(self.left)
+        for before, filter_ in pairwise(names):
+            said.append(f"{filter_} leaves {self.left[filter_]:,} of {self.left[before]:,}")
+            if not self.left[filter_]:
+                break
+        said[0] += f" rows of {name}"
+        if filter_.startswith("country"):
+            said[-1] += f", which names the countries {', '.join(sorted(self.countries)[:COUNTRIES])}"
+        if filter_.startswith("box") and self.exchanged:
+            said.append(f"{self.exchanged:,} lies in {photos.exchanged(box)}, as if it read west, south, east, north")
+        return ", ".join(said)
 
 
 def within(rows, box):

@@ -13,7 +13,7 @@ from pathlib import Path
 import PIL
 from tqdm import tqdm
 
-from geonb import photos, results, studies
+from geonb import checks, photos, results, studies
 from geonb.photos import Unreadable
 
 SCANS = studies.ROOT / "build" / "scans"
@@ -29,8 +29,7 @@ def scanned(paths, read, *, where, workers=0):
     all that lies at `where`, a path on this machine, and given again for a file of the same path, size and time of
     change. workers: processes, 0 for one per core; below FEW files there is one. ValueError for fewer than 0.
     """
-    if workers < 0:
-        raise ValueError(f"workers is {workers}, it must be at least 1, or 0 for one process per core")
+    checks.count("workers", workers, least=0, way_out="0 is one process per core")
     stamps = [stamp(path) for path in paths]
     memory = SCANS / f"{hashlib.sha256(f'{read.__module__} {where}'.encode()).hexdigest()[:16]}.json"
     version = version_of(read)

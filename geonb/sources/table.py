@@ -256,7 +256,7 @@ def plausible(told, names, *, of_points, lon_0_to_360):
     if beyond.sum() > SLIPS * known.sum() and not (lon < 0).any():
         row, first = beyond.idxmax() + 1, lon[beyond.idxmax()]
         raise ValueError(
-            f"row {row} has longitude {first}: {beyond.sum()} of {known.sum()} rows lie above 180 degrees, none below 0; "
+            f"row {row} has longitude {first}: {beyond.sum()} of {known.sum()} lie above 180 degrees, none below 0; "
             f"if they run from 0 to 360, set lon_0_to_360: true, which takes {first} as {first - 360:.7g}"
         )
     return told

@@ -50,8 +50,10 @@ def read(
     if not root.is_dir():
         raise FileNotFoundError(f"folder {folder!r} is not a folder on this machine: {root}")
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "vpr"}
-    rows, left_out = [], []
-    for name, told in tqdm(LAYOUTS[layout](root), desc="photos", unit="photo", file=sys.stdout):
+    rows, left_out, entries = [], [], LAYOUTS[layout](root)
+    if not entries:
+        raise ValueError(f"folder {folder!r} holds no picture ({', '.join(PICTURES)}), or its tables have no rows")
+    for name, told in tqdm(entries, desc="photos", unit="photo", file=sys.stdout):
         path = f"{folder.rstrip('/')}/{name}"
         try:
             rows.append(table.photo(path, told(night, panoramas), given))

@@ -24,6 +24,7 @@ LICENCE = "CC BY 4.0"
 GAMMA = 0.4545  # from linear RGB to what screens expect, as the data set's repository advises
 POSITION = ("LATITUDE", "LONGITUDE")
 GRID = ("X_COORDINATE", "Y_COORDINATE")  # British National Grid
+PICTURES = "part-*/*/*/rgb_*.jp*g"
 ROWS_AT_ONCE = 500_000
 CAPTURE = re.compile(r"(?P<time>.+)_(?P<light>day|night)$")
 TIMES = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}  # by the number of digits
@@ -48,7 +49,9 @@ def read(
     root = photos.picture_path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"folder {folder!r} is not a folder on this machine: {root}")
-    found = sorted(path.relative_to(root) for path in root.glob("part-*/*/*/rgb_*.jp*g"))
+    found = sorted(path.relative_to(root) for path in root.glob(PICTURES))
+    if not found:
+        raise ValueError(f"folder {folder!r} holds no picture {PICTURES}, which is part-*/<UPRN>/<capture>/rgb_*.jp*g")
     places = positions(photos.picture_path(uprn_table), {path.parts[1] for path in found})
     given = {"city": city, "country": "GB", "licence": LICENCE, "source": "xri"}
     closed = [name for name in folders.entries(root) if os.path.isdir(root / name) and not os.path.islink(root / name)]
