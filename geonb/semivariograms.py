@@ -497,6 +497,8 @@ def readings(
     photos_at_most photos of a city, drawn by the seed. A curve that never leaves its envelope has no range.
     """
     check_photos(features, lat_lon_deg, city, {"blocks": blocks})
+    uncertainty.check_replicates(replicates)
+    uncertainty.check_replicates(range_replicates, "range_replicates")
     edges_m, lags, fits = apart.edges_m(max_lag_m, lag_count), [], []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)

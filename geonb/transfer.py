@@ -79,7 +79,7 @@ def by_distance(errors, nearest, *, bins):
 
     nearest: split, photo_id, nearest_train_m, as 04_splits saves it; bins are cut anew in every split.
     """
-    checks.count("bins", bins)
+    checks.count("distance_bins", bins)
     rows = []
     for split, own in nearest.groupby("split", sort=False):
         edges_m = np.unique(np.quantile(own.nearest_train_m, np.linspace(0, 1, bins + 1)))

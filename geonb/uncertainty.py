@@ -78,9 +78,9 @@ def redraws(seed_count, blocks, replicates, seed):
         yield rng.integers(0, seed_count, seed_count), photos
 
 
-def check_replicates(replicates):
+def check_replicates(replicates, name="replicates"):
     """Nothing, or a ValueError for draws that are too few to make an interval."""
-    checks.count("replicates", replicates, least=FEWEST_REPLICATES, way_out="an interval needs draws, 200 are usual")
+    checks.count(name, replicates, least=FEWEST_REPLICATES, way_out="an interval needs draws, 200 are usual")
 
 
 def ratio_interval(parts, blocks, *, replicates=500, seed=0):

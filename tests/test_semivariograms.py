@@ -806,6 +806,12 @@ def test_lags_that_are_no_numbers_are_refused():
 
 
 # ---- counts and photos that are too few ------------------------------------------------------------------------------
+def readings_of(**changes):
+    """Readings of a city with too few blocks for an interval."""
+    given = {"replicates": 20, "range_replicates": 20, "permutations": 19} | READING | changes
+    return sv.readings(*toy(), CITY, BLOCKS // 10, **given)
+
+
 def test_counts_that_are_none_are_refused_with_their_bound():
     features, at = toy()
     pairs = apart.pairs(at, apart.edges_m(800.0, 8))
@@ -816,6 +822,9 @@ def test_counts_that_are_none_are_refused_with_their_bound():
         (lambda: sv.semivariance_by_lag(features, at, **LAGS, max_pairs=0), "max_pairs 0 must be"),
         (lambda: sv.block_bootstrap(pairs, half, BLOCKS, replicates=0), "replicates 0 must be .* at least 10"),
         (lambda: sv.range_interval(fitted, at, pairs, replicates=-1), "replicates -1 must be .* at least 10"),
+        (lambda: readings_of(replicates=0), "replicates 0 must be .* at least 10"),
+        (lambda: readings_of(range_replicates=0), "range_replicates 0 must be .* at least 10"),
+        (lambda: readings_of(permutations=0), "permutations 0 must be .* at least 19"),
         (lambda: sv.envelope(features, pairs, permutations=0), "permutations 0 must be .* at least 19"),
         (lambda: sv.envelope(features, pairs, permutations=99, level=1.0), "level 1.0 must be .* below 1"),
         (lambda: sv.choose_model(features, at, BLOCKS, edges_m=EDGES_M, folds=1), "folds 1 must be .* at least 2"),

@@ -107,5 +107,5 @@ def test_counts_that_are_none_are_refused():
         transfer.nulls(answers(near), inside_cities=True, permutations=0)
     nearest = pd.DataFrame({"split": ["a"], "photo_id": ["p"], "nearest_train_m": [1.0]})
     for bins in (0, -2):
-        with pytest.raises(ValueError, match=f"bins {bins} must be a whole number of at least 1"):
+        with pytest.raises(ValueError, match=f"distance_bins {bins} must be a whole number of at least 1"):
             transfer.by_distance(answers(near), nearest, bins=bins)
