@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 
 from geonb import addresses, photos
+from geonb.wording import length
 
 TOWN_M = 20_000.0  # a place of GeoNames that is farther does not name a photo
 STREET_M = 30.0  # nor does a street
+FAR_M, CLOSER = 50_000.0, 8  # of places: farther than that, and so many times closer when exchanged
 MARGIN_DEG = 0.002  # around the photos of a city, some 200 m: streets that lie there
 OSM, OWED = (".pbf", ".osm"), "streets © OpenStreetMap contributors, ODbL"
 # values of OpenStreetMap's key highway for ways that a camera drives or walks along
@@ -34,6 +36,39 @@ def named(catalogue):
     common = "near " + said.groupby(catalogue.city[middle].to_numpy()).agg(lambda names: names.mode()[0])
     alone = ~common.duplicated(keep=False) & ~common.isin(catalogue.city)
     return catalogue.assign(city=catalogue.city.replace(common[alone].to_dict()))
+
+
+def caveats(catalogue, source):
+    """What a reader must know of where the photos lie: a list of sentences, empty when there is nothing to warn of.
+
+    Latitude and longitude may be exchanged where most photos lie farther than FAR_M from every place of GeoNames, as at
+    sea, and exchanged CLOSER times as near to one. Towns on both sides of the diagonal cannot be told apart, and
+    simulated cities lie where they like.
+    """
+    at = photos.lat_lon_deg(catalogue)
+    other = at[:, ::-1]
+    possible = np.abs(other[:, 0]) <= 90
+    if source == "simulated" or not possible.any():
+        return []
+    here, there = (addresses.of(np.where(possible[:, None], place, 0)) for place in (at, other))
+    far = (possible & (here.distance_m > FAR_M) & (here.distance_m > CLOSER * there.distance_m)).to_numpy()
+    if far.sum() <= len(far) / 2:
+        return []
+    first = int(far.argmax())
+    town = f"{there.town[first].partition(',')[0]}, {there.country[first]}"
+    apart, close = (length(names.distance_m[first]) for names in (here, there))
+    way_out = "set swap_lat_lon: true" if source == "table" else f"look where source {source!r} has its positions from"
+    return [
+        f"{far.sum():,} of {len(far):,} photos lie far from every town, and near one with latitude and longitude "
+        f"exchanged. The first stands at {spelled(at[first])}, {apart} from the nearest place of GeoNames; at "
+        f"{spelled(other[first])} it would be {close} from {town}. If they were exchanged, {way_out}."
+    ]
+
+
+def spelled(lat_lon_deg):
+    """A position (2,) as text: '50.9413 N 6.9583 E'."""
+    lat, lon = lat_lon_deg
+    return f"{abs(lat):.4f} {'NS'[int(lat < 0)]} {abs(lon):.4f} {'EW'[int(lon < 0)]}"
 
 
 def streets(file, catalogue):

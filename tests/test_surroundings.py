@@ -1,11 +1,17 @@
 """Names of GeoNames and streets of OpenStreetMap around photos whose source tells neither."""
 
+import os
+from pathlib import Path
+
 import geopandas
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
 from geonb import galleries, maps, sources, surroundings
+from geonb.studies import cells, defaults
+from tests.test_sources import picture
 
 OSM = """<?xml version="1.0"?>
 <osm version="0.6" generator="test">
@@ -135,3 +141,89 @@ def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, pla
         geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line]).to_file(tmp_path / "nowhere.gpkg")
     with pytest.raises((FileNotFoundError, ValueError), match=says):
         surroundings.streets(tmp_path / file, catalogue(places))
+
+
+# ---- latitude and longitude exchanged --------------------------------------------------------------------------------
+PLACES = {  # cities and rural places of each continent
+    "Cologne": (50.94, 6.96), "Eifel hills": (50.38, 6.86), "Stockholm": (59.33, 18.07), "Cairngorms": (57.1, -3.6),
+    "Nairobi": (-1.29, 36.82), "Karoo": (-31.6, 22.3), "Lagos": (6.45, 3.39), "Delhi": (28.61, 77.21),
+    "Ladakh": (34.2, 77.6), "Ulaanbaatar": (47.92, 106.92), "New York": (40.71, -74.0), "Maine woods": (46.2, -69.1),
+    "San Francisco": (37.77, -122.42), "Yukon": (63.9, -135.5), "Sao Paulo": (-23.55, -46.63),
+    "Patagonian steppe": (-48.7, -69.5), "Amazon near Manaus": (-2.6, -59.7), "Sydney": (-33.87, 151.21),
+    "outback near Alice Springs": (-24.2, 133.4), "Fiji": (-17.8, 178.2), "McMurdo": (-77.85, 166.67),
+}  # fmt: skip
+# Towns lie on both sides, or on neither: no list of places can tell.
+NOBODY_KNOWS = {
+    "Istanbul": (41.01, 28.98), "Cairo": (30.04, 31.24), "Gaziantep": (37.06, 37.38), "Tehran": (35.7, 51.4),
+    "Lapland": (68.9, 27.0), "Sahara near Tamanrasset": (22.9, 5.6), "Thar desert": (26.9, 70.9),
+    "Rothera": (-67.57, -68.13),
+}  # fmt: skip
+
+
+def around(place, count=40):
+    """Photos within a kilometre or two of a place, as a catalogue."""
+    return catalogue(np.array(place) + np.random.default_rng(0).normal(0, 0.01, (count, 2)))
+
+
+@pytest.mark.parametrize("name", [*PLACES, *NOBODY_KNOWS])
+def test_photos_where_they_were_taken_are_not_called_exchanged(name):
+    assert surroundings.caveats(around((PLACES | NOBODY_KNOWS)[name]), "folder") == []
+
+
+@pytest.mark.parametrize("name", [name for name, (_, lon) in PLACES.items() if abs(lon) < 90])
+def test_latitude_and_longitude_of_every_continent_are_told_when_exchanged(name):
+    (sentence,) = surroundings.caveats(around(PLACES[name][::-1]), "table")
+    assert sentence.startswith("40 of 40 photos lie far from every town")
+    assert "set swap_lat_lon: true" in sentence
+
+
+def test_the_sentence_names_a_photo_both_places_and_the_way_out_of_its_source():
+    (sentence,) = surroundings.caveats(catalogue([(6.9583, 50.9413)]), "folder")
+    assert "6.9583 N 50.9413 E" in sentence
+    assert "50.9413 N 6.9583 E" in sentence
+    assert "from Altstadt Nord, DE" in sentence
+    assert "swap_lat_lon" not in sentence
+    assert "source 'folder'" in sentence
+
+
+def test_a_few_photos_at_sea_or_a_voyage_are_not_called_exchanged():
+    mixed = catalogue([*[PLACES["Cologne"]] * 6, *[PLACES["Cologne"][::-1]] * 5])
+    assert surroundings.caveats(mixed, "table") == []
+    voyage = catalogue([(lat, -30.0) for lat in np.linspace(-40, 40, 50)])
+    assert surroundings.caveats(voyage, "table") == []
+
+
+def test_simulated_cities_at_sea_are_not_warned_of():
+    assert surroundings.caveats(catalogue([(6.9583, 50.9413)]), "simulated") == []
+
+
+@pytest.mark.skipif(not os.environ.get("GEONB_REAL_DATA"), reason="GEONB_REAL_DATA is not set: no real photos")
+def test_no_real_photos_are_called_exchanged():
+    root, seen = Path(os.environ.get("GEONB_REAL_DATA", "")), 0
+    for file in sorted(root.rglob("*.csv")):
+        table = pd.read_csv(file, low_memory=False).rename(columns=str.lower)
+        if {"lat", "lon"} <= set(table):
+            at = table[["lat", "lon"]].dropna()
+            assert surroundings.caveats(catalogue(at.to_numpy()), "table") == [], file
+            seen += 1
+    assert seen > 5
+
+
+def page_01(**parameters):
+    """The value of the cell of page 01 that warns, with these parameters."""
+    names = defaults("01_photos") | parameters
+    code = [cell.source for cell in cells("01_photos") if cell.cell_type == "code"]
+    (gathers,), (warns,) = ([text for text in code if words in text] for words in ("sources.gather(", "wording.note("))
+    exec("from geonb import sources, surroundings, wording", names)
+    exec(gathers, names)
+    return eval(warns, names)
+
+
+def test_page_01_warns_of_exchanged_coordinates_and_no_longer_once_they_are_exchanged_back(tmp_path):
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,6.9583,50.9413\n")
+    options = {"table": str(tmp_path / "t.csv")}
+    said = page_01(source="table", options=options).data
+    assert "1 of 1 photos lie far from every town" in said
+    assert "set swap" in said
+    assert "from every town" not in page_01(source="table", options=options | {"swap_lat_lon": True}).data
