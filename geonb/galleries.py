@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geonb import sphere
+from geonb import checks, sphere
 
 MOST_PLACES = 200_000
 
@@ -20,13 +20,13 @@ def along_streets(streets, spacing_m):
         ends = np.array(line.coords)[:, ::-1]
         origin = sphere.centre(ends)
         metres = shapely.LineString(sphere.to_local_m(ends, origin))
-        along = np.arange(0, metres.length, spacing_m)
-        count += len(along)
+        count += metres.length / spacing_m + 1
         if count > MOST_PLACES:
             raise ValueError(
                 f"places every {spacing_m:.0f} m along the streets are more than {MOST_PLACES}: raise "
                 "gallery_spacing_m, or take an extract of main streets"
             )
+        along = np.arange(0, metres.length, spacing_m)
         points = shapely.get_coordinates(shapely.line_interpolate_point(metres, along))
         lat, lon = sphere.from_local_m(points, origin).T
         rows.append(pd.DataFrame({"city": city, "country": country, "street": name, "lat_deg": lat, "lon_deg": lon}))
@@ -62,8 +62,7 @@ def over_cities(lat_lon_deg, city, spacing_m):
 
 def check_spacing(spacing_m):
     """Nothing, or a ValueError for a spacing at which no grid can be laid."""
-    if not spacing_m > 0:
-        raise ValueError(f"gallery_spacing_m {spacing_m} must be above 0 m")
+    checks.number("gallery_spacing_m", spacing_m, above=0)
 
 
 def of_split(split, photos, parts, grid, *, training_places=False):

@@ -98,11 +98,11 @@ def test_a_grid_that_is_too_large_is_refused_with_its_size_and_the_way_out():
         galleries.over_cities(at, city, 25.0)
 
 
-@pytest.mark.parametrize("spacing", [0.0, -25.0, np.nan])
+@pytest.mark.parametrize("spacing", [0.0, -25.0, np.nan, np.inf])
 def test_a_spacing_that_is_none_is_refused(spacing):
-    with pytest.raises(ValueError, match=r"gallery_spacing_m .* must be above 0 m"):
+    with pytest.raises(ValueError, match=r"gallery_spacing_m .* must be a finite number above 0"):
         galleries.over_cities(*photos_in([[0.0, 0.0], [9, 9]]), spacing)
-    with pytest.raises(ValueError, match=r"gallery_spacing_m .* must be above 0 m"):
+    with pytest.raises(ValueError, match=r"gallery_spacing_m .* must be a finite number above 0"):
         galleries.along_streets(streets([[0, 0], [100, 0]]), spacing)
 
 
@@ -119,3 +119,10 @@ def test_random_and_other_drive_search_training_places_and_the_others_the_grid()
         assert list(gallery.columns) == ["city", "country", "street", "lat_deg", "lon_deg"]
     for split in ("blocked", "unseen_city"):
         assert galleries.of_split(split, table, parts, grid) is grid
+
+
+def test_a_spacing_of_nanometres_is_refused_before_it_takes_memory():
+    with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
+        galleries.along_streets(streets([[0, 0], [100, 0]]), 1e-9)
+    with pytest.raises(ValueError, match="at most 200000: raise gallery_spacing_m"):
+        galleries.over_cities(*photos_in([[0.0, 0.0], [9, 9]]), 1e-9)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from geonb import galleries, maps, sources, surroundings
+from geonb import figures, galleries, maps, sources, surroundings
 from geonb.studies import cells, defaults
 from tests.test_sources import picture
 
@@ -207,6 +207,22 @@ def test_no_real_photos_are_called_exchanged():
             assert surroundings.caveats(catalogue(at.to_numpy()), "table") == [], file
             seen += 1
     assert seen > 5
+
+
+def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(extract, tmp_path):
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50.9401,6.955\n")
+    alone, left_out = sources.gather("table", {"table": str(tmp_path / "t.csv")})
+    assert (len(alone), len(left_out)) == (1, 0)
+    alone = surroundings.named(alone)
+    assert alone.city.tolist() == ["near Altstadt Nord, DE"]
+    lines = surroundings.streets(extract, alone)
+    assert surroundings.along(alone, lines).street.tolist() == [FIRST]
+    assert len(galleries.along_streets(lines, 25.0)) > 0
+    at = np.column_stack([alone.geometry.y, alone.geometry.x])
+    assert len(galleries.over_cities(at, alone.city.to_numpy(object), 25.0)) > 0
+    assert maps.photo_map(alone, simulated=False, streets=lines)
+    figures.photo_counts(alone)
 
 
 def page_01(**parameters):
