@@ -3,14 +3,21 @@
 import io
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import geopandas as gpd
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from geonb import maps
+from geonb.studies import ROOT
 from tests.test_built_book import HTML, PAGES, TELLING
 
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -22,7 +29,11 @@ book = pytest.mark.skipif(not PAGES, reason="the smoke book is not built: `make 
 MAPS = sorted(path for path in TELLING if "geonb-map" in path.read_text(encoding="utf-8"))
 HANGS_S = 600  # no busy machine comes near it
 LOCAL = ("file:", "data:", "blob:", "about:", "chrome")
-HOSTILE = "<script>window.broken = 1</script> \"it's\" <img src=x onerror='window.broken = 1'> \u202eright to left 🏙"
+HOSTILE = (
+    "<script>window.broken = 1</script> \"it's\" <img src=x onerror='window.broken = 1'> \u202eright to left 🏙",
+    "{{ cycler.__init__.__globals__.os.getpid() }} 50 {% off, room {#4",
+    r"Rue `a` $x_1^2$ **b** [c](javascript:d) \frac{e}",
+)
 THE_MAP = "const map = window[Object.keys(window).find(name => /^map_n?\\d+$/.test(name))];"
 
 
@@ -200,10 +211,50 @@ def photos_of(count, caption="a street"):
     return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(lon_deg, lat_deg), crs=4326)
 
 
-def test_a_hostile_caption_is_shown_as_text(browser, tmp_path):
-    opened(browser, maps.photo_map(photos_of(30, HOSTILE), simulated=False).save(tmp_path / "map.html"))
-    assert "<script>window.broken" in hover(browser, A_MARK)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_caption_is_shown_as_text(browser, tmp_path, text):
+    opened(browser, maps.photo_map(photos_of(30, text), simulated=False).save(tmp_path / "map.html"))
+    assert text in hover(browser, A_MARK)
     assert browser.execute_script("return window.broken") is None
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory):
+    """The page of a book that shows every text of HOSTILE in a table, a sentence, a note and a glued sentence."""
+    folder = tmp_path_factory.mktemp("hostile")
+    cells = [
+        new_markdown_cell("# Names\n\n" + "\n\n".join(f"Glued: {{glue:text}}`text{k}`" for k in range(len(HOSTILE)))),
+        new_code_cell(
+            "import pandas as pd\nfrom IPython.display import display\nfrom myst_nb import glue\n"
+            "from geonb import results, wording  # results sets how tables are shown\n"
+            f"texts = {HOSTILE!r}\n"
+            "for number, text in enumerate(texts):\n    glue(f'text{number}', text, display=False)\n"
+            "    display(wording.paragraph(text), wording.note([text]))\n"
+            "pd.DataFrame({'street': texts}, index=texts)"
+        ),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook = new_notebook(cells=cells, metadata=kernel)
+    NotebookClient(notebook).execute()
+    nbformat.write(notebook, folder / "names.ipynb")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: names\n")
+    (folder / "references.bib").write_text("")
+    (folder / "extra").mkdir()
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--config", ROOT / "_config.yml", "-q"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return folder / "_build" / "html" / "names.html"
+
+
+def test_hostile_names_are_text_in_tables_and_sentences_of_a_page(browser, hostile_page):
+    opened(browser, hostile_page)
+    said = browser.execute_script("return [...document.querySelectorAll('article p')].map(p => p.textContent)")
+    cells = browser.execute_script("return [...document.querySelectorAll('td, tbody th')].map(p => p.textContent)")
+    for text in HOSTILE:
+        plain = " ".join(text.split())
+        assert {f"Glued: {plain}", plain, f"Read with care. {plain}"} <= {" ".join(words.split()) for words in said}
+        assert cells.count(text) == 2
+    assert browser.execute_script("return window.broken") is None
+    assert browser.execute_script("return document.querySelectorAll('mjx-container').length") == 0
 
 
 def test_a_map_learns_its_size_without_a_resize_of_the_window(browser, tmp_path):
