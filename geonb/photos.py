@@ -306,7 +306,8 @@ def linked(lat_lon_deg, link_m):
     chord = 2 * np.sin(min(link_m / (2 * sphere.EARTH_RADIUS_M), np.pi / 2))
     xyz = sphere.unit_xyz(lat_lon_deg)
     cubes, cube = np.unique(np.floor(xyz / (chord / 2)), axis=0, return_inverse=True)  # diagonal: 0.87 of the chord
-    trees = [cKDTree(xyz[cube.ravel() == k]) for k in range(len(cubes))]
+    members = np.split(np.argsort(cube.ravel(), kind="stable"), np.cumsum(np.bincount(cube.ravel()))[:-1])
+    trees = [cKDTree(xyz[own]) for own in members]
     near = cKDTree(cubes).query_pairs(3.5)  # two cubes along each axis: farther ones are more than a chord away
     pairs = [pair for pair in sorted(near) if trees[pair[0]].count_neighbors(trees[pair[1]], chord)]
     ends = np.array(pairs, dtype=int).reshape(-1, 2).T

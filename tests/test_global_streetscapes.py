@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 from pyproj import Geod
 
-from geonb.sources import folder, gather
+from geonb.sources import folder, gather, global_streetscapes
 
 REAL = os.environ.get("GEONB_REAL_DATA")
 ROOT = Path(__file__).parents[1]
@@ -213,3 +213,16 @@ def test_folders_that_cannot_be_listed_are_told(tree, monkeypatch):
 
     monkeypatch.setattr(folder.os, "walk", refused)
     assert read(tree, night=True)[1]["n"] == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["metadata_common_attributes.csv", "simplemaps.csv", "contextual.csv"])
+@pytest.mark.parametrize("content", [b"", b"uuid,lat,lon,source,orig_id,lighting_condition\n\xff,1,2,3,4,5\n"])
+def test_a_csv_that_is_none_is_told_by_its_name(tree, name, content):
+    (tree / "data" / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} is no CSV in UTF-8"):
+        read(tree)
+
+
+@pytest.mark.parametrize("taken", ["1e18", "9" * 30, "-5", "soon", ""])
+def test_a_time_in_milliseconds_that_cannot_be_is_none(taken):
+    assert global_streetscapes.captured_at({"mly_captured_at": taken}) == ""

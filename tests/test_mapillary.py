@@ -414,3 +414,9 @@ def test_a_polygon_that_cannot_be_one_is_told(server, tmp_path):
     (tmp_path / "area.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": ring}))
     with pytest.raises(ValueError, match=r"Mapillary has no photo in polygon 'area\.geojson'"):
         gather("mapillary", {"polygon": "area.geojson"})
+
+
+@pytest.mark.parametrize("taken", [10**18, 10**30, -5, "soon", None])
+def test_a_time_that_cannot_be_is_none(server, taken):
+    server.add(0, 52.001, 4.001, captured_at=taken)
+    assert ask()[0].captured_at.isna().tolist() == [True]

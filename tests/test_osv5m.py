@@ -329,3 +329,33 @@ def test_a_csv_without_rows_is_told(tree):
     (tree / "train.csv").write_text(",".join(HEADER) + "\n")
     with pytest.raises(ValueError, match=r"train\.csv has no rows"):
         gather("osv5m", {"folder": "osv5m"})
+
+
+def test_a_zip_file_that_is_none_is_told_and_members_that_cannot_be_unpacked_are_left_out(tree):
+    archive = tree / "images" / "train" / "01.zip"
+    content = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the first member calls itself encrypted
+        content[content.index(mark) + flags] |= 1
+    archive.write_bytes(content)
+    left_out = gather("osv5m", {"folder": "osv5m"})[1]
+    (words,) = [detail for detail in left_out.detail if "id 1002" in detail]
+    assert "01/1002.jpg in 01.zip cannot be taken out" in words
+    archive.write_bytes(content[:300])
+    with pytest.raises(ValueError, match=r"01\.zip is no whole zip file .*: fetch it again"):
+        gather("osv5m", {"folder": "osv5m"})
+
+
+def test_a_full_disk_does_not_leave_photos_out(tree, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(osv5m.results, "write_whole", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        gather("osv5m", {"folder": "osv5m"})
+
+
+@pytest.mark.parametrize("content", [b"", b"id,latitude\n1,\xff\n", b'id,latitude\n"1,2\n'])
+def test_a_csv_that_is_none_is_told_by_its_name(tree, content):
+    (tree / "train.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"train\.csv (is no CSV in UTF-8|has no column)"):
+        gather("osv5m", {"folder": "osv5m"})

@@ -147,7 +147,8 @@ def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, pla
 PLACES = {  # cities and rural places of each continent
     "Cologne": (50.94, 6.96), "Eifel hills": (50.38, 6.86), "Stockholm": (59.33, 18.07), "Cairngorms": (57.1, -3.6),
     "Nairobi": (-1.29, 36.82), "Karoo": (-31.6, 22.3), "Lagos": (6.45, 3.39), "Delhi": (28.61, 77.21),
-    "Ladakh": (34.2, 77.6), "Ulaanbaatar": (47.92, 106.92), "Istanbul": (41.01, 28.98), "New York": (40.71, -74.0), "Maine woods": (46.2, -69.1),
+    "Ladakh": (34.2, 77.6), "Ulaanbaatar": (47.92, 106.92), "Istanbul": (41.01, 28.98),
+    "New York": (40.71, -74.0), "Maine woods": (46.2, -69.1),
     "San Francisco": (37.77, -122.42), "Yukon": (63.9, -135.5), "Sao Paulo": (-23.55, -46.63),
     "Patagonian steppe": (-48.7, -69.5), "Amazon near Manaus": (-2.6, -59.7), "Sydney": (-33.87, 151.21),
     "outback near Alice Springs": (-24.2, 133.4), "Fiji": (-17.8, 178.2), "McMurdo": (-77.85, 166.67),

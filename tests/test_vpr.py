@@ -246,3 +246,19 @@ def test_folders_that_cannot_be_listed_and_linked_ones_are_told(root, tmp_path, 
     catalogue, left_out = gather("vpr", {"folder": "d", "city": "Toronto"})
     assert len(catalogue) == 1
     assert dict(zip(left_out.path, left_out.reason, strict=True)) == {"d/linked": "link", "d/locked": "unreadable"}
+
+
+@pytest.mark.parametrize("file", ["raw.csv", "postprocessed.csv", "seq_info.csv"])
+@pytest.mark.parametrize("content", [b"", b"key,lat,lon\n\xff,1,2\n"])
+def test_a_csv_that_is_none_is_told_by_its_name(root, file, content):
+    msls(root)
+    (root / "train_val" / "cph" / "query" / file).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{file} is no CSV in UTF-8"):
+        gather("vpr", {"folder": "d", "layout": "msls"})
+
+
+def test_a_time_of_msls_that_cannot_be_is_none(root):
+    msls(root)
+    file = root / "train_val" / "cph" / "query" / "raw.csv"
+    file.write_text(file.read_text().replace("1462060800000", "9" * 30))
+    assert by_file(gather("vpr", {"folder": "d", "layout": "msls"})[0]).captured_at.isna()["k1.jpg"]

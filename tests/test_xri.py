@@ -146,3 +146,10 @@ def test_folders_that_cannot_be_listed_are_told(tree, root, monkeypatch):
     monkeypatch.setattr(folder.os, "walk", refused)
     left_out = gather("xri", tree)[1]
     assert ["xri/part-2", "unreadable"] in left_out[["path", "reason"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("content", [b"", b"UPRN,LATITUDE,LONGITUDE\n\xff,1,2\n"])
+def test_a_csv_that_is_none_is_told_by_its_name(tree, tmp_path, content):
+    (tmp_path / "osopenuprn.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"osopenuprn\.csv is no CSV in UTF-8"):
+        gather("xri", tree)

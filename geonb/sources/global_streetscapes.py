@@ -76,7 +76,8 @@ def joined(root, wanted):
     """{uuid: {column: text}} of the wanted rows of all tables below a folder."""
     told = {}
     for file, columns in found_in(root):
-        header = pd.read_csv(file, nrows=0).columns
+        with table.csv_named(file):
+            header = pd.read_csv(file, nrows=0).columns
         if missing := [name for name in columns if name in (*NEEDED, *LIGHT) and name not in header]:
             raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(header)}")
         for row in wanted_rows(file, [name for name in columns if name in header], wanted):
@@ -107,8 +108,9 @@ def is_downloaded(file):
 def wanted_rows(file, columns, wanted):
     """The wanted rows of a csv as dicts of text, each uuid once."""
     found = []
-    for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=columns, chunksize=ROWS_AT_ONCE):
-        found.append(rows[rows.uuid.isin(wanted)])
+    with table.csv_named(file):
+        for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=columns, chunksize=ROWS_AT_ONCE):
+            found.append(rows[rows.uuid.isin(wanted)])
     return pd.concat(found).drop_duplicates("uuid").to_dict("records")
 
 
@@ -137,9 +139,8 @@ def is_panorama(row):
 
 def captured_at(row):
     """The time that a row tells, with its zone; '' where it tells none."""
-    milliseconds = pd.to_numeric(row.get("mly_captured_at", ""), errors="coerce")
-    if milliseconds > 0:
-        return pd.Timestamp(int(milliseconds), unit="ms", tz="UTC")
+    if time := table.of_milliseconds(row.get("mly_captured_at", "")):
+        return time
     return row.get("datetime_local") or row.get("kv_shotDate", "")
 
 

@@ -13,7 +13,6 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import requests
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
@@ -275,10 +274,9 @@ def fields(record):
     lon_deg, lat_deg = position(record)
     headings = (record.get(name) for name in ("computed_compass_angle", "compass_angle"))
     heading_deg = next((angle for angle in headings if angle is not None and 0 <= angle <= 360), "")
-    taken = record.get("captured_at")
     return {
         "lat_deg": lat_deg, "lon_deg": lon_deg, "heading_deg": heading_deg,
-        "captured_at": pd.Timestamp(int(taken), unit="ms", tz="UTC") if taken else "",
+        "captured_at": table.of_milliseconds(record.get("captured_at")),
         "sequence_id": record.get("sequence", ""), "author": (record.get("creator") or {}).get("username", ""),
     }  # fmt: skip
 

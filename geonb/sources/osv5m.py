@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import zipfile
+import zlib
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -27,7 +28,6 @@ CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
 ROWS_AT_ONCE, COMING = 200_000, ".coming"
 COUNTRIES = 300  # that are named at most
-LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
 
@@ -128,13 +128,15 @@ def chosen(file, country, box, limit, seed, there=None, nothing=None):
     """
     if not file.is_file():
         raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
-    header = pd.read_csv(file, nrows=0).columns
+    with table.csv_named(file):
+        header = pd.read_csv(file, nrows=0).columns
     if missing := [name for name in NEEDED if name not in header]:
         raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(header)}")
     kept = [name for name in (*NEEDED, CREATOR) if name in header]
     found, told = [], Told()
-    for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=kept, chunksize=ROWS_AT_ONCE):
-        found.append(told.kept(rows, country, box, there))
+    with table.csv_named(file):
+        for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=kept, chunksize=ROWS_AT_ONCE):
+            found.append(told.kept(rows, country, box, there))
     entries = pd.concat(found, ignore_index=True)
     if not len(entries) and nothing is not None:
         nothing.append(told.words(file.name, box))
@@ -193,13 +195,12 @@ def within(rows, box):
 
 def fields(entry):
     """A row of the csv with the keys of the catalogue; the time of Mapillary is in milliseconds since 1970."""
-    taken = pd.to_numeric(entry["captured_at"], errors="coerce")
     names = [entry[level] for level in ("city", "region", "country") if entry[level]]
     city = ", ".join(names) if entry["city"] else ""  # a name alone stands for many cities of the world
     return {
         "lat_deg": entry["latitude"], "lon_deg": entry["longitude"], "city": city, "country": entry["country"],
         "sequence_id": entry["sequence"], "author": entry.get(CREATOR, ""),
-        "captured_at": pd.Timestamp(int(taken), unit="ms", tz="UTC") if 0 < taken < LATEST_MS else "",
+        "captured_at": table.of_milliseconds(entry["captured_at"]),
     }  # fmt: skip
 
 
@@ -214,12 +215,20 @@ def pictures(folder, wanted=None):
             ids = (entry.name.removesuffix(".jpg") for entry in os.scandir(below))
             found |= {id_: below.name for id_ in ids if wanted is None or id_ in wanted}
         elif below.suffix == ".zip":
-            with zipfile.ZipFile(below) as packed:
-                ids = ((name.rpartition("/")[2].removesuffix(".jpg"), name) for name in packed.namelist())
-                found = {id_: (below, name) for id_, name in ids if wanted is None or id_ in wanted} | found
+            ids = ((name.rpartition("/")[2].removesuffix(".jpg"), name) for name in members(below))
+            found = {id_: (below, name) for id_, name in ids if wanted is None or id_ in wanted} | found
         elif below.suffix == ".jpg" and (wanted is None or below.stem in wanted):
             found[below.stem] = ""
     return found
+
+
+def members(archive):
+    """Names of what a zip file holds; ValueError where it is cut off, or none."""
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            return packed.namelist()
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive.name} is no whole zip file ({error}): fetch it again") from error
 
 
 def place(where, id_, folder, part):
@@ -252,6 +261,6 @@ def take_out(archive, name, file):
                 size = f"{packed.getinfo(name).file_size:,} bytes"
                 raise Unreadable("broken picture", f"{name} in {archive.name} has {size}")
             content = packed.read(name)
-        results.write_whole(file, lambda partial: partial.write_bytes(content))
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: a password
         raise Unreadable("unreadable", f"{name} in {archive.name} cannot be taken out: {error}") from error
+    results.write_whole(file, lambda partial: partial.write_bytes(content))

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import contextmanager
 from datetime import UTC
 from pathlib import PurePosixPath
 
@@ -26,6 +27,7 @@ GRIDS = ("x", "y", "north", "northing", "east", "easting")
 APART_M = 1.0  # between a row's point and its columns: the same place, rounded otherwise
 SLIPS = 0.01  # share of the rows that may have a longitude above 180 degrees by mistake
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that spreadsheets write and read
+LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
 
@@ -162,6 +164,15 @@ def _csv(path):
         raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path.name} is not a CSV with one header and equally long rows: {error}") from error
+
+
+@contextmanager
+def csv_named(file):
+    """Any error of reading a CSV becomes a ValueError that names the file."""
+    try:
+        yield
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{file.name} is no CSV in UTF-8 ({error}): fetch it again, or save it so") from error
 
 
 # ---- its columns -----------------------------------------------------------------------------------------------------
@@ -422,3 +433,9 @@ def _time(value):
         return pd.to_datetime(value if hasattr(value, "year") else _text(value), utc=True, format="ISO8601")
     except (ValueError, OverflowError):
         raise Unreadable("not a time", f"captured_at is {_text(value)!r}, not ISO 8601") from None
+
+
+def of_milliseconds(value):
+    """The time that is so many milliseconds after 1970, '' for what is no such number, or lies beyond LATEST_MS."""
+    number = pd.to_numeric(str(value), errors="coerce")
+    return pd.Timestamp(int(number), unit="ms", tz="UTC") if 0 < number < LATEST_MS else ""

@@ -119,7 +119,8 @@ def text_table(file, needed):
     """A csv as text; FileNotFoundError where it is not there, ValueError where it lacks a column that is needed."""
     if not file.is_file():
         raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
-    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+    with table.csv_named(file):
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False)
     if missing := [name for name in needed if name not in rows]:
         raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(rows.columns)}")
     return rows
@@ -215,7 +216,7 @@ def of_msls(row, city, night, panoramas):
     return {
         "lat_deg": row["lat"], "lon_deg": row["lon"], "city": city,
         "heading_deg": "" if heading.startswith("-") else heading,
-        "captured_at": pd.Timestamp(int(taken), unit="ms", tz="UTC") if taken.isdigit() and len(taken) > 8 else taken,
+        "captured_at": table.of_milliseconds(taken) if taken.isdigit() and len(taken) > 8 else taken,
         "sequence_id": row.get("sequence_id", "") or row.get("sequence_key", ""),
     }  # fmt: skip
 

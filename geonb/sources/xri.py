@@ -71,13 +71,15 @@ def positions(file, wanted):
     """{UPRN: (latitude, longitude)} of the wanted buildings, from a csv of forty million."""
     if not file.is_file():
         raise FileNotFoundError(f"{file} is no file: uprn_table is the csv of OS Open UPRN")
-    header = pd.read_csv(file, nrows=0).columns
+    with table.csv_named(file):
+        header = pd.read_csv(file, nrows=0).columns
     names = next((pair for pair in (POSITION, GRID) if {"UPRN", *pair} <= set(header)), None)
     if names is None:
         raise ValueError(f"{file.name} has not UPRN with {POSITION} or {GRID}; it has {', '.join(header)}")
     found, wanted = [], {uprn.lstrip("0") for uprn in wanted}
-    for rows in pd.read_csv(file, dtype=str, usecols=["UPRN", *names], chunksize=ROWS_AT_ONCE):
-        found.append(rows[rows.UPRN.str.lstrip("0").isin(wanted)])
+    with table.csv_named(file):
+        for rows in pd.read_csv(file, dtype=str, usecols=["UPRN", *names], chunksize=ROWS_AT_ONCE):
+            found.append(rows[rows.UPRN.str.lstrip("0").isin(wanted)])
     rows = pd.concat(found)
     first, second = (pd.to_numeric(rows[name], errors="coerce").to_numpy() for name in names)
     if names == GRID:
