@@ -751,6 +751,36 @@ def test_a_table_with_a_header_and_no_rows_is_told(place, name):
         table.read(table=str(file))
 
 
+# ---- files that are not what their name says -------------------------------------------------------------------------
+def test_of_two_columns_of_one_name_none_is_chosen(place):
+    with pytest.raises(ValueError, match=r"photos\.csv has 2 columns 'lat': rename one of them"):
+        place("path,lat,lat,lon\nimages/a.jpg,50.9,51.9,6.9\n")
+
+
+def test_blanks_around_the_names_of_columns_do_not_count(place):
+    rows, _ = place("path, lat , lon\nimages/a.jpg, 50.9, 6.9\n")
+    assert rows[["lat_deg", "lon_deg"]].to_numpy().tolist() == [[50.9, 6.9]]
+
+
+@pytest.mark.parametrize("name", ["photos.parquet", "photos.gpkg", "photos.geojson"])
+@pytest.mark.parametrize("content", [b"PAR1 and nothing", b"", b"{}"])
+def test_a_file_that_is_not_what_it_is_called_is_told(place, name, content):
+    (place.folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} cannot be read as what its name says"):
+        table.read(table=str(place.folder / name))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4978", "EPSG:5773", 'LOCAL_CS["mine",UNIT["metre",1]]'])
+def test_a_crs_without_north_and_east_is_told(place, crs):
+    with pytest.raises(ValueError, match=r"is no (grid|coordinate system).*EPSG:27700 is one"):
+        place(GOOD, crs=crs)
+
+
+def test_options_that_are_none_are_told():
+    with pytest.raises(ValueError, match="options of source 'folder' must be a list of names and values, not None"):
+        gather("folder", None)
+
+
 # ---- all sources -----------------------------------------------------------------------------------------------------
 def test_gather_gives_a_catalogue_and_what_was_left_out(tmp_path):
     picture(tmp_path / "a.jpg", cologne())

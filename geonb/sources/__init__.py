@@ -82,6 +82,8 @@ def gather(source, options):
     """
     if source not in SOURCES:
         raise ValueError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
+    if not isinstance(options, dict):
+        raise ValueError(f"options of source {source!r} must be a list of names and values, not {options}")
     read = SOURCES[source]()
     check_options(read, options, f"source {source!r}")
     rows, left_out = read(**options)

@@ -123,18 +123,28 @@ def load(table, layer=""):
 def _frame(path, layer):
     if path.suffix.lower() not in (*PARQUET, *POINTS):
         return _csv(path)
+    from pyarrow import ArrowInvalid
+
+    try:
+        frame = _with_types(path, layer)
+    except (ArrowInvalid, RuntimeError) as error:  # RuntimeError: what GDAL says of a file
+        raise ValueError(f"{path.name} cannot be read as what its name says it is: {error}") from error
+    if not hasattr(frame, "geom_type"):
+        return frame
+    if frame.crs is None:
+        raise ValueError(f"{path.name} does not say its coordinate system: save it again after `.set_crs(4326)`")
+    return frame.to_crs(4326)
+
+
+def _with_types(path, layer):
+    """A file of points, or a Parquet file with or without them, as it is."""
     import geopandas
     import pyarrow.parquet
 
     if path.suffix.lower() in POINTS:
-        frame = geopandas.read_file(path, layer=layer_of(path, layer))
-    elif b"geo" not in (pyarrow.parquet.read_schema(path).metadata or {}):
-        return pd.read_parquet(path)
-    else:
-        frame = geopandas.read_parquet(path)
-    if frame.crs is None:
-        raise ValueError(f"{path.name} does not say its coordinate system: save it again after `.set_crs(4326)`")
-    return frame.to_crs(4326)
+        return geopandas.read_file(path, layer=layer_of(path, layer))
+    points = b"geo" in (pyarrow.parquet.read_schema(path).metadata or {})
+    return geopandas.read_parquet(path) if points else pd.read_parquet(path)
 
 
 def layer_of(path, layer):
@@ -156,14 +166,18 @@ def _csv(path):
         separator = told[1] if told else max(",;\t", key=header.count)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
-            return pd.read_csv(
-                path, sep=separator, skiprows=1 if told else 0, dtype=str, keep_default_na=False, encoding="utf-8-sig",
-                index_col=False,
-            )  # fmt: skip
+            how = {"sep": separator, "skiprows": 1 if told else 0, "dtype": str, "keep_default_na": False}
+            names = pd.read_csv(path, nrows=1, header=None, encoding="utf-8-sig", **how).iloc[0].str.strip()
+            frame = pd.read_csv(path, encoding="utf-8-sig", index_col=False, **how)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path.name} is not a CSV with one header and equally long rows: {error}") from error
+    if (twice := names[names.duplicated() & (names != "")]).any():  # pandas would call the second one lat.1
+        raise ValueError(
+            f"{path.name} has {(names == twice.iloc[0]).sum()} columns {twice.iloc[0]!r}: rename one of them"
+        )
+    return frame.set_axis(list(names), axis=1)
 
 
 @contextmanager
@@ -333,7 +347,7 @@ class Grid:
 
     def __init__(self, crs, frame, lat_column, lon_column):
         from pyproj import CRS, Transformer
-        from pyproj.exceptions import CRSError
+        from pyproj.exceptions import ProjError
 
         if lat_column not in frame or lon_column not in frame:
             raise ValueError(
@@ -342,8 +356,10 @@ class Grid:
         try:
             self.system = CRS(crs)
             self.to_degrees = Transformer.from_crs(self.system, "EPSG:4326", always_xy=True)
-        except CRSError as error:
+        except ProjError as error:
             raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
+        if not (self.system.is_projected or self.system.is_geographic):
+            raise ValueError(f"crs {crs!r} ({self.system.name}) is no grid of north and east: EPSG:27700 is one")
         unit = self.system.axis_info[0].unit_name
         self.names = f"{lat_column} [{unit}]", f"{lon_column} [{unit}]"
 
