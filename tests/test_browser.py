@@ -252,7 +252,7 @@ def test_hostile_names_are_text_in_tables_and_sentences_of_a_page(browser, hosti
     for text in HOSTILE:
         plain = " ".join(text.split())
         assert {f"Glued: {plain}", plain, f"Read with care. {plain}"} <= {" ".join(words.split()) for words in said}
-        assert cells.count(text) == 2
+        assert sum(cell.startswith(text[:40]) for cell in cells) == 2  # pandas cuts a long cell
     assert browser.execute_script("return window.broken") is None
     assert browser.execute_script("return document.querySelectorAll('mjx-container').length") == 0
 
