@@ -29,10 +29,13 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     """Pairs of photos, near (within range_m, not at one place) and far: i, j, distance_m, similarity, far.
 
     Up to half of pairs_at_most of each, fewer where there are no more; drawn with equal shares for each tenth of the
-    range, and for each of ten lags from there up to the farthest, as far as these hold pairs.
+    range, and for each of ten lags from there up to the farthest, as far as these hold pairs. None of a single photo.
     """
     checks.count("pairs_at_most", pairs_at_most, least=2, way_out="half of them are near, half of them far")
     checks.number("range_m", range_m, above=STRATA * negatives.PLACE_M)
+    checks.same_length({"features": features, "positions": lat_lon_deg})
+    if len(features) < 2:
+        return pd.DataFrame({"i": [], "j": [], "distance_m": [], "similarity": [], "far": np.empty(0, bool)})
     farthest_m = np.pi * sphere.EARTH_RADIUS_M
     edges_m = np.append(lags.edges_m(range_m, STRATA), np.geomspace(range_m, farthest_m, STRATA + 1)[1:])
     edges_m[0] = negatives.PLACE_M

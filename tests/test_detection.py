@@ -156,3 +156,9 @@ def test_counts_that_are_none_are_refused(photos, pairs, wrong):
 def test_a_range_that_is_no_length_is_refused(photos, range_m):
     with pytest.raises(ValueError, match=f"range_m {range_m} must be a finite number above"):
         detection.pairs_of(*photos[:2], range_m)
+
+
+def test_a_single_photo_has_no_pairs_and_no_weights(photos):
+    found = detection.scored(detection.pairs_of(photos[0][:1], photos[1][:1], RANGE_M), GUIDE)
+    some = detection.scored(detection.pairs_of(photos[0][:60], photos[1][:60], RANGE_M), GUIDE)
+    assert (len(found), list(found)) == (0, list(some))
