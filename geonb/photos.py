@@ -94,6 +94,7 @@ SUBFILE, PHOTOMETRIC, SUB_PICTURES, SAMPLE_FORMAT, DNG_VERSION = 254, 262, 330, 
 PIXELS = (273, 324)  # where they are, by strips or by tiles
 REDUCED = (1, 3)  # types of a subfile: smaller than another picture in the file, also as a page of several
 SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and a sensor's linear values
+PIXELS_AT_ONCE = 4_000_000  # as floats of 8 bytes
 SAME_PLACE_M = 1.0
 SAME_LOOK_BITS = 32  # of 256: copies, smaller or compressed again, differ in fewer, other pictures in 50 and more
 SAME_HEADING_DEG = 1.0
@@ -435,13 +436,19 @@ def _in_eight_bits(picture, signed):
     if picture.mode != "F" and not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture)
-    values = (values if signed or picture.mode != "I" else values.view(np.uint32)).astype(np.float64)
-    finite = np.isfinite(values)
-    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (np.nan, np.nan)
+    values = values if signed or picture.mode != "I" else values.view(np.uint32)
+    bands = np.array_split(values, range(0, len(values), max(1, PIXELS_AT_ONCE // values.shape[1]))[1:])
+    ends = [(some.min(), some.max()) for some in (band[np.isfinite(band)] for band in bands) if some.size]
+    low, high = (np.float64(of([end[n] for end in ends], default=np.nan)) for n, of in enumerate((min, max)))
     if not low < high:
         raise Unreadable("no range", f"all grey values are {low}: save it with 8 bits if it is a picture")
-    scaled = np.where(finite, values - low, 0) * (255 / (high - low))
-    return Image.fromarray(scaled.round().astype(np.uint8))
+    return Image.fromarray(np.concatenate([_scaled(band, low, high) for band in bands]))
+
+
+def _scaled(values, low, high):
+    """The values from 0 for low to 255 for high, as bytes; 0 for what is not finite."""
+    share = np.where(np.isfinite(values), values - low, 0) / (high - low)
+    return (255 * share).round().astype(np.uint8)
 
 
 def examine(path):

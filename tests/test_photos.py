@@ -556,3 +556,10 @@ def test_a_picture_between_two_others_does_not_join_them(tmp_path):
     kept, left_out = photos.collected(rows, [], city_link_m=1e4)
     assert kept.path.tolist() == ["0.jpg", "2.jpg"]
     assert left_out.path.tolist() == ["1.jpg"]
+
+
+def test_a_large_picture_of_16_bits_is_scaled_in_bands_to_what_it_is_at_once(tmp_path, monkeypatch):
+    Image.fromarray((1000 + RAMP * 3000).astype(np.uint16)).save(tmp_path / "a.tif")
+    at_once = np.asarray(photos.open_picture(tmp_path / "a.tif"))
+    monkeypatch.setattr(photos, "PIXELS_AT_ONCE", 70)
+    assert np.array_equal(at_once, np.asarray(photos.open_picture(tmp_path / "a.tif")))
