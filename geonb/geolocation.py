@@ -431,6 +431,7 @@ def recall_paradox(errors):
     floor = errors[errors.method == "gallery_floor"].set_index(["split", "photo_id"]).error_m
     rows = errors[errors.kind != "reference"]
     own = floor.reindex(pd.MultiIndex.from_frame(rows[["split", "photo_id"]])).to_numpy()
+    checks.finite("gallery_floor", own)  # nothing is as near as a place that is not known
     rows = rows.assign(nearest=rows.error_m.to_numpy() <= own + 0.5, within_50m=rows.error_m <= 50)
     grouped = rows.groupby(["split", "method"], sort=False)
     return grouped.agg(

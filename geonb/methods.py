@@ -246,7 +246,7 @@ def tuned(name, split, trials, asked):
         checks.number(parameter, value, way_out="a number below 0 takes the value that the trials chose")
     like = get(name).like
     known = tuned(like, split, trials, {}) if like else UNTUNED
-    own = trials[(trials.method == name) & (trials.split == split)]
+    own = trials[(trials.method == name) & (trials.split == split) & trials.validation_error_m.notna()]
     if not len(own) and (trials.split == split).any():
         raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table of trials")
     best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}

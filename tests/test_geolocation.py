@@ -338,6 +338,8 @@ def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
     })  # fmt: skip
     row = geolocation.recall_paradox(errors).iloc[0]
     assert (row.method, row.nearest, row.within_50m, row.median_error_m) == ("m", pytest.approx(2 / 3), 1.0, 20.3)
+    with pytest.raises(ValueError, match="1 of 3 values of gallery_floor are missing"):
+        geolocation.recall_paradox(errors[1:])
 
 
 def test_headline_keys_name_metric_split_density_and_method():

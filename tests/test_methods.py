@@ -145,6 +145,8 @@ def test_the_best_trial_of_a_split_sets_what_nobody_asked_for():
     assert methods.tuned("clip", "there", trials, {})["learning_rate"] == 0.3
     assert methods.tuned("clip", "here", trials, {"learning_rate": 7.0})["learning_rate"] == 7.0
     assert methods.tuned("clip", "where", trials, {}) == methods.UNTUNED
+    with pytest.raises(ValueError, match="trials of split there have none of clip"):  # none that was measured
+        methods.tuned("clip", "there", trials.assign(validation_error_m=np.nan), {})
 
 
 def test_a_row_that_is_like_another_has_its_parameters_but_for_its_own():
