@@ -131,7 +131,7 @@ def execute(page, values, running):
         try:
             papermill.execute_notebook(
                 unformatted(NOTEBOOKS / f"{page.split('/')[0]}.ipynb"), unformatted(running), values, cwd=NOTEBOOKS,
-                progress_bar=False, log_output=True, config=own_sockets(sockets),
+                progress_bar=False, log_output=True, config=own_sockets(sockets), start_timeout=600,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             sys.exit(failure(page, error, running))
