@@ -9,7 +9,7 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # uv does not read pip's settings: hand over pip's wheel folders, those that exist
 WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
 # numba compiles the painter at its first picture and keeps it beside the code
-PAINT  = "from geonb.sources.simulated import World, renderer; w = World(city_count=1, photos_per_city=1); \
+PAINT  = "from geonb.photos.sources.simulated import World, renderer; w = World(city_count=1, photos_per_city=1); \
            renderer.render(w.city(0), *w.shots(w.city(0)), w.picture_px)"
 CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
 
@@ -51,7 +51,7 @@ why: setup  ## what `make book` would run, and why
 	@$(BIN)/snakemake all $(CONFIG) --dry-run --quiet host
 
 publish: book  ## copy the tables and headline numbers of a finished study to data/results/, to be committed alone
-	@$(BIN)/python -m geonb.results publish --study $(STUDY)
+	@$(BIN)/python -m geonb.book.results publish --study $(STUDY)
 
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
@@ -61,12 +61,12 @@ lab: setup  ## open the notebooks in JupyterLab
 
 test: setup  ## everything but the books of real photos: unit tests, every notebook once, the book with warnings as errors
 	@rm -rf build/smoke
-	@echo "geonb has $$(find geonb -name '*.py' ! -path '*/cities/*' ! -path '*/sources/*' -exec cat {} + | wc -l) lines outside cities/ and sources/"
+	@echo "geonb has $$(find geonb -name '*.py' -exec cat {} + | wc -l) lines"
 	$(BIN)/python -m pytest tests -m "not real and not browser"
 	$(BIN)/python -m pytest --nbmake notebooks --nbmake-timeout 3600 --exitfirst
 	@echo "building the book of study smoke, warnings are errors"
 	@mkdir -p build/smoke/logs
-	@$(BIN)/python -m geonb.book --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
+	@$(BIN)/python -m geonb.book.build --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
 	$(BIN)/python -m pytest tests/test_built_book.py tests/test_browser.py
 	@echo "not run here: the books of real photos (make test-real)"
 

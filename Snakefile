@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from geonb.runner import end_with
-from geonb.studies import DEFAULT, TEMPLATES, code, data, digest, flat, pages, parameters
+from geonb.book.runner import end_with
+from geonb.book.studies import DEFAULT, TEMPLATES, code, data, flat, pages, parameters
+from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 
 READS = {  # notebook: the notebooks whose tables it reads
@@ -108,9 +109,9 @@ rule headline:
     input: manifests(READS)
     output: f"{BUILD}/headline.json"
     log: f"{BUILD}/logs/headline.log"
-    params: code=digest(Path("geonb/results.py").read_text(encoding="utf-8")), pages=all_pages(READS)
+    params: code=code_digest(Path("geonb/book/results.py").read_text(encoding="utf-8")), pages=all_pages(READS)
     message: "gathering headline.json"
-    shell: "python -m geonb.results headline --study {STUDY:q} > {log:q} 2>&1"
+    shell: "python -m geonb.book.results headline --study {STUDY:q} > {log:q} 2>&1"
 
 
 rule book:
@@ -118,11 +119,11 @@ rule book:
     output: f"{BUILD}/_build/html/index.html"
     log: f"{BUILD}/logs/book.log"
     params:
-        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book.py"),
+        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py"),
         pages=all_pages(READS),
         published="--published " + " ".join(all_pages(TAKEN)) if TAKEN else "",
     message: "building the book, log: {log}"
-    shell: "python -m geonb.book --study {STUDY:q} {params.published} > {log:q} 2>&1"
+    shell: "python -m geonb.book.build --study {STUDY:q} {params.published} > {log:q} 2>&1"
 
 
 for notebook in RUN:
@@ -142,4 +143,4 @@ for notebook in RUN:
             reads=all_pages(READS[notebook]),
             page=page,
         message: "running {params.page}, log: {log}"
-        shell: "python -m geonb.runner {params.page} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
+        shell: "python -m geonb.book.runner {params.page} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"

@@ -10,8 +10,8 @@ import time
 import pytest
 from nbmake.pytest_items import NotebookFile, NotebookItem
 
-from geonb import runner
-from geonb.studies import pages
+from geonb.book import runner
+from geonb.book.studies import pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from geonb import lags, seeds, semivariograms
+from geonb.earth import seeds
+from geonb.variograms import curves as semivariograms
+from geonb.variograms import lags
 
 PICTURES = 400
 REPEATS = 5
@@ -29,7 +31,7 @@ PHOTOS, ROWS = 10_000, 100_000
 
 def pictures_per_s(picture_px):
     """Median speed of the renderer over repeats, anti-aliased, on all cores, once compiled."""
-    from geonb.cities import day, fields, geography, renderer
+    from simcities import day, fields, geography, renderer
 
     city = geography.city(0, 0, fields.Planted())
     rng = seeds.stream(0, "benchmark")
@@ -85,7 +87,7 @@ def gstools(vectors, at):
 
 def pictures(vectors, _at):
     """As many pictures of 96 px as there are vectors, all in memory; gives their mean."""
-    from geonb.cities import day, fields, geography, renderer
+    from simcities import day, fields, geography, renderer
 
     city = geography.city(0, 0, fields.Planted())
     rng = seeds.stream(0, "benchmark pictures")
@@ -155,7 +157,8 @@ def step_cost(batch_size):
     """
     import torch
 
-    from geonb import encoders, methods, sphere, training
+    from geonb.earth import sphere
+    from geonb.learning import encoders, methods, training
 
     torch.set_num_threads(1)
     rng = seeds.stream(0, "benchmark step")
@@ -210,7 +213,7 @@ def source_speeds():
 
 def gathering(source, options, count, scans):
     """Seconds from the files to a validated catalogue of as many photos."""
-    from geonb.sources import gather, scan
+    from geonb.photos.sources import gather, scan
 
     scan.SCANS = scans
     started = time.perf_counter()
@@ -273,7 +276,7 @@ def main():
         return write(file, json.loads(file.read_text(encoding="utf-8")) | plan_seconds())
     import numba
 
-    from geonb import book
+    from geonb.book import build as book
 
     found = {
         "device": book.processor_name(),

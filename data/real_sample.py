@@ -12,7 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from geonb import cells, lags, results, semivariograms, sphere, variogram_models
+from geonb.book import results
+from geonb.earth import cells, sphere
+from geonb.variograms import curves as semivariograms
+from geonb.variograms import lags
+from geonb.variograms import models as variogram_models
 
 STUDY, PAGE, ERRORS_PAGE = "real_sample", "03_semivariograms", "09_error_maps"
 READING = {"max_lag_m": 2_000.0, "lag_count": 8, "permutations": 999, "model": "exponential"}

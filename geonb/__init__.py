@@ -1,1 +1,1 @@
-"""geonb: the thin library behind the notebooks. Rooms stand on floors and import only downwards (CONTRIBUTING.md)."""
+"""geonb: the thin library behind the notebooks. Packages by subject, imports only downwards (tests/test_architecture.py)."""

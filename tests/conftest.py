@@ -7,13 +7,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from geonb import (
-    _torchvision,  # noqa: F401  tests import open_clip themselves
-    book,
-    results,
-    runner,
-    studies,
-)
+from geonb import files
+from geonb.book import results, runner
+from geonb.learning import _torchvision  # noqa: F401  tests import open_clip themselves
 
 # how long an example takes is the machine's affair
 settings.register_profile("geonb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,7 +35,7 @@ def write_notebook(path, *cells):
 @pytest.fixture(autouse=True)
 def scans(tmp_path_factory, monkeypatch):
     """The folder where a test keeps what it read of pictures: its own."""
-    from geonb.sources import scan
+    from geonb.photos.sources import scan
 
     folder = tmp_path_factory.mktemp("scans")
     monkeypatch.setattr(scan, "SCANS", folder)
@@ -54,10 +50,8 @@ def toy(tmp_path, monkeypatch):
     for name, parameters in PARAMETERS.items():
         write_notebook(notebooks / f"{name}.ipynb", f"# {name[:2]} · A question?", parameters, "answer = 42")
     (notebooks / "studies" / "toy.yml").write_text("# the notebooks' own parameters\n")
-    for room in (studies, results, runner, book):
-        for name, path in (("ROOT", tmp_path), ("NOTEBOOKS", notebooks), ("IPYTHON", tmp_path / "build" / ".ipython")):
-            if hasattr(room, name):
-                monkeypatch.setattr(room, name, path)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(runner, "IPYTHON", tmp_path / "build" / ".ipython")
     for name in (
         "IPYTHONDIR",
         "PYTHONPATH",

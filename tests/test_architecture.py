@@ -9,74 +9,58 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
-from geonb.studies import ROOT, cells, imported_rooms, notebook_names, without_magics
+from geonb.book.studies import cells, imported_files, notebook_names, without_magics
+from geonb.files import ROOT
 
-FLOORS = (  # CONTRIBUTING.md says what each floor is for
-    ("_torchvision", "checks", "safe_text", "seeds", "sphere", "studies"),
-    ("wording",),
-    (
-        "addresses",
-        "book",
-        "cities",
-        "geoclip",
-        "lags",
-        "machine",
-        "photos",
-        "results",
-        "runner",
-        "uncertainty",
-        "variogram_models",
-    ),
-    ("batches", "captions", "cells", "galleries", "semivariograms", "sources", "splits", "surroundings"),
-    ("encoders", "losses", "negatives", "recovery", "rivals"),
-    ("decoding", "geolocation", "layers", "methods", "places"),
-    ("training",),
-    ("ablations", "alignment", "coherence", "conformal", "detection", "guesses", "probing", "supervision", "transfer"),
-    ("experiments", "finetuning", "laboratory", "readout"),
-    ("doses", "sealed"),
-    ("figures", "maps"),
-    ("trust_figures",),
+# A package imports only packages that stand below it: the one list of this order, the highest first.
+PACKAGES = (
+    "experiments.laboratory",
+    "experiments.words",
+    "geonb.book",
+    "geonb.showing",
+    "geonb.measuring",
+    "geonb.learning",
+    "geonb.variograms",
+    "geonb.splitting",
+    "geonb.photos",
+    "simcities",
+    "geonb.earth",
+    "geonb.checks",
+    "geonb.files",
 )
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-FILES = sorted((ROOT / "geonb").rglob("*.py"))
-LEARNING = (
-    "sphere", "seeds", "losses", "rivals", "encoders", "methods", "geolocation", "training", "batches",
-    "semivariograms", "variogram_models",
-)  # fmt: skip
+FILES = sorted(path for top in ("geonb", "simcities", "experiments") for path in (ROOT / top).rglob("*.py"))
+LEARNING = ("earth", "variograms", "splitting", "learning", "measuring")
 HEAVY = {"geopandas", "pandera", "folium", "faiss", "papermill", "pyproj", "skgstat"}
 
 
-def room_of(path):
-    """A file's room: geonb/cities/fields.py belongs to room cities."""
-    return path.relative_to(ROOT / "geonb").parts[0].removesuffix(".py")
-
-
 def short(path):
-    return path.relative_to(ROOT / "geonb").as_posix()
+    return path.relative_to(ROOT).as_posix()
+
+
+def package_of(path):
+    """The package of PACKAGES that a file belongs to; None for the empty starts of folders of packages."""
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return next((package for package in PACKAGES if f"{name}.".startswith(f"{package}.")), None)
 
 
 @pytest.mark.parametrize("path", FILES, ids=short)
-def test_every_room_has_a_floor_and_imports_only_from_lower_ones(path):
-    room = room_of(path)
-    if room == "__init__":
-        assert imported_rooms(path.read_text()) == set()  # so that importing one room loads no other
+def test_a_file_imports_only_from_its_package_and_those_below(path):
+    package = package_of(path)
+    if package is None:
+        assert short(path) in ("geonb/__init__.py", "experiments/__init__.py")
+        assert imported_files(path.read_text()) == set()  # so that importing one package loads no other
         return
-    assert room in FLOOR_OF, f"give {room} a floor"
-    for other in imported_rooms(path.read_text()) - {path}:
-        if other == ROOT / "geonb" / "__init__.py":
-            continue
-        same_package = room_of(other) == room and path.parent != ROOT / "geonb"
-        lower = FLOOR_OF[room_of(other)] < FLOOR_OF[room]
-        assert lower or same_package, f"{short(path)} may not import {short(other)}"
+    for other in imported_files(path.read_text()):
+        beside = package_of(other)
+        assert beside is None or PACKAGES.index(beside) >= PACKAGES.index(package), f"{short(path)}: {short(other)}"
 
 
-@pytest.mark.parametrize("package", ["cities", "sources"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_within_a_package_no_two_files_need_each_other(package):
-    files = {path for path in FILES if room_of(path) == package}
-    needs = {path: (imported_rooms(path.read_text()) & files) - {path} for path in files}
-    needs[ROOT / "geonb" / package / "__init__.py"] = set()  # it may name its files
-    start = ROOT / "geonb" / package / "__init__.py"
-    needs = {path: others - {start} for path, others in needs.items()}
+    files = {path for path in FILES if package_of(path) == package}
+    starts = {path for path in files if path.name == "__init__.py"}  # these may name their files
+    needs = {path: set() if path in starts else (imported_files(path.read_text()) & files) - starts - {path}
+             for path in files}  # fmt: skip
     while needs:
         free = {path for path, others in needs.items() if not others}
         assert free, f"these need each other: {sorted(map(short, needs))}"
@@ -84,14 +68,16 @@ def test_within_a_package_no_two_files_need_each_other(package):
 
 
 def test_training_loads_nothing_that_a_bare_machine_with_a_gpu_lacks():
-    script = f"import sys; from geonb import {', '.join(LEARNING)}, uncertainty; print(*sys.modules)"
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES
+               if path.parent.name in LEARNING and path.name != "__init__.py"]  # fmt: skip
+    script = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     here = os.environ | {"PYTHONPATH": str(ROOT)}
     loaded = subprocess.run([sys.executable, "-c", script], env=here, check=True, stdout=subprocess.PIPE, text=True)
     assert HEAVY & set(loaded.stdout.split()) == set()
 
 
 def test_what_snakemake_asks_at_every_start_is_light():
-    script = "import sys; from geonb import studies, runner; print(*sys.modules)"
+    script = "import sys; from geonb.book import studies, runner; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
     ).stdout.split()
@@ -125,16 +111,16 @@ def test_no_function_swallows_misspelt_names_and_no_warning_is_silenced_wholesal
 
 def test_nothing_lies_in_the_library_that_no_page_and_no_command_uses():
     commands = (ROOT / "Makefile").read_text() + (ROOT / "Snakefile").read_text()
-    used = {ROOT / "geonb" / f"{room}.py" for room in re.findall(r"geonb[. ](?:import )?(\w+)", commands)}
-    used = {path for path in used if path.exists()} | {ROOT / "geonb" / "__init__.py"}
+    used = {ROOT / f"{name.replace('.', '/')}.py" for name in re.findall(r"(?:python -m|from) (geonb[\w.]+)", commands)}
+    used = {path for path in used if path.exists()}
     for notebook in notebook_names():
         source = "\n".join(without_magics(cell.source) for cell in cells(notebook) if cell.cell_type == "code")
-        used |= imported_rooms(source)
-    reached, queue = set(), set(used)
+        used |= imported_files(source)
+    reached, queue = {path for path in FILES if path.name == "__init__.py"}, set(used)
     while queue:
         path = queue.pop()
         reached.add(path)
-        queue |= imported_rooms(path.read_text()) - reached
+        queue |= imported_files(path.read_text()) - reached
     assert sorted(map(short, set(FILES) - reached)) == []
 
 
@@ -159,7 +145,7 @@ def test_a_notebook_shows_text_from_data_by_tables_figures_and_wording_alone(not
 @pytest.mark.parametrize("path", FILES, ids=short)
 def test_only_maps_and_wording_hand_text_to_a_page_and_they_know_the_function_that_makes_it_safe(path):
     made = [name for name, constant in markup(path.read_text()) if not constant and name != "style"]
-    if short(path) in ("maps.py", "wording.py"):
+    if short(path) in ("geonb/showing/maps.py", "geonb/book/wording.py"):
         assert made
         assert "safe_html" in path.read_text()
     else:

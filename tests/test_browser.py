@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from geonb import maps
-from geonb.studies import ROOT
+from geonb.files import ROOT
+from geonb.showing import maps
 from tests.test_built_book import HTML, PAGES, TELLING
 
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -226,7 +226,7 @@ def hostile_page(tmp_path_factory):
         new_markdown_cell("# Names\n\n" + "\n\n".join(f"Glued: {{glue:text}}`text{k}`" for k in range(len(HOSTILE)))),
         new_code_cell(
             "import pandas as pd\nfrom IPython.display import display\nfrom myst_nb import glue\n"
-            "from geonb import results, wording  # results sets how tables are shown\n"
+            "from geonb.book import results, wording  # results sets how tables are shown\n"
             f"texts = {HOSTILE!r}\n"
             "for number, text in enumerate(texts):\n    glue(f'text{number}', text, display=False)\n"
             "    display(wording.paragraph(text), wording.note([text]))\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from geonb.studies import ROOT, all_pages
+from geonb.book.studies import all_pages
+from geonb.files import ROOT
 
 HTML = ROOT / "build" / "smoke" / "_build" / "html"
 PAGES = sorted(HTML.glob("*.html")) + sorted(HTML.glob("executed/*.html"))

@@ -6,9 +6,7 @@ import re
 import nbformat
 import pytest
 
-from geonb.studies import (
-    NOTEBOOKS,
-    ROOT,
+from geonb.book.studies import (
     SIMULATED_ONLY,
     TEMPLATES,
     cells,
@@ -16,8 +14,10 @@ from geonb.studies import (
     follows,
     meanings,
     notebook_names,
+    notebooks_folder,
     without_magics,
 )
+from geonb.files import ROOT
 
 every_notebook = pytest.mark.parametrize("notebook", notebook_names())
 READS = ast.literal_eval(
@@ -47,7 +47,7 @@ def test_the_book_shows_every_notebook_in_its_order():
 
 @every_notebook
 def test_the_source_is_valid_and_carries_no_outputs(notebook):
-    source = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4)
+    source = nbformat.read(notebooks_folder() / f"{notebook}.ipynb", as_version=4)
     nbformat.validate(source)
     assert source.metadata.kernelspec.name == "python3"
     assert all(not cell.outputs and cell.execution_count is None for cell in code_of(notebook))
@@ -123,13 +123,15 @@ def test_every_column_of_a_saved_table_has_its_meaning_and_the_page_its_own_name
 def test_no_page_of_every_study_links_to_one_of_simulated_studies(notebook):
     if notebook in SIMULATED_ONLY:
         return
-    text = (NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf-8")
+    text = (notebooks_folder() / f"{notebook}.ipynb").read_text(encoding="utf-8")
     assert not any(f"{{doc}}`{page}" in text for page in SIMULATED_ONLY)
 
 
 def test_no_two_figures_of_the_book_have_the_same_name():
     cells = [
-        cell for name in notebook_names() for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+        cell
+        for name in notebook_names()
+        for cell in nbformat.read(notebooks_folder() / f"{name}.ipynb", as_version=4).cells
     ]
     names = [cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in cells]
     names = [name for name in names if name]

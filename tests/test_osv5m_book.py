@@ -16,7 +16,8 @@ import pytest
 import yaml
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
+from geonb.files import ROOT
+
 REAL = os.environ.get("GEONB_REAL_DATA")
 pytestmark = [
     pytest.mark.real,

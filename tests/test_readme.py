@@ -3,8 +3,9 @@
 import json
 import re
 
-from geonb import results
-from geonb.studies import DEFAULT, ROOT
+from geonb.book import results
+from geonb.book.studies import DEFAULT
+from geonb.files import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = {"low": None, "high": None, "unit": "m", "seeds": 1, "n": 2, "table": "07_compare/compare"}

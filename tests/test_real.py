@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geonb import photos, results, sphere
-from geonb.studies import ROOT, build_folder
+from geonb.book import results
+from geonb.book.studies import build_folder
+from geonb.earth import sphere
+from geonb.files import ROOT
+from geonb.photos import catalogue as photos
 
 pytestmark = [
     pytest.mark.real,

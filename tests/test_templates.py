@@ -28,8 +28,9 @@ import yaml
 from PIL import Image
 from pyproj import Transformer
 
+from geonb.files import ROOT
+
 pytestmark = pytest.mark.real
-ROOT = Path(__file__).parents[1]
 NOT_COPIED = (".git", ".venv", ".snakemake", "build", "simulated_cities", "node_modules", ".*_cache", ".hypothesis")
 SECRET = "MLY|7|said-to-nobody"
 SHORT = {

@@ -5,13 +5,15 @@ import importlib.util
 
 import pytest
 
-from geonb import encoders, laboratory
-from geonb.cities import geography
-from geonb.studies import NOTEBOOKS, ROOT, parameters
+from experiments.laboratory import laboratory
+from geonb.book.studies import notebooks_folder, parameters
+from geonb.files import ROOT
+from geonb.learning import encoders
+from simcities import geography
 
 FOLDER = ROOT / "data" / "towers"
 NAMES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__")
-STUDIES = sorted(path.stem for path in (NOTEBOOKS / "studies").glob("*.yml"))
+STUDIES = sorted(path.stem for path in (notebooks_folder() / "studies").glob("*.yml"))
 
 
 @pytest.fixture(scope="module")

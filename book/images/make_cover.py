@@ -5,8 +5,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from geonb import figures, photos, results, seeds, variogram_models
-from geonb.sources import simulated
+from geonb.book import results
+from geonb.earth import seeds
+from geonb.photos import catalogue as photos
+from geonb.photos.sources import simulated
+from geonb.showing import figures
+from geonb.variograms import models as variogram_models
 
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
 

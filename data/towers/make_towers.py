@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geonb import _torchvision, seeds  # noqa: F401  before open_clip, which imports torchvision
+from geonb.earth import seeds
+from geonb.learning import _torchvision  # noqa: F401  before open_clip, which imports torchvision
 
 # isort: split
 import numpy as np
@@ -23,7 +24,7 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from geonb.cities import captions, day, fields, geography, renderer
+from simcities import captions, day, fields, geography, renderer
 
 HERE = Path(__file__).parent
 PICTURE_PX = 96

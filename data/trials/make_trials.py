@@ -25,8 +25,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import encoders, galleries, methods, negatives, places, results, semivariograms, training, variogram_models
-from geonb.studies import parameters
+from geonb.book import results
+from geonb.book.studies import parameters
+from geonb.learning import encoders, methods, negatives, places, training
+from geonb.splitting import galleries
+from geonb.variograms import curves as semivariograms
+from geonb.variograms import models as variogram_models
 
 STUDY, SPLITS, SEED = "simulated_cities", ("other_drive", "blocked", "unseen_city"), 0
 FILES = {"fourier": Path(__file__).with_name("trials.csv"), "text": Path(__file__).with_name("text_trials.csv")}

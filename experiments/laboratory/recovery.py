@@ -1,0 +1,199 @@
+"""Do semivariograms recover what was planted? Fields of known range, read by a fitted curve and by the likelihood."""
+
+import functools
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from geonb import checks
+from geonb.earth import seeds
+from geonb.variograms import curves as semivariograms
+from geonb.variograms import lags, models
+
+RISE = np.log(20)  # an exponential model has 95 % of its rise at RISE length scales
+TRIALS = {
+    "range_share": "planted effective range over the side of the square [share]",
+    "nugget_share": "planted nugget over nugget and partial sill [share]",
+    "trial": "number of the field [count]",
+    "range_m": "planted effective range [m]",
+    "fitted_m": "effective range of the fitted semivariogram; missing when flagged [m]",
+    "likelihood_m": "effective range of the Gaussian process of greatest likelihood [m]",
+    "low_m": "2.5 % of the parametric bootstrap of fitted_m [m]",
+    "high_m": "97.5 % of it, infinite where a range beyond the lags cannot be told from it [m]",
+    "flag": "why the fit reports no range; empty when it does",
+}
+SUMMARY = {
+    "range_share": TRIALS["range_share"],
+    "nugget_share": TRIALS["nugget_share"],
+    "fields": "fields read [count]",
+    "flagged_share": "of them without a range to report [share]",
+    "bias": "geometric mean of fitted over planted range, less 1, where not flagged [share]",
+    "bias_low": "2.5 % of its Monte-Carlo interval [share]",
+    "bias_high": "97.5 % of it [share]",
+    "error_ratio": "root mean square log error of the fit over that of the likelihood, where not flagged [ratio]",
+    "error_ratio_low": "2.5 % of its Monte-Carlo interval [ratio]",
+    "error_ratio_high": "97.5 % of it [ratio]",
+    "coverage": "share of intervals that hold the planted range, where not flagged [share]",
+    "coverage_low": "2.5 % of its Wilson interval [share]",
+    "coverage_high": "97.5 % of it [share]",
+}
+WELL_POSED = 1 / 8  # of the side: up to such ranges a square holds several of them
+
+
+def field_at(position_m, range_m, nugget_share, rng):
+    """A Gaussian field (n,) of variance 1 with an exponential model and a nugget, exact, at positions (n, 2)."""
+    apart = np.linalg.norm(position_m[:, None] - position_m[None], axis=-1)
+    covariance = (1 - nugget_share) * np.exp(-RISE * apart / range_m) + nugget_share * np.eye(len(position_m))
+    return np.linalg.cholesky(covariance + 1e-9 * np.eye(len(position_m))) @ rng.standard_normal(len(position_m))
+
+
+def likelihood_range_m(values, position_m, side_m):
+    """Effective range [m] of the exponential model with nugget of greatest likelihood (scikit-learn)."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    length = Matern(side_m / 20, (side_m / 1_000, 5 * side_m), nu=0.5)
+    kernel = ConstantKernel(0.7, (1e-3, 1e3)) * length + WhiteKernel(0.3, (1e-6, 1e2))
+    found = GaussianProcessRegressor(kernel).fit(position_m, values - values.mean())
+    return RISE * float(found.kernel_.k1.k2.length_scale)
+
+
+def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, replicates, seed):
+    """One field, read both ways: a dict with the keys of TRIALS."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
+    rng, range_m = seeds.stream(seed, "recovery", str(range_share), str(nugget_share), number), range_share * side_m
+    at = rng.uniform(-side_m / 2, side_m / 2, (photos, 2))
+    values = field_at(at, range_m, nugget_share, rng)
+    pairs = lags.pairs(at, lags.edges_m(side_m / 2, lag_count, "log"), distance="planar")
+    fitted = models.fit(semivariograms.lag_table(pairs, semivariograms.half_squares(values[:, None], pairs)))
+    low_m, high_m = semivariograms.range_interval(
+        fitted, at, pairs, replicates=replicates, seed=seed + number, distance="planar"
+    )
+    with warnings.catch_warnings():  # a likelihood that is greatest at a bound is an answer, and a bad one
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        likelihood_m = likelihood_range_m(values, at, side_m)
+    read = fitted["effective_range_m"], likelihood_m, low_m, high_m, fitted["flag"]
+    return dict(zip(TRIALS, (range_share, nugget_share, number, range_m, *read), strict=True))
+
+
+def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, replicates, seed=0, jobs=2):
+    """A table of `fields` fields for each planted range and nugget (columns TRIALS), by several processes.
+
+    ValueError for shares, counts or lengths that no field can have.
+    """
+    for share in range_shares:
+        checks.number("range_shares", share, above=0)
+    for share in nugget_shares:
+        checks.number("nugget_shares", share, least=0, most=1)
+    checks.count("fields", fields)
+    checks.count("range_shares and nugget_shares", len(range_shares) * len(nugget_shares), way_out="name one of each")
+    checks.count("photos", photos, least=2, way_out="a semivariogram needs pairs")
+    checks.number("side_m", side_m, above=0)
+    lags.edges_m(side_m / 2, lag_count, "log")  # refused here and not in each process
+    checks.check_replicates(replicates)
+    wanted = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
+    read = functools.partial(trial, photos=photos, side_m=side_m, lag_count=lag_count, replicates=replicates, seed=seed)
+    told = dict(total=len(wanted), desc="fields", unit="field", file=sys.stdout, disable=not sys.stdout.isatty())
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return pd.DataFrame(list(tqdm(pool.map(read, *zip(*wanted, strict=True)), **told)))
+
+
+def log_errors(table):
+    """Log errors (n, 2) of fit and likelihood of the trials that are not flagged."""
+    kept = table[table.flag == ""]
+    return np.log(kept[["fitted_m", "likelihood_m"]].to_numpy() / kept[["range_m"]].to_numpy())
+
+
+def error_ratio(errors):
+    """Root mean square of the first column over that of the second."""
+    return float(np.sqrt((errors[:, 0] ** 2).mean() / (errors[:, 1] ** 2).mean()))
+
+
+def redrawn(errors, statistic, *, replicates=2_000, seed=0):
+    """95 % Monte-Carlo interval (2,) of a statistic of trials, drawn again."""
+    if len(errors) < 2:
+        return np.nan, np.nan
+    rng = seeds.stream(seed, "recovery intervals")
+    drawn = [statistic(errors[rng.integers(0, len(errors), len(errors))]) for _ in range(replicates)]
+    return tuple(np.quantile(drawn, [0.025, 0.975]))
+
+
+def coverage(table):
+    """(share, low, high) of unflagged trials whose interval holds the planted range; Wilson's interval."""
+    from scipy.stats import binomtest
+
+    kept = table[table.flag == ""]
+    if kept.empty:
+        return np.nan, np.nan, np.nan
+    # no low end means that the shortest ranges of the bootstrap lie beyond the lags
+    held = ((kept.low_m.isna() | (kept.low_m <= kept.range_m)) & (kept.range_m <= kept.high_m)).sum()
+    low, high = binomtest(int(held), len(kept)).proportion_ci(method="wilson")
+    return held / len(kept), low, high
+
+
+def bias(errors):
+    """Geometric mean of fitted over planted range, less 1."""
+    return float(np.exp(errors[:, 0].mean()) - 1)
+
+
+def summarised(table):
+    """The values of SUMMARY after its shares, of any trials."""
+    errors = log_errors(table)
+    known = len(errors) > 0
+    return (
+        len(table), float((table.flag != "").mean()),
+        bias(errors) if known else np.nan, *redrawn(errors, bias),
+        error_ratio(errors) if known else np.nan, *redrawn(errors, error_ratio), *coverage(table),
+    )  # fmt: skip
+
+
+def summary(table):
+    """A row for each planted range and nugget: columns SUMMARY."""
+    rows = [(*shares, *summarised(part)) for shares, part in table.groupby(["range_share", "nugget_share"])]
+    return pd.DataFrame(rows, columns=list(SUMMARY))
+
+
+def with_intervals(rows):
+    """A summary to be read: planted range and nugget, share flagged, and each value with its interval as text."""
+    told = rows[["range_share", "nugget_share", "flagged_share"]].copy()
+    for name in ("bias", "error_ratio", "coverage"):
+        values = zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+        told[name.replace("_", " ")] = [f"{value:.2f} ({low:.2f} to {high:.2f})" for value, low, high in values]
+    return told.set_index(["range_share", "nugget_share"])
+
+
+def headline(table, page):
+    """Headline rows over the fields whose range is at most an eighth of the side: bias, error ratio, coverage."""
+    part = table[table.range_share <= WELL_POSED]
+    told = dict(zip(list(SUMMARY)[2:], summarised(part), strict=True))
+    keys = {
+        "range_relative_bias": ("bias", "share"),
+        "range_error_ratio_to_likelihood": ("error_ratio", "ratio"),
+        "range_interval_coverage": ("coverage", "share"),
+    }
+    rows = [
+        {"key": key, "value": told[name], "low": told[f"{name}_low"], "high": told[f"{name}_high"], "unit": unit}
+        for key, (name, unit) in keys.items()
+    ]
+    return pd.DataFrame(rows).assign(seeds=1, n=int((part.flag == "").sum()), table=page)
+
+
+def answer(table):
+    """What the recovered ranges say, in one sentence."""
+    part = table[table.range_share <= WELL_POSED]
+    errors = log_errors(part)
+    share, low, high = coverage(part)
+    if not len(errors):
+        return "No field has a range to report."
+    return (
+        f"Where the range is at most an eighth of the side, the fitted range is off by {bias(errors):+.0%} in the "
+        f"mean, its error is {error_ratio(errors):.2f} times that of the likelihood, and its 95 % interval holds the "
+        f"truth in {share:.0%} of the fields ({low:.0%} to {high:.0%})."
+    )

@@ -1,0 +1,1 @@
+"""What textual supervision does to the representation of place: chapter 14."""

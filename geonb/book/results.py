@@ -1,0 +1,306 @@
+"""Tables of record: one parquet file, one manifest beside it, nothing unnamed, written whole or not at all.
+
+The path says who made a table: build/<study>/tables/<page>/<name>.parquet. Published ones lie in data/results/<study>/.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from importlib.metadata import version
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from geonb import files
+from geonb.book.studies import (
+    DEFAULT,
+    all_pages,
+    build_folder,
+    code,
+    page_folder,
+    replace_folder,
+    tables_folder,
+    unfinished_folder,
+)
+from geonb.earth.sphere import length
+
+PACKAGES = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "scikit-gstat", "esda")  # could change a number
+HEADLINE = {
+    "key": "name of the number",
+    "value": "the number [unit in column unit]",
+    "low": "lower bound of its 95 % interval",
+    "high": "upper bound of its 95 % interval",
+    "unit": "unit of value, low and high",
+    "seeds": "trainings behind it [count]",
+    "n": "photos behind it [count]",
+    "table": "page/table that it was read from",
+}
+pd.set_option("display.html.use_mathjax", False)  # names in tables are text: a dollar begins no formula
+_read = {}  # the tables that this process read, by name: their digests go to the manifests of those it writes
+
+
+def published_folder(study):
+    """Where the published tables lie, in git."""
+    return files.ROOT / "data" / "results" / study
+
+
+def save_table(table, study, page, name, *, parameters, columns):
+    """Write a table with its manifest: parameters, meaning of each column, rows, digests, versions.
+
+    columns : what each column means, its unit in brackets: {"error_m": "great-circle distance to the truth [m]"}.
+    ValueError when columns and table differ.
+    """
+    undescribed = set(table.columns) ^ set(columns)
+    if undescribed:
+        raise ValueError(
+            f"{page}/{name}: these columns and their descriptions differ: {', '.join(sorted(undescribed))}"
+        )
+    folder = unfinished_folder(page, study) if os.environ.get("GEONB_RUNS") == page else page_folder(page, study)
+    path = folder / f"{name}.parquet"
+    # by hand is not of record: without its manifest `make book` runs the page again
+    (folder / "manifest.json").unlink(missing_ok=True)
+    files.write_whole(path, lambda partial: table.to_parquet(partial, index=False, compression="zstd"))
+    manifest = {
+        "parameters": parameters,
+        "columns": columns,
+        "rows": len(table),
+        "sha256": files.sha256_of(path),
+        "reads": dict(sorted(_read.items())),
+        "made_with": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    files.write_whole(path.with_suffix(".json"), lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def checkpoint_folder(study, page, parameters):
+    """A folder for the checkpoints of a page, another one for other parameters, other code or other tables read."""
+    depends = json.dumps([parameters, code(page.split("/")[0]), sorted(_read.items())], sort_keys=True)
+    return build_folder(study) / "checkpoints" / page / hashlib.sha256(depends.encode()).hexdigest()[:12]
+
+
+def save_headline(rows, study, page, *, parameters):
+    """Write the numbers of a page that the project stands by; the pipeline's last rule gathers them."""
+    table = pd.DataFrame(rows, columns=list(HEADLINE)).astype({"value": float, "low": float, "high": float})
+    save_table(table, study, page, "headline", parameters=parameters, columns=HEADLINE)
+
+
+def find_table(study, page, name):
+    """The path of a table: made here, else published. FileNotFoundError names the command that makes it."""
+    for folder in (page_folder(page, study), published_folder(study) / page):
+        path = folder / f"{name}.parquet"
+        if path.exists():
+            return path
+    raise FileNotFoundError(
+        f"there is no table {page}/{name} of study {study}, neither in build/ nor in data/results/: "
+        f"run the notebook {page.split('/')[0]} first, or `make book STUDY={study}`"
+    )
+
+
+def read_table(study, page, name):
+    """A table as a (Geo)DataFrame, made here or else published; says which.
+
+    ValueError for an edited file, and for a table that was made from other tables than lie here now: its page has to
+    run again.
+    """
+    declared = os.environ.get("GEONB_READS")
+    if declared is not None and page not in declared.split():
+        raise PermissionError(f"the Snakefile lets this page read {declared or 'nothing'}, not {page}: add it to READS")
+    path = find_table(study, page, name)
+    refuse_outdated(study, page, path, set())
+    return checked_table(path, f"{page}/{name}")
+
+
+def refuse_outdated(study, page, path, fitting):
+    """Nothing, or a ValueError: a table, or one that it was made from, does not come from the tables that lie here.
+
+    Tables of one page of different parameters are refused too. What a table was made from and is nowhere now, as what
+    is too large to publish, contradicts nothing. fitting: the tables known to be in order, to which this one is added.
+    """
+    if path in fitting:
+        return
+    again = f"run `python -m geonb.book.runner {page} --study {study}`, or `make book STUDY={study}`"
+    shown, made = path.relative_to(files.ROOT).as_posix(), manifest_of(path)
+    if any(manifest_of(other)["parameters"] != made["parameters"] for other in path.parent.glob("*.parquet")):
+        raise ValueError(f"the tables beside {shown} were made with other parameters than it: {again}")
+    for name, digest in made["reads"].items():
+        source, _, table = name.rpartition("/")
+        try:
+            there = files.ROOT / f"{name}.parquet" if source.startswith("data/") else find_table(study, source, table)
+            now = manifest_of(there)["sha256"]
+        except FileNotFoundError:
+            continue
+        if now != digest:
+            raise ValueError(
+                f"{shown} was made from another {name} than {there.relative_to(files.ROOT).as_posix()}, which lies "
+                f"here now: {again}, or remove build/{study}/tables/{source} to go back to published tables"
+            )
+        if not source.startswith("data/"):
+            refuse_outdated(study, source, there, fitting)
+    fitting.add(path)
+
+
+def manifest_of(path):
+    """The manifest of a table. FileNotFoundError where there is none, as after a kill."""
+    try:
+        return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path.relative_to(files.ROOT)} has no manifest: run its page again") from None
+
+
+def read_beside(folder, page, name):
+    """A published table that stands beside a study's own, of any other study: folder is data/results/STUDY.
+
+    FileNotFoundError where it was not published.
+    """
+    path = files.ROOT / folder / page / f"{name}.parquet"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no table {page}/{name} in {folder}: only published tables stand beside others"
+        )
+    return checked_table(path, f"{folder}/{page}/{name}")
+
+
+def parameters_beside(folder, page):
+    """The parameters with which a published page ran: folder is data/results/STUDY. FileNotFoundError without it."""
+    path = files.ROOT / folder / page / "manifest.json"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no page {page} in {folder}: only published pages stand beside others")
+    return json.loads(path.read_text(encoding="utf-8"))["parameters"]
+
+
+def checked_table(path, name):
+    """The (Geo)DataFrame of a file, noted under a name as read; a file that differs from its manifest is refused."""
+    shown = path.relative_to(files.ROOT).as_posix()
+    promised = manifest_of(path)["sha256"]
+    if files.sha256_of(path) != promised:
+        raise ValueError(f"{shown} was changed after its manifest was written: remove it, and run its page again")
+    _read[name] = promised
+    print(f"read {shown}")
+    if b"geo" in (pq.read_schema(path).metadata or {}):
+        import geopandas
+
+        return geopandas.read_parquet(path)
+    return pd.read_parquet(path)
+
+
+def parameters_of(study, page, name):
+    """The parameters with which a page made its table, name -> value. FileNotFoundError where there is none."""
+    return manifest_of(find_table(study, page, name))["parameters"]
+
+
+def has_table(study, page, name):
+    """Whether read_table would find it."""
+    try:
+        return bool(find_table(study, page, name))
+    except FileNotFoundError:
+        return False
+
+
+# ---- the numbers the project stands by -------------------------------------------------------------------------------
+def gather_headline(study, pages):
+    """headline.json of a study: {key: {value, low, high, unit, seeds, n, table}} from the pages' `headline` tables."""
+    tables = [read_table(study, page, "headline") for page in pages if has_table(study, page, "headline")]
+    rows = pd.concat(tables) if tables else pd.DataFrame(columns=list(HEADLINE))
+    if rows.key.duplicated().any():
+        raise ValueError(f"two pages give {rows.key[rows.key.duplicated()].tolist()}: a headline has one source")
+    undefined = rows.isna() | rows.isin([float("inf"), float("-inf")])  # JSON knows neither
+    rows = rows.astype(object).mask(undefined, None).set_index("key").sort_index()
+    return rows.to_dict(orient="index")
+
+
+def write_headline(study, pages):
+    """Write build/<study>/headline.json."""
+    text = json.dumps(gather_headline(study, pages), indent=1, ensure_ascii=False) + "\n"
+    path = build_folder(study) / "headline.json"
+    files.write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def publish(study, chosen=()):
+    """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing.
+
+    chosen: pages that alone are copied, as those that other studies show beside their own; the study need not be
+    finished for them, and has no headline then. ValueError names what is missing.
+    """
+    made, headline = tables_folder(study), build_folder(study) / "headline.json"
+    if unknown := set(chosen) - set(all_pages(study)):
+        raise ValueError(f"study {study} has no page {', '.join(sorted(unknown))}")
+    wanted = list(chosen) or all_pages(study)
+    unfinished = [page for page in wanted if not (made / page / "manifest.json").exists()]
+    if unfinished or not (chosen or headline.exists()):
+        raise ValueError(
+            f"study {study} is not finished ({', '.join(unfinished) or 'no headline'}): run `make book STUDY={study}`"
+        )
+    target = published_folder(study)
+    fresh = target.with_name(f"{study}.partial")
+    shutil.rmtree(fresh, ignore_errors=True)
+    for page in wanted:  # not what an earlier list of methods left behind
+        shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
+    for file in (headline, headline.with_name("run.json")):  # what was found; on which device and in which time
+        if file.exists() and not chosen:
+            shutil.copy(file, fresh)
+    replace_folder(fresh, target)
+    return target
+
+
+def readme_table(headline):
+    """The medians of a headline, {key: row}, as Markdown tables, one for each density: methods down, splits across."""
+    medians = {tuple(key.split(".")[1:]): row for key, row in headline.items() if key.startswith("median_error_m.")}
+    splits = list(dict.fromkeys(split for split, _, _ in medians))
+    tables = []
+    for density in sorted({density for _, density, _ in medians}, key=int, reverse=True):
+        own = {(split, method): row for (split, of, method), row in medians.items() if of == density}
+        largest = {method: max(row["value"] for key, row in own.items() if key[1] == method) for _, method in own}
+        lines = [
+            f"| median error, {int(density):,} photos per city | {' | '.join(splits)} |",
+            "|---|" + "---:|" * len(splits),
+        ]
+        for name in sorted(largest, key=lambda method: (-largest[method], method)):
+            lines.append(f"| {name} | {' | '.join(told(own.get((split, name))) for split in splits)} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
+def told(row):
+    """A headline row of a length as text: value, and its interval where there is one."""
+    if row is None:
+        return ""
+    bounds = "" if row["low"] is None else f" ({length(row['low'])} to {length(row['high'])})"
+    return f"{length(row['value'])}{bounds}"
+
+
+def write_readme(study, readme=files.ROOT / "README.md"):
+    """Put the published headline of a study between the two marks of the README."""
+    headline = json.loads((published_folder(study) / "headline.json").read_text(encoding="utf-8"))
+    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- headline: written by `make publish` -->\n")
+    after = rest[rest.index("<!-- /headline -->") :]
+    mark = "<!-- headline: written by `make publish` -->\n"
+    files.write_whole(
+        readme, lambda partial: partial.write_text(f"{before}{mark}{readme_table(headline)}\n{after}", "utf-8")
+    )
+
+
+def main():
+    """Gather or publish, as the Snakefile and `make publish` do."""
+    import argparse
+
+    ask = argparse.ArgumentParser(prog="python -m geonb.book.results", description="headline and publishing of a study")
+    ask.add_argument("act", choices=["headline", "publish"])
+    ask.add_argument("--study", required=True)
+    ask.add_argument("--pages", nargs="*", default=[], help="publish these alone")
+    got = ask.parse_args()
+    try:
+        if got.act == "headline":
+            write_headline(got.study, all_pages(got.study))
+        else:
+            folder = publish(got.study, got.pages).relative_to(files.ROOT)
+            print(f"published {folder}: look at `git diff --stat`, commit it alone")
+            if got.study == DEFAULT and not got.pages:
+                write_readme(got.study)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"geonb.results: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

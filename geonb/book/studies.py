@@ -1,0 +1,317 @@
+"""What a page of the book depends on: the values of its parameters, the code that it runs and the data they name.
+
+A *notebook* is a file of notebooks/; a *page* is one execution of it: '01_photos', or '06_train/clip' for a template;
+a *study* is a file of notebooks/studies/ that says what differs from the notebooks' own parameters.
+Light to import and to ask: the Snakefile does so hundreds of times at every start, so that each text is parsed once.
+"""
+
+import ast
+import copy
+import functools
+import hashlib
+import math
+import os
+import re
+import shutil
+
+import nbformat
+import yaml
+
+from geonb import files
+
+PACKAGES = ("geonb", "simcities", "experiments")
+DEFAULT = "simulated_cities"
+SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
+TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
+# asks what was planted: no page where nothing was, or where a study says `false`
+SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_sealed_worlds")
+
+
+def notebooks_folder():
+    """Where the notebooks lie."""
+    return files.ROOT / "notebooks"
+
+
+def build_folder(study):
+    """Where everything that a study makes lies; git ignores it."""
+    return files.ROOT / "build" / study
+
+
+def tables_folder(study):
+    """Where the tables that were made on this machine lie."""
+    return build_folder(study) / "tables"
+
+
+def page_folder(page, study):
+    """Where the finished tables of a page lie; what a kill while they were replaced moved away is put back."""
+    folder = tables_folder(study) / page
+    old = folder.with_name(f"{folder.name}.old")
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    return folder
+
+
+def unfinished_folder(page, study):
+    """Where a run of a page writes its tables until all of them are finished."""
+    return build_folder(study) / "unfinished" / page
+
+
+def replace_folder(fresh, target):
+    """Put a finished folder in the place of an older one, which stays until then."""
+    old = target.with_name(f"{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def notebook_names():
+    """The notebooks in the order of the book."""
+    return sorted(path.stem for path in notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
+
+
+def pages(notebook, study):
+    """The pages that a notebook becomes: itself, one for each method, or none where it has nothing to ask."""
+    if notebook in SIMULATED_ONLY and (changes_of(study).get(notebook) is False or not is_simulated(study)):
+        return []
+    if notebook not in TEMPLATES:
+        return [notebook]
+    chosen = parameters("07_compare", study)["methods"]
+    for name in chosen:
+        plain_name(name, f"{study}.yml: 07_compare: methods")
+    return [f"{notebook}/{name}" for name in chosen]
+
+
+def all_pages(study):
+    """Every page of a study in the order of the book."""
+    return [page for notebook in notebook_names() for page in pages(notebook, study)]
+
+
+def is_simulated(study):
+    """Whether the photos of a study are simulated."""
+    return parameters("01_photos", study).get("source") == "simulated"
+
+
+def plain_name(name, what):
+    """The name, if it can stand in paths, commands and pages as it is; else a ValueError."""
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name, re.ASCII):
+        raise ValueError(f"{what}: {name!r} must be of letters, digits, _ and -, and begin with none of -")
+    return name
+
+
+def flat(page):
+    """The name of a page as a file name."""
+    return page.replace("/", "-")
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+def cells(notebook):
+    """The cells of a notebook's source; ValueError names the notebooks when there is no such one."""
+    path = notebooks_folder() / f"{notebook}.ipynb"
+    if not path.exists():
+        raise ValueError(f"there is no notebook {notebook!r}; there are {', '.join(notebook_names())}")
+    return cells_of(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def cells_of(text):
+    """The cells of a notebook's text."""
+    return tuple(nbformat.reads(text, as_version=4).cells)
+
+
+def is_tagged(cell, tag):
+    """Whether a cell carries a tag."""
+    return tag in cell.metadata.get("tags", [])
+
+
+def parameters_cell(notebook):
+    """The source of the one cell tagged 'parameters'; ValueError when there are none or more."""
+    tagged = [cell.source for cell in cells(notebook) if is_tagged(cell, "parameters")]
+    if len(tagged) != 1:
+        raise ValueError(f"{notebook}.ipynb needs one cell tagged 'parameters', it has {len(tagged)}")
+    return tagged[0]
+
+
+def defaults(notebook):
+    """The parameters cell as name -> value: assignments of literals, nothing else."""
+    body = ast.parse(parameters_cell(notebook)).body
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in body}
+
+
+def meanings(notebook):
+    """What the parameters cell says of each name, name -> 'type: meaning [unit]': the comment where the value ends."""
+    source = parameters_cell(notebook)
+    lines = source.splitlines()
+    comments = {line.targets[0].id: lines[line.end_lineno - 1] for line in ast.parse(source).body}
+    return {name: line.partition("  # ")[2] for name, line in comments.items()}
+
+
+def follows(notebook):
+    """name -> notebook for parameters whose comment says 'as in NN_name': one change of a study holds for both."""
+    found = {name: re.search(r"\bas in (\d\d_\w+)", meaning) for name, meaning in meanings(notebook).items()}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def changes_of(study):
+    """What a study's file says, as notebook -> name -> value; an unknown study or notebook is refused.
+
+    A page of SIMULATED_ONLY may stand as `false`: the study goes without it.
+    """
+    path = notebooks_folder() / "studies" / f"{plain_name(study, 'the name of a study')}.yml"
+    if not path.exists():
+        raise ValueError(
+            f"no study {study!r}: there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yml')))}"
+        )
+    try:
+        changes = values_of(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is not valid YAML: {error}") from error
+    if not isinstance(changes, dict):
+        raise ValueError(f"{path.name} must map notebooks to parameters, it is a {type(changes).__name__}")
+    known = notebook_names()
+    for name, values in changes.items():
+        if name not in known:
+            raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(known)}")
+        if values is False and name in SIMULATED_ONLY:
+            continue
+        if values is not None and not isinstance(values, dict):
+            raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
+    return copy.deepcopy(changes)
+
+
+values_of = functools.cache(yaml.safe_load)
+
+
+def parameters(page, study):
+    """The values a page runs with: the notebook's own, changed where the study's file says so.
+
+    A parameter that stands 'as in' another notebook changes with it, unless the study names it for this one too.
+
+    ValueError names an unknown study, notebook or parameter, or a value of another type than the notebook's own.
+    """
+    notebook, *chosen = page.split("/")
+    known = defaults(notebook)
+    own = checked(changes_of(study).get(notebook) or {}, known, f"{study}.yml: {notebook}")
+    other = {name: parameters(whose, study)[name] for name, whose in follows(notebook).items() if name not in own}
+    return known | other | own | {"study": study} | ({TEMPLATES[notebook]: chosen[0]} if chosen else {})
+
+
+def checked(changes, known, where):
+    """The changes, if every name is known and every value is of the type of the known one; else ValueError."""
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(f"{where} has no parameter {name!r}; it has {', '.join(known)}")
+        expected = (int, float) if isinstance(known[name], float) else type(known[name])
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{where}: {name} = {value} is not a finite number")
+        if not isinstance(value, expected) or isinstance(value, bool) != isinstance(known[name], bool):
+            hint = "; YAML reads 1e-3 as text, 1.0e-3 as a number" if re.fullmatch(r"\d+e-?\d+", str(value)) else ""
+            raise ValueError(
+                f"{where}: {name} = {value!r} is not a {type(known[name]).__name__} like {known[name]!r}{hint}"
+            )
+    return changes
+
+
+def injected(page, study):
+    """What papermill sets in: the values that differ from the notebook's own."""
+    known = defaults(page.split("/")[0])
+    return {name: value for name, value in parameters(page, study).items() if value != known[name]}
+
+
+def used(page, namespace):
+    """The parameters of a page as they stand in a running notebook: used('01_photos', globals()).
+
+    ValueError names a value of a wrong type, and a name that papermill set in but the notebook does not have.
+    """
+    notebook = page.split("/")[0]
+    known = defaults(notebook)
+    for cell in namespace.get("In", []):
+        if cell.startswith("# Parameters\n"):  # as papermill begins the cell of what it sets in
+            names = [line.targets[0].id for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
+            checked({name: namespace[name] for name in names}, known, notebook)
+    return checked({name: namespace[name] for name in known}, known, notebook)
+
+
+# ---- code ------------------------------------------------------------------------------------------------------------
+def code(notebook):
+    """'<file> <digest>' of the notebook and of each geonb room that it imports, directly or through others.
+
+    Only what runs counts: no markdown, comments, docstrings, layout, outputs; parameters are counted by their values.
+    """
+    ran = [without_magics(cell.source) for cell in cells(notebook) if runs(cell)]
+    # cell by cell: the book pairs cells with outputs, so where a cell ends counts too
+    together = hashlib.sha256(" ".join(map(files.code_digest, ran)).encode()).hexdigest()[:12]
+    found, queue = {f"{notebook}.ipynb": together}, imported_files("\n".join(ran))
+    while queue:
+        room = queue.pop()
+        name = room.relative_to(files.ROOT).as_posix()
+        if name not in found:
+            text = room.read_text(encoding="utf-8")
+            found[name] = files.code_digest(text)
+            queue |= imported_files(text)
+    return [f"{name} {value}" for name, value in sorted(found.items())]
+
+
+def runs(cell):
+    """Whether a cell is code that counts: the parameters cell counts by its values."""
+    return cell.cell_type == "code" and not is_tagged(cell, "parameters")
+
+
+def without_magics(source):
+    """The source of a cell as plain Python: IPython's own lines become `pass`."""
+    return re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+
+
+def imported_files(source):
+    """The files of PACKAGES that a text imports, at its top or inside a function."""
+    paths = [files.ROOT.joinpath(*name.split(".")) for name in imported_names(source) if name.split(".")[0] in PACKAGES]
+    return {p for path in paths for p in (path.with_suffix(".py"), path / "__init__.py") if p.exists()}
+
+
+@functools.cache
+def imported_names(source):
+    """What a text imports, by dotted names; ValueError for a relative import."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError("write `from geonb import room`: relative imports are not followed")
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+def data(page, study):
+    """'<path> <digest>' of each file or folder that a parameter of the page names (through $NAME, ~, local-dir: too).
+
+    A file counts by its content, a folder too if it is small, else by the names and sizes in it (photos).
+    """
+    values = {name: value for name, value in parameters(page, study).items() if name != "study"}
+    return [f"{text} {lying_there(path)}" for text, path in named_paths(values)]
+
+
+def named_paths(value):
+    """Every string within a value that names something that exists, with its path."""
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in named_paths(item)]
+    if isinstance(value, list):
+        return [found for item in value for found in named_paths(item)]
+    if not isinstance(value, str) or not value.strip():
+        return []
+    path = files.ROOT / os.path.expanduser(os.path.expandvars(value.removeprefix("local-dir:")))
+    return [(value, path)] if os.path.exists(path) else []
+
+
+def lying_there(path):
+    """A short digest of a file's content, or of what lies in a folder: contents up to SMALL bytes, else the sizes."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    files = sorted(found for found in path.rglob("*") if found.is_file())
+    small = sum(found.stat().st_size for found in files) <= SMALL  # a tower trained anew has its old size
+    sizes = [lying_there(found) if small else found.stat().st_size for found in files]
+    listing = [f"{found.relative_to(path).as_posix()} {size}" for found, size in zip(files, sizes, strict=True)]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()[:12]

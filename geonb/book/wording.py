@@ -1,0 +1,54 @@
+"""Sentences that a page says of itself, and how text from data is shown in them."""
+
+from geonb.showing.safe_text import safe_html
+
+FEW_PHOTOS = 1000
+
+
+def caveats(source, tower, photo_count):
+    """What a reader must know before any number: a list of sentences, empty when there is nothing to warn of."""
+    simulated_tower = "geonb-tiny" in tower
+    found = []
+    if source == "simulated":
+        found.append(
+            "These photos are simulated: they show how a mechanism works, not how well it does in a real city."
+        )
+    elif simulated_tower:
+        found.append(
+            f"The tower {tower} was trained on simulated pictures only: on real photos its numbers mean nothing. "
+            "Choose a pretrained open_clip tower in the study (parameters tower and weights of 02_embeddings)."
+        )
+    if photo_count < FEW_PHOTOS:
+        found.append(
+            f"There are only {photo_count} photos, fewer than {FEW_PHOTOS}: errors say little, "
+            "differences between methods nothing."
+        )
+    return found
+
+
+def threats(table, ablated, trials):
+    """What may be believed of a study, counted: from the tables of page 16, the variants of 08 and the trials."""
+    trainings, late = int(table.trainings.sum()), int(table.still_improving.sum())
+    compared, shown = int(table.compared.sum()), int(table.shown.sum())
+    changed = int((~ablated.verdict.str.startswith("Not shown")).sum())
+    return (
+        f"{late} of {trainings} trainings were still improving at their end. Of {compared} comparisons with clip "
+        f"{shown} are shown to differ after correction for their number, of {len(ablated)} changed ingredients "
+        f"{changed}. The parameters of the methods were chosen in {trials} trials, the steps by as few as "
+        f"{table.validation_photos.min()} validation photos."
+    )
+
+
+def note(sentences):
+    """The sentences as a note of warning, for IPython's display; None when there are none."""
+    from IPython.display import HTML
+
+    rows = [f"<p><strong>Read with care.</strong> {safe_html(sentence)}</p>" for sentence in sentences]
+    return HTML(f"<blockquote>{''.join(rows)}</blockquote>") if rows else None
+
+
+def paragraph(text):
+    """A sentence that holds text from data, for IPython's display."""
+    from IPython.display import HTML
+
+    return HTML(f"<p>{safe_html(text)}</p>")

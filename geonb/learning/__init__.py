@@ -1,0 +1,1 @@
+"""Towers, losses, methods and their training: arrays in, arrays out."""

@@ -1,0 +1,136 @@
+"""From similarities to a position: the best place, the best neighbourhood, or the middle of the best places."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.spatial import cKDTree
+
+from geonb import checks
+from geonb.earth import sphere
+
+REACH = 3.0  # a kernel of smoothing ends at so many bandwidths
+
+
+def posterior(similarity, scale):
+    """Softmax (n, m) over the places of scale * similarity (n, m): the probability that the loss gave each place.
+
+    A similarity of -inf leaves a place out. ValueError for photos that no place is left to.
+    """
+    check_choice(similarity)
+    checks.number("scale", scale, above=0)
+    logits = scale * (similarity - similarity.max(axis=1, keepdims=True))
+    weight = np.exp(np.maximum(logits, -80))
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+def check_choice(similarity):
+    """Nothing, or a ValueError for photos (n, m) without a place to choose: argmax would name the first of all."""
+    if not similarity.shape[1]:
+        raise ValueError("there is no place to choose among: the gallery is empty")
+    if none := int((~np.isfinite(similarity.max(axis=1))).sum()):
+        raise ValueError(f"{none} of {len(similarity)} photos have no place to choose among: has their city any?")
+
+
+def smoother(lat_lon_deg, bandwidth_m):
+    """Sparse Gaussian weights (m, m) between places (m, 2) that lie within three bandwidths of each other."""
+    checks.number("bandwidth_m", bandwidth_m, above=0, way_out="the width of smoothing")
+    return smoother_of(np.asarray(lat_lon_deg, dtype=np.float64).tobytes(), float(bandwidth_m))
+
+
+@lru_cache(maxsize=5)  # one gallery at as many bandwidths as validation tries: every method and part asks for it again
+def smoother_of(lat_lon_deg, bandwidth_m):
+    """The smoother of the bytes of float64 positions."""
+    points = sphere.unit_xyz(np.frombuffer(lat_lon_deg).reshape(-1, 2)) * sphere.EARTH_RADIUS_M
+    near = cKDTree(points).sparse_distance_matrix(cKDTree(points), REACH * bandwidth_m, output_type="coo_matrix")
+    weight = np.exp(-(near.data**2) / (2 * bandwidth_m**2))
+    return coo_array((weight, (near.row, near.col)), shape=near.shape).tocsr()
+
+
+def best_neighbourhood(probability, weights):
+    """Index (n,) of the place with the largest smoothed probability: many fair places together beat a lonely good one.
+
+    probability (n, m): see posterior; weights (m, m): see smoother. Places that lie closely count together, so a
+    gallery that is denser somewhere draws answers there.
+    """
+    return np.asarray((weights @ probability.T).argmax(axis=0)).ravel()
+
+
+def geometric_median(similarity, scale, lat_lon_deg, k, *, steps=50):
+    """Positions (n, 2) with the smallest weighted sum of distances to the k most similar places of each photo.
+
+    Weights are the posterior. Weiszfeld's iteration along straight lines through the Earth, then back to its surface;
+    a middle between streets may be named that no gallery holds. ValueError for k beyond the gallery.
+    """
+    checks.count("k", k, most=len(lat_lon_deg), way_out="no more than there are places in the gallery")
+    check_choice(similarity)
+    best = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+    weight = posterior(np.take_along_axis(similarity, best, axis=1), scale)
+    points = sphere.unit_xyz(lat_lon_deg)[best] * sphere.EARTH_RADIUS_M
+    middle = (weight[..., None] * points).sum(axis=1)
+    for _ in range(steps):
+        pull = weight / np.maximum(np.linalg.norm(points - middle[:, None], axis=2), 0.01)
+        middle = (pull[..., None] * points).sum(axis=1) / pull.sum(axis=1, keepdims=True)
+    return sphere.lat_lon_of(middle)
+
+
+def most_similar(queries, gallery, similarity_of=None, chunk=1024):
+    """Index (n,) of the gallery vector (m, d) most similar to each query (n, d), and that similarity.
+
+    similarity_of: (n, d), (m, d) -> (n, m), the inner product when it is None. Arrays of NumPy; where they come from a
+    device, that device has done its work. ValueError for an empty gallery, or a similarity that is no number.
+    """
+    if not len(gallery):
+        raise ValueError("there is no place to choose among: the gallery is empty")
+    similarity_of = similarity_of or (lambda photos, places: photos @ places.T)
+    best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
+    for first in range(0, len(queries), chunk):
+        part = slice(first, first + chunk)
+        similarity = similarity_of(queries[part], gallery)
+        best[part] = similarity.argmax(axis=1)
+        score[part] = similarity.max(axis=1)
+    checks.finite("the largest similarity", score)  # argmax takes NaN for the largest of all
+    return best, score
+
+
+def most_similar_of_other_sequence(queries, gallery, sequence_id, gallery_sequence_id, chunk=1024):
+    """(queries (k,), best (k,), similarity (k,)): as most_similar, but photos of the query's own sequence do not count.
+
+    '' is no sequence. Only queries that have a candidate: their indices, and each one's best of the gallery.
+    """
+    checks.same_length({"queries": queries, "sequence_id": sequence_id})
+    checks.same_length({"gallery": gallery, "gallery_sequence_id": gallery_sequence_id})
+    best, score = np.zeros(len(queries), int), np.full(len(queries), -np.inf, np.float32)
+    for first in range(0, len(queries) if len(gallery) else 0, chunk):
+        part = slice(first, first + chunk)
+        own = sequence_id[part][:, None]
+        similarity = np.where((own == gallery_sequence_id[None]) & (own != ""), -np.inf, queries[part] @ gallery.T)
+        best[part] = similarity.argmax(axis=1)
+        score[part] = similarity.max(axis=1)
+    asked = np.flatnonzero(score > -np.inf)
+    checks.finite("the largest similarity", score[asked])
+    return asked, best[asked], score[asked]
+
+
+def nearest_vectors(queries, gallery):
+    """Index (n,) of the gallery vector (m, d) at the smallest Euclidean distance from each query (n, d)."""
+    from scipy.spatial import cKDTree
+
+    if not len(gallery):
+        raise ValueError("there is no vector to be near to: the gallery is empty")
+    return cKDTree(gallery).query(queries)[1]
+
+
+def predictions(photos, places, chosen):
+    """One row per photo: truth, chosen place, error, whether the city is right.
+
+    photos, places: tables with city, lat_deg, lon_deg (photos also photo_id); chosen (n,) indexes places.
+    """
+    at = places.iloc[chosen].reset_index(drop=True)
+    photos = photos.reset_index(drop=True)
+    error_m = sphere.distance_m(photos[["lat_deg", "lon_deg"]].to_numpy(), at[["lat_deg", "lon_deg"]].to_numpy())
+    return photos[["photo_id", "city", "lat_deg", "lon_deg"]].assign(
+        predicted_city=at.city.to_numpy(), predicted_lat_deg=at.lat_deg.to_numpy(),
+        predicted_lon_deg=at.lon_deg.to_numpy(), error_m=error_m,
+        right_city=at.city.to_numpy() == photos.city.to_numpy(),
+    )  # fmt: skip

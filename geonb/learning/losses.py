@@ -1,0 +1,228 @@
+"""Spatial targets, regularisers and the contrastive loss: pure functions of unit vectors, distances and weights.
+
+A matrix of weights (B, B) says in row i what photo i, and place i, should answer; each direction brings its own rows to
+a sum of 1.
+"""
+
+import torch
+
+from geonb.earth.sphere import EARTH_RADIUS_M
+
+# weights of the hierarchical prior, finest level first (SW-CLIP names the levels and gives no weights: our choice)
+LEVELS = {"street": 1.0, "district": 0.5, "city": 0.25, "country": 0.125}
+HALVINGS = 30  # of the search for a matched entropy: beyond float32
+NEAR_FIRST_M = 2_000_000.0
+CITY_M = 10_000.0  # of points so near the first of a batch the chord is as long as the arc, to 4 cm
+
+
+def pair_distance_m(whole_m, rest_m, rows=None):
+    """Great-circle distances (n, n) float32 within a batch from sphere.split_xyz_m, in the difference form.
+
+    rows: only those of the first so many points, (rows, n).
+
+    d = 2 R asin(|a - b| / 2R) of positions relative to the batch's first, whose float32 is good to 0.2 m within
+    NEAR_FIRST_M of it; for wider batches 2 R atan(|a - b| / |a + b|) of both parts, stable to the antipode (Kahan).
+    Never the matrix-product form of cdist, which is wrong by hundreds of metres in float32; its difference form takes
+    twice as long as these three axes.
+    """
+    relative = (whole_m - whole_m[:1]) + (rest_m - rest_m[:1])
+    farthest_m = relative.abs().max()
+    if farthest_m < NEAR_FIRST_M:
+        x, y, z = (relative / (2 * EARTH_RADIUS_M)).T.contiguous()
+        squared, apart = (x[:rows, None] - x).square_(), y[:rows, None] - y
+        squared.addcmul_(apart, apart)
+        squared.addcmul_(torch.sub(z[:rows, None], z, out=apart), apart)
+        half = squared.sqrt_() if farthest_m < CITY_M else squared.sqrt_().asin_()
+        return half.mul_(2 * EARTH_RADIUS_M)
+    apart = (whole_m[:rows, None] - whole_m[None]) + (rest_m[:rows, None] - rest_m[None])
+    together = (whole_m[:rows, None] + whole_m[None]) + (rest_m[:rows, None] + rest_m[None])
+    return 2 * EARTH_RADIUS_M * torch.atan2(apart.norm(dim=-1), together.norm(dim=-1))
+
+
+# ---- kernels ---------------------------------------------------------------------------------------------------------
+def one_hot(distance_m, bandwidth_m=None, cutoff_m=None):
+    """Weight 1 for the photo's own place, 0 for all others: CLIP's target (Radford et al. 2021)."""
+    return torch.eye(len(distance_m), device=distance_m.device)
+
+
+def gaussian(distance_m, bandwidth_m, cutoff_m):
+    """exp(-d^2 / (2 bandwidth^2)) within the cutoff, 0 beyond (SW-CLIP, arXiv 2604.04357, eq. 4)."""
+    return falling((distance_m * (-0.5 / bandwidth_m**2)).mul_(distance_m)).mul_(within(distance_m, cutoff_m))
+
+
+def exponential(distance_m, bandwidth_m, cutoff_m):
+    """exp(-d / bandwidth) within the cutoff: the form of PIGEON's haversine smoothing (arXiv 2307.05845)."""
+    return falling(distance_m / -bandwidth_m).mul_(within(distance_m, cutoff_m))
+
+
+def falling(x):
+    """exp(x) in the place of x <= 0, 1e-26 at least: denormal numbers are slow, also divided by a batch squared."""
+    return x.clamp_min_(-60.0).exp_()
+
+
+def within(distance_m, cutoff_m):
+    """1 below the cutoff, 0 from it on; in floating point, which takes a third of the time of a mask."""
+    return (cutoff_m - distance_m).sign_().clamp_min_(0.0)
+
+
+def uniform(distance_m, bandwidth_m, cutoff_m):
+    """1 within the bandwidth, 0 beyond."""
+    return (distance_m <= bandwidth_m).float() * within(distance_m, cutoff_m)
+
+
+KERNELS = {kernel.__name__: kernel for kernel in (one_hot, gaussian, exponential, uniform)}
+
+
+def kernel_weights(distance_m, *, kernel, bandwidth_m, cutoff_m):
+    """Weights (n, n) >= 0, 1 on the diagonal.
+
+    bandwidth_m, cutoff_m: numbers, or one for each row as tensors (n,), where they adapt to how dense the photos are.
+    ValueError for an unknown kernel or lengths that are not above 0.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"no kernel {kernel!r}: there are {', '.join(KERNELS)}")
+    lengths = [torch.as_tensor(length, dtype=torch.float32) for length in (bandwidth_m, cutoff_m)]
+    for name, length in zip(("bandwidth_m", "cutoff_m"), lengths, strict=True):
+        if not ((length > 0) & (length < torch.inf)).all():
+            wrong = length[~((length > 0) & (length < torch.inf))].flatten()[0].item()
+            raise ValueError(f"{name} {wrong} must be a finite number above 0")
+    return KERNELS[kernel](distance_m, *(length.reshape(-1, 1).to(distance_m.device) for length in lengths))
+
+
+def curve_weights(distance_m, lag_m, weight):
+    """Weights (n, n) read off a curve (m,) at lags (m,) from 0 up, 1 on the diagonal: the variogram kernel's form.
+
+    1 for the photo itself, for others 1 - gamma(d) / (nugget + partial sill), see variogram_models.kernel_curve: a
+    photo at the same place has 1 minus the share of the nugget. Linear between lags, the last weight beyond them.
+    """
+    at = torch.searchsorted(lag_m, distance_m.contiguous()).clamp(1, len(lag_m) - 1)
+    low, high = lag_m[at - 1], lag_m[at]
+    share = ((distance_m - low) / (high - low)).clamp(0, 1)
+    found = weight[at - 1] + share * (weight[at] - weight[at - 1])
+    return found.masked_fill(torch.eye(len(distance_m), dtype=torch.bool, device=distance_m.device), 1.0)
+
+
+def shared_levels(codes, levels=LEVELS):
+    """Hierarchical prior (n, n): the weight of the finest level that two photos share, 1 for the photo itself.
+
+    codes: level -> whole numbers (n,), -1 where unknown, which is shared with nobody. SW-CLIP names the levels
+    (arXiv 2604.04357, section 3); the weights are ours.
+    """
+    known = [(code[:, None] == code[None]) & (code[:, None] >= 0) for code in codes.values()]
+    weights = [share.float() * levels[level] for level, share in zip(codes, known, strict=True)]
+    prior = torch.stack(weights).amax(dim=0)
+    return prior.fill_diagonal_(1.0)
+
+
+def with_prior(local, prior, share):
+    """(1 - share) local + share prior: our rule to combine w_local and w_prior, which SW-CLIP leaves unsaid."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"prior_share {share} must lie in 0..1")
+    return (1 - share) * local + share * prior
+
+
+def row_targets(weights):
+    """Weights brought to rows that sum to 1. ValueError when a row is empty or not finite."""
+    total = weights.sum(dim=1, keepdim=True)
+    if not (torch.isfinite(total) & (total > 0)).all():
+        empty = int((~(torch.isfinite(total) & (total > 0))).sum())
+        raise ValueError(
+            f"{empty} of {len(weights)} rows of the target weights are empty or not finite: every photo needs a weight "
+            "above 0, at least its own"
+        )
+    return weights / total
+
+
+# ---- controls: as soft as a spatial target, and blind to distance ----------------------------------------------------
+def entropy(targets):
+    """Entropy (n,) of rows that sum to 1 [nat]."""
+    return -torch.special.xlogy(targets, targets).sum(dim=1)
+
+
+def smoothed_alike(weights):
+    """Label smoothing (n, n) whose every row has the entropy of the same row of the weights.
+
+    1 - e on the own place and e / (n - 1) on each other, e by bisection: the control that is as soft and knows nothing
+    of distance. Between 0 and (n - 1) / n, where all shares are equal, entropy grows with e.
+    """
+    wanted, n = entropy(row_targets(weights)), len(weights)
+    low, high = torch.zeros_like(wanted), torch.full_like(wanted, (n - 1) / n)
+    for _ in range(HALVINGS):
+        e = (low + high) / 2
+        softer = -torch.special.xlogy(1 - e, 1 - e) - torch.special.xlogy(e, e / (n - 1))
+        low, high = torch.where(softer < wanted, e, low), torch.where(softer < wanted, high, e)
+    rows = (e / (n - 1))[:, None].expand(n, n).clone()
+    return rows.diagonal_scatter(1 - e)
+
+
+def shuffled_alike(weights):
+    """The weights (n, n) with those of the other places permuted within every row: entropy kept, geography lost.
+
+    The permutation comes from torch's generator.
+    """
+    n = len(weights)
+    away = (~torch.eye(n, dtype=torch.bool, device=weights.device)).nonzero()[:, 1].reshape(n, n - 1)
+    others = weights.gather(1, away)
+    order = torch.rand(others.shape, device=weights.device).argsort(dim=1)
+    return weights.scatter(1, away, others.gather(1, order))
+
+
+# ---- losses ----------------------------------------------------------------------------------------------------------
+def logits_of(image, location, scale):
+    """scale * image . location (B, B) in float32 whatever autocast says."""
+    with torch.autocast(image.device.type, enabled=False):
+        return scale.float() * image.float() @ location.float().T
+
+
+def contrastive_loss(image, location, scale, weights, *, image_to_location=True, location_to_image=True):
+    """Cross-entropy between spatial targets and the softmax over the batch, mean of the directions that are on.
+
+    L = -(1/B) sum_ij w_ij log softmax_j(scale * image_i . location_j), rows of w normalised (SW-CLIP eq. 5; the paper
+    writes image to location only). Row i of w holds for photo i and for place i. With w the identity this is CLIP's
+    loss. image, location: unit vectors (B, d); weights: (B, B).
+    """
+    if not (image_to_location or location_to_image):
+        raise ValueError("at least one of image_to_location and location_to_image must be on")
+    logits, targets = logits_of(image, location, scale), row_targets(weights)
+    directions = [logits] * image_to_location + [logits.T] * location_to_image
+    return sum(-(targets * side.log_softmax(dim=1)).sum(dim=1).mean() for side in directions) / len(directions)
+
+
+def neighbourhood_pull(vectors, weights):
+    """Mean squared distance of neighbours' unit vectors: sum_ij w_ij |z_i - z_j|^2 / sum_ij w_ij over i != j.
+
+    Neighbourhood consistency within one modality. SW-CLIP names it and gives no equation: this one is ours. 0 where no
+    photo of the batch has a neighbour.
+    """
+    others = weights - torch.diag_embed(weights.diagonal())
+    apart = 2 - 2 * vectors.float() @ vectors.float().T
+    return (others * apart).sum() / others.sum().clamp_min(1e-12)
+
+
+def neighbourhood_ranking(vectors, weights, *, sharpness=10.0):
+    """Cross-entropy of each photo's neighbours among the others of the batch, by similarity in one modality.
+
+    -mean_i sum_j p_ij log softmax_j(sharpness * z_i . z_j), j != i, p the off-diagonal weights brought to rows: the
+    ranking form of neighbourhood consistency, ours. Photos without a neighbour do not count.
+    """
+    n = len(vectors)
+    itself = torch.eye(n, dtype=torch.bool, device=vectors.device)
+    others = weights.masked_fill(itself, 0.0)
+    total = others.sum(dim=1)
+    similarity = (sharpness * vectors.float() @ vectors.float().T).masked_fill(itself, -torch.inf)
+    said = -(others * similarity.log_softmax(dim=1).masked_fill(itself, 0.0)).sum(dim=1)
+    return (said / total.clamp_min(1e-12))[total > 0].sum() / (total > 0).sum().clamp_min(1)
+
+
+def regional_fairness(image, location, scale, region):
+    """sum_r (Perf_r - mean_r Perf)^2, Perf_r the mean probability of the own place in region r (SW-CLIP eq. 6).
+
+    region (B,): whole numbers, -1 where unknown, which is no region; one without a photo in the batch does not count,
+    which eq. 6 leaves undefined.
+    """
+    known = region >= 0
+    own = logits_of(image, location, scale).softmax(dim=1).diagonal()[known]
+    _, member = region[known].unique(return_inverse=True)
+    count = torch.bincount(member).to(own.dtype)
+    performance = torch.zeros_like(count).index_add(0, member, own) / count
+    return (performance - performance.mean()).square().sum()

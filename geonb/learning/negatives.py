@@ -1,0 +1,141 @@
+"""Negatives that a semivariogram guides: which places of other photos count less, or more, in a contrastive loss.
+
+The fitted semivariogram of image features says how unlike two photos are *expected* to be at a distance. A pair far
+below it is a false negative when it is near, a hard negative when it is far (arXiv 2509.21573, whose rule is not
+public). A rule takes (similarity, distance_m, expected_dissimilarity, spread) and gives weights; all of one shape.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from geonb.earth import sphere
+from geonb.variograms import curves as semivariograms
+from geonb.variograms import lags
+from geonb.variograms import models as variogram_models
+
+FEWEST = 10  # pairs of a lag
+PLACE_M = 1.0  # photos so near each other stand at one place
+STRONGEST = 20.0  # no weight beyond this, nor below its inverse: our choice
+
+
+class Guide(NamedTuple):
+    """Dissimilarity (K,) to expect at distances (K,) [m], its standard deviation (K,), and the curve's range [m].
+
+    Straight between knots, level beyond the last.
+    """
+
+    distance_m: np.ndarray
+    dissimilarity: np.ndarray
+    spread: np.ndarray
+    range_m: float
+
+
+def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
+    """The Guide of training photos with features (n, d), brought to length 1: a fitted curve, and the lags' spread.
+
+    fitted: of variogram_models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
+    semivariance of unit vectors is the mean cosine distance of pairs. Pairs of one city beyond max_lag_m are expected
+    to be as the last lag says; from the size of the widest city on, mean and spread are those of pairs of different
+    cities, which no curve of one city knows: both are our choice. Where no lag holds FEWEST pairs, all pairs together
+    stand for every distance. ValueError for a single photo.
+    """
+    semivariograms.check_photos(features, lat_lon_deg, city)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * sphere.EARTH_RADIUS_M)
+    pairs = lags.pairs(lat_lon_deg, edges_m, seed=seed)
+    half, same = semivariograms.half_squares(unit, pairs), city[pairs.i] == city[pairs.j]
+    within = [same & (pairs.lag == lag) for lag in range(1, lag_count + 1)]
+    within = [lag for lag in within if lag.sum() >= FEWEST]
+    if not within:
+        level, spread = np.repeat(half.mean(), 2), np.repeat(max(half.std(), 1e-6), 2)
+        return Guide(*(np.float32(values) for values in ([0.0, max_lag_m], level, spread)), float(max_lag_m))
+    at_m, mean, spread = (
+        np.array([reduce(values[lag]) for lag in within])
+        for values, reduce in ((pairs.distance_m, np.mean), (half, np.mean), (half, np.std))
+    )
+    if not fitted["flag"]:
+        mean = np.maximum.accumulate(variogram_models.curve(fitted, at_m))
+    if (~same).sum() >= FEWEST:
+        widest_m = max(pairs.distance_m[same].max(), max_lag_m)
+        at_m = np.concatenate([at_m, [widest_m, 1.001 * widest_m]])
+        mean, spread = (np.concatenate([values, values[-1:], [beyond]])
+                        for values, beyond in ((mean, half[~same].mean()), (spread, half[~same].std())))  # fmt: skip
+    if len(at_m) == 1:  # a knot more: level
+        at_m, mean, spread = np.array([0.0, at_m[0]]), np.repeat(mean, 2), np.repeat(spread, 2)
+    range_m = max_lag_m if fitted["flag"] else fitted["effective_range_m"]
+    return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
+
+
+def fitted_again(lat_lon_deg, city, *, model, max_lag_m, lag_count, seed=0):
+    """The function from embeddings (n, d) of training photos to the Guide of the curve that fits them all."""
+
+    def of(embeddings):
+        found = semivariograms.semivariance_by_lag(
+            embeddings, lat_lon_deg, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
+        )
+        again = {"max_lag_m": max_lag_m, "lag_count": lag_count, "seed": seed}
+        return guide(embeddings, lat_lon_deg, city, variogram_models.fit(found, model=model), **again)
+
+    return of
+
+
+def read_off(distance_m, guide):
+    """(expected dissimilarity, spread) of a Guide at distances (...,), as tensors."""
+    both = np.stack([guide.dissimilarity, guide.spread], axis=-1)
+    return semivariograms.Expected(guide.distance_m, both)(distance_m).unbind(-1)
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+def semivariogram(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
+    """Near and more alike than expected: less. Far and more alike: more. The abstract's intent; the form is ours.
+
+    exp(-+ strength * z), z = (expected dissimilarity - dissimilarity) / spread where that is above 0: deviations count
+    in units of the lag's own spread, since half of all far pairs lie below the curve.
+    """
+    more_alike = ((expected_dissimilarity - (1 - similarity)) / spread).clamp_min(0)
+    sign = torch.where(distance_m <= range_m, -1.0, 1.0)
+    return (strength * sign * more_alike).exp().clamp(1 / STRONGEST, STRONGEST)
+
+
+def precursor(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
+    """exp(max(0, dissimilarity - expected)) up to the range, 1 beyond: the latest rule in the author's precursor code.
+
+    It raises near pairs that look more different than expected, and it is meant to multiply logits. Only the formula
+    of its weights is taken over: there the range is where the curve's slope falls below a bound, weights begin once the
+    queue is full, and other photos of the same place stay negatives.
+    """
+    beyond = (1 - similarity - expected_dissimilarity).clamp_min(0)
+    return torch.where(distance_m <= range_m, (strength * beyond).exp(), 1.0)
+
+
+def look_alikes(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
+    """exp(strength * similarity) over its mean in the row, in the manner of HCL (Robinson et al., arXiv 2010.04592).
+
+    The control that knows no geography: what looks alike weighs more, wherever it is.
+    """
+    weight = (strength * similarity).exp()
+    return (weight / weight.mean(dim=-1, keepdim=True)).clamp(1 / STRONGEST, STRONGEST)
+
+
+RULES = {"semivariogram": semivariogram, "precursor": precursor, "look_alikes": look_alikes}
+MULTIPLIES_LOGITS = ("precursor",)  # all others weigh the exponentiated terms, where no sign can flip
+
+
+def guided_loss(logits, distance_m, similarity, guide, rule, *, strength=1.0, place_m=PLACE_M):
+    """Cross-entropy (image to place) of logits (B, B + Q) whose negatives a rule weighs; rule '' weighs none.
+
+    Column i of row i is the photo's own place. Others within place_m of it are no negatives and leave the sum.
+    L = -mean_i log(e^l_ii / (e^l_ii + sum_j w_ij e^l_ij)); a rule of MULTIPLIES_LOGITS replaces l_ij by w_ij l_ij.
+    """
+    rows = torch.arange(len(logits), device=logits.device)
+    own = torch.zeros_like(logits, dtype=torch.bool)
+    own[rows, rows] = True
+    if rule:
+        with torch.no_grad():
+            weight = RULES[rule](similarity, distance_m, *read_off(distance_m, guide), range_m=guide.range_m,
+                                 strength=strength).masked_fill(own, 1.0)  # fmt: skip
+        logits = logits * weight if rule in MULTIPLIES_LOGITS else logits + weight.log()
+    logits = logits.masked_fill((distance_m <= place_m) & ~own, -torch.inf)
+    return torch.nn.functional.cross_entropy(logits, rows)

@@ -1,0 +1,1 @@
+"""What is measured of errors, embeddings and features: tables in, tables out."""

@@ -1,0 +1,269 @@
+"""A radius with a promise: split-conformal calibration on photos that did not train, and when there is none.
+
+Split-conformal prediction: Papadopoulos et al. 2002, Vovk, Gammerman and Shafer 2005, Lei et al. 2018. With n scores of
+calibration photos, the one of rank ceil((n + 1) level) is not exceeded by the score of a further photo with probability
+of at least `level`, if that photo is exchangeable with those: no order of the n + 1 scores is likelier than another.
+"""
+
+import numpy as np
+import pandas as pd
+
+from geonb import checks
+from geonb.earth import sphere
+from geonb.earth.sphere import length
+from geonb.measuring import errors as geolocation
+from geonb.measuring import inference as uncertainty
+
+FEWEST = 50
+LARGEST_M = np.pi * sphere.EARTH_RADIUS_M  # nothing on a sphere is farther away
+RULES = {
+    "scaled": "radius in proportion to the error that the posterior itself expects: it differs from photo to photo",
+    "constant": "one radius for all photos that are calibrated together",
+}
+REFUSED = {
+    "few": "too few photos to calibrate on",
+    "far": "too unlike the photos that trained",
+}
+
+
+# ---- calibration -----------------------------------------------------------------------------------------------------
+def threshold(score, level):
+    """The score of rank ceil((n + 1) level) of n calibration scores (n,), infinite where that is beyond n.
+
+    ValueError for a level outside 0 to 1, or a score that is no number.
+    """
+    score = np.asarray(score, float)
+    if not 0 < level < 1:
+        raise ValueError(f"level {level} must lie between 0 and 1, as 0.9 for nine photos of ten")
+    if np.isnan(score).any():
+        raise ValueError(
+            f"{np.isnan(score).sum()} of {len(score)} calibration scores are missing: leave them out first"
+        )
+    rank = int(np.ceil(np.round((len(score) + 1) * level, 9)))  # rounded: 10 * 0.7 is 7 and not a little more
+    return float(np.sort(score)[rank - 1]) if rank <= len(score) else np.inf
+
+
+def thresholds(score, group, asked, level, fewest=FEWEST):
+    """(threshold (m,), photos behind it (m,)) for photos of groups asked (m,), from scores (n,) of groups (n,).
+
+    A group with `fewest` photos or more is calibrated on its own (Mondrian conformal prediction, Vovk et al. 2005), so
+    that the promise holds in it; a smaller one on all photos, and then the promise is for all groups together. NaN
+    where all together are fewer, or too few for the level.
+    """
+    checks.count("fewest", fewest)
+    checks.same_length({"score": score, "group": group})
+    score, group, asked = np.asarray(score, float), np.asarray(group), np.asarray(asked)
+    found, behind = np.full(len(asked), threshold(score, level)), np.full(len(asked), len(score))
+    for name in pd.unique(asked):
+        own = score[group == name]
+        if len(own) >= fewest and np.isfinite(threshold(own, level)):
+            found[asked == name], behind[asked == name] = threshold(own, level), len(own)
+    return np.where((behind >= fewest) & np.isfinite(found), found, np.nan), behind
+
+
+def novelty_bound(distance, share=0.99):
+    """The smallest of the calibration photos' distances (n,) that a share of them does not exceed.
+
+    ValueError where there are none, or for a share that is not above 0 and at most 1.
+    """
+    if not len(distance) or not 0 < share <= 1:
+        raise ValueError(f"{len(distance)} distances must be at least one, and share {share} above 0 and at most 1")
+    return float(np.quantile(distance, share, method="inverted_cdf"))
+
+
+def unit_m(rule, expected_m, floor_m):
+    """What a rule measures errors in (n,): the expected error plus a floor, or 1 m.
+
+    The floor keeps a posterior that is sure of one place from promising no error at all. ValueError for an unknown rule
+    or a floor that is not above 0.
+    """
+    checks.number("floor_m", floor_m, above=0)
+    if rule not in RULES:
+        raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}")
+    return np.asarray(expected_m) + floor_m if rule == "scaled" else np.ones(len(expected_m))
+
+
+def radii(calibration, asked, *, level, rule="scaled", floor_m=25.0, fewest=FEWEST, novel_share=0.99):
+    """The asked photos with radius_m, calibration_photos behind it and refused, why there is none ('' where there is).
+
+    calibration: table with error_m, expected_m, predicted_city, novelty of photos that did not train; asked: the same
+    without error_m. Photos are calibrated with those placed in the same city, see thresholds: where a photo was placed
+    is known without knowing where it was taken.
+    """
+    score = calibration.error_m / unit_m(rule, calibration.expected_m, floor_m)
+    cities = (table.predicted_city.to_numpy(dtype=object) for table in (calibration, asked))
+    bound, behind = thresholds(score, *cities, level, fewest)
+    far = asked.novelty.to_numpy() > novelty_bound(calibration.novelty, novel_share)
+    refused = np.where(np.isnan(bound), REFUSED["few"], np.where(far, REFUSED["far"], ""))
+    radius_m = np.minimum(bound * unit_m(rule, asked.expected_m, floor_m), LARGEST_M)
+    return asked.assign(radius_m=np.where(refused == "", radius_m, np.nan), calibration_photos=behind, refused=refused)
+
+
+# ---- was the promise kept? -------------------------------------------------------------------------------------------
+RADII = {
+    "split": "how test photos were kept away from training photos",
+    "seed": "seed of the training",
+    "photo_id": "test photo of the catalogue",
+    "block": "block of the photo, drawn again as a whole in intervals",
+    "rule": "how the radius is scaled: scaled or constant",
+    "level": "share of photos for which the radius is asked to hold the truth [-]",
+    "predicted_city": "city of the most probable place",
+    "error_m": "great-circle distance from the most probable place to the photo [m]",
+    "expected_m": "mean distance from it under the posterior [m]",
+    "novelty": "cosine distance of the frozen feature from the nearest training photo [-]",
+    "radius_m": "conformal radius around the most probable place; missing where it is refused [m]",
+    "calibration_photos": "validation photos behind the radius [count]",
+    "refused": "why there is no radius, '' where there is one",
+}
+COVERAGE = {
+    "split": "how test photos were kept away from training photos",
+    "rule": "how the radius is scaled: scaled or constant",
+    "level": "share of photos for which the radius is asked to hold the truth [-]",
+    "coverage": "share of the test photos with a radius whose truth lies within it, over all seeds [-]",
+    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
+    "high": "upper bound of it [-]",
+    "median_radius_m": "median radius of the test photos that have one [m]",
+    "radius_low_m": "lower bound of its 95 % interval; missing below 20 blocks [m]",
+    "radius_high_m": "upper bound of it [m]",
+    "refused": "share of the test photos without a radius [-]",
+    "seeds": "trainings [count]",
+    "n": "test photos [count]",
+}
+
+
+def coverage(table, *, replicates=200, seed=0):
+    """One row (columns COVERAGE) per split, rule and level, from a table with columns RADII."""
+    rows = []
+    for (split, rule, level), own in table.groupby(["split", "rule", "level"], sort=False):
+        within = (own.error_m <= own.radius_m).astype(float).where(own.refused == "")
+        values = geolocation.by_seed(own.assign(within=within), "within")
+        radius = geolocation.by_seed(own, "radius_m")
+        bounds = [
+            uncertainty.block_bootstrap(*found, statistic, replicates=replicates, seed=seed)[:, 0]
+            for found, statistic in ((values, mean_of_known), (radius, median_of_known))
+        ]
+        told = [mean_of_known(values[0])[0], *bounds[0], median_of_known(radius[0])[0], *bounds[1]]
+        rows.append((split, rule, level, *told, (own.refused != "").mean(), *values[0].shape))
+    return pd.DataFrame(rows, columns=list(COVERAGE))
+
+
+def mean_of_known(values):
+    """The mean (1,) of values that are not missing, NaN where all are."""
+    return np.array([pd.Series(np.ravel(values)).mean()])
+
+
+def median_of_known(values):
+    """The median (1,) of values that are not missing, NaN where all are."""
+    return np.array([pd.Series(np.ravel(values)).median()])
+
+
+RISK = {
+    "split": "how test photos were kept away from training photos",
+    "order": "by what photos are answered first: radius, oracle (the error itself) or chance",
+    "share": "share of the test photos that are answered [-]",
+    "error_m": "geometric mean error of these, mean over seeds [m]",
+}
+
+
+def risk(table, steps=20):
+    """Error of the surest photos by their share (columns RISK): the risk-coverage curve of El-Yaniv and Wiener 2010.
+
+    table: columns RADII of one rule and level. Photos are answered in the order of their radius, those without one
+    last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any
+    order, so that its error is that of all.
+    """
+    checks.count("steps", steps)
+    rows = []
+    for split, own in table.groupby("split", sort=False):
+        orders = {"oracle": own.error_m, "chance": None}
+        if own.radius_m.notna().any():
+            orders = {"radius": own.radius_m.fillna(np.inf)} | orders
+        for order, values in orders.items():
+            curves = [
+                surest_m(run.error_m.to_numpy(), None if values is None else values[run.index].to_numpy(), steps)
+                for _, run in own.groupby("seed")
+            ]
+            shares = np.arange(1, steps + 1) / steps
+            rows += [(split, order, *pair) for pair in zip(shares, np.exp(np.log(curves).mean(axis=0)), strict=True)]
+    return pd.DataFrame(rows, columns=list(RISK))
+
+
+def surest_m(error_m, order, steps):
+    """Geometric mean error (steps,) of the first 1/steps, 2/steps, ... of photos with errors (n,), by an order (n,).
+
+    Errors below 1 m count as 1 m; at least one photo is answered. order None: the mean of all, whatever the share.
+    """
+    logs = np.log(np.maximum(error_m, 1))
+    if order is None:
+        return np.full(steps, np.exp(logs.mean()))
+    running = np.cumsum(logs[np.argsort(order, kind="stable")]) / np.arange(1, len(logs) + 1)
+    counts = np.maximum(np.round(len(logs) * np.arange(1, steps + 1) / steps).astype(int), 1)
+    return np.exp(running[counts - 1])
+
+
+# ---- in words --------------------------------------------------------------------------------------------------------
+def verdict(row):
+    """Whether a row of COVERAGE with some coverage keeps its promise, in words."""
+    if np.isnan(row.low):
+        return "too few blocks to tell whether that is chance"
+    if row.high < row.level:
+        return "promise broken"
+    return "promise kept" if row.coverage >= row.level else "not shown to be broken"
+
+
+def answer(table, level, rule="scaled"):
+    """The measured coverage of every split beside the nominal one, in one or two sentences; nothing more is claimed."""
+    own = table[(table.rule == rule) & np.isclose(table.level, level)]
+    told = [
+        f"{row.coverage:.0%} in {row.split} (median radius {length(row.median_radius_m)}; {verdict(row)})"
+        for row in own.itertuples() if not np.isnan(row.coverage)
+    ]  # fmt: skip
+    none = [row.split for row in own.itertuples() if np.isnan(row.coverage)]
+    said = (
+        f"A {rule} radius that is asked to hold the truth for {level:.0%} of the photos holds it for {', '.join(told)}."
+    )
+    refused = f"No radius is given in {', '.join(none)}: too few photos to calibrate on, or none is alike."
+    return " ".join(part for part, there in ((said, told), (refused, none)) if there)
+
+
+def answer_risk(table, split, share=0.25):
+    """What answering only the surest photos of a split gains, in one sentence; table: columns RISK."""
+    own = table[table.split == split]
+    if "radius" not in set(own.order):
+        return f"In {split} no photo has a radius by which to choose."
+    near = own[np.isclose(own.share, own.share.iloc[(own.share - share).abs().argmin()])].set_index("order").error_m
+    return (
+        f"In {split} the {share:.0%} of the photos with the smallest radius err by {length(near['radius'])} in the "
+        f"geometric mean, all photos by {length(near['chance'])}; an order that knew the errors would leave "
+        f"{length(near['oracle'])}."
+    )
+
+
+def told(row, level):
+    """What may be said of one photo, a row of radii: its radius, or why it has none."""
+    return f"no radius: {row.refused}" if row.refused else f"{level:.0%} within {length(row.radius_m)}"
+
+
+def answer_shown(table, level):
+    """What may be said of a folder of photos in one sentence; table: see radii."""
+    sure = table[table.refused == ""]
+    radius = f", in the median {length(sure.radius_m.median())}" if len(sure) else ""
+    why = [f"{reason} ({count})" for reason, count in table.refused[table.refused != ""].value_counts().items()]
+    none = f"; without one: {', '.join(why)}" if why else ""
+    return f"Of {len(table)} photos looked at here {len(sure)} have a radius for {level:.0%}{radius}{none}."
+
+
+def headline(table, level, source, rule="scaled"):
+    """Rows for results.save_headline: conformal_coverage.<split> and conformal_median_radius_m.<split>.
+
+    table: columns COVERAGE; source: page/table that it is. Splits without any radius have no row.
+    """
+    own = table[(table.rule == rule) & np.isclose(table.level, level) & table.coverage.notna()]
+    rows = []
+    for row in own.itertuples():
+        behind = {"seeds": row.seeds, "n": row.n, "table": source}
+        share = {"value": row.coverage, "low": row.low, "high": row.high, "unit": "share"}
+        metres = {"value": row.median_radius_m, "low": row.radius_low_m, "high": row.radius_high_m, "unit": "m"}
+        rows += [{"key": f"conformal_coverage.{row.split}"} | share | behind]
+        rows += [{"key": f"conformal_median_radius_m.{row.split}"} | metres | behind]
+    return pd.DataFrame(rows)

@@ -1,0 +1,233 @@
+"""Whether a rule finds false and hard negatives, judged by what was planted; and how much a queue leaves out."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from geonb import checks
+from geonb.earth import seeds, sphere
+from geonb.learning import negatives
+from geonb.splitting import batches
+from geonb.variograms import curves as semivariograms
+from geonb.variograms import lags
+
+STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
+ALIKE_SHARE = 0.1  # of far pairs: those whose planted fields are nearest count as alike
+FALSE, HARD = "false negative", "hard negative"
+DETECTED = {
+    "kind": "false negative: near and alike in the planted fields; hard negative: far and alike",
+    "rule": "what ranks the pairs",
+    "auc": "area under the ROC curve within distance strata, their mean [-]",
+    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [-]",
+    "high": "upper bound of it [-]",
+    "pairs": "pairs ranked [count]",
+    "alike": "of them truly alike [count]",
+}
+TRAINED = {
+    "method": "row of geonb.learning.methods.METHODS",
+    "trainings": "on all splits and seeds [count]",
+    "still_improving": "of them not converged: the last fifth of the steps improved validation by 2 % or more [count]",
+}
+
+
+def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
+    """Pairs of photos, near (within range_m, not at one place) and far: i, j, distance_m, similarity, far.
+
+    Up to half of pairs_at_most of each, fewer where there are no more; drawn with equal shares for each tenth of the
+    range, and for each of ten lags from there up to the farthest, as far as these hold pairs. None of a single photo.
+    """
+    checks.count("pairs_at_most", pairs_at_most, least=2, way_out="half of them are near, half of them far")
+    checks.number("range_m", range_m, above=STRATA * negatives.PLACE_M)
+    checks.same_length({"features": features, "positions": lat_lon_deg})
+    if len(features) < 2:
+        return pd.DataFrame({"i": [], "j": [], "distance_m": [], "similarity": [], "far": np.empty(0, bool)})
+    farthest_m = np.pi * sphere.EARTH_RADIUS_M
+    edges_m = np.append(lags.edges_m(range_m, STRATA), np.geomspace(range_m, farthest_m, STRATA + 1)[1:])
+    edges_m[0] = negatives.PLACE_M
+    pairs = lags.pairs(lat_lon_deg, np.append(0.0, edges_m), max_pairs=10 * pairs_at_most, seed=seed)
+    rng, far = seeds.stream(seed, "pairs of detection"), pairs.distance_m > range_m
+    apart = pairs.distance_m > negatives.PLACE_M
+    kept = [rng.permutation(np.flatnonzero(side & apart))[: pairs_at_most // 2] for side in (~far, far)]
+    found = pairs.where(np.sort(np.concatenate(kept)))
+    similarity = 1 - semivariograms.half_squares(features, found)
+    return pd.DataFrame(
+        {"i": found.i, "j": found.j, "distance_m": found.distance_m, "similarity": similarity}
+    ).assign(far=found.distance_m > range_m)  # fmt: skip
+
+
+def scored(pairs, guide, *, strength=1.0):
+    """The pairs with what is expected of them, and the weight that each rule of negatives.RULES gives (weight_<rule>).
+
+    more_alike: how far a pair is more alike than expected, in spreads of its lag.
+    """
+    similarity, distance_m = (
+        torch.from_numpy(pairs[name].to_numpy(np.float32)) for name in ("similarity", "distance_m")
+    )
+    expected, spread = negatives.read_off(distance_m, guide)
+    table = pairs.assign(
+        expected_dissimilarity=expected.numpy(), more_alike=((similarity - 1 + expected) / spread).numpy()
+    )
+    for name, rule in negatives.RULES.items():
+        given = (similarity, distance_m, expected, spread)
+        table[f"weight_{name}"] = rule(*given, range_m=guide.range_m, strength=strength).numpy()
+    return table
+
+
+def truly_alike(pairs, own_fields):
+    """Whether the pairs are alike in the planted fields (n, K): nearer than the nearest tenth of the far pairs."""
+    apart = fields_apart(pairs, own_fields)
+    return apart < np.quantile(apart[pairs.far.to_numpy()], ALIKE_SHARE)
+
+
+def fields_apart(pairs, fields):
+    """Distance (m,) of the pairs in fields (n, K), each brought to a standard deviation of 1."""
+    scaled = fields / fields.std(axis=0)
+    return np.linalg.norm(scaled[pairs.i] - scaled[pairs.j], axis=1)
+
+
+def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
+    """How well scores rank truly alike pairs first (columns DETECTED): near ones and far ones.
+
+    alike (m,): see truly_alike; blocks (n,): of the photos, drawn again in intervals, a pair counts as often as both
+    its blocks were drawn; scores: rule -> {FALSE: (m,), HARD: (m,)}, larger where a pair is rather alike.
+    """
+    code = np.unique(blocks, return_inverse=True)[1]
+    checks.check_replicates(replicates)
+    count, rng = int(code.max()) + 1, seeds.stream(seed, "detection")
+    replicates = replicates if count >= checks.FEWEST_BLOCKS else 0
+    draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
+    rows = []
+    for kind, far in ((FALSE, False), (HARD, True)):
+        here = np.flatnonzero(pairs.far.to_numpy() == far)
+        stratum = pd.qcut(pairs.distance_m.to_numpy()[here], STRATA, labels=False, duplicates="drop")
+        a, b = code[pairs.i.to_numpy()[here]], code[pairs.j.to_numpy()[here]]
+        weights = [np.where(a == b, drawn[a], drawn[a] * drawn[b]).astype(float) for drawn in draws]
+        for rule, by_kind in scores.items():
+            given = by_kind[kind][here], alike[here], stratum
+            drawn = [mean_auc(*given, weight) for weight in weights]
+            low, high = np.nanquantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
+            rows.append((kind, rule, mean_auc(*given), low, high, len(here), int(alike[here].sum())))
+    return pd.DataFrame(rows, columns=list(DETECTED))
+
+
+def mean_auc(score, alike, stratum, weight=None):
+    """Mean over strata of the area under the ROC curve; strata without both kinds of pairs do not count."""
+    from sklearn.metrics import roc_auc_score
+
+    found = []
+    for one in np.unique(stratum):
+        here = (stratum == one) & (True if weight is None else weight > 0)
+        if 0 < alike[here].sum() < here.sum():
+            found.append(
+                roc_auc_score(alike[here], score[here], sample_weight=None if weight is None else weight[here])
+            )
+    return float(np.mean(found)) if found else np.nan
+
+
+def scores_of(table, probed=None):
+    """Scores for detected: each rule's weight, low for false and high for hard negatives, beside what to compare with.
+
+    probed (n, K): planted fields as a probe reads them from the features, the ceiling.
+    """
+    alike = {
+        "similarity alone": table.similarity.to_numpy(),
+        "distance alone": -table.distance_m.to_numpy(),
+        "deviation from the curve": table.more_alike.to_numpy(),  # the semivariogram's rule without its ties
+    }
+    if probed is not None:
+        alike["probed fields (ceiling)"] = -fields_apart(table, probed)
+    found = {name: {FALSE: score, HARD: score} for name, score in alike.items()}
+    for name in negatives.RULES:
+        weight = table[f"weight_{name}"].to_numpy()
+        found[name] = {FALSE: -weight, HARD: weight}
+    return found
+
+
+def excluded_share(lat_lon_deg, batch_size, queue, *, steps=20, seed=0):
+    """Share of the queue's places that stand where the photo does, itself or another, so that they are no negatives.
+
+    Mean over `steps` steps from the first at which the queue is full; NaN where nothing queues.
+    """
+    checks.count("batch_size", batch_size)
+    checks.count("queue", queue, least=0)
+    draw = batches.drawer(lat_lon_deg, batch_size, neighbours=0, seed=seed)
+    first, shares = -(-queue // batch_size), []
+    for step in range(first, first + steps):
+        waiting = batches.queued(draw, step, queue)
+        apart_m = sphere.pair_distance_m(lat_lon_deg[draw(step)], lat_lon_deg[waiting])
+        shares.append((apart_m <= negatives.PLACE_M).mean() if len(waiting) else np.nan)
+    return float(np.mean(shares))
+
+
+def headline(table, page):
+    """Rows for results.save_headline: false_negative_auc.<rule> and hard_negative_auc.<rule>."""
+    rules = table[table.rule.isin(negatives.RULES)]
+    keys = [f"{row.kind.replace(' ', '_')}_auc.{row.rule}" for row in rules.itertuples()]
+    columns = ["low", "high"]
+    return rules[columns].assign(
+        key=keys, value=rules.auc, unit="share", seeds=1, n=rules.pairs, table=f"{page}/detected"
+    )
+
+
+def answer(table, ratios, flag="", beside=""):
+    """What the rules find, and what they are worth in training, in a few sentences.
+
+    table: columns DETECTED, may be empty; ratios: as geolocation.ratios, may be empty; flag: why the curve has no fit;
+    beside: the study that the ratios come from, '' for the page's own.
+    """
+    said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
+    by = table.set_index(["kind", "rule"])
+    for kind in (FALSE, HARD) if len(table) else ():
+        row, plain = by.loc[(kind, "semivariogram")], by.loc[(kind, "similarity alone")].auc
+        chance = "better" if row.low > 0.5 else "worse" if row.high < 0.5 else "not shown to be better"
+        said.append(
+            f"By the weight that the semivariogram gives it a {kind} is ranked with an area of {row.auc:.2f} "
+            f"({chance} than chance; {plain:.2f} by similarity alone)."
+        )
+    if not len(ratios):
+        said.append("What guiding is worth in training was not compared: this study trains no GeoCLIP.")
+    return " ".join([*said, *([guiding(ratios, beside)] if len(ratios) else [])])
+
+
+def guiding(ratios, beside=""):
+    """What guided trainings reached beside GeoCLIP, in two sentences; beside: as in answer.
+
+    Only comparisons with an interval count among those that could be shown.
+    """
+    own = ratios[ratios.method == "geoclip_semivariogram"]
+    where = f"In study {beside} guiding" if beside else "Guiding"
+    factors = ", ".join(f"{factor(row)} in {row.split}" for row in own.itertuples())
+    first = f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {factors}." if len(own) else ""
+    shown = {
+        word: [f"{row.method} in {row.split}" for row in ratios.itertuples() if row.verdict.startswith(f"It {word}")]
+        for word in ("helps", "harms")
+    }
+    told = "; ".join(
+        f"shown to {word.removesuffix('s')}: {', '.join(names) or 'none'}" for word, names in shown.items()
+    )
+    counted = f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval,"
+    return f"{first} {counted} {told}.".strip()
+
+
+def factor(row):
+    """A row of geolocation.ratios as text: the ratio, and its interval where there is one."""
+    bounds = f"{row.low:.2f} to {row.high:.2f}" if row.low == row.low else "no interval"
+    return f"{row.ratio:.2f} ({bounds})"
+
+
+def ends(best):
+    """How many of the best trials ended at an end of what was tried, and where, in a sentence.
+
+    best: rows of methods.best_trials.
+    """
+    at_end = [f"{name} in {split} ({row.at_an_end})" for (split, name), row in best.iterrows() if row.at_an_end]
+    return (
+        f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which better ones may "
+        f"lie: {', '.join(at_end) or 'none'}."
+    )
+
+
+def trainings(runs):
+    """How many trainings of each row had not converged (columns TRAINED); runs: method -> training.summary."""
+    rows = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
+    return pd.DataFrame(rows, columns=list(TRAINED))

@@ -1,0 +1,196 @@
+"""Sources of photos: each gives rows and the list of what it left out; ``gather`` makes the catalogue of them."""
+
+import inspect
+
+import numpy as np
+
+from geonb import checks
+from geonb.photos import catalogue as photos
+
+WAYS_OUT = {
+    "no position": "use source 'table' with a CSV of positions, or photos that kept their EXIF (messengers remove it)",
+    "missing file": "check the options folder and path_column",
+    "HEIC": "convert the pictures to JPEG first: `magick mogrify -format jpg *.heic`",
+    "camera raw": "export the photos as JPEG, with their EXIF",
+    "void fix": "use source 'table' with a CSV of positions, such as those of a track that was recorded apart",
+    "longitude out of range": "longitudes from 0 to 360: option lon_0_to_360 of source 'table'",
+    "missing table": "take the folder of the whole data set",
+    "not a number": "check the options lat_column, lon_column and columns",
+    "not a time": "check the option columns: captured_at wants ISO 8601, such as 2024-07-09T03:25:24+02:00",
+    "link": "copy the files behind the links: `cp -rL`",
+}
+
+
+# Imports inside functions: no source loads what another needs, and the code that a page depends on stays traceable.
+def _simulated():
+    from geonb.photos.sources.simulated import read
+
+    return read
+
+
+def _folder():
+    from geonb.photos.sources.folder import read
+
+    return read
+
+
+def _table():
+    from geonb.photos.sources.table import read
+
+    return read
+
+
+def _osv5m():
+    from geonb.photos.sources.osv5m import read
+
+    return read
+
+
+def _vpr():
+    from geonb.photos.sources.vpr import read
+
+    return read
+
+
+def _mapillary():
+    from geonb.photos.sources.mapillary import read
+
+    return read
+
+
+def _xri():
+    from geonb.photos.sources.xri import read
+
+    return read
+
+
+def _global_streetscapes():
+    from geonb.photos.sources.global_streetscapes import read
+
+    return read
+
+
+SOURCES = {
+    "simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr, "mapillary": _mapillary,
+    "xri": _xri, "global_streetscapes": _global_streetscapes,
+}  # fmt: skip
+
+
+def gather(source, options):
+    """(catalogue, left_out) of a source; the options are the keyword arguments of its ``read``.
+
+    ValueError for an unknown source, an unknown, missing or wrongly typed option, and a source without a usable photo.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
+    if not isinstance(options, dict):
+        raise ValueError(f"options of source {source!r} must be a list of names and values, not {options}")
+    read = SOURCES[source]()
+    check_options(read, options, f"source {source!r}")
+    rows, left_out = read(**options)
+    left_out = photos.left_out_table(left_out)
+    if not len(rows):
+        raise ValueError(_nothing(source, options, left_out))
+    return photos.catalogue(rows), left_out
+
+
+def check_options(read, options, who):
+    """Nothing, or a ValueError that names the option which ``read`` does not have, needs, or wants otherwise.
+
+    Otherwise: of another type, as a finite number, or within the bounds that hold for all sources.
+    """
+    known = inspect.signature(read, eval_str=True).parameters
+    for name in options:
+        if name not in known:
+            raise ValueError(f"{who} has no option {name!r}; it has {', '.join(known)}")
+    needed = [name for name, option in known.items() if option.default is option.empty and name not in options]
+    if needed:
+        raise ValueError(f"{who} needs the option {', '.join(needed)}; it has {', '.join(known)}")
+    for name, value in options.items():
+        wanted = (int, float) if known[name].annotation is float else known[name].annotation
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            expected = getattr(known[name].annotation, "__name__", known[name].annotation)
+            raise ValueError(f"{who}: {name} = {value!r} is not of type {expected}")
+        if name == "city_link_m":
+            checks.number(name, value, above=0)
+        if name == "workers":
+            checks.count(name, value, least=0, way_out="0 is one process per core")
+        if isinstance(value, float) and not np.isfinite(value):
+            raise ValueError(f"{who}: {name} = {value} must be a finite number")
+
+
+def _nothing(source, options, left_out):
+    """The words of the error for a source without a usable photo."""
+    where = options.get("table") or options.get("folder") or source
+    if not len(left_out):
+        return f"source {source!r} found no file in {where}: is it the right folder?"
+    counts = left_out["reason"].value_counts()
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.items())
+    ways = "; ".join(f"{reason}: {WAYS_OUT[reason]}" for reason in counts.index if reason in WAYS_OUT)
+    first = left_out[left_out["reason"] == counts.index[0]].iloc[0]
+    example = f"for example {first['path'] or 'a row'}: {first['detail']}"
+    return f"none of the {len(left_out)} entries of {where} is a usable photo: {reasons} ({example}). {ways}".strip()
+
+
+# ---- what only a simulated source knows ------------------------------------------------------------------------------
+def streets(source, options):
+    """The street lines of a source (city, country, street, licence, geometry; EPSG:4326); empty where it knows none.
+
+    licence: what a map of them owes, '' for nothing.
+    """
+    import geopandas
+
+    if source != "simulated":
+        names = ("city", "country", "street", "licence")
+        empty = geopandas.GeoDataFrame({name: [] for name in (*names, "geometry")}, crs="EPSG:4326")
+        return empty.astype(dict.fromkeys(names, str))
+    from geonb.photos.sources import simulated
+
+    return simulated.streets(simulated.World(**options)).assign(licence="")
+
+
+def planted_fields(source, options, lat_lon_deg, city):
+    """The planted fields (n, K) at positions (n, 2) in cities (n,); None where nothing was planted."""
+    if source != "simulated":
+        return None
+    from geonb.photos.sources import simulated
+
+    return simulated.truth(simulated.World(**options), lat_lon_deg, city)
+
+
+def planted_semivariogram(source, options, distance_m):
+    """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
+    if source != "simulated":
+        return None
+    from geonb.photos.sources import simulated
+    from simcities.fields import planted_semivariogram as curve
+
+    return curve(simulated.World(**options).planted(), distance_m)
+
+
+def world(source, options):
+    """The simulated world of a source's options; ValueError for any other source."""
+    if source != "simulated":
+        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
+    from geonb.photos.sources import simulated
+
+    return simulated.World(**options)
+
+
+def scenes(source, options, photo_id):
+    """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
+    if source != "simulated":
+        return np.full(len(photo_id), "photo", dtype=object)
+    from geonb.photos.sources import simulated
+
+    cameras = simulated.cameras(world(source, options)).set_index("photo_id")
+    return cameras.scene.loc[photo_id].to_numpy(dtype=object)
+
+
+def fields_named(source):
+    """{kind of scene: planted fields that its captions name [count]}; empty where nothing was planted."""
+    if source != "simulated":
+        return {}
+    from simcities import captions, things
+
+    return {scene: len(captions.SHOWN.get(scene, ())) for scene in things.SCENES}

@@ -1,0 +1,320 @@
+"""Photos of simulated cities: rendered once under build/pictures/, found again by any study with the same options."""
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+from PIL import Image
+from shapely.geometry import LineString
+from tqdm import tqdm
+
+from geonb import files
+from geonb.earth import seeds, sphere
+from simcities import captions, day, fields, geography, globe, renderer
+from simcities import world as worlds
+
+JPEG_QUALITY = 92
+BATCH = 200  # pictures that are in memory at once
+PATCH_PX = 16  # towers cut pictures into patches of this side
+PLACES = ("planted", "permuted")
+PLACE_COLUMNS = ["lat_deg", "lon_deg", "city", "country", "district", "street", "heading_deg"]
+UNSEEN = ("places", "caption_share")  # options that change no picture
+WINTER = (12, 1, 2)
+LAG_EDGES_M = tuple(range(0, 601, 50))
+CURVES = {
+    "city": "city whose fields are looked at",
+    "field": "planted field",
+    "distance_m": "mean distance of the pairs in the lag [m]",
+    "semivariance": "of the true field at the photos' places [-]",
+    "planted": "expected there, trend included [-]",
+    "low": "2.5th percentile of redraws of the field at the same places [-]",
+    "high": "97.5th percentile of them [-]",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What is simulated.
+
+    range_scale: multiplies the planted ranges, 0 plants no spatial structure
+    nugget, city_mean_sd, trend_share: see simcities.fields.Planted
+    isolated_share: share of photos without a sequence, among them all scenes but street views
+    places: planted, or permuted: all places of the world dealt to other photos, so that none shows where it is
+    caption_share: share of the traits a caption could tell that it does tell
+    continents: over how many the cities lie, eight at most on each, with two countries and one of two styles; 0: eight
+        at most, in one sea and one style
+    continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
+
+    ValueError for what cannot be made.
+    """
+
+    city_count: int = 8
+    photos_per_city: int = 1000
+    picture_px: int = 96
+    world_seed: int = 0
+    range_scale: float = 1.0
+    city_side_m: float = 2200.0
+    nugget: float = fields.Planted.nugget
+    city_mean_sd: float = fields.Planted.city_mean_sd
+    trend_share: float = fields.Planted.trend_share
+    isolated_share: float = 0.1
+    places: str = "planted"
+    caption_share: float = 1.0
+    continents: int = 0
+    continent_sd: float = 0.8
+    country_sd: float = 0.4
+
+    def __post_init__(self):
+        if not 0 <= self.continents <= len(globe.CONTINENTS):
+            raise ValueError(f"continents {self.continents} must be 0 to {len(globe.CONTINENTS)}")
+        if not (0 <= self.continent_sd < np.inf and 0 <= self.country_sd < np.inf):
+            raise ValueError(
+                f"continent_sd {self.continent_sd} and country_sd {self.country_sd} must be at least 0 and finite"
+            )
+        most = globe.MOST_ON_ONE * self.continents or len(geography.NAMES)
+        if not 1 <= self.city_count <= most or self.photos_per_city < 1:
+            raise ValueError(
+                f"city_count {self.city_count} must be 1 to {most}, photos_per_city {self.photos_per_city} at least 1"
+            )
+        if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
+            raise ValueError(
+                f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take "
+                f"{PATCH_PX * max(1, round(self.picture_px / PATCH_PX))}"
+            )
+        if not self.range_scale >= 0 or self.world_seed < 0:
+            raise ValueError(f"range_scale {self.range_scale} and world_seed {self.world_seed} must be at least 0")
+        if not (0 <= self.isolated_share <= 1 and 0 <= self.caption_share <= 1):
+            raise ValueError(
+                f"isolated_share {self.isolated_share} and caption_share {self.caption_share} must be 0 to 1"
+            )
+        if self.places not in PLACES:
+            raise ValueError(f"places {self.places!r} must be {' or '.join(PLACES)}")
+        geography.check_side(self.city_side_m / 2, self.planted())
+
+    def planted(self):
+        """What is planted: the ranges of fields.Planted multiplied, and the world's own variances."""
+        return fields.Planted(
+            range_m=tuple(self.range_scale * r for r in fields.Planted.range_m),
+            nugget=self.nugget, city_mean_sd=self.city_mean_sd, trend_share=self.trend_share,
+        )  # fmt: skip
+
+    def city(self, index):
+        """City `index` of this world; the last that were asked for are kept."""
+        return drawn_city(self, index)
+
+    def home(self, index):
+        """The geography.Home of city `index`."""
+        if not self.continents:
+            return geography.at_sea(index)
+        return globe.home(index, self.world_seed, self.continents, self.continent_sd, self.country_sd)
+
+    def shots(self, city):
+        """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
+        photos = geography.drives(
+            city, self.photos_per_city, seeds.stream(self.world_seed, "drives", city.index), self.isolated_share
+        )
+        winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
+        return photos, day.nuisance(winter, seeds.stream(self.world_seed, "days", city.index))
+
+    def pictures_folder(self):
+        """A folder of its own for each world that looks different and each version of the code that paints."""
+        rooms = sorted(Path(fields.__file__).parent.glob("*.py"))
+        paint = [Path(file) for file in (seeds.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
+        recipe = {name: value for name, value in asdict(self).items() if name not in UNSEEN}
+        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+        for file in paint:
+            digest.update(files.code_digest(file.read_text(encoding="utf-8")).encode())
+        return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=len(globe.NAMES))
+def drawn_city(world, index):
+    """See World.city: its fields take a second, and a page asks for the same city many times."""
+    half_side_m = world.city_side_m / 2
+    return geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=world.home(index))
+
+
+def read(
+    *,
+    city_count: int = World.city_count,
+    photos_per_city: int = World.photos_per_city,
+    picture_px: int = World.picture_px,
+    world_seed: int = World.world_seed,
+    range_scale: float = World.range_scale,
+    city_side_m: float = World.city_side_m,
+    nugget: float = World.nugget,
+    city_mean_sd: float = World.city_mean_sd,
+    trend_share: float = World.trend_share,
+    isolated_share: float = World.isolated_share,
+    places: str = World.places,
+    caption_share: float = World.caption_share,
+    continents: int = World.continents,
+    continent_sd: float = World.continent_sd,
+    country_sd: float = World.country_sd,
+):
+    """Rows of the catalogue, and an empty list of what was left out: see World.
+
+    Beside the pictures lie world.npz, from which they can be painted again, and planted.json.
+    """
+    world = World(
+        city_count, photos_per_city, picture_px, world_seed, range_scale, city_side_m, nugget, city_mean_sd,
+        trend_share, isolated_share, places, caption_share, continents, continent_sd, country_sd,
+    )  # fmt: skip
+    folder = world.pictures_folder()
+    cities, shots, rows = [], [], []
+    for i in tqdm(range(city_count), desc="cities", unit="city", file=sys.stdout, disable=not sys.stdout.isatty()):
+        cities.append(world.city(i))
+        shots.append(world.shots(cities[-1]))
+        rows.append(city_rows(world, cities[-1], *shots[-1], folder / cities[-1].name))
+    if not (file := folder / "world.npz").exists():
+        photos, nuisances = zip(*shots, strict=True)
+        worlds.save(cities, world.planted(), file, photos, nuisances)
+    table = pd.concat(rows, ignore_index=True)
+    return (permuted(table, world_seed) if places == "permuted" else table), []
+
+
+def permuted(rows, world_seed):
+    """The rows with all their places dealt anew: position, names and heading stay together, all else stays."""
+    order = seeds.stream(world_seed, "permuted places").permutation(len(rows))
+    dealt = rows[PLACE_COLUMNS].iloc[order].reset_index(drop=True)
+    return rows.assign(**{name: dealt[name] for name in PLACE_COLUMNS})
+
+
+def streets(world):
+    """The streets of a world as lines: city, country, street, geometry (EPSG:4326)."""
+    tables = [city_streets(world.city(i)) for i in range(world.city_count)]
+    return geopandas.GeoDataFrame(pd.concat(tables, ignore_index=True), crs="EPSG:4326")
+
+
+def cameras(world):
+    """What was drawn for each photo of a world beside its place: photo_id, scene, and a column for each day.NAMES."""
+    tables = []
+    for i in range(world.city_count):
+        city = world.city(i)
+        photos, nuisances = world.shots(city)
+        told = pd.DataFrame(nuisances, columns=list(day.NAMES))
+        tables.append(told.assign(photo_id=photo_ids(city, len(photos)), scene=photos.scene.to_numpy()))
+    return pd.concat(tables).sort_values("photo_id", ignore_index=True)  # as the catalogue is
+
+
+def curves(world, *, places, redraws, seed=0, lag_edges_m=LAG_EDGES_M):
+    """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
+    rows = []
+    for i in range(world.city_count):
+        city, rng = world.city(i), seeds.stream(seed, "curves", i)
+        at = world.shots(city)[0][["east_m", "north_m"]].to_numpy()
+        at = at[rng.permutation(len(at))[:places]]
+        known = fields.value_at(city.fields, city.half_side_m, at)
+        first, second = fields.pairs(len(at))
+        apart_m = np.linalg.norm(at[first] - at[second], axis=1)
+        planted = {"planted": world.planted(), "half_side_m": city.half_side_m, "east_north_m": at}
+        for k, name in enumerate(fields.FIELDS):
+            drawn = fields.redrawn(field=name, redraws=redraws, rng=rng, **planted)
+            drawn = np.column_stack([known[:, k], drawn])
+            found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, lag_edges_m)
+            low, high = np.quantile(found[:, 1:], [0.025, 0.975], axis=1)
+            truth = fields.field_semivariogram(field=name, lag_edges_m=lag_edges_m, **planted)
+            distance_m = fields.mean_in_lags(apart_m, apart_m, lag_edges_m)
+            table = zip(distance_m, found[:, 0], truth, low, high, strict=True)
+            rows += [(city.name, name, *row) for row in table]
+    return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)
+
+
+def truth(world, lat_lon_deg, city):
+    """The planted fields (n, K) at positions (n, 2) in the cities (n,) of a world; NaN in a city that it has not."""
+    found = np.full((len(city), len(fields.FIELDS)), np.nan)
+    for i in range(world.city_count):
+        here = np.asarray(city) == globe.NAMES[i]
+        if here.any():
+            made = world.city(i)
+            metres = sphere.to_local_m(np.asarray(lat_lon_deg)[here], made.centre_lat_lon_deg)
+            found[here] = fields.value_at(made.fields, made.half_side_m, metres)
+    return found
+
+
+def city_rows(world, city, photos, nuisances, folder):
+    """Catalogue rows of one city, its pictures painted if they are not in the folder yet."""
+    if not folder.exists():
+        paint(city, photos, nuisances, world.picture_px, folder)
+    paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
+    traits, rng = captions.traits(city, photos), seeds.stream(world.world_seed, "captions", city.index)
+    return pd.DataFrame({
+        "photo_id": photo_ids(city, len(photos)),
+        "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
+        **places_of(city, photos),
+        "captured_at": photos.captured_at,
+        "sequence_id": photos.sequence_id,
+        "source": "simulated",
+        "licence": "CC0-1.0",
+        "author": "geonb",
+        "caption": captions.describe(traits, nuisances, photos.scene.to_numpy(), rng, share=world.caption_share),
+        "width_px": world.picture_px,
+        "height_px": world.picture_px,
+        "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
+    })  # fmt: skip
+
+
+def places_of(city, photos):
+    """PLACE_COLUMNS of the photos of a city, as name -> values."""
+    east_north_m = photos[["east_m", "north_m"]].to_numpy()
+    lat_deg, lon_deg = city.lat_lon_deg(east_north_m).T
+    street = np.array(city.street_names)[photos.street]
+    heading_deg = np.degrees(photos.heading_rad) % 360
+    named = lat_deg, lon_deg, city.name, city.country, city.districts(east_north_m), street, heading_deg
+    return dict(zip(PLACE_COLUMNS, named, strict=True))
+
+
+def unpainted(world):
+    """(places, seen (n, K)) of all photos of a world without their pictures: what each camera sees of the fields.
+
+    places: table with photo_id, PLACE_COLUMNS and sequence_id; seen: as captions.traits says.
+    """
+    tables, seen = [], []
+    for i in range(world.city_count):
+        city = world.city(i)
+        photos, _ = world.shots(city)
+        seen.append(captions.traits(city, photos))
+        tables.append(pd.DataFrame({
+            "photo_id": photo_ids(city, len(photos)), **places_of(city, photos), "sequence_id": photos.sequence_id,
+        }))  # fmt: skip
+    return pd.concat(tables, ignore_index=True), np.concatenate(seen)
+
+
+def photo_ids(city, count):
+    """Names of the photos of a city."""
+    return [f"{city.name}-{n:05d}" for n in range(count)]
+
+
+def paint(city, photos, nuisances, picture_px, folder):
+    """Write the pictures of a city into a folder that appears only when all are there."""
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
+    partial.mkdir(parents=True)
+    try:
+        for first in range(0, len(photos), BATCH):
+            batch = slice(first, first + BATCH)
+            for n, picture in enumerate(renderer.render(city, photos[batch], nuisances[batch], picture_px), first):
+                Image.fromarray(picture).save(partial / f"{n:05d}.jpg", quality=JPEG_QUALITY, subsampling=0)
+        partial.rename(folder)
+    except OSError:
+        if not folder.exists():  # else another process was faster, with the same pictures
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def city_streets(city):
+    """The street lines of one city."""
+    ends = np.stack([city.start_m, city.start_m + city.direction * city.length_m[:, None]], axis=1)
+    lines = [LineString(city.lat_lon_deg(pair)[:, ::-1]) for pair in ends]
+    return geopandas.GeoDataFrame(
+        {"city": city.name, "country": city.country, "street": city.street_names}, geometry=lines, crs="EPSG:4326"
+    )

@@ -1,0 +1,141 @@
+"""What lies around photos whose source does not tell: names of GeoNames, and streets of an extract of OpenStreetMap."""
+
+import numpy as np
+import pandas as pd
+
+from geonb.earth.sphere import length
+from geonb.photos import addresses
+from geonb.photos import catalogue as photos
+
+TOWN_M = 20_000.0  # a place of GeoNames that is farther does not name a photo
+STREET_M = 30.0  # nor does a street
+FAR_M, CLOSER = 50_000.0, 8  # of places: farther than that, and so many times closer when exchanged
+MARGIN_DEG = 0.002  # around the photos of a city, some 200 m: streets that lie there
+OSM, OWED = (".pbf", ".osm"), "streets © OpenStreetMap contributors, ODbL"
+# values of OpenStreetMap's key highway for ways that a camera drives or walks along
+HIGHWAYS = ("motorway", "trunk", "primary", "secondary", "tertiary", "unclassified", "residential", "living_street",
+            "pedestrian", "service", "road")  # fmt: skip
+
+
+def named(catalogue):
+    """The catalogue with country and district from the nearest place of GeoNames (CC BY 4.0) where they were empty.
+
+    The district is the place itself; a country's ISO code is told only where the source names no country at all, since
+    DE beside Germany would be two. A city that a source named after its middle ('near 50.94N 6.96E') is then named
+    after the place of most of its photos ('near Altstadt Nord, DE'), unless two would share that name. Photos farther
+    than TOWN_M from every place keep what they have.
+    """
+    found, catalogue = addresses.of(photos.lat_lon_deg(catalogue)), catalogue.copy()
+    near = (found.distance_m <= TOWN_M).to_numpy()
+    town = found.town.str.partition(",")[0].to_numpy(dtype=object)
+    empty = {column: (catalogue[column].fillna("") == "").to_numpy() for column in ("country", "district")}
+    catalogue["district"] = np.where(empty["district"] & near, town, catalogue.district)
+    if empty["country"].all():
+        catalogue["country"] = np.where(near, found.country.to_numpy(dtype=object), "")
+    middle = catalogue.city.str.startswith("near ").to_numpy() & near
+    said = pd.Series(town[middle] + ", " + found.country[middle].to_numpy(dtype=object))
+    common = "near " + said.groupby(catalogue.city[middle].to_numpy()).agg(lambda names: names.mode()[0])
+    alone = ~common.duplicated(keep=False) & ~common.isin(catalogue.city)
+    return catalogue.assign(city=catalogue.city.replace(common[alone].to_dict()))
+
+
+def caveats(catalogue, source):
+    """What a reader must know of where the photos lie: a list of sentences, empty when there is nothing to warn of.
+
+    Latitude and longitude may be exchanged where most photos lie farther than FAR_M from every place of GeoNames, as at
+    sea, and exchanged CLOSER times as near to one. Towns on both sides of the diagonal cannot be told apart, and
+    simulated cities lie where they like.
+    """
+    at = photos.lat_lon_deg(catalogue)
+    other = at[:, ::-1]
+    possible = np.abs(other[:, 0]) <= 90
+    if source == "simulated" or not possible.any():
+        return []
+    here, there = (addresses.of(np.where(possible[:, None], place, 0)) for place in (at, other))
+    far = (possible & (here.distance_m > FAR_M) & (here.distance_m > CLOSER * there.distance_m)).to_numpy()
+    if far.sum() <= len(far) / 2:
+        return []
+    first = int(far.argmax())
+    town = f"{there.town[first].partition(',')[0]}, {there.country[first]}"
+    apart, close = (length(names.distance_m[first]) for names in (here, there))
+    way_out = "set swap_lat_lon: true" if source == "table" else f"look where source {source!r} has its positions from"
+    return [
+        f"{far.sum():,} of {len(far):,} photos lie far from every town, and near one with latitude and longitude "
+        f"exchanged. The first stands at {spelled(at[first])}, {apart} from the nearest place of GeoNames; at "
+        f"{spelled(other[first])} it would be {close} from {town}. If they were exchanged, {way_out}."
+    ]
+
+
+def spelled(lat_lon_deg):
+    """A position (2,) as text: '50.9413 N 6.9583 E'."""
+    lat, lon = lat_lon_deg
+    return f"{abs(lat):.4f} {'NS'[int(lat < 0)]} {abs(lon):.4f} {'EW'[int(lon < 0)]}"
+
+
+def streets(file, catalogue):
+    """Streets around the photos of a catalogue: city, country, street ('' without a name), licence, geometry (degrees).
+
+    file: an extract of OpenStreetMap (.osm.pbf, .osm; © OpenStreetMap contributors, ODbL), of which HIGHWAYS are taken,
+    or lines of any format that GDAL reads, with their names in a column street or name. It may begin with ~ or $NAME.
+    licence: what a map of them owes. FileNotFoundError; ValueError where it holds no line near a photo, no names,
+    several layers, or does not say in which system it is.
+    """
+    import geopandas
+
+    path = photos.picture_path(str(file))
+    if not path.exists():
+        raise FileNotFoundError(f"streets_file {file} does not exist: download an extract, or leave it empty")
+    rows = []
+    for city, here in catalogue.groupby("city", sort=True):
+        rows.append(_lines(path, here.total_bounds).assign(city=city, country=here.country.mode()[0]))
+    found = pd.concat(rows, ignore_index=True)
+    if not len(found):
+        raise ValueError(f"streets_file {file} holds no street near a photo: is it an extract of another place?")
+    found = found.assign(licence=OWED if path.suffix.lower() in OSM else "")
+    return geopandas.GeoDataFrame(found[["city", "country", "street", "licence", "geometry"]], crs="EPSG:4326")
+
+
+def _lines(path, bounds):
+    """Lines in a file that meet the bounds (west, south, east, north) [degree] or their margin: street, geometry."""
+    import geopandas
+    import shapely
+
+    osm, layers = path.suffix.lower() in OSM, list(geopandas.list_layers(path).name)
+    if len(layers) > 1 and not osm:
+        raise ValueError(f"{path.name} has the layers {', '.join(layers)}: save the one of streets alone")
+    layer = "lines" if osm else layers[0]
+    if geopandas.read_file(path, layer=layer, rows=1).crs is None:
+        raise ValueError(f"{path.name} does not say in which coordinate system its lines are: write it with one")
+    around = shapely.box(*bounds).buffer(MARGIN_DEG, join_style="mitre")
+    box = geopandas.GeoSeries([around], crs="EPSG:4326")
+    table = geopandas.read_file(path, bbox=box, layer=layer)
+    if osm:
+        table = table[table.highway.isin([*HIGHWAYS, *(f"{name}_link" for name in HIGHWAYS)])]
+    names = next((table[column] for column in ("street", "name") if column in table), None)
+    if names is None:
+        raise ValueError(f"{path.name} has no column street or name; it has {', '.join(table.columns)}")
+    lines = table[["geometry"]].assign(street=names.fillna("").astype(str)).to_crs("EPSG:4326")
+    lines = lines.clip(around).explode(ignore_index=True)  # what only passes by would lead a gallery far away
+    return lines[lines.geom_type == "LineString"].reset_index(drop=True)
+
+
+def along(catalogue, lines):
+    """The catalogue with the name of the nearest named street within STREET_M where the source names none."""
+    import geopandas
+
+    named_lines = lines[lines.street != ""]
+    if not len(named_lines):
+        return catalogue
+    catalogue = catalogue.copy()
+    for city in catalogue.city.unique():
+        own = catalogue.city == city
+        here, there = catalogue[own & (catalogue.street.fillna("") == "")], named_lines[named_lines.city == city]
+        if not len(here) or not len(there):
+            continue
+        metric = here.estimate_utm_crs()  # a scale within a thousandth of 1
+        pairs = geopandas.sjoin_nearest(
+            here[["geometry"]].to_crs(metric), there[["street", "geometry"]].to_crs(metric), max_distance=STREET_M
+        )
+        nearest = pairs.sort_values("street").groupby(level=0).street.first()
+        catalogue.loc[nearest.index, "street"] = nearest
+    return catalogue

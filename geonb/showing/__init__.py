@@ -1,0 +1,1 @@
+"""Figures and maps from tables: one file per kind of picture."""

@@ -1,0 +1,83 @@
+"""Batches: which photos meet in one step of training."""
+
+import numpy as np
+
+from geonb import checks
+from geonb.earth import seeds, sphere
+
+
+def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
+    """The function from a step to the indices (batch_size,) of its photos.
+
+    neighbours: 0 for random batches; else photos come in groups of an anchor and up to `neighbours` of its nearest.
+    """
+    if not neighbours:
+        return lambda step: random_batch(step, len(lat_lon_deg), batch_size, seed=seed)
+    nearest = nearest_photos(lat_lon_deg, neighbours)
+    return lambda step: neighbourhood_batch(step, nearest, batch_size, seed=seed)
+
+
+def queued(draw, step, length):
+    """Indices (at most length,) of the photos that met in the steps before: first in, first out, the latest first.
+
+    draw: see drawer. GeoCLIP's queue of coordinates, without a state of its own: it is empty at step 0, takes in every
+    batch whole and drops the oldest photos, and after an interruption it is what it was. A photo of an earlier epoch
+    may stand in it twice.
+    """
+    checks.count("queue", length, least=0)
+    found, size = [np.empty(0, int)], 0
+    while size < length and step > 0:
+        step -= 1
+        found.append(draw(step))
+        size += len(found[-1])
+    return np.concatenate(found)[:length]
+
+
+def random_batch(step, photo_count, batch_size, *, seed):
+    """Indices (batch_size,) of a step: each epoch a new permutation, the remainder dropped.
+
+    It depends on seed and step alone, so a training that was interrupted goes on with the same batches. ValueError when
+    there are fewer photos than a batch.
+    """
+    checks.count("batch_size", batch_size)
+    if photo_count < batch_size:
+        raise ValueError(
+            f"batch_size {batch_size} is larger than the {photo_count} training photos: "
+            f"set batch_size to at most {photo_count}"
+        )
+    per_epoch = photo_count // batch_size
+    epoch, place = divmod(step, per_epoch)
+    order = seeds.stream(seed, "batches", epoch).permutation(photo_count)
+    return np.sort(order[place * batch_size : (place + 1) * batch_size])
+
+
+def neighbourhood_batch(step, nearest, batch_size, *, seed):
+    """Indices (batch_size,) of a step in which true neighbours meet: anchors at random, each with its nearest photos.
+
+    nearest (n, k): see nearest_photos. Anchors come as in random_batch, groups are added whole until the batch is full;
+    no photo twice. It depends on seed and step alone.
+    """
+    count, group = len(nearest), nearest.shape[1] + 1
+    anchors = random_batch(step, count, min(batch_size, count), seed=seed)
+    rng = seeds.stream(seed, "neighbourhoods", step)
+    groups = np.column_stack([anchors, nearest[anchors]])[rng.permutation(len(anchors))]
+    _, first = np.unique(groups.ravel(), return_index=True)  # a photo counts where it comes first
+    drawn = groups.ravel()[np.sort(first)][:batch_size]
+    if len(drawn) < batch_size:
+        raise ValueError(
+            f"batch_size {batch_size} is larger than the {len(drawn)} photos of groups of {group}: make it smaller"
+        )
+    return np.sort(drawn)
+
+
+def nearest_photos(lat_lon_deg, neighbours):
+    """Indices (n, neighbours) of the photos nearest to each of n positions. ValueError when there are not as many."""
+    from scipy.spatial import cKDTree
+
+    if not 1 <= neighbours < len(lat_lon_deg):
+        raise ValueError(f"neighbours {neighbours} must lie between 1 and {len(lat_lon_deg) - 1}, the other photos")
+    points = sphere.unit_xyz(lat_lon_deg)
+    found = cKDTree(points).query(points, k=neighbours + 1)[1]
+    itself = found == np.arange(len(points))[:, None]
+    itself[~itself.any(axis=1), -1] = True  # among many photos at one place it may not be in its own list
+    return found[~itself].reshape(len(points), neighbours)

@@ -1,0 +1,1 @@
+"""Semivariograms of feature vectors: pairs by lag, empirical curves, fitted models."""

@@ -1,0 +1,229 @@
+"""One page is run: what is refused, what a failing cell leaves behind, what is of record."""
+
+import json
+import os
+import subprocess
+import sys
+
+import papermill
+import pytest
+from papermill.parameterize import parameterize_path
+
+from geonb import files
+from geonb.book import runner, studies
+
+REPOSITORY = files.ROOT
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["geonb.book.runner", *arguments])
+    runner.main()
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "message"),
+    [
+        (("bandwith_m", "200"), "06_train/soft has no parameter 'bandwith_m'; it has study, method, bandwidth_m"),
+        (("bandwidth_m", "wide"), "bandwidth_m = 'wide' is not a float like 200.0"),
+        (("bandwidth_m", ".nan"), "bandwidth_m = nan is not a finite number"),
+        (("bandwidth_m", ".inf"), "bandwidth_m = inf is not a finite number"),
+        (("bandwidth_m", "[1"), "-p bandwidth_m '[1' is not valid YAML"),
+        (("study", "other"), "06_train/soft of study toy cannot have study = 'other'"),
+        (("method", "hard"), "06_train/soft of study toy cannot have method = 'hard'"),
+    ],
+)
+def test_a_value_by_hand_that_does_not_fit_is_refused_and_nothing_is_touched(toy, monkeypatch, by_hand, message):
+    with pytest.raises(SystemExit, match=r"geonb\.book\.runner: ") as refused:
+        run(monkeypatch, "06_train/soft", "--study", "toy", "-p", *by_hand)
+    assert message in str(refused.value)
+    assert not (toy / "build").exists()
+
+
+def test_a_template_without_a_choice_is_the_page_of_its_method(toy):
+    assert runner.page_of("06_train", [("method", "hard")]) == "06_train/hard"
+    assert runner.page_of("06_train", [("bandwidth_m", "1")]) == "06_train/soft"
+    assert runner.page_of("01_photos", []) == "01_photos"
+
+
+@pytest.mark.parametrize(
+    "page", ["01_photos/foo", "06_train/soft/hard", "06_train/../01_photos", "99_none", "06_train/{d}"]
+)
+def test_a_page_that_is_none_is_refused(toy, monkeypatch, page):
+    with pytest.raises(SystemExit, match=r"geonb\.book\.runner: (there is no|.* must be of letters)"):
+        run(monkeypatch, page, "--study", "toy")
+    assert not (toy / "build").exists()
+
+
+SAVE = """import pandas as pd
+from geonb.book import results
+table, columns = pd.DataFrame({"n": [photo_count]}), {"n": "count"}
+results.save_table(table, study, "01_photos", "counts", parameters={}, columns=columns)
+"""
+
+
+@pytest.fixture
+def at_home(toy, monkeypatch):
+    """Kernels take the toy project for the repository."""
+    (toy / "sitecustomize.py").write_text(
+        f"from pathlib import Path\nfrom geonb import files\nfiles.ROOT = Path({str(toy)!r})\n"
+    )
+    prepare = runner.prepare_kernels
+
+    def with_toy():
+        prepare()
+        monkeypatch.setenv("PYTHONPATH", f"{toy}{os.pathsep}{REPOSITORY}")
+
+    monkeypatch.setattr(runner, "prepare_kernels", with_toy)
+
+
+@pytest.mark.parametrize("end", ["1 / 0", "import os; os._exit(9)"])
+def test_a_run_that_fails_leaves_the_finished_tables(toy, notebook, at_home, end):
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
+    runner.run("01_photos", "toy")
+    folder = toy / "build" / "toy" / "tables" / "01_photos"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert sorted(before) == ["counts.json", "counts.parquet", "manifest.json"]
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 6", SAVE, end)
+    with pytest.raises(SystemExit, match="FAILED 01_photos"):
+        runner.run("01_photos", "toy")
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 6", SAVE.replace("counts", "numbers"))
+    runner.run("01_photos", "toy")
+    assert sorted(file.name for file in folder.iterdir()) == ["manifest.json", "numbers.json", "numbers.parquet"]
+
+
+def test_what_a_kill_moved_away_while_tables_were_replaced_is_put_back(toy):
+    folder = studies.tables_folder("toy") / "06_train" / "hard"
+    folder.with_name("hard.old").mkdir(parents=True)
+    (folder.with_name("hard.old") / "runs.parquet").write_text("old")
+    assert (studies.page_folder("06_train/hard", "toy") / "runs.parquet").read_text() == "old"
+    assert not folder.with_name("hard.old").exists()
+
+
+def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(toy, notebook, monkeypatch):
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", "photo_count")
+    hold = (
+        "import sys, time\nfrom filelock import FileLock\nlock = FileLock(sys.argv[1])\nlock.acquire()\n"
+        "print('held', flush=True)\ntime.sleep(60)"
+    )
+    lock = toy / "build" / "toy" / "locks" / "01_photos.lock"
+    lock.parent.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", hold, lock], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(SystemExit, match="01_photos of study toy is running already: wait for that run, or end it"):
+            run(monkeypatch, "01_photos", "--study", "toy")
+        other.kill()
+    runner.run("01_photos", "toy")
+
+
+@pytest.mark.parametrize("braces", ["{d}", "{study.__class__}", "}{", "{{}}"])
+def test_braces_in_the_path_of_the_repository_are_letters(tmp_path, braces):
+    text = runner.unformatted(tmp_path / braces / "a.ipynb")
+    assert parameterize_path(text, {"study": "toy"}) == str(tmp_path / braces / "a.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("by_papermill", "words"),
+    [
+        ({"photo_count": "abc"}, "01_photos: photo_count = 'abc' is not a int like 5"),
+        ({"folder": ["a"]}, "01_photos: folder = ['a'] is not a str like ''"),
+        ({"photo_cuont": 3}, "01_photos has no parameter 'photo_cuont'; it has study, folder, photo_count"),
+        ({"photo_count": float("nan")}, "01_photos: photo_count = nan is not a finite number"),
+    ],
+)
+def test_a_page_refuses_by_itself_what_papermill_alone_sets_in(toy, notebook, at_home, by_papermill, words):
+    read = "from geonb.book import studies\nparameters = studies.used('01_photos', globals())"
+    cell = "study = 'toy'  # str: a\nfolder = ''  # str: b\nphoto_count = 5  # int: c"
+    path = notebook("01_photos", "# Q", cell, read)
+    runner.prepare_kernels()
+    papermill.execute_notebook(path, toy / "out.ipynb", {"photo_count": 7}, progress_bar=False)
+    with pytest.raises(papermill.PapermillExecutionError) as refused:
+        papermill.execute_notebook(path, toy / "out.ipynb", by_papermill, progress_bar=False)
+    assert refused.value.evalue == words
+
+
+def test_an_interrupted_run_says_so_in_one_line(toy, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, "01_photos", "--study", "toy")
+    assert ended.value.code == 130
+    assert (
+        capsys.readouterr().err
+        == "geonb.book.runner: 01_photos was interrupted, its finished tables are as they were\n"
+    )
+
+
+def test_a_home_that_cannot_be_written_is_not_written(toy, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "/proc/none")
+    runner.prepare_kernels()
+    assert os.environ["XDG_CACHE_HOME"] == os.environ["XDG_CONFIG_HOME"] == str(toy / "build" / ".home")
+
+
+def test_a_page_that_succeeds_leaves_its_copy_its_time_and_its_manifest(toy, notebook, study):
+    study("06_train: {bandwidth_m: 50.0}")
+    notebook("06_train", "# Q", "study = 'toy'\nmethod = 'soft'\nbandwidth_m = 200.0", "print(method, bandwidth_m)")
+    runner.run("06_train/hard", "toy")
+    build = toy / "build" / "toy"
+    manifest = json.loads((build / "tables" / "06_train" / "hard" / "manifest.json").read_text())
+    assert manifest["parameters"] == {"study": "toy", "method": "hard", "bandwidth_m": 50.0}
+    assert "hard 50.0" in (build / "executed" / "06_train-hard.ipynb").read_text()
+    assert json.loads((build / "times" / "06_train-hard.json").read_text())["page"] == "06_train/hard"
+
+
+def test_a_failing_cell_names_notebook_heading_and_error_and_leaves_no_manifest(toy, notebook, study):
+    study("01_photos: {photo_count: 3}")  # with values set in, cells move by one
+    notebook("01_photos", "# 01 · Q?", "study = 'toy'\nphoto_count = 5", "x = 1", "## Blocks", "1 / 0", "# ## After")
+    with pytest.raises(SystemExit) as failed:
+        runner.run("01_photos", "toy")
+    last, where = str(failed.value).splitlines()[-2:]
+    assert last == "FAILED 01_photos, cell [4] under 'Blocks': ZeroDivisionError: division by zero"
+    assert (toy / where.split()[1]).exists()
+    assert not list((toy / "build" / "toy").rglob("manifest.json"))
+    assert not (toy / "build" / "toy" / "executed" / "01_photos.ipynb").exists()
+
+
+def test_by_hand_is_not_of_record(toy, notebook, capsys):
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", "print(photo_count)")
+    runner.run("01_photos", "toy", [("photo_count", "7")])
+    assert not (toy / "build" / "toy" / "tables" / "01_photos" / "manifest.json").exists()
+    assert "not of record" in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_written_it_says_so(toy, monkeypatch):
+    (toy / "build").write_text("a file where the folder should be")  # stands for a missing permission, also for root
+    with pytest.raises(SystemExit, match=r"geonb.book.runner: .*build"):
+        run(monkeypatch, "01_photos", "--study", "toy")
+
+
+def test_kernels_do_not_read_the_settings_of_the_machine(toy, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", "/somewhere/else")
+    runner.prepare_kernels()
+    assert runner.os.environ["IPYTHONDIR"] == str(toy / "build" / ".ipython")
+
+
+def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png_alone(toy, notebook):
+    draw = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 1])\nplt.figure()\nplt.plot([0, 1])"
+    path = notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", draw, "plt.plot([1, 2]);", "photo_count")
+    made = json.loads(path.read_text())
+    made["cells"][3]["metadata"]["mystnb"] = {"figure": {"name": "fig-line", "caption": "A line."}}
+    path.write_text(json.dumps(made))
+    runner.run("01_photos", "toy")
+    folder = toy / "build" / "toy" / "figures" / "01_photos"
+    names = ("cell-2", "cell-2-2", "fig-line")
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        f"{n}.{kind}" for n in names for kind in ("png", "svg")
+    )
+    assert "<svg" in (folder / "fig-line.svg").read_text()
+    assert (folder / "fig-line.png").read_bytes().startswith(b"\x89PNG")
+    executed = (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()
+    assert executed.count("image/png") == 3
+    assert "image/svg+xml" not in executed
+    before = (folder / "fig-line.svg").read_bytes()
+    runner.run("01_photos", "toy")
+    assert (folder / "fig-line.svg").read_bytes() == before

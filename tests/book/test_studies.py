@@ -1,0 +1,217 @@
+"""What a page depends on: values, code, data - and what a study's file may say."""
+
+import re
+
+import pytest
+
+from geonb import files
+from geonb.book import studies
+from geonb.book.studies import all_pages, code, data, defaults, imported_files, injected, parameters
+from geonb.files import code_digest
+
+REAL_STUDIES = sorted(path.stem for path in (studies.notebooks_folder() / "studies").glob("*.yml"))
+
+
+@pytest.mark.parametrize("study", REAL_STUDIES)
+def test_every_study_of_the_project_fits_its_notebooks(study):
+    for page in all_pages(study):
+        assert parameters(page, study)["study"] == study
+
+
+def test_a_study_goes_before_the_notebook(toy, study):
+    study("06_train: {bandwidth_m: 50}")
+    assert parameters("06_train/soft", "toy")["bandwidth_m"] == 50
+    assert defaults("06_train")["bandwidth_m"] == 200.0
+
+
+def test_a_template_becomes_one_page_per_method(toy):
+    assert all_pages("toy") == ["01_photos", "06_train/hard", "06_train/soft", "07_compare"]
+    assert parameters("06_train/hard", "toy")["method"] == "hard"
+
+
+def test_only_what_differs_is_injected(toy, study):
+    study("01_photos: {photo_count: 9, folder: ''}")
+    assert injected("01_photos", "toy") == {"photo_count": 9}
+
+
+def test_an_empty_section_of_a_study_changes_nothing(toy, study):
+    study("01_photos:\n")
+    assert injected("01_photos", "toy") == {}
+
+
+def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook, study, monkeypatch):
+    monkeypatch.setattr(studies, "SIMULATED_ONLY", ("17_laboratory",))
+    notebook("01_photos", "# Q", 'study = "toy"\nsource = "simulated"  # str: where photos come from')
+    notebook("17_laboratory", "# Q", 'study = "toy"')
+    study("01_photos:\n")
+    assert "17_laboratory" in all_pages("toy")
+    study("17_laboratory: false")
+    assert "17_laboratory" not in all_pages("toy")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("02_photo: {n: 1}", "toy.yml: there is no notebook '02_photo'; there are 01_photos, 06_train, 07_compare"),
+        ("06_train: {bandwith_m: 1}", "06_train has no parameter 'bandwith_m'; it has study, method, bandwidth_m"),
+        ("01_photos: {photo_count: many}", "photo_count = 'many' is not a int like 5"),
+        ("01_photos: {photo_count: true}", "photo_count = True is not a int"),
+        ("01_photos: {photo_count: 2.5}", "photo_count = 2.5 is not a int"),
+        ("01_photos: {folder: 3}", "folder = 3 is not a str"),
+        ("06_train: {bandwidth_m: 1e3}", "YAML reads 1e-3 as text, 1.0e-3 as a number"),
+        ("07_compare: {methods: hard}", "methods = 'hard' is not a list"),
+        ("01_photos: false", "01_photos must map parameters to values, it is False"),
+        ("01_photos: [1]", "01_photos must map parameters to values"),
+        ("- 01_photos", "toy.yml must map notebooks to parameters, it is a list"),
+        ("01_photos: {", "toy.yml is not valid YAML"),
+    ],
+)
+def test_a_study_that_fits_no_notebook_is_refused_by_name(toy, study, text, message):
+    study(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        [parameters(page, "toy") for page in all_pages("toy")]
+
+
+def test_a_parameter_that_stands_as_in_another_notebook_changes_with_it(notebook, study):
+    notebook("01_photos", "# Q", 'study = "toy"\noptions = {\n    "n": 1,\n}  # dict: what the source is told')
+    notebook("06_train", "# Q", 'study = "toy"\nmethod = "soft"  # str\noptions = {"n": 1}  # dict: as in 01_photos')
+    study("01_photos: {options: {n: 2}}")
+    assert parameters("06_train/soft", "toy")["options"] == {"n": 2}
+    study("01_photos: {options: {n: 2}}\n06_train: {options: {n: 3}}")
+    assert parameters("06_train/soft", "toy")["options"] == {"n": 3}
+
+
+def test_an_unknown_study_is_refused_with_the_list(toy):
+    with pytest.raises(ValueError, match="no study 'mine': there are toy"):
+        parameters("01_photos", "mine")
+
+
+def test_an_unknown_notebook_is_refused_with_the_list(toy):
+    with pytest.raises(ValueError, match="no notebook '01_photo'; there are 01_photos, 06_train, 07_compare"):
+        parameters("01_photo", "toy")
+
+
+def test_a_notebook_without_one_parameters_cell_is_refused(notebook):
+    notebook("01_photos", "# A question?", "study = 'toy'", "study = 'toy'")
+    with pytest.raises(ValueError, match="needs one cell tagged 'parameters', it has 2"):
+        defaults("01_photos")
+
+
+# ---- code
+BEFORE = ("# Question", "study = 'toy'", "import math\nx = math.pi", "print(x)")
+
+
+@pytest.mark.parametrize(
+    ("cells", "same"),
+    [
+        (("# Another question", *BEFORE[1:]), True),
+        ((*BEFORE[:2], "import math  # a comment\n\nx = math.pi", "print( x )"), True),
+        ((BEFORE[0], "study = 'toy'\nn = 3", *BEFORE[2:]), True),  # counted by its value
+        ((*BEFORE[:3], "print(2 * x)"), False),
+        ((*BEFORE[:2], "import math\nx = math.pi\nprint(x)"), False),  # outputs belong to cells
+        ((*BEFORE[:3], "%time print(x)"), False),
+    ],
+)
+def test_only_what_runs_counts_as_code(notebook, cells, same):
+    notebook("01_photos", *BEFORE)
+    before = code("01_photos")
+    notebook("01_photos", *cells)
+    assert (code("01_photos") == before) is same
+
+
+def test_code_names_the_rooms_that_a_notebook_uses_directly_or_not(toy, notebook):
+    rooms = {"near": "from geonb import far\n", "far": "x = 1\n", "other": "y = 1\n", "__init__": ""}
+    (toy / "geonb").mkdir()
+    for room, text in rooms.items():
+        (toy / "geonb" / f"{room}.py").write_text(text)
+    notebook("01_photos", "# Q", "study = 'toy'", "from geonb.near import f")
+    named = {line.split()[0] for line in code("01_photos")}
+    assert named == {"01_photos.ipynb", "geonb/near.py", "geonb/far.py"} | ({"geonb/__init__.py"} & named)
+
+
+def test_docstrings_and_comments_are_no_code():
+    assert code_digest('"""One."""\nx = 1  # why') == code_digest('"""Two."""\n\nx = 1')
+    assert code_digest("x = 1") != code_digest("x = 2")
+
+
+def test_relative_imports_are_refused():
+    with pytest.raises(ValueError, match="relative imports are not followed"):
+        imported_files("from . import sphere")
+
+
+# ---- data
+def test_a_page_depends_on_the_files_that_its_parameters_name(toy, study, monkeypatch):
+    photos = toy / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"1")
+    monkeypatch.setenv("MY_PHOTOS", str(photos))
+    study("01_photos: {folder: $MY_PHOTOS}")
+    before = data("01_photos", "toy")
+    assert before == data("01_photos", "toy") != []
+    (photos / "b.jpg").write_bytes(b"2")
+    assert data("01_photos", "toy") != before
+
+
+@pytest.mark.parametrize(("small", "noticed"), [(100, True), (1, False)])
+def test_a_small_folder_counts_by_contents_a_large_one_by_sizes(toy, study, monkeypatch, small, noticed):
+    monkeypatch.setattr(studies, "SMALL", small)
+    study("01_photos: {folder: tower}")
+    (toy / "tower").mkdir()
+    (toy / "tower" / "weights").write_text("old")
+    before = data("01_photos", "toy")
+    (toy / "tower" / "weights").write_text("new")
+    assert (data("01_photos", "toy") != before) is noticed
+
+
+@pytest.mark.parametrize("value", ["photos", "./photos", "local-dir:photos", "notebooks/../photos"])
+def test_a_relative_name_is_looked_up_in_the_project(toy, study, value):
+    (toy / "photos").mkdir()
+    study(f"01_photos: {{folder: '{value}'}}")
+    assert len(data("01_photos", "toy")) == 1
+
+
+def test_a_file_counts_by_its_content(toy, study):
+    study("01_photos: {folder: table.csv}")
+    (toy / "table.csv").write_text("a")
+    before = data("01_photos", "toy")
+    (toy / "table.csv").write_text("b")
+    assert data("01_photos", "toy") != before
+
+
+def test_words_that_name_no_file_are_no_data(toy):
+    assert data("01_photos", "toy") == data("07_compare", "toy") == []
+
+
+@pytest.mark.parametrize("study", REAL_STUDIES)
+def test_every_page_asks_for_splits_that_its_study_makes(study):
+    made = set(parameters("04_splits", study)["splits"])
+    for page in set(all_pages(study)) - {"04_splits", *studies.SIMULATED_ONLY}:  # those cut worlds of their own
+        asked = parameters(page, study)
+        wanted = {asked["split"]} if "split" in asked else set()
+        missing = (wanted | set(asked.get("splits", []))) - made
+        assert not missing, f"{page} of {study} asks for {', '.join(missing)}, 04_splits makes {', '.join(made)}"
+
+
+@pytest.mark.parametrize("study", REAL_STUDIES)
+def test_what_stands_beside_a_study_is_published(study):
+    """Every table that a page borrows from a study that it names lies in the repository."""
+    for page in {page.split("/")[0] for page in all_pages(study)}:
+        sources = [cell.source for cell in studies.cells(page) if cell.cell_type == "code"]
+        saved = set(re.findall(r'save_table\([^"]*(?:"[0-9]{2}_\w+",\s*)?"(\w+)"', "\n".join(sources)))
+        for source in sources:
+            name = re.search(r"read_beside\((\w+)", source)
+            folder = name and parameters(page, study).get({"borrowed": "beside"}.get(name[1], name[1]))
+            if folder:
+                quoted = set(re.findall(r'"(\w+)"', source))
+                lying = {file.stem for file in (files.ROOT / folder / page).glob("*.parquet")}
+                assert quoted & lying, f"{study}: {page} reads {folder}"
+                assert saved & quoted <= lying, f"{study}: {page} reads {folder}"
+
+
+@pytest.mark.parametrize("name", ["{{ 7*7 }}", "../toy", "a b", "-x", "", "a`b"])
+def test_a_study_or_method_whose_name_is_no_plain_word_is_refused(toy, study, name):
+    with pytest.raises(ValueError, match="must be of letters, digits, _ and -"):
+        studies.changes_of(name)
+    study(f"07_compare: {{methods: [{name!r}]}}")
+    with pytest.raises(ValueError, match=r"toy\.yml: 07_compare: methods: .* must be of letters"):
+        studies.pages("06_train", "toy")

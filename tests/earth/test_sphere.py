@@ -1,0 +1,230 @@
+import numpy as np
+import pyproj
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geonb.earth import sphere
+
+R = sphere.EARTH_RADIUS_M
+positions = st.tuples(st.floats(-90, 90), st.floats(-180, 180)).map(np.array)
+BONN, OSLO = np.array([50.7374, 7.0982]), np.array([59.9139, 10.7522])
+
+
+@given(positions, positions)
+def test_distance_is_symmetric_and_at_most_half_way_round(a, b):
+    assert sphere.distance_m(a, b) == sphere.distance_m(b, a)
+    assert 0 <= sphere.distance_m(a, b) <= np.pi * R * (1 + 1e-15)
+    assert sphere.distance_m(a, a) == 0
+
+
+@given(positions, positions, positions)
+def test_no_detour_is_shorter(a, b, c):
+    assert sphere.distance_m(a, c) <= sphere.distance_m(a, b) + sphere.distance_m(b, c) + 0.5
+
+
+@given(positions, positions, st.floats(-360, 360))
+def test_turning_the_earth_changes_no_distance(a, b, turn):
+    east = np.array([0, turn])
+    turned = sphere.distance_m(a + east, b + east)
+    assert turned == pytest.approx(sphere.distance_m(a, b), abs=0.5)
+
+
+@given(positions, positions)
+def test_haversine_lies_within_0_6_percent_of_the_geodesic(a, b):
+    assert sphere.distance_m(a, b) == pytest.approx(sphere.geodesic_m(a, b), rel=6e-3, abs=1e-6)
+
+
+def test_haversine_equals_the_angle_between_unit_vectors_in_any_batch():
+    rng = np.random.default_rng(0)
+    a, b = np.stack([rng.uniform(-90, 90, (2, 50)), rng.uniform(-180, 180, (2, 50))], axis=-1)
+    angle = np.arccos(np.clip((sphere.unit_xyz(a)[:, None] * sphere.unit_xyz(b)).sum(-1), -1, 1))
+    np.testing.assert_allclose(sphere.pair_distance_m(a, b), angle * R, atol=0.5)
+    np.testing.assert_array_equal(sphere.pair_distance_m(a), sphere.pair_distance_m(a, a))
+
+
+def test_a_degree_of_latitude_measures_111195_m():
+    assert sphere.distance_m([0.0, 0.0], [1.0, 0.0]) == pytest.approx(111_195.08, abs=0.01)
+
+
+def test_a_millimetre_is_still_measured():
+    millimetre = np.array([np.degrees(1e-3 / R), 0])
+    assert sphere.distance_m(BONN, BONN + millimetre) == pytest.approx(1e-3, rel=1e-4)
+
+
+def test_a_step_over_the_date_line_is_short():
+    assert sphere.distance_m([0.0, 179.9995], [0.0, -179.9995]) == pytest.approx(111.195, abs=1e-3)
+
+
+def test_all_longitudes_meet_at_a_pole():
+    assert sphere.distance_m([90.0, 12.0], [90.0, -150.0]) == pytest.approx(0, abs=1e-6)
+    assert sphere.distance_m([89.0, 0.0], [89.0, 180.0]) == pytest.approx(2 * 111_195.08, abs=0.1)
+
+
+def test_antipodes_are_half_a_great_circle_apart():
+    assert sphere.distance_m(BONN, [-BONN[0], BONN[1] - 180]) == pytest.approx(np.pi * R, abs=0.5)
+    rng = np.random.default_rng(0)
+    here = np.stack([rng.uniform(-90, 90, 2_000), rng.uniform(0, 180, 2_000)], axis=1)
+    np.testing.assert_allclose(sphere.distance_m(here, here * [-1, 1] - [0, 180]), np.pi * R, atol=0.5)
+
+
+def test_geodesics_have_the_published_length_of_a_quarter_meridian():
+    assert sphere.geodesic_m([0.0, 0.0], [90.0, 0.0]) == pytest.approx(10_001_965.729, abs=1e-3)
+
+
+# ---- the plane beside a place ----------------------------------------------------------------------------------------
+@given(positions, st.floats(-20_000, 20_000), st.floats(-20_000, 20_000))
+def test_local_metres_and_back_are_the_same_anywhere_poles_and_date_line_included(origin, east, north):
+    at = sphere.from_local_m([east, north], origin)
+    assert np.all(np.abs(at) <= [90, 180])
+    np.testing.assert_allclose(sphere.to_local_m(at, origin), [east, north], atol=1e-6)
+
+
+@given(positions, positions)
+def test_local_metres_keep_the_distance_from_the_origin(origin, at):
+    distance = sphere.distance_m(origin, at)
+    if 1e-3 < distance < 0.99 * np.pi * R:
+        assert np.hypot(*sphere.to_local_m(at, origin)) == pytest.approx(distance, rel=1e-6, abs=1e-5)
+
+
+def test_local_metres_equal_projs_azimuthal_equidistant():
+    to_plane = pyproj.Proj(f"+proj=aeqd +lat_0={BONN[0]} +lon_0={BONN[1]} +R={R}")
+    np.testing.assert_allclose(sphere.to_local_m(OSLO, BONN), to_plane(OSLO[1], OSLO[0]), atol=1e-3)
+
+
+def test_two_points_10_km_away_are_as_far_apart_on_the_plane_as_on_the_sphere():
+    angles = np.linspace(0, 2 * np.pi, 13)[:-1]
+    ring = 10_000 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    flat = np.linalg.norm(ring[:, None] - ring[None], axis=-1)
+    np.testing.assert_allclose(sphere.pair_distance_m(sphere.from_local_m(ring, OSLO)), flat, rtol=1e-6, atol=1e-4)
+
+
+def test_east_and_north_have_their_signs():
+    north_of, east_of = sphere.to_local_m([[50.7474, 7.0982], [50.7374, 7.1082]], BONN)
+    assert north_of == pytest.approx([0, 1111.95], abs=0.01)
+    assert east_of[0] == pytest.approx(703.8, abs=0.5)
+    assert abs(east_of[1]) < 0.1
+
+
+def test_one_metre_from_a_pole_is_not_lost_in_rounding():
+    for pole in (90.0, -90.0):
+        at = sphere.from_local_m([0.6, 0.8], [pole, 0.0])
+        assert sphere.distance_m([pole, 0.0], at) == pytest.approx(1, abs=1e-6)
+
+
+@given(st.floats(-1e4, 1e4))
+def test_a_wrapped_longitude_names_the_same_meridian_within_half_a_turn(lon):
+    wrapped = sphere.wrap_lon_deg(lon)
+    assert -180 <= wrapped < 180
+    assert np.cos(np.radians(wrapped - lon)) == pytest.approx(1, abs=1e-9)
+
+
+# ---- centre, neighbours, cells ---------------------------------------------------------------------------------------
+def test_the_centre_of_positions_on_both_sides_of_the_date_line_lies_on_it():
+    lat, lon = sphere.centre([[10.0, 179.0], [10.0, -179.0]])
+    assert abs(lon) == pytest.approx(180)
+    assert lat == pytest.approx(10, abs=0.01)
+
+
+def test_the_centre_of_a_ring_round_a_pole_is_the_pole():
+    assert sphere.centre([[80.0, lon] for lon in (0.0, 90.0, 180.0, -90.0)])[0] == pytest.approx(90)
+
+
+def test_one_position_is_its_own_centre():
+    np.testing.assert_allclose(sphere.centre([BONN]), BONN)
+
+
+def test_antipodes_have_no_centre():
+    with pytest.raises(ValueError, match="cancel out"):
+        sphere.centre([[0.0, 0.0], [0.0, 180.0]])
+
+
+def test_the_nearest_place_is_the_one_a_full_search_finds():
+    rng = np.random.default_rng(1)
+    photos, places = (np.stack([rng.uniform(-90, 90, n), rng.uniform(-180, 180, n)], axis=1) for n in (60, 200))
+    chosen, distance = sphere.nearest(photos, places)
+    every = sphere.pair_distance_m(photos, places)
+    np.testing.assert_array_equal(chosen, every.argmin(axis=1))
+    np.testing.assert_allclose(distance, every.min(axis=1))
+
+
+def test_near_nothing_is_an_error():
+    with pytest.raises(ValueError, match="list of places is empty"):
+        sphere.nearest([BONN], np.empty((0, 2)))
+
+
+@given(st.tuples(st.floats(-89, 89), st.floats(-179.9, 179.9)).map(np.array), st.floats(10, 5_000))
+def test_a_square_is_no_larger_than_it_should_be(corner, size_m):
+    rng = np.random.default_rng(0)
+    at = sphere.from_local_m(rng.uniform(-size_m, size_m, (60, 2)), corner)
+    cells = sphere.square_cells(at, size_m)
+    same = (cells[:, None] == cells[None]).all(-1)
+    if abs(corner[0]) < 85:
+        assert sphere.pair_distance_m(at)[same].max() <= 1.05 * np.sqrt(2) * size_m
+
+
+def test_squares_cover_the_ground_evenly():
+    rng = np.random.default_rng(0)
+    at = sphere.from_local_m(rng.uniform(-2_000, 2_000, (40_000, 2)), OSLO)
+    _, counts = np.unique(sphere.square_cells(at, 400.0), axis=0, return_counts=True)
+    assert np.median(counts) == pytest.approx(40_000 * 400**2 / 4_000**2, rel=0.1)
+
+
+# ---- projections, checks ---------------------------------------------------------------------------------------------
+def test_equal_earth_equals_projs():
+    rng = np.random.default_rng(2)
+    at = np.stack([rng.uniform(-90, 90, 200), rng.uniform(-180, 180, 200)], axis=1)
+    to_plane = pyproj.Proj("+proj=eqearth +R=1")
+    np.testing.assert_allclose(sphere.equal_earth(at), np.stack(to_plane(at[:, 1], at[:, 0]), axis=1), atol=1e-9)
+
+
+def test_equal_earth_has_its_known_corners():
+    np.testing.assert_allclose(sphere.equal_earth([0.0, 0.0]), [0, 0])
+    np.testing.assert_allclose(sphere.equal_earth([0.0, 180.0]), [2.7066, 0], atol=1e-4)
+    np.testing.assert_allclose(sphere.equal_earth([90.0, 0.0]), [0, 1.3173627], atol=1e-6)
+
+
+@given(positions, st.integers(0, 2**31))
+def test_split_positions_keep_millimetres_within_a_city_in_float32(city, seed):
+    metres = np.random.default_rng(seed).uniform(-3_000, 3_000, (20, 2))
+    at = sphere.from_local_m(metres, city)
+    whole, rest = sphere.split_xyz_m(at)
+    assert whole.dtype == rest.dtype == np.float32
+    apart = (whole[:, None] - whole[None]) + (rest[:, None] - rest[None])
+    assert apart.dtype == np.float32
+    exact = sphere.unit_xyz(at) * R
+    exact = exact[:, None] - exact[None]
+    np.testing.assert_allclose(apart, exact, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(apart, axis=-1), np.linalg.norm(exact, axis=-1), rtol=0, atol=1e-3)
+
+
+def test_the_whole_part_alone_is_exact_in_float32():
+    whole, rest = sphere.split_xyz_m([BONN, OSLO, [90.0, 0.0], [-90.0, 0.0], [0.0, 180.0]])
+    assert np.all(whole == np.floor(whole))
+    assert np.all((rest >= 0) & (rest <= 1))
+    xyz_m = whole.astype(float) + rest
+    np.testing.assert_allclose(xyz_m[0], sphere.unit_xyz(BONN) * R, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ([[50.0, 7.0], [91.0, 7.0]], "latitude 91.0 of row 1 is not within -90..90"),
+        ([[50.0, -180.5]], "longitude -180.5 of row 0 is not within -180..180"),
+        ([[np.nan, 7.0]], "latitude nan of row 0"),
+        ([[50.0, np.inf]], "longitude inf of row 0"),
+    ],
+)
+def test_a_position_beyond_the_earth_is_named(at, said):
+    with pytest.raises(ValueError, match=said):
+        sphere.check_lat_lon_deg(at)
+
+
+def test_positions_on_the_bounds_pass_as_float64():
+    assert sphere.check_lat_lon_deg([[90, -180], [-90, 180]]).dtype == np.float64
+
+
+@pytest.mark.parametrize("size_m", [0.0, -5.0, np.nan, np.inf])
+def test_squares_without_a_size_are_refused_instead_of_being_all_one(size_m):
+    with pytest.raises(ValueError, match=f"size_m {size_m} of squares must be a finite number above 0"):
+        sphere.square_cells([[50.0, 7.0]], size_m)

@@ -1,0 +1,79 @@
+"""From similarities to positions."""
+
+import numpy as np
+import pytest
+
+from geonb.earth import sphere
+from geonb.learning import decoding, variants
+
+CENTRE = (51.0, 10.0)
+
+
+def at(metres):
+    return sphere.from_local_m(np.asarray(metres, float), CENTRE)
+
+
+def test_a_posterior_sums_to_one_and_is_sharper_at_a_larger_scale():
+    similarity = np.random.default_rng(0).uniform(-1, 1, (5, 40))
+    flat, sharp = (decoding.posterior(similarity, scale) for scale in (1.0, 50.0))
+    np.testing.assert_allclose(flat.sum(axis=1), 1)
+    assert (sharp.max(axis=1) > flat.max(axis=1)).all()
+    assert (sharp.argmax(axis=1) == similarity.argmax(axis=1)).all()
+
+
+def test_weights_of_smoothing_are_those_of_the_kernel_and_end_at_three_bandwidths():
+    places = at([[0, 0], [30, 0], [100, 0], [400, 0]])
+    weights = decoding.smoother(places, 50.0).toarray()
+    distance_m = sphere.pair_distance_m(places)
+    expected = np.exp(-(distance_m**2) / (2 * 50**2)) * (distance_m <= 150)
+    np.testing.assert_allclose(weights, expected, atol=1e-4)
+    with pytest.raises(ValueError, match=r"bandwidth_m 0\.0 must be a finite number above 0: the width of smoothing"):
+        decoding.smoother(places, 0.0)
+
+
+def test_fair_places_together_beat_a_lonely_good_one_and_without_reach_the_best_wins():
+    places = at([[0, 0], [20, 0], [40, 0], [5000, 0]])
+    probability = np.array([[0.2, 0.22, 0.2, 0.38]])
+    assert decoding.best_neighbourhood(probability, decoding.smoother(places, 30.0)) == [1]
+    assert decoding.best_neighbourhood(probability, decoding.smoother(places, 1.0)) == [3]
+
+
+def test_the_geometric_median_stays_with_the_majority_and_minimises_the_sum_of_distances():
+    places = at([[0, 0], [100, 0], [0, 100], [80_000, 0], [90_000, 0]])
+    similarity = np.array([[0.5, 0.5, 0.5, 0.5, 0.1]])
+    found = decoding.geometric_median(similarity, 10.0, places, 4, steps=500)
+    metres = sphere.to_local_m(found, CENTRE)[0]
+    assert np.linalg.norm(metres) < 120  # the mean would lie 20 km away
+
+    def total(position):
+        return np.linalg.norm(np.array([[0, 0], [100, 0], [0, 100], [80_000, 0]]) - position, axis=1).sum()
+
+    around = [total(metres + 3 * np.array(step)) for step in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    assert total(metres) <= min(around) + 0.01
+
+
+def test_the_geometric_median_of_one_place_is_that_place():
+    places = at([[0, 0], [100, 0]])
+    found = decoding.geometric_median(np.array([[0.1, 0.9]]), 10.0, places, 1)
+    assert sphere.distance_m(found, places[1]).item() < 0.01
+    with pytest.raises(ValueError, match="k 3 must be a whole number of at least 1 and at most 2"):
+        decoding.geometric_median(np.array([[0.1, 0.9]]), 10.0, places, 3)
+
+
+@pytest.mark.parametrize("similarity", [np.full((3, 4), -np.inf), np.full((3, 4), np.nan), np.zeros((3, 0))], ids=str)
+def test_a_photo_that_no_place_is_left_to_is_refused_instead_of_standing_at_the_first_one(similarity):
+    """As where the city of a photo is given, and the gallery has no place in it."""
+    for decode in (
+        lambda: decoding.posterior(similarity, 5.0),
+        lambda: variants.decode("best place", 0, similarity, 5.0, np.zeros((similarity.shape[1], 2))),
+    ):
+        with pytest.raises(ValueError, match=r"no place to choose among|have no place to choose among"):
+            decode()
+    known = decoding.posterior(np.array([[0.5, -np.inf, 0.2]]), 5.0)
+    assert known[0, 1] < 1e-30
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 0.0])
+def test_a_scale_that_is_no_number_is_refused(scale):
+    with pytest.raises(ValueError, match=f"scale {scale} must be a finite number above 0"):
+        decoding.posterior(np.ones((2, 3)), scale)

@@ -1,0 +1,277 @@
+"""The promise of a radius: kept where photos are exchangeable, refused where it could not be, told as measured."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geonb.measuring import conformal
+
+RNG = np.random.default_rng(0)
+
+
+def photos(n, *, city="A", rng=None):
+    """A table of photos whose errors follow their expected errors up to a lognormal factor."""
+    rng = rng or np.random.default_rng(1)
+    expected_m = rng.lognormal(6, 1, n)
+    return pd.DataFrame({
+        "photo_id": [f"p{k}" for k in range(n)], "predicted_city": city, "expected_m": expected_m,
+        "error_m": expected_m * rng.lognormal(0, 0.7, n), "novelty": rng.uniform(0, 1, n),
+    })  # fmt: skip
+
+
+def told(n=400, *, radius_m=None, refused="", seeds=(0, 1), rule="scaled", level=0.9, split="blocked"):
+    """A table with columns RADII, ten photos a block."""
+    table = photos(n).assign(split=split, rule=rule, level=level, block=np.arange(n) // 10, calibration_photos=99)
+    table = table.assign(radius_m=table.expected_m if radius_m is None else radius_m, refused=refused)
+    return pd.concat([table.assign(seed=seed) for seed in seeds], ignore_index=True)
+
+
+# ---- the threshold
+@pytest.mark.parametrize(("level", "expected"), [(0.5, 5.0), (0.7, 7.0), (0.8, 8.0), (0.9, 9.0), (0.95, np.inf)])
+def test_the_threshold_is_the_score_of_rank_ceil_n_plus_one_times_the_level(level, expected):
+    assert conformal.threshold([3, 1, 2, 9, 8, 7, 4, 6, 5], level) == expected
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_a_further_exchangeable_score_is_within_as_often_as_the_level_says(level):
+    draws, n = 6000, 37
+    scores = RNG.lognormal(size=(draws, n + 1))
+    within = [own[-1] <= conformal.threshold(own[:-1], level) for own in scores]
+    exact = np.ceil((n + 1) * level) / (n + 1)
+    assert abs(np.mean(within) - exact) < 4 * np.sqrt(exact * (1 - exact) / draws)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_a_higher_level_never_has_a_smaller_threshold(scores, one, other):
+    low, high = sorted((one, other))
+    assert conformal.threshold(scores, low) <= conformal.threshold(scores, high)
+
+
+def test_nothing_to_calibrate_on_gives_an_infinite_threshold():
+    assert conformal.threshold([], 0.5) == np.inf
+
+
+@pytest.mark.parametrize("level", [0, 1, 90, np.nan])
+def test_a_level_that_is_no_share_is_refused(level):
+    with pytest.raises(ValueError, match="must lie between 0 and 1"):
+        conformal.threshold([1.0], level)
+
+
+def test_a_missing_score_is_refused():
+    with pytest.raises(ValueError, match="1 of 2 calibration scores are missing"):
+        conformal.threshold([1.0, np.nan], 0.5)
+
+
+# ---- groups
+def test_a_large_group_has_the_threshold_of_its_own_and_a_small_one_that_of_all():
+    score, group = RNG.lognormal(size=130), np.repeat(["A", "B", "C"], [60, 60, 10])
+    found, behind = conformal.thresholds(score, group, np.array(["B", "A", "C", "elsewhere"]), 0.9, fewest=50)
+    own = [conformal.threshold(score[group == name], 0.9) for name in "BA"]
+    np.testing.assert_array_equal(found, [*own, *[conformal.threshold(score, 0.9)] * 2])
+    assert list(behind) == [60, 60, 130, 130]
+
+
+def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
+    group, factor = np.repeat(["A", "B"], 60), np.repeat([1.0, 100.0], 60)
+    within = {"A": [], "B": []}
+    for _ in range(800):
+        score = factor * RNG.lognormal(size=120)
+        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), 0.9)
+        for name, bound, scale in zip("AB", found, (1, 100), strict=True):
+            within[name].append(scale * RNG.lognormal() <= bound)
+    assert all(abs(np.mean(own) - 0.9) < 0.045 for own in within.values())
+
+
+@pytest.mark.parametrize(("n", "level", "given"), [(49, 0.9, False), (50, 0.9, True), (98, 0.99, False),
+                                                   (99, 0.99, True), (0, 0.9, False)])  # fmt: skip
+def test_with_too_few_photos_or_too_high_a_level_there_is_no_threshold(n, level, given):
+    found, behind = conformal.thresholds(RNG.random(n), np.full(n, "A"), np.array(["A", "B"]), level, fewest=50)
+    assert np.isfinite(found).all() == given
+    assert np.isnan(found).all() != given
+    assert (behind == n).all()
+
+
+# ---- radii
+def test_the_scaled_radius_is_the_threshold_times_the_expected_error_and_its_floor():
+    calibration = pd.DataFrame({"error_m": np.arange(1, 100) * 20.0, "expected_m": 75.0, "predicted_city": "A"})
+    asked = pd.DataFrame({"expected_m": [0.0, 975.0], "predicted_city": "A", "novelty": 0.0})
+    found = conformal.radii(calibration.assign(novelty=0.0), asked, level=0.9, floor_m=25.0)
+    # the 90th of 99 errors, 1800 m, is 18 times 75 + 25 m
+    np.testing.assert_allclose(found.radius_m, [18 * 25, 18 * 1000])
+    flat = conformal.radii(calibration.assign(novelty=0.0), asked, level=0.9, rule="constant")
+    np.testing.assert_allclose(flat.radius_m, 1800)
+
+
+@pytest.mark.parametrize("rule", conformal.RULES)
+def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
+    within = []
+    for _ in range(300):
+        both = photos(120, rng=RNG)
+        found = conformal.radii(both[:80], both[80:], level=0.8, rule=rule, novel_share=1.0)
+        known = found[found.refused == ""]
+        within.append((known.error_m <= known.radius_m).mean())
+    assert abs(np.mean(within) - np.ceil(81 * 0.8) / 81) < 0.012
+
+
+def test_exactly_the_photos_that_are_farther_than_the_share_have_no_radius():
+    calibration = photos(100).assign(novelty=np.arange(1, 101) / 100)
+    found = conformal.radii(calibration, calibration, level=0.9, novel_share=0.9)
+    assert list(found.refused != "") == [False] * 90 + [True] * 10
+    assert set(found.refused) == {"", conformal.REFUSED["far"]}
+    assert (found.radius_m.isna() == (found.refused != "")).all()
+
+
+def test_with_few_photos_no_photo_has_a_radius_and_the_reason_is_that():
+    found = conformal.radii(photos(49), photos(5), level=0.9)
+    assert set(found.refused) == {conformal.REFUSED["few"]}
+    assert found.radius_m.isna().all()
+
+
+def test_no_radius_is_larger_than_the_way_to_the_antipode():
+    found = conformal.radii(photos(60).assign(expected_m=1.0, error_m=1e6), photos(3).assign(novelty=0), level=0.9)
+    assert (found.radius_m == conformal.LARGEST_M).all()
+
+
+@pytest.mark.parametrize(("given", "said"), [({"rule": "round"}, "scaled, constant"), ({"floor_m": 0.0}, "floor_m 0.0"),
+                                             ({"novel_share": 0.0}, "at most 1"), ({"level": 9.0}, "0.9")])  # fmt: skip
+def test_what_makes_no_sense_is_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        conformal.radii(photos(60), photos(3), **{"level": 0.9} | given)
+
+
+def test_no_calibration_photo_at_all_is_refused():
+    with pytest.raises(ValueError, match="must be at least one"):
+        conformal.novelty_bound(np.array([]))
+
+
+# ---- measured
+def test_coverage_counts_photos_with_a_radius_and_tells_the_share_without():
+    table = told(
+        radius_m=np.where(np.arange(400) < 300, 1e9, np.nan), refused=np.where(np.arange(400) < 300, "", "far")
+    )
+    row = conformal.coverage(table, replicates=20).iloc[0]
+    assert (row.coverage, row.low, row.high, row.refused) == (1, 1, 1, 0.25)
+    assert (row.median_radius_m, row.seeds, row.n) == (1e9, 2, 400)
+
+
+def test_the_interval_of_coverage_holds_the_share():
+    table = told()
+    row = conformal.coverage(table, replicates=200).iloc[0]
+    assert row.coverage == (table.error_m <= table.radius_m).mean()
+    assert row.low < row.coverage < row.high
+    assert row.radius_low_m < row.median_radius_m < row.radius_high_m
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_every_photo_is_refused_nothing_is_measured_or_warned_of():
+    row = conformal.coverage(told(radius_m=np.nan, refused="few"), replicates=20).iloc[0]
+    assert np.isnan([row.coverage, row.low, row.median_radius_m]).all()
+    assert row.refused == 1
+    risk = conformal.risk(told(radius_m=np.nan, refused="few"))
+    assert set(risk.order) == {"oracle", "chance"}
+    assert conformal.answer_risk(risk, "blocked") == "In blocked no photo has a radius by which to choose."
+
+
+def test_fewer_than_twenty_blocks_have_no_interval():
+    assert np.isnan(conformal.coverage(told(190), replicates=20).low).all()
+
+
+def test_a_columns_meaning_stands_for_every_column():
+    assert list(conformal.coverage(told(), replicates=10)) == list(conformal.COVERAGE)
+    assert list(conformal.risk(told())) == list(conformal.RISK)
+    assert set(told()) == set(conformal.RADII)
+
+
+# ---- risk and coverage
+def test_the_oracle_errs_least_and_more_with_every_photo_and_all_orders_meet_at_the_end():
+    curves = conformal.risk(told()).pivot_table(index="share", columns="order", values="error_m")
+    assert (np.diff(curves.oracle) > 0).all()
+    assert (curves.oracle <= curves.radius + 1e-9).all()
+    assert np.ptp(curves.chance) < 1e-9
+    np.testing.assert_allclose(curves.iloc[-1], curves.chance.iloc[-1])
+    assert (curves.radius.iloc[:-1] < curves.chance.iloc[:-1]).all()  # these radii know something
+
+
+def test_a_radius_that_knows_nothing_is_as_good_as_chance():
+    table = told(3000, radius_m=np.random.default_rng(5).random(3000))
+    curves = conformal.risk(table).pivot_table(index="share", columns="order", values="error_m")
+    np.testing.assert_allclose(curves.radius[0.2:], curves.chance[0.2:], rtol=0.15)
+
+
+def test_the_risk_of_four_photos_is_worked_out_by_hand():
+    found = conformal.surest_m(np.array([1000.0, 10, 100, 0.1]), np.array([3, 1, 2, np.inf]), 4)
+    np.testing.assert_allclose(found, [10, 10**1.5, 100, 10**1.5])
+
+
+# ---- in words
+def test_a_broken_promise_is_called_broken():
+    row = conformal.coverage(told(radius_m=300.0), replicates=100)
+    assert conformal.verdict(row.iloc[0]) == "promise broken"
+    assert "promise broken" in conformal.answer(row, 0.9)
+
+
+def test_a_kept_promise_one_within_chance_and_one_without_interval_are_told_apart():
+    kept, near, none = (
+        pd.Series({"coverage": share, "low": low, "high": 0.95, "level": 0.9})
+        for share, low in ((0.92, 0.88), (0.89, 0.85), (0.5, np.nan))
+    )
+    assert conformal.verdict(kept) == "promise kept"
+    assert conformal.verdict(near) == "not shown to be broken"
+    assert conformal.verdict(none).startswith("too few blocks")
+
+
+def test_a_split_without_a_radius_is_named_and_has_no_headline():
+    tables = [told(), told(radius_m=np.nan, refused="few", split="unseen_city")]
+    found = conformal.coverage(pd.concat(tables), replicates=20)
+    assert conformal.answer(found, 0.9).endswith(
+        "No radius is given in unseen_city: too few photos to calibrate on, or none is alike."
+    )
+    assert set(conformal.headline(found, 0.9, "page/coverage").key) == {
+        "conformal_coverage.blocked", "conformal_median_radius_m.blocked",
+    }  # fmt: skip
+    assert conformal.headline(found[found.split == "unseen_city"], 0.9, "page/coverage").empty
+
+
+def test_headline_rows_carry_value_interval_and_unit():
+    found = conformal.coverage(told(), replicates=20)
+    rows = conformal.headline(found, 0.9, "page/coverage").set_index("key")
+    assert rows.value["conformal_coverage.blocked"] == found.coverage[0]
+    assert list(rows.unit) == ["share", "m"]
+    assert (rows.low < rows.value).all()
+    assert (rows.value < rows.high).all()
+
+
+def test_photos_are_told_with_their_radius_or_the_reason():
+    table = pd.DataFrame({"radius_m": [120.0, np.nan], "refused": ["", conformal.REFUSED["few"]]})
+    first, second = (conformal.told(row, 0.9) for row in table.itertuples())
+    assert first == "90% within 120 m"
+    assert second == f"no radius: {conformal.REFUSED['few']}"
+    assert conformal.answer_shown(table, 0.9) == (
+        "Of 2 photos looked at here 1 have a radius for 90%, in the median 120 m; without one: "
+        "too few photos to calibrate on (1)."
+    )
+
+
+def test_what_the_surest_quarter_gains_is_told_in_a_sentence():
+    said = conformal.answer_risk(conformal.risk(told()), "blocked")
+    assert said.startswith("In blocked the 25% of the photos with the smallest radius err by ")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_levels_floors_and_shares_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"level {wrong} must lie between 0 and 1"):
+        conformal.threshold([1.0, 2.0], wrong)
+    with pytest.raises(ValueError, match=f"floor_m {wrong} must be a finite number above 0"):
+        conformal.unit_m("scaled", np.ones(2), wrong)
+    with pytest.raises(ValueError, match=f"share {wrong} above 0 and at most 1"):
+        conformal.novelty_bound(np.ones(3), wrong)
+
+
+def test_counts_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="fewest 0 must be a whole number of at least 1"):
+        conformal.thresholds([1.0], ["a"], ["a"], 0.5, fewest=0)
+    with pytest.raises(ValueError, match="steps 0 must be a whole number of at least 1"):
+        conformal.risk(pd.DataFrame(), steps=0)

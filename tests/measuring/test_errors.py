@@ -1,0 +1,439 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geonb.earth import sphere
+from geonb.learning import decoding
+from geonb.measuring import errors as geolocation
+
+METRE = np.degrees(1 / sphere.EARTH_RADIUS_M)  # of latitude
+
+
+def places(rows):
+    """A table of places from (city, metres north of the equator)."""
+    city, north_m = zip(*rows, strict=True)
+    return pd.DataFrame({
+        "photo_id": [f"p{n}" for n in range(len(rows))], "city": city, "country": "k", "street": "s",
+        "lat_deg": np.array(north_m) * METRE, "lon_deg": 0.0,
+    })  # fmt: skip
+
+
+def unit(rng, *shape):
+    vectors = rng.normal(size=shape).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+# ---- retrieval -------------------------------------------------------------------------------------------------------
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 40))
+def test_the_most_similar_place_is_the_one_a_plain_loop_finds_in_any_chunk(seed, chunk):
+    rng = np.random.default_rng(seed)
+    queries, gallery = unit(rng, 23, 6), unit(rng, 40, 6)
+    best, score = decoding.most_similar(queries, gallery, chunk=chunk)
+    assert best.tolist() == [max(range(40), key=lambda j: float(q @ gallery[j])) for q in queries]
+    np.testing.assert_allclose(score, [q @ gallery[j] for q, j in zip(queries, best, strict=True)], rtol=1e-5)
+
+
+def test_a_vector_finds_itself():
+    vectors = unit(np.random.default_rng(0), 50, 8)
+    best, score = decoding.most_similar(vectors, vectors)
+    assert best.tolist() == list(range(50))
+    np.testing.assert_allclose(score, 1, atol=1e-6)
+
+
+def test_photos_of_the_own_sequence_do_not_count_and_photos_without_one_do():
+    vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+    sequence = np.array(["a", "a", "b"], object)
+    asked, best, _ = decoding.most_similar_of_other_sequence(vectors, vectors, sequence, sequence, chunk=2)
+    assert (asked.tolist(), best.tolist()) == ([0, 1, 2], [2, 2, 1])
+    none = np.full(3, "", object)
+    _, best, _ = decoding.most_similar_of_other_sequence(vectors, vectors, none, none)
+    assert best.tolist() == [0, 1, 2]
+
+
+def test_a_photo_without_a_candidate_has_no_row():
+    vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+    queries, gallery = np.array(["a", "b", "a"], object), np.array(["a", "a", "a"], object)
+    asked, best, score = decoding.most_similar_of_other_sequence(vectors, vectors, queries, gallery, chunk=2)
+    assert (asked.tolist(), best.tolist()) == ([1], [1])
+    assert score[0] == pytest.approx(1)
+    for others in (vectors, vectors[:0]):  # all photos of one drive, and a single photo in all
+        found = decoding.most_similar_of_other_sequence(vectors, others, gallery, gallery[: len(others)])
+        assert [len(part) for part in found] == [0, 0, 0]
+
+
+def test_how_many_photos_have_no_candidate_is_said():
+    nearest = pd.DataFrame({"same_city": [True, True, False], "distance_m": [100.0, 300.0, 2_000.0]})
+    city = ["a", "a", "b", "b"]
+    said = geolocation.answer_nearest(nearest, 3, city)
+    assert said == (
+        "For 67% of the photos the most similar other one lies in the same city (drawn at random it would be 50%); the "
+        "median distance to it is 300 m."
+    )
+    assert geolocation.answer_nearest(nearest, 5, city) == (
+        f"{said} 2 of 5 photos have no photo of another drive and do not count."
+    )
+    assert geolocation.answer_nearest(nearest[:0], 5, city).startswith(
+        "None of the 5 photos that are asked has another"
+    )
+
+
+@pytest.mark.parametrize(("queries", "gallery", "match"), [
+    (np.ones((2, 3)), np.ones((0, 3)), "no place to choose among: the gallery is empty"),
+    (np.array([[1.0, np.nan, 0]]), np.ones((2, 3)), "1 of 1 values of the largest similarity are missing"),
+    (np.ones((2, 3)), np.array([[1.0, 0, 0], [np.nan, 0, 0]]), "2 of 2 values of the largest similarity are missing"),
+])  # fmt: skip
+def test_nothing_is_most_similar_where_nothing_can_be_compared(queries, gallery, match):
+    with pytest.raises(ValueError, match=match):
+        decoding.most_similar(queries, gallery)
+
+
+def test_no_vector_is_near_where_there_is_none():
+    with pytest.raises(ValueError, match="no vector to be near to: the gallery is empty"):
+        decoding.nearest_vectors(np.ones((2, 3)), np.ones((0, 3)))
+
+
+def test_the_nearest_vector_is_nearest_not_most_parallel():
+    assert decoding.nearest_vectors([[1.0, 1.0]], [[9.0, 9.0], [1.0, 0.5]]).tolist() == [1]
+
+
+# ---- metrics ---------------------------------------------------------------------------------------------------------
+def test_metrics_equal_those_worked_by_hand():
+    found = dict(zip(geolocation.METRICS, geolocation.statistics(np.array([10.0, 25, 60, 300, 2_000])), strict=True))
+    assert found["median_error_m"] == 60
+    assert found["mean_error_m"] == 479
+    assert found["p90_error_m"] == pytest.approx(300 + 0.6 * 1_700)
+    shares = [found[f"share_within_{d}"] for d in ("25m", "50m", "100m", "250m", "500m", "1km", "25km", "200km")]
+    assert shares == [0.4, 0.4, 0.6, 0.6, 0.8, 0.8, 1.0, 1.0]
+
+
+def test_a_prediction_holds_truth_place_error_and_whether_the_city_is_right():
+    photos, gallery = places([("a", 0), ("b", 100)]), places([("b", 30), ("a", 0)]).drop(columns="photo_id")
+    table = decoding.predictions(photos.set_axis([7, 3]), gallery, np.array([1, 0]))
+    assert table.photo_id.tolist() == ["p0", "p1"]
+    assert table.predicted_city.tolist() == ["a", "b"]
+    np.testing.assert_allclose(table.error_m, [0, 70])
+    assert table.right_city.tolist() == [True, True]
+    assert decoding.predictions(photos, gallery, np.array([0, 0])).right_city.tolist() == [False, True]
+
+
+# ---- trivial rows ----------------------------------------------------------------------------------------------------
+TRAIN = places([("a", 0), ("a", 100), ("a", 500), ("b", 10_000)])
+TEST = places([("a", 20), ("b", 9_000)])
+TRAIN_FEATURES = np.eye(4, dtype=np.float32)
+
+
+def rows(**changes):
+    given = dict(seed=0, city_known=False) | changes
+    return geolocation.trivial(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **given)
+
+
+def test_trivial_rows_equal_those_worked_by_hand():
+    """Medians of the distances to the training photos: from 0 m 300, from 100 m 250, from 500 m 450."""
+    found = rows()
+    assert [*found, "zero_shot"] == list(geolocation.TRIVIAL)
+    np.testing.assert_allclose(found["frozen_nearest"].error_m, [480, 1_000])
+    np.testing.assert_allclose(found["mode"].error_m, [80, 8_900])
+    np.testing.assert_allclose(found["city_centroid"].error_m, [180, 1_000], rtol=1e-6)
+    assert found["city_centroid"].right_city.all()
+    assert found["mode"].right_city.tolist() == [True, False]
+
+
+def test_the_frozen_tower_names_the_place_whose_text_is_like_the_photo():
+    texts = TRAIN_FEATURES[[1, 3, 0, 2]]  # what is like photo 2 stands at place 3, what is like photo 3 at place 1
+    asked = dict(gallery_text=texts, seed=0)
+    found = geolocation.trivial(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **asked)["zero_shot"]
+    np.testing.assert_allclose(found.error_m, [9_980, 8_900])
+    inside = geolocation.trivial(
+        TEST, TRAIN, TRAIN, TRAIN_FEATURES[[0, 3]], TRAIN_FEATURES, **asked, city_known=True
+    )["zero_shot"]  # fmt: skip
+    np.testing.assert_allclose(inside.error_m, [480, 1_000])
+
+
+def test_chance_draws_every_place_equally_often_and_the_same_for_the_same_seed():
+    photos, gallery = places([("a", 0)] * 8_000), places([("a", n) for n in range(8)])
+    features = np.repeat(TRAIN_FEATURES[:1], 8_000, 0)
+
+    def draw(seed):
+        found = geolocation.trivial(photos, TRAIN, gallery, features, TRAIN_FEATURES, seed=seed)
+        return found["chance"].error_m.round()
+
+    assert draw(0).value_counts().between(850, 1_150).all()
+    assert (draw(0) == draw(0)).all()
+    assert (draw(0) != draw(1)).any()
+
+
+def test_where_the_city_is_known_chance_searches_in_it_alone():
+    found = rows(city_known=True)["chance"]
+    assert found.right_city.all()
+    assert found.error_m[1] == pytest.approx(1_000)
+    assert not all(rows(seed=seed)["chance"].right_city.all() for seed in range(20))
+
+
+def test_a_known_city_without_a_place_is_named():
+    with pytest.raises(ValueError, match="gallery has no place of city 'b'"):
+        geolocation.references(TEST, TRAIN[TRAIN.city == "a"], city_known=True)
+
+
+def test_the_centroid_of_a_city_is_not_drawn_by_other_cities():
+    centroids = geolocation.centroids_of(TRAIN).set_index("city")
+    np.testing.assert_allclose(centroids.loc["a", "lat_deg"] / METRE, 200)
+    np.testing.assert_allclose(centroids.loc["b", "lat_deg"] / METRE, 10_000)
+
+
+def test_no_training_place_beats_the_best_constant_and_many_places_are_tried_evenly():
+    rng = np.random.default_rng(0)
+    train = places([("a", m) for m in rng.uniform(0, 5_000, 300)])
+    at = train[["lat_deg", "lon_deg"]].to_numpy()
+    medians = np.median(sphere.pair_distance_m(at), axis=1)
+    assert geolocation.best_constant(train) == medians.argmin()
+    assert medians[geolocation.best_constant(train, candidates=60)] <= 1.2 * medians.min()
+
+
+# ---- references ------------------------------------------------------------------------------------------------------
+def test_no_row_that_names_gallery_places_beats_the_gallery_floor():
+    rng = np.random.default_rng(1)
+    photos, gallery = (places([("ab"[i % 2], m) for i, m in enumerate(rng.uniform(0, 900, n))]) for n in (40, 60))
+    for known in (False, True):
+        floor = geolocation.references(photos, gallery, city_known=known)["gallery_floor"]
+        assert floor.right_city.all() == known
+        for seed in range(5):
+            features = unit(rng, 40, 4), unit(rng, 60, 4)
+            drawn = geolocation.trivial(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
+            assert (floor.error_m <= drawn.error_m + 1e-6).all()
+
+
+def test_the_field_reference_takes_the_place_with_the_nearest_fields():
+    fields = np.array([[0.0], [1.0], [2.0], [3.0]])
+    found = geolocation.references(TEST, TRAIN, np.array([[2.9], [0.2]]), fields)
+    np.testing.assert_allclose(found["field_reference"].error_m, [9_980, 9_000])
+    found = geolocation.references(TEST, TRAIN, np.array([[2.9], [0.2]]), fields, city_known=True)
+    np.testing.assert_allclose(found["field_reference"].error_m, [480, 1_000])
+    assert list(geolocation.references(TEST, TRAIN)) == ["gallery_floor"]
+
+
+def test_rivals_stand_in_one_table_with_split_kind_and_seed():
+    photos = pd.concat([TRAIN, TEST], ignore_index=True).assign(photo_id=[*"uvwxyz"])
+    features = np.concatenate([TRAIN_FEATURES, TRAIN_FEATURES[[2, 3]]])
+    part = np.array(["train"] * 4 + ["test"] * 2)
+    splits, fields = ("random", "unseen_city"), np.arange(6.0)[:, None]
+    table = geolocation.rivals(
+        photos, features, dict.fromkeys(splits, part), dict.fromkeys(splits, TRAIN), fields,
+        dict.fromkeys(splits, fields[:4]), seed=5,
+    )  # fmt: skip
+    assert table.groupby(["split", "kind"]).method.nunique().to_dict() == {
+        (split, kind): count for split in splits for kind, count in (("trivial", 4), ("reference", 2))
+    }
+    assert set(table.photo_id) == {"y", "z"}
+    assert set(table.seed) == {5}
+    assert table[(table.split == "unseen_city") & (table.method == "chance")].right_city.all()
+    bare = geolocation.rivals(photos, features, {"random": part}, {"random": TRAIN}, None, None, seed=5)
+    assert set(bare.method) == {*geolocation.TRIVIAL, "gallery_floor"} - {"zero_shot"}
+    texts = geolocation.rivals(
+        photos,
+        features,
+        {"random": part},
+        {"random": TRAIN},
+        None,
+        None,
+        gallery_texts={"random": features[:4]},
+        seed=5,
+    )
+    assert set(texts.method) == {*geolocation.TRIVIAL, "gallery_floor"}
+
+
+def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():
+    rng = np.random.default_rng(0)
+    photos = places([("a", m) for m in rng.uniform(0, 5_000, 3_000)])
+    features = unit(rng, 3_000, 16)
+    found = decoding.most_similar(features, features)[0]
+    assert np.median(decoding.predictions(photos, photos, found).error_m) == 0
+    shuffled = photos.assign(lat_deg=rng.permutation(photos.lat_deg))
+    permuted = np.median(decoding.predictions(shuffled, photos, found).error_m)
+    chance = geolocation.trivial(shuffled, photos, photos, features, features, seed=0)["chance"].error_m.median()
+    assert permuted == pytest.approx(chance, rel=0.08)
+    # two uniform points on a line of length L lie (1 - sqrt(1/2)) L apart in the median
+    assert permuted == pytest.approx((1 - np.sqrt(0.5)) * 5_000, rel=0.06)
+
+
+# ---- comparing -------------------------------------------------------------------------------------------------------
+def errors_of(method="clip", seeds=(0, 1), blocks=25, scale=100.0, kind="method"):
+    rng = np.random.default_rng(0)
+    error = rng.exponential(scale, 4 * blocks)
+    tables = [
+        pd.DataFrame({
+            "split": "blocked", "method": method, "kind": kind, "seed": seed,
+            "photo_id": [f"p{n:03d}" for n in range(4 * blocks)],
+            "city": "a", "block": np.repeat(np.arange(blocks), 4), "lat_deg": 0.0, "lon_deg": 0.0,
+            "error_m": error * (1 + 0.1 * seed), "right_city": np.arange(4 * blocks) % 2 == 0,
+        }) for seed in seeds
+    ]  # fmt: skip
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_a_comparison_has_one_row_per_split_method_and_metric_with_its_interval():
+    errors = pd.concat([errors_of(), errors_of("chance", seeds=(0,), scale=900.0, kind="trivial")], ignore_index=True)
+    table = geolocation.compare(errors, replicates=50)
+    assert list(table.columns) == list(geolocation.COMPARE)
+    assert len(table) == 2 * len(geolocation.UNITS)
+    assert (table.low <= table.high).all()
+    assert table.groupby("method").seeds.first().to_dict() == {"clip": 2, "chance": 1}
+    assert set(table.n) == {100}
+    values = table.set_index(["method", "metric"]).value
+    assert values["clip", "median_error_m"] == errors[errors.method == "clip"].error_m.median()
+    assert values["clip", "share_right_city"] == 0.5
+
+
+def test_the_order_of_rows_does_not_change_a_comparison():
+    errors = errors_of()
+    shuffled = errors.sample(frac=1, random_state=3)
+    a, b = geolocation.compare(errors, replicates=30), geolocation.compare(shuffled, replicates=30)
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_below_20_blocks_a_comparison_has_values_but_no_interval():
+    table = geolocation.compare(errors_of(blocks=19), replicates=20)
+    assert table.value.notna().all()
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_a_photo_that_stands_twice_in_a_run_is_an_error():
+    with pytest.raises(ValueError, match="duplicate"):
+        geolocation.compare(pd.concat([errors_of(), errors_of()]), replicates=10)
+
+
+def test_the_ratio_of_a_method_that_halves_every_error_is_one_half_with_a_narrow_interval():
+    errors = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
+    ratio, low, high, p = geolocation.ratio(errors, "blocked", "sw_clip", "clip", replicates=100)
+    assert [ratio, low, high] == pytest.approx([0.5] * 3, rel=1e-3)
+    assert p == pytest.approx(2 / 101)
+
+
+def test_ratios_of_many_methods_are_adjusted_and_the_verdict_knows_it():
+    scales = {"clip": 1e7, "half": 5e6, "same": 1e7, "also": 1e7}
+    errors = pd.concat([errors_of(name, scale=scale) for name, scale in scales.items()], ignore_index=True)
+    table = geolocation.ratios(errors, ["half", "same", "also"], "clip", replicates=199).set_index("method")
+    assert list(table.reset_index()) == [name for name in geolocation.RATIOS if name != "split"] or "split" in table
+    assert table.ratio.round(3).tolist() == [0.5, 1.0, 1.0]
+    assert table.p_holm["half"] == pytest.approx(3 * 2 / 200)
+    assert table.verdict["half"].startswith("It helps here")
+    assert table.verdict["same"].startswith("Not shown")
+    few = geolocation.ratios(errors, ["half", "same", "also"], "clip", replicates=99).set_index("method")
+    assert "with 3 methods compared p is 0.06 (Holm)" in few.verdict["half"]
+
+
+def test_the_best_error_by_a_number_of_steps_is_that_of_the_geometric_mean_over_seeds():
+    curves = pd.DataFrame({
+        "split": "blocked", "method": "clip", "seed": [0, 0, 0, 1, 1], "step": [10, 20, 30, 10, 20],
+        "validation_error_m": [100.0, 50.0, np.nan, 400.0, 800.0],
+    })  # fmt: skip
+    table = geolocation.same_steps(curves, [10, 20])
+    assert table[[10, 20]].to_numpy().ravel() == pytest.approx([200, np.sqrt(50 * 400)])
+
+
+def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
+    errors = pd.DataFrame({
+        "split": "s", "photo_id": ["a", "b", "c"] * 2, "method": ["gallery_floor"] * 3 + ["m"] * 3,
+        "kind": ["reference"] * 3 + ["method"] * 3, "error_m": [10.0, 20.0, 30.0, 10.0, 20.3, 45.0],
+    })  # fmt: skip
+    row = geolocation.recall_paradox(errors).iloc[0]
+    assert (row.method, row.nearest, row.within_50m, row.median_error_m) == ("m", pytest.approx(2 / 3), 1.0, 20.3)
+    with pytest.raises(ValueError, match="1 of 3 values of gallery_floor are missing"):
+        geolocation.recall_paradox(errors[1:])
+
+
+def test_headline_keys_name_metric_split_density_and_method():
+    rows = geolocation.headline(geolocation.compare(errors_of(), replicates=10), 1000, "07_compare/compare")
+    assert rows.key.tolist() == [
+        f"{metric}.blocked.1000.clip"
+        for metric in ("median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city")
+    ]
+    assert rows.unit.tolist() == ["m", "m", "share", "share", "share"]
+
+
+def test_headline_ratios_are_those_of_median_mean_and_geometric_mean():
+    errors = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
+    rows = geolocation.headline_ratios(errors, "sw_clip", "clip", 100, "t", replicates=20)
+    assert rows.key.tolist() == [f"{name}.blocked.100.sw_clip_over_clip" for name in geolocation.HEADLINE_RATIOS]
+    assert rows[["value", "low", "high"]].to_numpy().ravel() == pytest.approx([0.5] * 9, rel=1e-3)
+
+
+def test_all_errors_joins_methods_and_rivals():
+    rivals = errors_of("chance", kind="trivial")
+    predicted = {"clip": errors_of().drop(columns=["method", "kind"]).assign(similarity=0.5)}
+    table = geolocation.all_errors(rivals, predicted)
+    assert set(geolocation.ERRORS) - set(table.columns) == {"predicted_city", "predicted_lat_deg", "predicted_lon_deg"}
+    assert table.groupby("method").kind.first().to_dict() == {"chance": "trivial", "clip": "method"}
+    assert "similarity" not in table
+
+
+def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
+    compared = pd.DataFrame({
+        "metric": ["median_error_m"] * 3 + ["share_right_city"] * 3, "split": "blocked",
+        "method": ["clip", "sw_clip", "frozen_nearest"] * 2, "value": [210.0, 190.4, 400.0, 0.5, 0.6, 0.4],
+    })  # fmt: skip
+    ratios = pd.DataFrame({
+        "split": ["blocked", "random"], "method": "sw_clip", "verdict": ["It helps here.", "Not this."],
+    })  # fmt: skip
+    said = geolocation.answer(compared, "blocked", ["clip", "sw_clip"], ratios)
+    assert "190 m (sw_clip)" in said
+    assert "400 m without training. They place 60% and 40% of the photos in the right city" in said
+    assert said.endswith("It helps here.")
+
+
+def test_a_method_that_knows_when_it_is_right_has_small_errors_where_it_is_surest():
+    error_m = np.array([1.0, 10, 100, 1000, 1, 10, 100, 1000])
+    table = pd.DataFrame({"split": "blocked", "seed": np.repeat([0, 1], 4), "error_m": error_m})
+    knows = table.assign(similarity=-np.log(error_m))
+    found = geolocation.surest({"knows": knows, "alike": table.assign(similarity=1.0)}).set_index("method")
+    assert found.loc["knows"].tolist() == ["blocked", pytest.approx(1), pytest.approx(1), pytest.approx(10**1.5)]
+    assert np.isnan(found.loc["alike", "rank_correlation"])
+    backwards = geolocation.surest({"b": table.assign(similarity=np.log(error_m))})
+    assert backwards.rank_correlation[0] == pytest.approx(-1)
+    assert backwards.surest_m[0] == pytest.approx(1000)
+
+
+def test_shares_within_distances_are_compared_photo_by_photo():
+    rng = np.random.default_rng(0)
+    base, own = rng.uniform(0, 200, 100), np.arange(100)
+    rows = [
+        pd.DataFrame({"photo_id": own, "error_m": error, "method": name, "seed": seed, "block": own})
+        for seed in (0, 1) for name, error in (("a", base / 2), ("b", base))
+    ]  # fmt: skip
+    errors = pd.concat(rows).assign(split="here")
+    table = geolocation.share_differences(errors, ["a"], "b", [50.0, 500.0], replicates=200).set_index("within_m")
+    assert table.difference[50.0] == pytest.approx((base <= 100).mean() - (base <= 50).mean())
+    assert table.share[50.0] == pytest.approx((base <= 100).mean())
+    assert table.low[50.0] < table.difference[50.0] < table.high[50.0]
+    assert table.loc[500.0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
+    assert geolocation.share_differences(errors, [], "b", [50.0]).empty
+
+
+# ---- on the scale of the world ---------------------------------------------------------------------------------------
+def test_geoscore_is_that_of_the_data_set():
+    assert geolocation.geoscore(np.array([0.0, 1_492_700.0])) == pytest.approx([5000, 5000 / np.e])
+    names = list(geolocation.METRICS)
+    found = dict(zip(names, geolocation.statistics(np.array([900.0, 20_000.0, 700_000.0, 2_000_000.0])), strict=True))
+    shares = [found[f"share_within_{name}"] for name in ("1km", "25km", "200km", "750km", "2500km")]
+    assert shares == [0.25, 0.5, 0.5, 0.75, 1.0]
+    expected = 5000 * np.mean(np.exp([-0.0009 / 1.4927, -0.02 / 1.4927, -0.7 / 1.4927, -2 / 1.4927]))
+    assert found["geoscore"] == pytest.approx(expected)
+
+
+def test_names_of_places_are_compared_level_by_level_where_there_is_one():
+    def names_of(lat_lon_deg):
+        east = lat_lon_deg[:, 1]
+        named = pd.DataFrame({"country": np.where(east < 10, "A", "B"), "town": np.floor(east).astype(int).astype(str)})
+        return named.assign(town=named.town.where(named.town != "3", ""), distance_m=0.0)
+
+    truth, told = np.array([1.5, 2.5, 3.5, 20.5]), np.array([1.6, 7.5, 3.5, 2.5])
+    errors = pd.DataFrame({
+        "split": "random", "method": "clip", "seed": 0, "photo_id": list("abcd"), "block": list("abcd"), "lat_deg": 0.0,
+        "lon_deg": truth, "predicted_lat_deg": 0.0, "predicted_lon_deg": told,
+    })  # fmt: skip
+    found = geolocation.administrative(errors, names_of).set_index("level")
+    assert found.share.to_dict() == {"country": 0.75, "town": pytest.approx(1 / 3)}
+    assert found.n.to_dict() == {"country": 4, "town": 3}
+    assert found.low.isna().all()  # four blocks

@@ -1,0 +1,58 @@
+"""Names of positions from the places that a package ships, without a network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from geonb.earth import sphere
+from geonb.measuring import errors as geolocation
+from geonb.photos import addresses
+
+
+def test_a_position_has_the_names_of_the_nearest_place_each_with_the_wider_ones():
+    found = addresses.of([[60.254, 5.438], [51.5007, -0.1246]])
+    assert found.country.tolist() == ["NO", "GB"]
+    assert found.region.tolist() == ["Hordaland, NO", "England, GB"]
+    assert found.town[0] == "Syfteland, Os, Hordaland, NO"
+    assert found.town[1].endswith(", Greater London, England, GB")
+    assert (found.distance_m < 5_000).all()
+
+
+def test_a_level_that_geonames_does_not_know_is_empty_and_the_narrower_ones_go_on():
+    found = addresses.of([[15.217, -14.465]]).iloc[0]
+    assert (found.subregion, found.town) == ("", "Ranerou, Matam, SN")
+
+
+def test_the_nearest_place_is_found_across_the_date_line():
+    at, _ = addresses.gazetteer()
+    east = addresses.of([[-16.8, 179.99]]).iloc[0]
+    west = addresses.of([[-16.8, -179.99]]).iloc[0]
+    assert east.country == west.country == "FJ"
+    assert west.distance_m == pytest.approx(sphere.distance_m(np.array([[-16.8, -179.99]]), at).min(), rel=1e-6)
+
+
+def test_names_differ_where_their_wider_places_do():
+    at, names = addresses.gazetteer()
+    springfields = names.town[names.town.str.startswith("Springfield,")]
+    assert springfields.nunique() == len(springfields) >= 20
+    assert len(at) == len(names) > 100_000
+
+
+@pytest.mark.skipif("GEONB_REAL_DATA" not in os.environ, reason="GEONB_REAL_DATA is not set: no real positions")
+def test_fifty_published_predictions_get_their_published_scores_and_names():
+    """OSV-5M's own game: distances, points and hits were counted by its authors; their area counts '' as a hit."""
+    file = Path(os.environ["GEONB_REAL_DATA"]) / "positions" / "osv5m_game_select_50_with_predictions.csv"
+    game = pd.read_csv(file, keep_default_na=False, na_values=[""])
+    true, told = (game[[f"{side}_lat", f"{side}_lon"]].to_numpy() for side in ("true", "pred"))
+    error_m = sphere.distance_m(true, told)
+    np.testing.assert_allclose(error_m / 1000, game.distance, atol=0.05)
+    np.testing.assert_allclose(geolocation.geoscore(error_m), game.score, atol=0.01)
+    there, here = addresses.of(true), addresses.of(told)
+    assert (there.country == game.country).all()
+    assert (there.region == game.region + ", " + game.country).mean() > 0.9
+    assert (there.country == here.country).mean() == game.country_hit.mean() == 0.66
+    assert (there.town == here.town).mean() == pytest.approx(game.city_hit.mean(), abs=0.021)
+    assert (there.region == here.region).mean() == pytest.approx(game.region_hit.mean(), abs=0.021)

@@ -1,0 +1,63 @@
+"""Locations as text."""
+
+import numpy as np
+import open_clip
+import pytest
+
+from geonb.photos import captions
+
+PLACE = np.array([[51.501234567, -0.12]])
+NAMES = {"street": ["Rowan Lane"], "city": ["Velmora"], "country": ["Lutania"]}
+
+
+def test_the_caption_has_the_form_of_the_paper():
+    found = captions.location_captions(PLACE, **NAMES)
+    assert found == ["[Street: Rowan Lane, City: Velmora, Country: Lutania. Lat: 51.50123, Lon: -0.12000.]"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("coordinates",), "[Lat: 51.50123, Lon: -0.12000.]"),
+        (("city", "country"), "[City: Velmora, Country: Lutania]"),
+        (("city", "coordinates"), "[City: Velmora. Lat: 51.50123, Lon: -0.12000.]"),
+    ],
+)
+def test_parts_can_be_switched(parts, expected):
+    assert captions.location_captions(PLACE, **NAMES, parts=parts) == [expected]
+
+
+def test_the_precision_can_be_chosen_and_unknown_names_are_left_out():
+    found = captions.location_captions(PLACE, street=[""], city=["서울"], decimals=2)
+    assert found == ["[City: 서울. Lat: 51.50, Lon: -0.12.]"]
+
+
+def test_an_unknown_part_and_no_part_are_refused():
+    with pytest.raises(ValueError, match="no part planet: choose among street, city, country, coordinates"):
+        captions.location_captions(PLACE, parts=("planet",))
+    with pytest.raises(ValueError, match="at least one part"):
+        captions.location_captions(PLACE, parts=())
+
+
+def test_a_caption_longer_than_the_context_is_refused_instead_of_losing_its_longitude():
+    tokenizer = open_clip.SimpleTokenizer(context_length=64)
+    found = captions.location_captions(PLACE, **NAMES)
+    needed = len(tokenizer.encode(found[0])) + 2
+    assert captions.tokens(found, tokenizer, needed).shape == (1, needed)
+    with pytest.raises(ValueError, match=f"has {needed} tokens, the text tower reads {needed - 1}"):
+        captions.tokens(found, tokenizer, needed - 1)
+
+
+def test_every_token_of_a_fitting_caption_survives():
+    tokenizer = open_clip.SimpleTokenizer(context_length=64)
+    found = captions.location_captions(PLACE, **NAMES)
+    ids = captions.tokens(found, tokenizer, 64)[0].tolist()
+    assert tokenizer.decode(ids[1 : ids.index(tokenizer.eot_token_id)]).replace(" ", "") == found[0].lower().replace(
+        " ", ""
+    )
+
+
+@pytest.mark.parametrize("decimals", [-1, 13])
+def test_decimals_that_no_degree_has_are_refused(decimals):
+    with pytest.raises(ValueError, match=f"decimals {decimals} must be a whole number of at least 0 and at most 12"):
+        captions.location_captions([[51.5, -0.12]], decimals=decimals)

@@ -1,0 +1,422 @@
+"""Source mapillary against a server of its own that answers as Graph API v4 does: caps, refusals, gaps, dead links."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+import yaml
+from PIL import Image
+
+from geonb import files
+from geonb.earth import sphere
+from geonb.files import ROOT
+from geonb.photos import catalogue as photos
+from geonb.photos.sources import gather, mapillary
+
+BOX = [52.0, 4.0, 52.03, 4.03]
+SECRET = "MLY|1|very-secret"
+
+
+def jpeg(number):
+    noise = np.random.default_rng(number).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+class Server:
+    """Photos by id, what is asked, and what goes wrong: a list of answers (status, headers, text) given first."""
+
+    def __init__(self):
+        self.photos, self.asked, self.first, self.thumbs, self.cap = {}, [], [], {}, 2000
+        self.given = None  # a semaphore of pictures that are given before it waits
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append((self.path, self.headers.get("Authorization")))
+                if outer.given and self.path.startswith("/thumb/"):
+                    outer.given.acquire()
+                status, headers, content = outer.first.pop(0) if outer.first else outer.answer(self.path)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, path):
+        asked, said = urlparse(path), parse_qs(urlparse(path).query)
+        if asked.path == "/images":
+            west, south, east, north = map(float, said["bbox"][0].split(","))
+            inside = [
+                photo for photo in self.photos.values()
+                if west <= photo["geometry"]["coordinates"][0] <= east
+                and south <= photo["geometry"]["coordinates"][1] <= north
+            ]  # fmt: skip
+            return 200, {}, json.dumps({"data": inside[: self.cap]}).encode()
+        if asked.path.startswith("/thumb/"):
+            content = self.thumbs.get(asked.path, jpeg(int(asked.path.split("/")[2].split(".")[0]) % 10_000))
+            return (200, {}, content) if content else (404, {}, b"gone")
+        name = said["fields"][0]
+        size = name.removeprefix("thumb_").removesuffix("_url")
+        return 200, {}, json.dumps({name: f"{self.address}/thumb{asked.path}/{size}.jpg", "id": "x"}).encode()
+
+    def add(self, number, lat_deg, lon_deg, **more):
+        id_ = str(1000 + number)
+        self.photos[id_] = {"id": id_, "geometry": {"type": "Point", "coordinates": [lon_deg, lat_deg]}} | more
+
+    def boxes(self):
+        return [path for path, _ in self.asked if path.startswith("/images")]
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    there = Server()
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(mapillary, "API", there.address)
+    monkeypatch.setenv("MAPILLARY_TOKEN", SECRET)
+    there.waits = []
+    monkeypatch.setattr(mapillary.Questions.get.retry, "sleep", there.waits.append)
+    yield there
+    there.server.shutdown()
+
+
+def scattered(server, count, seed=0, inside=BOX):
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        server.add(number, rng.uniform(inside[0], inside[2]), rng.uniform(inside[1], inside[3]))
+
+
+def ask(**options):
+    return gather("mapillary", {"box": BOX, "city": "Delft"} | options)
+
+
+def test_every_photo_of_a_box_comes_once_with_what_is_known_of_it(server):
+    scattered(server, 30)
+    server.add(
+        50, 52.01, 4.01, computed_geometry={"type": "Point", "coordinates": [4.0101, 52.0101]}, compass_angle=-1,
+        computed_compass_angle=90.0, captured_at=1_577_836_800_000, sequence="s1", creator={"username": "<b>ann</b>"},
+    )  # fmt: skip
+    catalogue, left_out = ask()
+    assert len(catalogue) == 31
+    assert left_out.empty
+    row = catalogue[catalogue.path.str.endswith("/1050.jpg")].iloc[0]
+    assert (row.geometry.y, row.geometry.x) == (52.0101, 4.0101)
+    assert (row.heading_deg, row.sequence_id, row.author, row.licence) == (90, "s1", "<b>ann</b>", "CC BY-SA 4.0")
+    assert str(row.captured_at) == "2020-01-01 00:00:00+00:00"
+    bare = catalogue[catalogue.path.str.endswith("/1000.jpg")].iloc[0]
+    assert np.isnan(bare.heading_deg)
+    assert (bare.author, bare.sequence_id) == ("", "")
+
+
+def test_a_full_answer_is_cut_until_nothing_can_lack(server, monkeypatch):
+    monkeypatch.setattr(mapillary, "FULL", 20)
+    server.cap = 25  # silently, as the true one with 2,000
+    scattered(server, 300)
+    catalogue, left_out = ask()
+    assert len(catalogue) == 300
+    assert left_out.empty
+
+
+def test_a_place_that_cannot_be_cut_is_told(server, monkeypatch):
+    monkeypatch.setattr(mapillary, "FULL", 20)
+    server.cap = 25
+    for number in range(40):
+        server.add(number, 52.001, 4.001)
+    catalogue, left_out = ask()
+    assert len(catalogue) == 25
+    assert left_out.reason.tolist() == ["full box"]
+    assert "52.00" in left_out.detail[0]
+
+
+def test_a_server_that_cannot_answer_for_a_box_is_asked_for_its_quarters(server):
+    scattered(server, 10)
+    server.first = [(500, {}, b'{"error": {"message": "Please reduce the amount of data you\'re asking for"}}')]
+    assert len(ask()[0]) == 10
+    assert server.waits == []
+    assert len(server.boxes()) == 1 + 4 + 3  # the first of four boxes, its quarters, the other three
+
+
+def test_too_many_questions_are_asked_again_when_the_server_says_so(server):
+    scattered(server, 3)
+    server.first = [(429, {"Retry-After": "7"}, b""), (503, {}, b""), (502, {}, b"")]
+    assert len(ask()[0]) == 3
+    assert server.waits[0] == 7
+    assert server.waits[1:] == [2, 4]
+
+
+def test_what_the_server_asks_for_is_waited_up_to_a_bound_and_told(server):
+    server.first = [(429, {"Retry-After": "86400"}, b"")] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="it asks for 86400 s, at most 300 s are waited"):
+        ask()
+    assert server.waits == [300.0] * (mapillary.ATTEMPTS - 1)
+
+
+@pytest.mark.parametrize("content", [b"<html>busy</html>", b'{"error": {"message": "unknown"}}', b"[]", b""])
+def test_an_answer_that_is_none_counts_as_busy(server, content):
+    scattered(server, 3)
+    server.first = [(200, {}, content)] * 2
+    assert len(ask()[0]) == 3
+    assert server.waits == [1, 2]
+    server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
+    server.first = [(200, {}, content)] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="status 200 without data"):
+        ask(box=[52.0, 4.0, 52.01, 4.01])
+    server.first = [(200, {}, content)] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="status 200 without id"):
+        ask(size_px=2048)
+
+
+def test_a_silent_server_ends_the_run_and_the_next_goes_on(server, tmp_path):
+    scattered(server, 8)
+    south, west, north, east = mapillary.Area(BOX).boxes()[0]
+    server.first = [server.answer(f"/images?bbox={west},{south},{east},{north}")] + [
+        (503, {}, b"")
+    ] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match="does not answer after 6 attempts") as error:
+        ask()
+    assert SECRET not in str(error.value)
+    asked = len(server.boxes())
+    assert len(ask()[0]) == 8
+    assert len(server.boxes()) == asked + 3  # the first box was kept
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_a_second_run_asks_nothing(server):
+    scattered(server, 5)
+    first = ask()[0]
+    asked = len(server.asked)
+    pd.testing.assert_frame_equal(pd.DataFrame(ask()[0]), pd.DataFrame(first))
+    assert len(server.asked) == asked
+
+
+A_RUN = """
+import sys
+from pathlib import Path
+from geonb import files
+from geonb.photos.sources import gather, mapillary
+address, root = sys.argv[1:]
+files.ROOT = Path(root)
+mapillary.API = address
+catalogue, left_out = gather("mapillary", {"box": [52.0, 4.0, 52.03, 4.03], "city": "Delft"})
+print("rows", len(catalogue), len(left_out))
+"""
+
+
+def test_a_killed_download_goes_on_to_the_same_catalogue(server, tmp_path):
+    scattered(server, 40)
+    server.given = threading.Semaphore(9)
+    command = [sys.executable, "-c", A_RUN, server.address, str(tmp_path)]
+    given = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": subprocess.PIPE, "text": True}
+    killed = subprocess.Popen(command, stderr=subprocess.STDOUT, **given)
+    hangs = time.monotonic() + 3600
+    while len(list(tmp_path.rglob("*.jpg"))) < 5:  # the server waits after the ninth: it cannot come to an end
+        assert killed.poll() is None
+        assert time.monotonic() < hangs
+        time.sleep(0.01)
+    killed.kill()
+    log = killed.communicate()[0]
+    before = {path: path.read_bytes() for path in tmp_path.rglob("1024/*.jpg") if "partial" not in path.name}
+    assert 0 < len(before) < 40
+    waiting, server.given = server.given, None
+    waiting.release(40)
+    done = subprocess.run(command, stderr=subprocess.STDOUT, check=True, **given)
+    assert "rows 40 0" in done.stdout
+    assert all(path.read_bytes() == content for path, content in before.items())
+    asked = [path for path, _ in server.asked if path.startswith("/thumb/")]
+    assert len(asked) <= 40 + 1  # none again but the one that was on its way
+    assert SECRET not in log + done.stdout
+    catalogue = ask()[0]
+    assert len(catalogue) == catalogue.photo_id.nunique() == 40
+
+
+def test_what_cannot_be_used_is_left_out_with_its_reason(server, tmp_path):
+    scattered(server, 4)
+    server.photos["1000"]["is_pano"] = True
+    server.thumbs["/thumb/1001/1024.jpg"] = jpeg(1)[:200]
+    server.thumbs["/thumb/1002/1024.jpg"] = b""
+    server.add(7, 52.002, 4.002)
+    server.photos["../../secret"] = server.photos.pop("1007") | {"id": "../../secret"}
+    catalogue, left_out = ask()
+    assert [Path(path).stem for path in catalogue.path] == ["1003"]
+    reasons = dict(zip(left_out.detail.str.extract(r"id (\S+):")[0], left_out.reason, strict=True))
+    assert reasons == {
+        "1000": "panorama", "1001": "truncated", "1002": "missing file", "../../secret": "missing file",
+    }  # fmt: skip
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == ["1003.jpg"]
+    assert len(ask(panoramas=True)[0]) == 2
+
+
+def test_panoramas_and_photos_without_a_position_are_told_before_any_are_thinned_or_drawn(server, monkeypatch):
+    for number in range(6):  # 11 m apart
+        server.add(number, 52.01 + 1e-4 * number, 4.01, sequence="s", captured_at=1_600_000_000_000 + 1000 * number)
+    server.photos["1000"]["is_pano"] = True
+    answer, lost = server.answer, {"id": "1999", "geometry": None}
+
+    def with_one_lost(path):
+        status, headers, content = answer(path)
+        found = json.loads(content) if path.startswith("/images") else {}
+        return status, headers, json.dumps({"data": [*found["data"], lost]}).encode() if found else content
+
+    monkeypatch.setattr(server, "answer", with_one_lost)
+    catalogue, left_out = ask(thin_m=15.0, limit=2)
+    assert len(catalogue) == 2
+    assert left_out[["path", "reason"]].to_numpy().tolist() == [
+        ["build/mapillary/1024/1000.jpg", "panorama"], ["build/mapillary/1024/1999.jpg", "no position"],
+    ]  # fmt: skip
+    thinned = ask(thin_m=15.0)[0]
+    assert [Path(path).stem for path in thinned.path] == ["1001", "1003", "1005"]
+
+
+def test_sequences_are_thinned_and_a_number_is_drawn(server):
+    for number in range(20):  # 11 m apart, the last ones first
+        server.add(number, 52.01 + 1e-4 * number, 4.01, sequence="s", captured_at=1_600_000_000_000 - 1000 * number)
+    server.add(30, 52.0101, 4.01, sequence="t", captured_at=1_600_000_000_000)
+    at = photos.lat_lon_deg(kept := ask(thin_m=50.0)[0])
+    drive = at[(kept.sequence_id == "s").to_numpy()]
+    apart_m = sphere.distance_m(drive[1:], drive[:-1])
+    assert len(drive) == 4
+    assert apart_m.min() >= 50
+    assert len(kept) == 5
+    few = ask(limit=3, seed=1)[0]
+    assert len(few) == 3
+    assert few.path.tolist() == ask(limit=3, seed=1)[0].path.tolist() != ask(limit=3, seed=2)[0].path.tolist()
+
+
+@pytest.mark.parametrize("box", [[52.0, 4.35, 52.015, 4.37], [52.0, 4.3, 52.06, 4.4], [-0.01, -0.03, 0.03, 0.005]])
+def test_an_area_is_covered_by_boxes_none_of_which_is_empty(box):
+    sides = np.array(mapillary.Area(box).boxes())
+    extent = sides[:, 2:] - sides[:, :2]
+    least = np.ceil(np.round((np.array(box[2:]) - box[:2]) / mapillary.SIDE_DEG, 6)).prod()
+    assert len(sides) == least
+    assert extent.min() > mapillary.SIDE_DEG / 2
+    assert extent.max() <= mapillary.SIDE_DEG + 1e-9
+    assert extent.prod(axis=1).sum() == pytest.approx((box[2] - box[0]) * (box[3] - box[1]))
+    assert [*sides[:, :2].min(axis=0), *sides[:, 2:].max(axis=0)] == box
+
+
+def test_boxes_that_a_polygon_does_not_touch_are_not_asked():
+    box, corner = (52.0, 4.0, 52.06, 4.06), shapely.Polygon([(4.0, 52.0), (4.03, 52.0), (4.0, 52.03)])
+    asked = mapillary.Area(box, corner).boxes()
+    assert len(asked) == 3
+    assert set(asked) < set(mapillary.Area(box).boxes())
+
+
+def test_the_box_of_the_template_is_one_question():
+    study = ROOT / "notebooks" / "studies" / "mapillary.yml"
+    box = yaml.safe_load(study.read_text(encoding="utf-8"))["01_photos"]["options"]["box"]
+    assert mapillary.Area(box).boxes() == [tuple(box)]
+
+
+def test_other_fields_are_asked_for_anew(server, monkeypatch):
+    scattered(server, 2)
+    ask()
+    asked = len(server.boxes())
+    monkeypatch.setattr(mapillary, "FIELDS", (*mapillary.FIELDS, "altitude"))
+    ask()
+    assert len(server.boxes()) == 2 * asked
+
+
+def test_a_polygon_takes_what_lies_in_it(server, tmp_path):
+    scattered(server, 60)
+    ring = [[4.0, 52.0], [4.03, 52.0], [4.0, 52.03], [4.0, 52.0]]
+    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "area.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    catalogue = gather("mapillary", {"polygon": "area.geojson", "city": "Delft"})[0]
+    assert 10 < len(catalogue) < 50
+    assert ((catalogue.geometry.y - 52) + (catalogue.geometry.x - 4) <= 0.03 + 1e-9).all()
+
+
+def test_the_token_travels_in_a_header_and_lies_nowhere(server, tmp_path):
+    scattered(server, 2)
+    ask()
+    to_api = [header for path, header in server.asked if not path.startswith("/thumb/")]
+    assert set(to_api) == {f"OAuth {SECRET}"}
+    assert {header for path, header in server.asked if path.startswith("/thumb/")} == {None}
+    assert all(SECRET not in path for path, _ in server.asked)
+    assert not any(SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"box": None}, "needs a box .* or a polygon"),
+        ({"box": [52.0, 4.0, 51.0, 4.1]}, r"box \[52.0, 4.0, 51.0, 4.1\] must be"),
+        ({"box": [52.0, 179.0, 53.0, -179.0]}, "cut it at the date line"),
+        ({"size_px": 500}, "size_px 500 must be 256, 1024, 2048"),
+        ({"box": [4.0, 52.0, 4.1, 51.0]}, "must be"),
+        (
+            {"box": [-122.5, 37.7, -122.3, 37.8]},
+            r"reads like west, south, east, north: write \[37.7, -122.5, 37.8, -122.3\]",
+        ),
+        ({"box": [52.0, 4.0, float("nan"), 4.1]}, "must be"),
+        ({"box": [52.0, "4", 52.1, 4.1]}, "must be"),
+        ({"thin_m": -1.0}, "thin_m -1.0 must be a finite number of at least 0"),
+        ({"thin_m": float("nan")}, "thin_m = nan must be a finite number"),
+        ({"thin_m": float("inf")}, "thin_m = inf must be a finite number"),
+        ({"limit": -1}, "limit -1 must be a whole number of at least 0"),
+        ({"city_link_m": float("nan")}, "city_link_m nan must be a finite number above 0"),
+    ],
+)
+def test_wrong_options_are_refused(server, options, says):
+    asked = {name: value for name, value in ({"box": BOX} | options).items() if value is not None}
+    with pytest.raises(ValueError, match=says):
+        gather("mapillary", asked)
+
+
+def test_without_a_token_or_with_a_wrong_one_the_way_out_is_said(server, monkeypatch):
+    server.first = [(401, {}, b"")]
+    with pytest.raises(ValueError, match=r"refuses the token .*: check MAPILLARY_TOKEN"):
+        ask()
+    server.first = [(400, {}, b"")]
+    with pytest.raises(ValueError, match=r"refuses the box .*status 400"):
+        ask()
+    monkeypatch.delenv("MAPILLARY_TOKEN")
+    with pytest.raises(ValueError, match="MAPILLARY_TOKEN is not set: make a client token"):
+        ask()
+
+
+def test_a_box_without_photos_is_told_with_the_order_of_its_sides(server):
+    words = (
+        r"Mapillary has no photo in box \[6\.95, 50\.94, 6\.96, 50\.95\] \(south, west, north, east\): if it was meant "
+        r"as west, south, east, north, write \[50\.94, 6\.95, 50\.95, 6\.96\]"
+    )
+    with pytest.raises(ValueError, match=words):
+        ask(box=[6.95, 50.94, 6.96, 50.95])
+
+
+def test_a_polygon_that_cannot_be_one_is_told(server, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"polygon 'none\.geojson' is not a file on this machine"):
+        gather("mapillary", {"polygon": "none.geojson"})
+    line = {"type": "LineString", "coordinates": [[4.0, 52.0], [4.03, 52.0]]}
+    (tmp_path / "line.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": line}))
+    with pytest.raises(ValueError, match=r"line\.geojson has no area: draw a polygon"):
+        gather("mapillary", {"polygon": "line.geojson"})
+    ring = {"type": "Polygon", "coordinates": [[[4.0, 52.0], [4.003, 52.0], [4.0, 52.003], [4.0, 52.0]]]}
+    (tmp_path / "area.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": ring}))
+    with pytest.raises(ValueError, match=r"Mapillary has no photo in polygon 'area\.geojson'"):
+        gather("mapillary", {"polygon": "area.geojson"})
+
+
+@pytest.mark.parametrize("taken", [10**18, 10**30, -5, "soon", None])
+def test_a_time_that_cannot_be_is_none(server, taken):
+    server.add(0, 52.001, 4.001, captured_at=taken)
+    assert ask()[0].captured_at.isna().tolist() == [True]

@@ -1,0 +1,248 @@
+"""Names of GeoNames and streets of OpenStreetMap around photos whose source tells neither."""
+
+import os
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from geonb.book.studies import cells, defaults
+from geonb.photos import sources, surroundings
+from geonb.showing import figures, maps
+from geonb.splitting import galleries
+from tests.photos.test_table import picture
+
+OSM = """<?xml version="1.0"?>
+<osm version="0.6" generator="test">
+ <node id="1" lat="50.9400" lon="6.9500" version="1"/><node id="2" lat="50.9400" lon="6.9600" version="1"/>
+ <node id="3" lat="50.9450" lon="6.9550" version="1"/><node id="4" lat="51.9400" lon="6.9550" version="1"/>
+ <way id="10" version="1"><nd ref="1"/><nd ref="2"/>
+  <tag k="highway" v="residential"/><tag k="name" v="Erste &lt;b&gt; Straße"/></way>
+ <way id="11" version="1"><nd ref="2"/><nd ref="3"/><tag k="highway" v="footway"/><tag k="name" v="Fußweg"/></way>
+ <way id="12" version="1"><nd ref="1"/><nd ref="3"/><tag k="highway" v="service"/></way>
+ <way id="13" version="1"><nd ref="1"/><nd ref="3"/><tag k="waterway" v="river"/><tag k="name" v="Rhein"/></way>
+ <way id="14" version="1"><nd ref="4"/><nd ref="4"/><tag k="highway" v="primary"/><tag k="name" v="Fern"/></way>
+</osm>"""
+STREET = {"city": ["A"], "country": "", "street": ""}
+FIRST = "Erste <b> Straße"
+
+
+def catalogue(places, **columns):
+    """A catalogue of photos at (lat, lon) pairs; columns that are not given are empty."""
+    lat, lon = np.transpose(places)
+    empty = {"city": "near 50.94N 6.96E", "country": "", "district": "", "street": ""}
+    points = geopandas.points_from_xy(lon, lat)
+    return geopandas.GeoDataFrame(empty | columns, index=range(len(lat)), geometry=points, crs="EPSG:4326")
+
+
+@pytest.fixture
+def extract(tmp_path):
+    """An extract of OpenStreetMap with two streets, a path, a river and something far away."""
+    (tmp_path / "cologne.osm").write_text(OSM, encoding="utf-8")
+    return tmp_path / "cologne.osm"
+
+
+COLOGNE = [[50.9401, 6.955], [50.9460, 6.958], [50.9400, 6.951]]
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+def test_what_a_source_does_not_tell_is_named_and_what_it_tells_is_kept():
+    found = surroundings.named(catalogue(COLOGNE, district=["", "mine", ""]))
+    assert set(found.country) == {"DE"}
+    assert found.district.tolist() == ["Altstadt Nord", "mine", "Altstadt Nord"]
+    assert set(found.city) == {"near Altstadt Nord, DE"}
+    told = surroundings.named(catalogue(COLOGNE, city="Köln", country=["Germany", "", ""]))
+    assert set(told.city) == {"Köln"}
+    assert told.country.tolist() == ["Germany", "", ""]  # no DE beside it
+
+
+def test_photos_far_from_every_place_keep_what_they_have():
+    found = surroundings.named(catalogue([[38.0, -40.0]], city="near 38.00N 40.00W"))
+    assert found[["city", "country", "district"]].iloc[0].tolist() == ["near 38.00N 40.00W", "", ""]
+
+
+def test_two_cities_never_get_one_name():
+    names = ["near 50.94N 6.95E", "near 50.94N 6.96E"]
+    found = surroundings.named(catalogue(COLOGNE[::2], city=names))
+    assert found.city.tolist() == names
+    taken = surroundings.named(catalogue(COLOGNE[::2], city=[names[0], "near Altstadt Nord, DE"]))
+    assert taken.city.nunique() == 2
+
+
+# ---- streets ---------------------------------------------------------------------------------------------------------
+def test_an_extract_gives_its_streets_around_the_photos_and_no_paths_or_rivers(extract):
+    found = surroundings.streets(extract, catalogue(COLOGNE, country="DE"))
+    assert sorted(found.street) == ["", FIRST]
+    assert set(found.country) == {"DE"}
+    assert found.crs == "EPSG:4326"
+    grid = galleries.along_streets(found, 25.0)
+    assert len(grid) > 40
+    assert grid.lat_deg.between(50.93, 50.95).all()
+
+
+def test_photos_get_the_name_of_a_street_that_is_near_and_keep_their_own(extract):
+    photos = catalogue(COLOGNE, street=["", "", "own"])
+    found = surroundings.along(photos, surroundings.streets(extract, photos))
+    assert found.street.tolist() == [FIRST, "", "own"]  # the second is 600 m away
+    assert photos.street.tolist() == ["", "", "own"]
+
+
+def test_lines_in_another_system_are_taken_and_parts_of_one_line_apart(tmp_path):
+    lines = shapely.MultiLineString([[(6.95, 50.94), (6.96, 50.94)], [(6.95, 50.941), (6.96, 50.941)]])
+    table = geopandas.GeoDataFrame({"street": ["Ring"]}, geometry=[lines], crs="EPSG:4326").to_crs("EPSG:25832")
+    table.to_file(tmp_path / "lines.gpkg")
+    photos = catalogue(COLOGNE)
+    found = surroundings.streets(tmp_path / "lines.gpkg", photos)
+    assert found.street.tolist() == ["Ring", "Ring"]
+    assert surroundings.along(photos, found).street[0] == "Ring"
+
+
+def test_each_city_gets_the_streets_around_its_own_photos(extract):
+    far = catalogue([*COLOGNE, [10.0, 10.0]], city=["Köln"] * 3 + ["Elsewhere"])
+    found = surroundings.streets(extract, far)
+    assert set(found.city) == {"Köln"}
+    assert surroundings.along(far, found).street[3] == ""
+
+
+def test_streets_that_only_pass_by_lead_no_gallery_away(tmp_path):
+    far = shapely.MultiLineString([[(6.95, 50.94), (9.96, 50.94)], [(6.95, 10.0), (6.96, 10.0)]])
+    geopandas.GeoDataFrame({"name": ["A"]}, geometry=[far], crs="EPSG:4326").to_file(tmp_path / "road.gpkg")
+    grid = galleries.along_streets(surroundings.streets(tmp_path / "road.gpkg", catalogue(COLOGNE)), 25.0)
+    assert 20 < len(grid) < 100
+    assert grid.lon_deg.max() < 6.97
+    with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
+        galleries.along_streets(geopandas.GeoDataFrame(STREET, geometry=[far.geoms[0]], crs="EPSG:4326"), 0.1)
+
+
+def test_a_map_of_openstreetmap_says_whose_it_is(extract):
+    found = surroundings.streets(extract, catalogue(COLOGNE))
+    assert maps.owed(found) == ["streets © OpenStreetMap contributors, ODbL"]
+    assert maps.owed(sources.streets("folder", {})) == maps.owed(None) == []
+
+
+@pytest.mark.parametrize(
+    ("places", "file", "says"),
+    [
+        (COLOGNE, "none.osm.pbf", "streets_file .*none.osm.pbf does not exist"),
+        ([[10.0, 10.0]], "cologne.osm", "no street near a photo"),
+        (COLOGNE, "unnamed.gpkg", "no column street or name; it has label, geometry"),
+        (COLOGNE, "layers.gpkg", "has the layers roads, rivers: save the one of streets alone"),
+        (COLOGNE, "nowhere.gpkg", "does not say in which coordinate system"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, places, file, says):
+    line = shapely.LineString([(6.95, 50.94), (6.96, 50.94)])
+    geopandas.GeoDataFrame({"label": ["a"]}, geometry=[line], crs="EPSG:4326").to_file(tmp_path / "unnamed.gpkg")
+    for layer in ("roads", "rivers"):
+        one = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line], crs="EPSG:4326")
+        one.to_file(tmp_path / "layers.gpkg", layer=layer)
+    with pytest.warns(UserWarning, match="crs"):
+        geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line]).to_file(tmp_path / "nowhere.gpkg")
+    with pytest.raises((FileNotFoundError, ValueError), match=says):
+        surroundings.streets(tmp_path / file, catalogue(places))
+
+
+# ---- latitude and longitude exchanged --------------------------------------------------------------------------------
+PLACES = {  # cities and rural places of each continent
+    "Cologne": (50.94, 6.96), "Eifel hills": (50.38, 6.86), "Stockholm": (59.33, 18.07), "Cairngorms": (57.1, -3.6),
+    "Nairobi": (-1.29, 36.82), "Karoo": (-31.6, 22.3), "Lagos": (6.45, 3.39), "Delhi": (28.61, 77.21),
+    "Ladakh": (34.2, 77.6), "Ulaanbaatar": (47.92, 106.92), "Istanbul": (41.01, 28.98),
+    "New York": (40.71, -74.0), "Maine woods": (46.2, -69.1),
+    "San Francisco": (37.77, -122.42), "Yukon": (63.9, -135.5), "Sao Paulo": (-23.55, -46.63),
+    "Patagonian steppe": (-48.7, -69.5), "Amazon near Manaus": (-2.6, -59.7), "Sydney": (-33.87, 151.21),
+    "outback near Alice Springs": (-24.2, 133.4), "Fiji": (-17.8, 178.2), "McMurdo": (-77.85, 166.67),
+}  # fmt: skip
+# Towns lie on both sides, or on neither: no list of places can tell.
+NOBODY_KNOWS = {
+    "Cairo": (30.04, 31.24), "Gaziantep": (37.06, 37.38), "Tehran": (35.7, 51.4),
+    "Lapland": (68.9, 27.0), "Sahara near Tamanrasset": (22.9, 5.6), "Thar desert": (26.9, 70.9),
+    "Rothera": (-67.57, -68.13),
+}  # fmt: skip
+
+
+def around(place, count=40):
+    """Photos within a kilometre or two of a place, as a catalogue."""
+    return catalogue(np.array(place) + np.random.default_rng(0).normal(0, 0.01, (count, 2)))
+
+
+@pytest.mark.parametrize("name", [*PLACES, *NOBODY_KNOWS])
+def test_photos_where_they_were_taken_are_not_called_exchanged(name):
+    assert surroundings.caveats(around((PLACES | NOBODY_KNOWS)[name]), "folder") == []
+
+
+@pytest.mark.parametrize("name", [name for name, (_, lon) in PLACES.items() if abs(lon) < 90])
+def test_latitude_and_longitude_of_every_continent_are_told_when_exchanged(name):
+    (sentence,) = surroundings.caveats(around(PLACES[name][::-1]), "table")
+    assert sentence.startswith("40 of 40 photos lie far from every town")
+    assert "set swap_lat_lon: true" in sentence
+
+
+def test_the_sentence_names_a_photo_both_places_and_the_way_out_of_its_source():
+    (sentence,) = surroundings.caveats(catalogue([(6.9583, 50.9413)]), "folder")
+    assert "6.9583 N 50.9413 E" in sentence
+    assert "50.9413 N 6.9583 E" in sentence
+    assert "from Altstadt Nord, DE" in sentence
+    assert "swap_lat_lon" not in sentence
+    assert "source 'folder'" in sentence
+
+
+def test_a_few_photos_at_sea_or_a_voyage_are_not_called_exchanged():
+    mixed = catalogue([*[PLACES["Cologne"]] * 6, *[PLACES["Cologne"][::-1]] * 5])
+    assert surroundings.caveats(mixed, "table") == []
+    voyage = catalogue([(lat, -30.0) for lat in np.linspace(-40, 40, 50)])
+    assert surroundings.caveats(voyage, "table") == []
+
+
+def test_simulated_cities_at_sea_are_not_warned_of():
+    assert surroundings.caveats(catalogue([(6.9583, 50.9413)]), "simulated") == []
+
+
+@pytest.mark.skipif(not os.environ.get("GEONB_REAL_DATA"), reason="GEONB_REAL_DATA is not set: no real photos")
+def test_no_real_photos_are_called_exchanged():
+    root, seen = Path(os.environ.get("GEONB_REAL_DATA", "")), 0
+    for file in sorted(root.rglob("*.csv")):
+        table = pd.read_csv(file, low_memory=False).rename(columns=str.lower)
+        if {"lat", "lon"} <= set(table):
+            at = table[["lat", "lon"]].dropna()
+            assert surroundings.caveats(catalogue(at.to_numpy()), "table") == [], file
+            seen += 1
+    assert seen > 5
+
+
+def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(extract, tmp_path):
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50.9401,6.955\n")
+    alone, left_out = sources.gather("table", {"table": str(tmp_path / "t.csv")})
+    assert (len(alone), len(left_out)) == (1, 0)
+    alone = surroundings.named(alone)
+    assert alone.city.tolist() == ["near Altstadt Nord, DE"]
+    lines = surroundings.streets(extract, alone)
+    assert surroundings.along(alone, lines).street.tolist() == [FIRST]
+    assert len(galleries.along_streets(lines, 25.0)) > 0
+    at = np.column_stack([alone.geometry.y, alone.geometry.x])
+    assert len(galleries.over_cities(at, alone.city.to_numpy(object), 25.0)) > 0
+    assert maps.photo_map(alone, simulated=False, streets=lines)
+    figures.photo_counts(alone)
+
+
+def page_01(**parameters):
+    """The value of the cell of page 01 that warns, with these parameters."""
+    names = defaults("01_photos") | parameters
+    code = [cell.source for cell in cells("01_photos") if cell.cell_type == "code"]
+    (gathers,), (warns,) = ([text for text in code if words in text] for words in ("sources.gather(", "wording.note("))
+    exec("from geonb.photos import sources, surroundings\nfrom geonb.book import wording", names)
+    exec(gathers, names)
+    return eval(warns, names)
+
+
+def test_page_01_warns_of_exchanged_coordinates_and_no_longer_once_they_are_exchanged_back(tmp_path):
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,6.9583,50.9413\n")
+    options = {"table": str(tmp_path / "t.csv")}
+    said = page_01(source="table", options=options).data
+    assert "1 of 1 photos lie far from every town" in said
+    assert "set swap" in said
+    assert "from every town" not in page_01(source="table", options=options | {"swap_lat_lon": True}).data

@@ -1,0 +1,156 @@
+"""The xRI Alpha Sandbox: a tree as its repository describes it, buildings from a csv as OS Open UPRN publishes it."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from geonb import files
+from geonb.earth import sphere
+from geonb.photos import catalogue as photos
+from geonb.photos.sources import folder, gather, xri
+
+# Elizabeth Tower (Big Ben), TQ 302 796: on the British National Grid, and in WGS 84
+TOWER_GRID, TOWER = ("530268", "179640"), (51.50072, -0.12463)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    return tmp_path / "xri"
+
+
+def picture(file, level=64, seed=0):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng([seed, *file.as_posix().encode()[-60:]]).integers(-8, 8, (24, 32, 3))
+    Image.fromarray((level + noise).astype(np.uint8)).save(file, "JPEG", quality=100, subsampling=0)
+
+
+def uprns(file, grid=False):
+    rows = pd.DataFrame({
+        "UPRN": ["000100", "200", "300"], "X_COORDINATE": [TOWER_GRID[0]] * 3, "Y_COORDINATE": [TOWER_GRID[1]] * 3,
+        "LATITUDE": ["52.65", "53.48", "51.5"], "LONGITUDE": ["1.71", "-2.24", "-0.1"],
+    })  # fmt: skip
+    rows.drop(columns=["LATITUDE", "LONGITUDE"] if grid else []).to_csv(file, index=False)
+
+
+@pytest.fixture
+def tree(root, tmp_path):
+    picture(root / "part-1" / "100" / "20231205T101500_day" / "rgb_0.jpeg")
+    picture(root / "part-1" / "100" / "20231205T101500_day" / "rgb_1.jpeg")
+    picture(root / "part-1" / "100" / "20231205T101500_day" / "mask_0.jpeg")
+    picture(root / "part-1" / "100" / "20240110T220000_night" / "rgb_0.jpeg")
+    picture(root / "part-2" / "200" / "someday_day" / "rgb_0.jpeg")
+    picture(root / "part-2" / "999" / "20231205T101500_day" / "rgb_0.jpeg")
+    uprns(tmp_path / "osopenuprn.csv")
+    return {"folder": "xri", "uprn_table": "osopenuprn.csv"}
+
+
+def test_pictures_stand_where_their_building_stands_and_nights_and_masks_are_no_photos(tree):
+    catalogue, left_out = gather("xri", tree)
+    assert len(catalogue) == 3
+    assert catalogue.country.unique().tolist() == ["GB"]
+    first = catalogue[catalogue.sequence_id == "100/20231205T101500_day"]
+    assert len(first) == 2
+    np.testing.assert_allclose(photos.lat_lon_deg(first), [[52.65, 1.71]] * 2)
+    assert str(first.captured_at.iloc[0]) == "2023-12-05 10:15:00+00:00"
+    assert pd.isna(catalogue.captured_at[catalogue.sequence_id == "200/someday_day"]).all()
+    assert sorted(left_out.reason) == ["night", "no position"]
+    assert not any("mask" in path for path in [*catalogue.path, *left_out.path])
+    assert len(gather("xri", tree | {"night": True})[0]) == 4
+
+
+def test_linear_pictures_are_brightened_once(tree, root, tmp_path):
+    catalogue, _ = gather("xri", tree)
+    assert all(path.startswith("build/xri/") for path in catalogue.path)
+    (brightened,) = tmp_path.glob("build/xri/part-2/200/someday_day/rgb_0-*.jpg")
+    bright, dark = (
+        np.asarray(Image.open(path)).astype(float).mean()
+        for path in (brightened, root / "part-2/200/someday_day/rgb_0.jpeg")
+    )
+    assert dark == pytest.approx(64, abs=2)
+    assert bright == pytest.approx(255 * (64 / 255) ** 0.4545, abs=3)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpg")}
+    pd.testing.assert_frame_equal(pd.DataFrame(gather("xri", tree)[0]), pd.DataFrame(catalogue))
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpg")}
+    as_they_are = gather("xri", tree | {"linear": False})[0]
+    assert all(path.startswith("xri/part-") for path in as_they_are.path)
+
+
+def test_pictures_of_one_name_in_other_parts_and_folders_are_brightened_apart(root, tmp_path):
+    name = "100/20231205T101500_day/rgb_0.jpeg"
+    for number, part in enumerate(("xri/part-1", "xri/part-2", "other/part-1")):
+        picture(tmp_path / part / name, level=40 * (number + 1))
+    uprns(tmp_path / "osopenuprn.csv")
+    levels = []
+    for below in ("xri", "other"):
+        catalogue, left_out = gather("xri", {"folder": below, "uprn_table": "osopenuprn.csv"})
+        assert left_out.empty
+        levels += [np.asarray(photos.open_picture(path)).mean() for path in catalogue.path]
+    assert levels == pytest.approx([255 * (40 * n / 255) ** 0.4545 for n in (1, 2, 3)], abs=4)
+    picture(tmp_path / "other" / "part-1" / name, level=200)  # the same name with other content
+    (path,) = gather("xri", {"folder": "other", "uprn_table": "osopenuprn.csv"})[0].path
+    assert np.asarray(photos.open_picture(path)).mean() == pytest.approx(255 * (200 / 255) ** 0.4545, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("words", "time"),
+    [
+        ("20231205101530", "2023-12-05 10:15:30+00:00"),
+        ("2023-12-05T10:15:30", "2023-12-05 10:15:30+00:00"),
+        ("202312051015", "2023-12-05 10:15:00+00:00"),
+        ("2023-12-05", "2023-12-05 00:00:00+00:00"),
+        ("20231305", ""),
+        ("2023", ""),
+        ("2023120510", ""),
+        ("someday", ""),
+    ],
+)
+def test_the_number_of_digits_tells_the_form_of_a_time(words, time):
+    assert str(xri.time_of(words)) == time
+
+
+def test_the_british_national_grid_is_read_where_there_is_no_latitude(tree, tmp_path):
+    uprns(tmp_path / "osopenuprn.csv", grid=True)
+    at = photos.lat_lon_deg(gather("xri", tree)[0])
+    assert sphere.distance_m(at, np.array([TOWER])).max() < 25
+
+
+def test_a_broken_picture_is_left_out_and_nothing_of_it_written(tree, root, tmp_path):
+    file = root / "part-2" / "300" / "20231205T101500_day" / "rgb_0.jpeg"
+    picture(file)
+    file.write_bytes(file.read_bytes()[:300])
+    left_out = gather("xri", tree)[1]
+    assert "truncated" in set(left_out.reason)
+    assert not list((tmp_path / "build" / "xri").glob("*/300"))
+
+
+def test_wrong_folders_and_tables_are_refused(tree, tmp_path):
+    with pytest.raises(FileNotFoundError, match="'nowhere' is not a folder"):
+        gather("xri", tree | {"folder": "nowhere"})
+    with pytest.raises(FileNotFoundError, match="uprn_table is the csv"):
+        gather("xri", tree | {"uprn_table": "none.csv"})
+    (tmp_path / "other.csv").write_text("UPRN,lat\n1,2\n")
+    with pytest.raises(ValueError, match=r"other\.csv has not UPRN with"):
+        gather("xri", tree | {"uprn_table": "other.csv"})
+
+
+def test_folders_that_cannot_be_listed_are_told(tree, root, monkeypatch):
+    walk = os.walk
+
+    def refused(there, onerror):
+        onerror(PermissionError(13, "Permission denied", str(root / "part-2")))
+        yield from (found for found in walk(there) if "part-2" not in found[0])
+
+    monkeypatch.setattr(folder.os, "walk", refused)
+    left_out = gather("xri", tree)[1]
+    assert ["xri/part-2", "unreadable"] in left_out[["path", "reason"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("content", [b"", b"UPRN,LATITUDE,LONGITUDE\n\xff,1,2\n"])
+def test_a_csv_that_is_none_is_told_by_its_name(tree, tmp_path, content):
+    (tmp_path / "osopenuprn.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"osopenuprn\.csv is no CSV in UTF-8"):
+        gather("xri", tree)

@@ -1,0 +1,133 @@
+from html import unescape
+
+import folium
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from geonb.earth.sphere import distance_m
+from geonb.measuring import conformal
+from geonb.showing import maps, trust_figures
+
+
+def made_coverage():
+    rows = [(split, rule, level, level - 0.03, level - 0.06, level) for split in ("blocked", "unseen_city")
+            for rule in conformal.RULES for level in (0.5, 0.9)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["split", "rule", "level", "coverage", "low", "high"])
+    table.loc[table.split == "unseen_city", ["low", "high"]] = np.nan
+    return table
+
+
+def made_risk():
+    rows = [(split, order, share, 100 + 1e4 * share) for split in ("blocked", "unseen_city")
+            for order in trust_figures.ORDERS for share in (0.25, 0.5, 1.0)]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(conformal.RISK))
+
+
+FIGURES = {"coverage": (trust_figures.coverage, made_coverage), "risk": (trust_figures.risk, made_risk)}
+
+
+@pytest.mark.parametrize(("draw", "table"), FIGURES.values(), ids=FIGURES)
+def test_a_figure_says_simulated_has_units_is_shown_once_and_its_legend_covers_nothing(draw, table):
+    figure = draw(table(), simulated=True)
+    words = [text.get_text() for text in figure.findobj(Text)]
+    assert "simulated" in words
+    assert {"blocked", "unseen_city"} <= set(words)
+    assert all("[" in label for label in (figure.axes[-1].get_xlabel(), figure.get_supylabel()))
+    assert plt.get_fignums() == []
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert not any(box.overlaps(ax.get_tightbbox()) for ax in figure.axes)
+    assert "simulated" not in [text.get_text() for text in draw(table()).findobj(Text)]
+
+
+@pytest.mark.parametrize(("draw", "table"), FIGURES.values(), ids=FIGURES)
+def test_nothing_to_draw_and_a_missing_column_are_said_in_words(draw, table):
+    with pytest.raises(ValueError, match="is empty"):
+        draw(table()[:0])
+    with pytest.raises(ValueError, match="no column"):
+        draw(table().drop(columns="split"))
+
+
+def test_the_chart_of_promises_has_a_diagonal():
+    line = trust_figures.coverage(made_coverage()).axes[0].lines[0]
+    np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
+
+
+def shown_layers(shown):
+    return [c for c in shown.map._children.values() if isinstance(c, folium.GeoJson) and c.control]
+
+
+def features(shown):
+    return [one for layer in shown_layers(shown) for one in layer.data["features"]]
+
+
+def made_guesses():
+    likely = pd.DataFrame({
+        "layer": ["a"] * 4 + ["b"] * 2, "photo_id": ["one"] * 4 + ["two"] * 2, "city": ["Oulu"] * 4 + ["Suva"] * 2,
+        "lat_deg": [51.5] * 4 + [-16.9] * 2, "lon_deg": [-0.1] * 4 + [179.9, -179.9], "distance_m": 84.0,
+        "weight": [1, 0.5, 0.2, 0.05, 1, 0.9], "street": "<b>High Street",
+    })  # fmt: skip
+    circles = pd.DataFrame({"layer": ["a", "b"], "lat_deg": [51.5, -16.9], "lon_deg": [-0.1, 179.9]})
+    truth = {"true_lat_deg": [51.6, np.nan], "true_lon_deg": [-0.2, np.nan]}
+    return likely, circles.assign(radius_m=[2_000.0, 40_000.0], **truth)
+
+
+def test_a_guess_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
+    shown = trust_figures.guess_map(*made_guesses(), True)
+    first, second = ([one["geometry"]["type"] for one in layer.data["features"]] for layer in shown_layers(shown))
+    assert first == ["Point"] * 4 + ["LineString", "Point"]
+    assert second == ["Point"] * 2 + ["LineString"]
+    assert "(simulated)" in shown.page
+    assert "<b>High" not in shown.page
+    assert maps.remote_links(shown.page) == []
+    told = [unescape(one["properties"]["about"]) for one in features(shown)]
+    assert "where it was taken" in told
+    assert sum("50% of the best, 84 m from it" in words for words in told) == 1
+
+
+def test_the_layer_that_is_shown_first_lies_in_the_city_that_is_shown_first():
+    likely, circles = made_guesses()
+    shown = trust_figures.guess_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
+    assert [layer.show for layer in shown_layers(shown)] == [True, False]
+    shown = trust_figures.guess_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
+    assert [layer.show for layer in shown_layers(shown)] == [False, True]
+
+
+def test_a_circle_lies_at_its_radius_also_across_the_date_line():
+    for circle in made_guesses()[1].to_dict("records"):
+        (line, _), *more = trust_figures.circle_lines(circle)
+        lon_deg, lat_deg = np.array(line["geometry"]["coordinates"]).T
+        centre = np.array([circle["lat_deg"], circle["lon_deg"]])
+        wrapped = (lon_deg + 180) % 360 - 180
+        np.testing.assert_allclose(distance_m(np.column_stack([lat_deg, wrapped]), centre), circle["radius_m"], atol=2)
+        assert more == []
+        assert np.ptp(lon_deg) < 2
+
+
+@pytest.mark.parametrize("radius_m", [np.nan, 1.2e7])
+def test_without_a_radius_or_beyond_a_hemisphere_no_circle_is_drawn(radius_m):
+    likely, circles = made_guesses()
+    shown = trust_figures.guess_map(likely, circles.assign(radius_m=radius_m), False)
+    assert not any(one["geometry"]["type"] == "LineString" for one in features(shown))
+
+
+@pytest.mark.parametrize("name", ["{{ 7*7 }}.jpg", "50 {% off", "room {#4", "<script>alert(1)</script>"])
+def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
+    likely, circles = made_guesses()
+    shown = trust_figures.guess_map(
+        likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
+        circles.replace({"layer": {"a": name}}), False,
+    )  # fmt: skip
+    assert unescape(shown_layers(shown)[0].layer_name) == name
+    assert sum(name in unescape(one["properties"]["about"]) for one in features(shown)) == 6
+    assert "49.jpg" not in shown.page
+    assert "<script>alert" not in shown.page
+
+
+def test_a_guess_without_places_is_refused():
+    likely, circles = made_guesses()
+    with pytest.raises(ValueError, match="is empty"):
+        trust_figures.guess_map(likely[:0], circles, True)

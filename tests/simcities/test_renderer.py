@@ -1,0 +1,242 @@
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import simcities as cities
+from geonb.earth import seeds
+from geonb.files import ROOT
+from simcities import buildings, day, facades, fields, geography, renderer, things
+
+CITY = geography.city(0, 0, fields.Planted(range_m=(150.0,) * len(fields.FIELDS)), half_side_m=300.0)
+PHOTOS = geography.drives(CITY, 24, seeds.stream(0, "drives"), isolated_share=0.4)
+NUISANCES = day.nuisance(np.zeros(len(PHOTOS)), seeds.stream(0, "days"))
+PICTURES = renderer.render(CITY, PHOTOS, NUISANCES, 32)
+HOUSES = np.flatnonzero((CITY.buildings[:, buildings.KIND] < 2) & (CITY.buildings[:, buildings.FLOORS] > 1))[:8]
+UPPER, LOWER = slice(8, 28), slice(56, 64)  # rows of a picture of 64 px: walls above the shops, and the ground
+
+
+def facing(city, house, away_m):
+    """A photo (one row) straight at the front of a building, from a distance, of what lies level with the eye."""
+    row = city.buildings[house]
+    out = np.array([-row[buildings.SIN], row[buildings.COS]])
+    at = row[[buildings.EAST, buildings.NORTH]] + (row[buildings.HALF_DEPTH] + away_m) * out
+    return pd.DataFrame({
+        "street": [0], "along_m": 0.0, "forward": 1, "east_m": at[0], "north_m": at[1],
+        "heading_rad": np.arctan2(-out[0], -out[1]), "eye_m": 3.0, "focal": 1.0, "pitch": 0.0, "scene": "facade",
+    })  # fmt: skip
+
+
+def clear_of_things(city):
+    """The city without what stands in its streets."""
+    return dataclasses.replace(city, things=city.things[:0])
+
+
+def quiet(nuisances, **columns):
+    """Nuisances (1, 12) of an overcast, still day without noise."""
+    row = nuisances[:1].copy()
+    row[:, [day.CLOUD, day.NOISE, day.HAZE, day.TRAFFIC, day.WET]] = [1.0, 0.0, 0.0, 0.0, 0.0]
+    for name, value in columns.items():
+        row[:, getattr(day, name)] = value
+    return row
+
+
+def test_pictures_are_bytes_of_the_asked_size():
+    assert PICTURES.shape == (len(PHOTOS), 32, 32, 3)
+    assert PICTURES.dtype == np.uint8
+    assert renderer.render(CITY, PHOTOS[:1], NUISANCES[:1], 128).shape == (1, 128, 128, 3)
+
+
+def test_no_photos_give_no_pictures():
+    assert renderer.render(CITY, PHOTOS[:0], NUISANCES[:0], 32).shape == (0, 32, 32, 3)
+
+
+def test_every_picture_is_exposed_and_none_is_empty():
+    levels = PICTURES.reshape(len(PICTURES), -1)
+    assert (levels.mean(axis=1) > 60).all()
+    assert (levels.mean(axis=1) < 215).all()
+    assert (levels.std(axis=1) > 15).all()
+
+
+@pytest.mark.parametrize("style", [0, 1])
+def test_a_picture_is_the_same_in_any_order_and_batch(style):
+    whole = renderer.render(CITY, PHOTOS, NUISANCES, 32, style)
+    order = seeds.stream(0, "order").permutation(len(PHOTOS))
+    assert (renderer.render(CITY, PHOTOS.iloc[order], NUISANCES[order], 32, style) == whole[order]).all()
+    one_by_one = [renderer.render(CITY, PHOTOS[n : n + 1], NUISANCES[n : n + 1], 32, style)[0] for n in range(6)]
+    assert (np.stack(one_by_one) == whole[:6]).all()
+
+
+def test_the_shifted_style_looks_different():
+    assert (renderer.render(CITY, PHOTOS, NUISANCES, 32, 1) != PICTURES).mean() > 0.5
+
+
+@pytest.mark.parametrize("picture_px", [0, 8, 60, 100])
+def test_a_size_below_16_or_no_multiple_of_it_is_refused(picture_px):
+    with pytest.raises(ValueError, match=f"picture_px {picture_px} must be a multiple of 16"):
+        renderer.render(CITY, PHOTOS, NUISANCES, picture_px)
+
+
+def test_an_unknown_style_and_tables_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match="style 2"):
+        renderer.render(CITY, PHOTOS, NUISANCES, 32, style=2)
+    with pytest.raises(ValueError, match="24 photos but 23 rows"):
+        renderer.render(CITY, PHOTOS, NUISANCES[:-1], 32)
+
+
+def test_an_unknown_scene_is_refused():
+    with pytest.raises(ValueError, match="scenes \\['moon'\\] are none of"):
+        renderer.render(CITY, PHOTOS.assign(scene="moon"), NUISANCES, 32)
+
+
+def test_a_house_has_the_same_colour_on_two_days_and_from_two_distances():
+    """Under the same sky: only the salt of the photo and the distance differ."""
+    city = clear_of_things(CITY)
+    near, far = [], []
+    for house in HOUSES:
+        for pictures, away_m, salt in ((near, 5.0, 1), (far, 7.0, 2)):
+            picture = renderer.render(city, facing(city, house, away_m), quiet(NUISANCES, SALT=salt), 64)[0]
+            middle = picture[UPPER, 22:42].reshape(-1, 3).astype(float)
+            pictures.append(middle.mean(axis=0) / middle.mean())
+    near, far = np.array(near), np.array(far)
+    apart = np.abs(near[:, None] - far[None]).sum(axis=-1)
+    assert np.diag(apart).mean() < 0.5 * apart.mean()
+
+
+def test_nothing_but_what_the_salt_draws_differs_between_two_photos_of_one_moment():
+    """On an empty overcast day the ground and the houses stay, the clouds change."""
+    city, photo = clear_of_things(CITY), facing(CITY, 1, 6.0)
+    one, same, other = (renderer.render(city, photo, quiet(NUISANCES, SALT=salt), 64)[0] for salt in (1, 1, 2))
+    assert (one == same).all()
+    lower = slice(32, None)
+    assert np.abs(one[lower].astype(int) - other[lower]).mean() < 2
+
+
+def test_cars_and_people_differ_by_the_salt():
+    busy = NUISANCES.copy()
+    busy[:, [day.TRAFFIC, day.NOISE]] = [1.0, 0.0]
+    other = busy.copy()
+    other[:, day.SALT] += 1
+    street = (PHOTOS.scene == "street").to_numpy()
+    one, two = (renderer.render(CITY, PHOTOS[street], n[street], 32) for n in (busy, other))
+    assert (np.abs(one.astype(int) - two)[:, 18:] > 25).any(axis=-1).mean() > 0.02
+
+
+def test_a_thing_is_seen_where_it_stands():
+    photo = facing(CITY, 1, 8.0)
+    heading = photo.heading_rad[0]
+    middle = photo[["east_m", "north_m"]].to_numpy()[0] + 5 * np.array([np.sin(heading), np.cos(heading)])
+    box = np.array([[things.POST_BOX, *middle, heading + np.pi, 1.0, 0.5]])
+    empty, full = (
+        renderer.render(dataclasses.replace(CITY, things=t), photo, quiet(NUISANCES), 64)[0].astype(int)
+        for t in (CITY.things[:0], box)
+    )
+    changed = np.abs(full - empty).sum(axis=-1) > 60
+    assert changed[:, 28:36].sum() > 30
+    assert changed[:, :16].sum() == changed[:, 48:].sum() == 0
+
+
+@pytest.mark.parametrize(("trait", "channel"), [("wall_light", None), ("wall_hue", 2)])
+def test_a_trait_of_the_houses_shows_in_their_walls(trait, channel):
+    """Lighter walls are brighter beside the ground, and walls of a later hue bluer."""
+    shown = []
+    for value in (-1.5, 0.0, 1.5):
+        table = CITY.buildings.copy()
+        table[:, buildings.TRAITS + fields.FIELDS.index(trait)] = value
+        city = dataclasses.replace(clear_of_things(CITY), buildings=table)
+        pictures = [renderer.render(city, facing(city, h, 7.0), quiet(NUISANCES), 64)[0].astype(float) for h in HOUSES]
+        walls, grounds = (np.mean([p[rows, 16:48] for p in pictures], axis=(0, 1, 2)) for rows in (UPPER, LOWER))
+        shown.append(walls.mean() / grounds.mean() if channel is None else walls[channel] / walls.mean())
+    assert shown[0] < 0.97 * shown[1] < 0.94 * shown[2]
+
+
+def test_the_stone_of_a_place_shows_in_its_footways_and_plinths():
+    k, ground, plinth = fields.FIELDS.index("stone"), [], []
+    side = np.stack([-CITY.direction[:, 1], CITY.direction[:, 0]], axis=1)
+    beside = CITY.start_m + 30 * CITY.direction + (CITY.half_width_m[:, None] - 0.5) * side
+    light = renderer.light_of(quiet(NUISANCES)[0])
+    for value in (-1.5, 0.0, 1.5):
+        table, layers = CITY.buildings.copy(), CITY.fields.copy()
+        table[:, buildings.TRAITS + k], layers[k] = value, value
+        city = dataclasses.replace(clear_of_things(CITY), buildings=table, fields=layers)
+        scene, seen = renderer.scene_of(city, 0), np.zeros((len(beside), 5))
+        for out, at in zip(seen, beside, strict=True):
+            renderer.ground(out, scene, light, *at, 0.05)
+        ground.append(np.median(seen[:, 0]))  # some places beside a street are junctions and yards
+        plinth.append(scene.looks[HOUSES[0], facades.PLINTH])
+    assert np.diff(np.log(ground)) == pytest.approx(np.log(2), rel=1e-6)  # 16 times as light over six units
+    assert np.diff(np.log(plinth)) == pytest.approx(np.log(2), rel=1e-6)
+
+
+def test_every_other_house_has_a_shop_whatever_its_traits():
+    table = np.repeat(CITY.buildings, 20, axis=0)
+    table[:, buildings.SEED] = (np.arange(len(table)) + 0.5) / len(table)
+    ordinary = np.isin(table[:, buildings.KIND], (buildings.TERRACE, buildings.BLOCK))
+    shops = facades.looks_of(table[ordinary], 0)[:, facades.SHOP]
+    assert 0.45 < (shops > 0).mean() < 0.55
+    other = table[ordinary].copy()
+    other[:, buildings.TRAITS :] += 2.0
+    np.testing.assert_array_equal(facades.looks_of(other, 0)[:, facades.SHOP], shops)
+
+
+def test_the_ground_in_the_shade_is_darker_and_there_is_none_on_an_overcast_day():
+    light = renderer.light_of(quiet(NUISANCES, CLOUD=0.0, SUN_AZIMUTH=np.pi, SUN_ELEVATION=0.6)[0])
+    scene = renderer.scene_of(CITY, 0)
+    body = scene.parts[scene.body_ids[0]]
+    east, north = body[:2]
+    assert renderer.shadow_height(scene, light, east, north + 8, 99.0) > 0
+    assert renderer.light_of(quiet(NUISANCES)[0]).clear == 0
+
+
+def test_grid_lists_hold_every_box_in_the_cells_that_it_touches():
+    boxes = np.array([[5.0, 5.0, 1.0, 0.0, 2.0, 2.0], [-30.0, 0.0, 0.0, 1.0, 25.0, 1.0]])
+    first, ids = renderer.lists_of(boxes, 60.0, 6)
+    cells = [set(ids[first[c] : first[c + 1]]) for c in range(36)]
+    assert 0 in cells[3 * 6 + 3]
+    held = [c for c in range(36) if 1 in cells[c]]
+    assert {1 * 6 + 1, 2 * 6 + 1, 3 * 6 + 1, 4 * 6 + 1} <= set(held)
+    assert all(c % 6 <= 2 for c in held)
+
+
+def test_machine_code_of_other_sources_is_removed_and_of_these_is_kept(tmp_path):
+    (tmp_path / "room.py").write_text("one")
+    cache = tmp_path / "__pycache__"
+    cities.forget_stale_machine_code(tmp_path)
+    for name in ("room.f-1.py311.1.nbc", "room.f-1.py311.nbi", "room.cpython-311.pyc"):
+        (cache / name).write_text("")
+    cities.forget_stale_machine_code(tmp_path)
+    assert len(list(cache.iterdir())) == 4
+    (tmp_path / "room.py").write_text("two")
+    cities.forget_stale_machine_code(tmp_path)
+    assert sorted(file.name for file in cache.iterdir()) == ["compiled_from", "room.cpython-311.pyc"]
+
+
+def test_painting_leaves_the_threads_of_torch_alone():
+    """numba's OpenMP would set them to all cores: two pages at a time then train ten times as long."""
+    script = (
+        "import numba, torch; from tests.simcities.test_renderer import PICTURES; "
+        "print(len(PICTURES), torch.get_num_threads(), numba.threading_layer())"
+    )
+    one = os.environ | {"OMP_NUM_THREADS": "1"}
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=one, stdout=subprocess.PIPE, text=True)
+    assert ran.stdout.split() == ["24", "1", "workqueue"]
+
+
+@pytest.mark.parametrize(("photos", "nuisances", "match"), [
+    ({"street": 10**6}, {}, r"street 1000000 is none of the city's, they are 0 to \d+"),
+    ({"street": -1}, {}, "street -1 is none"),
+    ({"east_m": np.nan}, {}, "24 of 240 values of photos are missing or infinite"),
+    ({}, {3: np.inf}, "24 of 288 values of nuisances are missing or infinite"),
+], ids=str)  # fmt: skip
+def test_what_would_lead_beyond_an_array_is_refused(photos, nuisances, match):
+    table = NUISANCES.copy()
+    for column, value in nuisances.items():
+        table[:, column] = value
+    with pytest.raises(ValueError, match=match):
+        renderer.render(CITY, PHOTOS.assign(**photos), table, 32)
+    with pytest.raises(ValueError, match=r"nuisances must be 12 columns for each photo, they are \(24, 5\)"):
+        renderer.render(CITY, PHOTOS, NUISANCES[:, :5], 32)

@@ -1,0 +1,220 @@
+import math
+
+import numpy as np
+import pytest
+from numba import njit
+
+from simcities import things
+
+KINDS = [*range(things.BUSH + 1), *range(things.CAR, things.CRATES + 1)]
+LENGTH_M, HALF_M, ROAD_M = 220.0, 6.8, 4.3
+SUN = (0.48, 0.6, -0.64)
+
+
+def thing(kind, seed, size=None, heading=0.7):
+    """A row (6,) at the origin."""
+    size = size or (5.0 if kind in (things.HEDGE, things.FENCE) else 1.0)
+    return np.array([kind, 0.0, 0.0, heading, size, seed])
+
+
+@njit
+def cast(row, rays, season, direct, sun_e, sun_h, sun_n):
+    """Distances (n,) and colours (n, 3) of a thing along rays (n, 6): from where, which way."""
+    far, colours = np.empty(len(rays)), np.full((len(rays), 3), -1.0)
+    for i in range(len(rays)):
+        r = rays[i]
+        far[i] = things.seen(
+            colours[i], row, r[0], r[1], r[2], r[3], r[4], r[5], season, sun_e, sun_h, sun_n, direct, 11
+        )
+    return far, colours
+
+
+def rays_around(row, count, seed=0):
+    """Rays (count, 6) from 8 to 14 m off towards points in and around a thing."""
+    rng = np.random.default_rng(seed)
+    angle, far = rng.uniform(0, 2 * np.pi, count), rng.uniform(8, 14, count)
+    start = np.stack([far * np.sin(angle), rng.uniform(0.3, 9, count), far * np.cos(angle)], 1)
+    reach, top = things.reach(row), things.top(row)
+    aim = np.stack([rng.uniform(-1, 1, count) * reach, rng.uniform(0, 1.05, count) * top], 1)
+    target = np.stack([aim[:, 0], aim[:, 1], rng.uniform(-1, 1, count) * reach], 1)
+    # of any length: the distance is in units of the direction
+    return np.concatenate([start, (target - start) * rng.uniform(0.1, 2, (count, 1))], 1)
+
+
+def placed(salt, traffic=0.8, scene="street", east=0.6, north=60.0, heading=0.03, room=96):
+    """The table (n, 6) of one photo in a street that leads north from the origin."""
+    table = np.zeros((room, 6))
+    count = things.place_nuisance(
+        table, salt, traffic, 0.2, east, north, heading, 0.0, 0.0, 0.0, 1.0, LENGTH_M, HALF_M, ROAD_M,
+        things.SCENES.index(scene),
+    )  # fmt: skip
+    return table[:count]
+
+
+def corners(row):
+    """Corners (4, 2) of a car's outline."""
+    half_length, half_width = things.vehicle_shape(things.vehicle_style(int(row[things.KIND]), row[things.SEED]))[:2]
+    ahead = np.array([math.sin(row[things.HEADING]), math.cos(row[things.HEADING])])
+    right = np.array([ahead[1], -ahead[0]])
+    return np.array([row[1:3] + a * half_length * ahead + b * half_width * right for a in (-1, 1) for b in (-1, 1)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thing_lies_within_its_bounds_and_has_a_colour(kind):
+    hits = 0
+    for seed in np.random.default_rng(kind).random(12):
+        for season, direct in ((0.0, 1.0), (0.4, 0.5), (1.0, 0.0)):
+            row = thing(kind, seed)
+            rays = rays_around(row, 500)
+            far, colours = cast(row, rays, season, direct, *SUN)
+            hit = far < things.FAR
+            points = rays[hit, :3] + far[hit, None] * rays[hit, 3:]
+            assert (np.hypot(points[:, 0], points[:, 2]) <= things.reach(row) + 1e-6).all()
+            assert (points[:, 1] >= -1e-6).all()
+            assert (points[:, 1] <= things.top(row) + 1e-6).all()
+            assert (far[hit] > 0).all()
+            assert (colours[hit] >= 0).all()
+            assert (colours[hit] <= 1.2).all()
+            assert (colours[~hit] == -1).all()
+            hits += hit.sum()
+    assert hits > 100
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bounds_are_not_far_too_wide(kind):
+    reached = raised = 0.0
+    for seed in np.random.default_rng(kind).random(20):
+        row = thing(kind, seed)
+        rays = rays_around(row, 1000)
+        far, _ = cast(row, rays, 0.0, 1.0, *SUN)
+        points = (rays[:, :3] + far[:, None] * rays[:, 3:])[far < things.FAR]
+        reached = max(reached, np.hypot(points[:, 0], points[:, 2]).max() / things.reach(row))
+        raised = max(raised, points[:, 1].max() / things.top(row))
+    assert reached > 0.6
+    assert raised > 0.7
+
+
+def test_a_size_scales_a_thing():
+    small, large = thing(things.PERSON, 0.4), thing(things.PERSON, 0.4, size=2.0)
+    rays = rays_around(small, 2000)
+    far, colours = cast(small, rays, 0.0, 0.6, *SUN)
+    wide = rays.copy()
+    wide[:, :3] *= 2
+    wider, same = cast(large, wide, 0.0, 0.6, *SUN)
+    hit = far < things.FAR
+    np.testing.assert_allclose(wider[hit], 2 * far[hit])
+    np.testing.assert_allclose(same[hit], colours[hit], atol=1e-9)
+
+
+def test_the_sun_lights_the_side_that_looks_at_it():
+    # the camera looks north: a sun in the south is behind it
+    row = thing(things.BIN, 0.01, heading=0.0)
+    ray = np.array([[0.0, 0.4, -5.0, 0.0, 0.0, 1.0]])
+    lit, dark = (cast(row, ray, 0.0, 1.0, 0.0, 0.6, way)[1].sum() for way in (-0.8, 0.8))
+    overcast = [cast(row, ray, 0.0, 0.0, 0.0, 0.6, way)[1].sum() for way in (-0.8, 0.8)]
+    assert lit > 1.8 * dark
+    assert overcast[0] == overcast[1]
+
+
+def test_trees_turn_and_lose_their_leaves():
+    seed = next(s for s in np.random.default_rng(0).random(50) if things.species(s) == things.ROUND)
+    row = thing(things.TREE, seed)
+    rays = rays_around(row, 4000)
+    share, red = [], []
+    for season in (0.0, 0.4, 1.0):
+        far, colours = cast(row, rays, season, 0.3, *SUN)
+        hit = far < things.FAR
+        share.append(hit.mean())
+        red.append((colours[hit, 0] / colours[hit, 1]).mean())
+    assert share[0] > share[1] > 2 * share[2] > 0
+    assert red[0] < 1 < red[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shade_lies_opposite_the_sun_and_is_a_share(kind):
+    row = thing(kind, 0.31)
+    rng = np.random.default_rng(1)
+    limit = things.reach(row) + things.top(row) * math.hypot(SUN[0], SUN[2]) / SUN[1]
+    for east, north in rng.uniform(-1.5 * limit, 1.5 * limit, (400, 2)):
+        share = things.shade(row, east, 0.0, north, 0.2, *SUN, 3)
+        assert 0 <= share <= 1
+        if share > 0:
+            assert math.hypot(east, north) <= limit
+            assert -(east * SUN[0] + north * SUN[2]) >= -things.reach(row)
+
+
+def test_a_photo_is_filled_the_same_every_time_and_differently_by_salt():
+    np.testing.assert_array_equal(placed(5), placed(5))
+    seeds = [tuple(placed(salt)[:, things.SEED]) for salt in range(40)]
+    assert len(set(seeds)) == 40
+    people = [row[things.SEED] for salt in range(40) for row in placed(salt) if row[things.KIND] == things.PERSON]
+    assert len(set(people)) == len(people) > 20
+
+
+def test_traffic_scales_cars_and_people():
+    for kind in (things.CAR, things.PERSON):
+        few, many = (
+            sum((placed(salt, traffic)[:, things.KIND] == kind).sum() for salt in range(40)) for traffic in (0.05, 1.0)
+        )
+        assert many > 1.5 * few
+    assert max((placed(salt, 1.0)[:, things.KIND] == things.PERSON).sum() for salt in range(60)) <= 6
+
+
+def test_cars_stand_at_the_kerb_and_on_the_road():
+    beside = 0
+    for salt in range(60):
+        for row in placed(salt, 1.0):
+            if row[things.KIND] in (things.CAR, things.VAN):
+                outline = corners(row)
+                assert (np.abs(outline[:, 0]) < ROAD_M + 0.1).all()
+                assert (outline[:, 1] > 0).all()
+                assert (outline[:, 1] < LENGTH_M).all()
+                beside += np.abs(outline[:, 0]).max() > ROAD_M - 0.6
+            else:
+                assert ROAD_M < abs(row[things.EAST]) < HALF_M
+    assert beside > 200
+
+
+@pytest.mark.parametrize("scene", ["street", "landmark", "facade", "park"])
+@pytest.mark.parametrize("heading", [0.03, 1.57, 3.2])
+def test_nothing_stands_close_to_the_camera(scene, heading):
+    for salt in range(60):
+        for row in placed(salt, 1.0, scene, heading=heading):
+            assert math.hypot(row[things.EAST] - 0.6, row[things.NORTH] - 60.0) > things.CLEAR_M
+            if row[things.KIND] in (things.CAR, things.VAN):
+                half_length, half_width = things.vehicle_shape(
+                    things.vehicle_style(int(row[things.KIND]), row[things.SEED])
+                )[:2]
+                off = things.clearance(*row[1:4], half_length, half_width, 0.6, 60.0)
+                assert off > things.CLEAR_M
+
+
+def test_cars_do_not_overlap():
+    for salt in range(60):
+        cars = [row for row in placed(salt, 1.0) if row[things.KIND] in (things.CAR, things.VAN)]
+        for i, row in enumerate(cars):
+            for other in cars[:i]:
+                gap = np.abs(corners(row).mean(0) - corners(other).mean(0))
+                span = [np.ptp(corners(r), axis=0) for r in (row, other)]
+                assert (gap > 0.5 * (span[0] + span[1]) - 0.1).any()
+
+
+def test_people_stand_in_front_of_a_camera_that_looks_at_people():
+    counts = set()
+    for salt in range(40):
+        near = [
+            row
+            for row in placed(salt, 0.0, "people", heading=0.4)
+            if row[things.KIND] == things.PERSON and math.hypot(row[1] - 0.6, row[2] - 60.0) < 6.0
+        ]
+        counts.add(len(near))
+        for row in near:
+            far = math.hypot(row[1] - 0.6, row[2] - 60.0)
+            assert far > 2.5
+            assert abs(math.atan2(row[1] - 0.6, row[2] - 60.0) - 0.4) < 0.6 or far > 4.5
+    assert counts <= {1, 2, 3, 4, 5}
+    assert len(counts) > 2
+
+
+def test_a_full_table_is_left_as_it_is():
+    assert len(placed(3, 1.0, room=4)) == 4

@@ -1,0 +1,63 @@
+"""Batches depend on seed and step alone."""
+
+import numpy as np
+import pytest
+
+from geonb.earth import sphere
+from geonb.splitting import batches
+
+
+def test_an_epoch_meets_every_photo_at_most_once():
+    drawn = np.concatenate([batches.random_batch(step, 103, 10, seed=0) for step in range(10)])
+    assert len(np.unique(drawn)) == 100
+
+
+def test_the_next_epoch_is_in_another_order():
+    assert not np.array_equal(batches.random_batch(0, 100, 10, seed=0), batches.random_batch(10, 100, 10, seed=0))
+
+
+def test_a_batch_is_the_same_whenever_it_is_asked_for():
+    assert np.array_equal(batches.random_batch(37, 100, 10, seed=3), batches.random_batch(37, 100, 10, seed=3))
+    assert not np.array_equal(batches.random_batch(37, 100, 10, seed=3), batches.random_batch(37, 100, 10, seed=4))
+
+
+def test_fewer_photos_than_a_batch_are_refused_with_the_way_out():
+    with pytest.raises(
+        ValueError, match="batch_size 512 is larger than the 180 training photos: set batch_size to at most 180"
+    ):
+        batches.random_batch(0, 180, 512, seed=0)
+
+
+def metres(count=60):
+    return sphere.from_local_m(np.random.default_rng(0).uniform(0, 1000, (count, 2)), (50.0, 10.0))
+
+
+def test_neighbours_meet_in_neighbourhood_batches():
+    at = metres(400)
+    mean_m = {}
+    for neighbours in (0, 3):
+        draw = batches.drawer(at, 40, neighbours=neighbours, seed=0)
+        assert np.array_equal(draw(5), draw(5))
+        distance_m = sphere.pair_distance_m(at[draw(5)])
+        mean_m[neighbours] = np.sort(distance_m, axis=1)[:, 1].mean()
+        assert len(np.unique(draw(5))) == 40
+    assert mean_m[3] < 0.6 * mean_m[0]
+
+
+def test_the_nearest_photos_are_those_of_a_slow_search_and_never_the_photo_itself():
+    at = metres()
+    distance_m = sphere.pair_distance_m(at)
+    np.fill_diagonal(distance_m, np.inf)
+    assert np.array_equal(batches.nearest_photos(at, 4), distance_m.argsort(axis=1)[:, :4])
+    same = batches.nearest_photos(np.repeat(at[:1], 9, axis=0), 3)
+    assert same.shape == (9, 3)
+    with pytest.raises(ValueError, match="neighbours 60 must lie between 1 and 59"):
+        batches.nearest_photos(at, 60)
+
+
+@pytest.mark.parametrize("wrong", [0, -3])
+def test_a_batch_of_no_photos_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"batch_size {wrong} must be a whole number of at least 1"):
+        batches.random_batch(0, 10, wrong, seed=0)
+    with pytest.raises(ValueError, match="queue -1 must be a whole number of at least 0"):
+        batches.queued(lambda step: np.arange(4), 3, -1)

@@ -1,0 +1,129 @@
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from geonb.earth import sphere
+from geonb.splitting import galleries
+
+CENTRE = np.array([50.7374, 7.0982])
+
+
+def streets(*metres, city="a"):
+    lines = [shapely.LineString(sphere.from_local_m(line, CENTRE)[:, ::-1]) for line in metres]
+    names = [f"s{n}" for n in range(len(lines))]
+    return geopandas.GeoDataFrame({"city": city, "country": "k", "street": names}, geometry=lines, crs="EPSG:4326")
+
+
+def local(places, centre=CENTRE):
+    return sphere.to_local_m(places[["lat_deg", "lon_deg"]].to_numpy(), centre)
+
+
+# ---- along streets ---------------------------------------------------------------------------------------------------
+def test_places_follow_each_other_along_a_street_at_the_spacing():
+    places = galleries.along_streets(streets([[-500, 200], [300, -400]]), 25.0)
+    assert len(places) == 40
+    np.testing.assert_allclose(np.linalg.norm(np.diff(local(places), axis=0), axis=1), 25, atol=1e-3)
+
+
+def test_places_lie_on_their_street_and_carry_its_names():
+    places = galleries.along_streets(streets([[0, 0], [99, 0]], [[0, 0], [0, 70]]), 20.0)
+    assert places.street.value_counts().to_dict() == {"s0": 5, "s1": 4}
+    assert set(places.city) == {"a"}
+    assert set(places.country) == {"k"}
+    np.testing.assert_allclose(local(places[places.street == "s1"]), [[0, 0], [0, 20], [0, 40], [0, 60]], atol=1e-3)
+
+
+def test_a_street_shorter_than_the_spacing_has_one_place():
+    assert len(galleries.along_streets(streets([[0, 0], [3, 4]]), 25.0)) == 1
+
+
+def test_a_bent_street_is_measured_along_its_bend():
+    places = galleries.along_streets(streets([[0, 0], [100, 0], [100, 100]]), 50.0)
+    np.testing.assert_allclose(local(places), [[0, 0], [50, 0], [100, 0], [100, 50]], atol=0.01)
+
+
+def test_no_point_of_a_street_is_farther_than_half_the_spacing_from_a_place_but_for_its_end():
+    table = streets([[-500, 200], [300, -400]])
+    places = galleries.along_streets(table, 30.0)
+    points = sphere.from_local_m(np.linspace([-500, 200], [300, -400], 200)[:-6], CENTRE)
+    assert sphere.nearest(points, places[["lat_deg", "lon_deg"]].to_numpy())[1].max() <= 15.01
+
+
+# ---- over cities -----------------------------------------------------------------------------------------------------
+def photos_in(metres, centre=CENTRE, city="a"):
+    return sphere.from_local_m(metres, centre), np.full(len(metres), city, object)
+
+
+def test_the_grid_covers_the_hull_of_a_citys_photos_and_no_more():
+    rng = np.random.default_rng(0)
+    at, city = photos_in(rng.uniform(-600, 600, (80, 2)))
+    places = galleries.over_cities(at, city, 50.0)
+    hull = shapely.MultiPoint(sphere.to_local_m(at, CENTRE)).convex_hull
+    outside = shapely.distance(hull, shapely.points(local(places)))
+    assert outside.max() <= 50.5
+    inside = sphere.from_local_m(shapely.get_coordinates(hull.exterior.segmentize(20)), CENTRE)
+    assert sphere.nearest(inside, places[["lat_deg", "lon_deg"]].to_numpy())[1].max() <= 50 * np.sqrt(0.5) + 0.5
+    assert len(places) == pytest.approx(hull.buffer(50).area / 50**2, rel=0.05)
+
+
+def test_neighbours_on_the_grid_are_the_spacing_apart_at_any_latitude_and_on_the_date_line():
+    for centre in ([0.0, 0.0], [69.6, 18.9], [-17.0, 180.0], [89.99, 0.0]):
+        at, city = photos_in([[-200, -200], [200, 200], [-200, 200], [200, -200]], np.array(centre))
+        places = galleries.over_cities(at, city, 40.0)[["lat_deg", "lon_deg"]].to_numpy()
+        apart = sphere.pair_distance_m(places)
+        np.fill_diagonal(apart, np.inf)
+        np.testing.assert_allclose(apart.min(axis=1), 40, rtol=1e-4)
+
+
+def test_a_city_of_one_photo_has_places_around_it():
+    at, city = photos_in([[0.0, 0.0]])
+    places = galleries.over_cities(at, city, 25.0)
+    assert 1 <= len(places) <= 9
+    assert sphere.nearest(at, places[["lat_deg", "lon_deg"]].to_numpy())[1].max() <= 25
+
+
+def test_each_city_has_a_grid_of_its_own():
+    a, b = photos_in([[0.0, 0.0], [300, 0]]), photos_in([[5_000.0, 0.0], [5_000, 300]], city="b")
+    places = galleries.over_cities(np.concatenate([a[0], b[0]]), np.concatenate([a[1], b[1]]), 25.0)
+    assert set(places.city) == {"a", "b"}
+    assert local(places[places.city == "a"])[:, 0].max() < 400 < local(places[places.city == "b"])[:, 0].min()
+
+
+def test_a_grid_that_is_too_large_is_refused_with_its_size_and_the_way_out():
+    at, city = photos_in([[0.0, 0.0], [100_000, 100_000]])
+    with pytest.raises(
+        ValueError, match=r"a: a grid of 25 m has 1\d{7} places, at most 200000: raise gallery_spacing_m"
+    ):
+        galleries.over_cities(at, city, 25.0)
+
+
+@pytest.mark.parametrize("spacing", [0.0, -25.0, np.nan, np.inf])
+def test_a_spacing_that_is_none_is_refused(spacing):
+    with pytest.raises(ValueError, match=r"gallery_spacing_m .* must be a finite number above 0"):
+        galleries.over_cities(*photos_in([[0.0, 0.0], [9, 9]]), spacing)
+    with pytest.raises(ValueError, match=r"gallery_spacing_m .* must be a finite number above 0"):
+        galleries.along_streets(streets([[0, 0], [100, 0]]), spacing)
+
+
+# ---- of a split ------------------------------------------------------------------------------------------------------
+def test_random_and_other_drive_search_training_places_and_the_others_the_grid():
+    table = pd.DataFrame({
+        "photo_id": [*"pqr"], "city": "a", "country": "k", "street": "s", "lat_deg": [1.0, 2, 3], "lon_deg": 0.0,
+    })  # fmt: skip
+    grid = table.drop(columns="photo_id").head(1)
+    parts = np.array(["train", "test", "buffer"])
+    for split in ("random", "other_drive"):
+        gallery = galleries.of_split(split, table, parts, grid)
+        assert gallery.lat_deg.tolist() == [1.0]
+        assert list(gallery.columns) == ["city", "country", "street", "lat_deg", "lon_deg"]
+    for split in ("blocked", "unseen_city"):
+        assert galleries.of_split(split, table, parts, grid) is grid
+
+
+def test_a_spacing_of_nanometres_is_refused_before_it_takes_memory():
+    with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
+        galleries.along_streets(streets([[0, 0], [100, 0]]), 1e-9)
+    with pytest.raises(ValueError, match="at most 200000: raise gallery_spacing_m"):
+        galleries.over_cities(*photos_in([[0.0, 0.0], [9, 9]]), 1e-9)
