@@ -1,1 +1,1 @@
-"""geonb: the thin library behind the notebooks. Packages by subject, imports only downwards (tests/test_architecture.py)."""
+"""geonb: the thin library behind the notebooks; tests/test_architecture.py holds the order of its packages."""
