@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from geonb.book.runner import end_with
-from geonb.book.studies import DEFAULT, TEMPLATES, code, data, flat, pages, parameters
+from geonb.book.studies import DEFAULT, TEMPLATES, computing_code, data, flat, pages, parameters, showing_code
 from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 
@@ -35,17 +35,11 @@ READS = {  # notebook: the notebooks whose tables it reads
     "18_known_ranges": [],
     "19_sealed_worlds": ["03_semivariograms"],
 }
-LONG = [  # pictures, features, trainings or what they leave: not run with published=true
-    "01_photos", "02_embeddings", "06_train", "08_ablations", "12_when_it_helps", "13_semivariogram_negatives",
-    "14_textual_supervision", "15_your_photos", "17_laboratory", "18_known_ranges", "19_sealed_worlds",
-]
-
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")
 STUDY = config.get("study", DEFAULT)
 BUILD = f"build/{STUDY}"
-TAKEN = LONG if config.get("published") else []  # their published tables stand for them
-RUN = [notebook for notebook in READS if notebook not in TAKEN]
+TABLES = f"data/results/{STUDY}" if config.get("published") else f"{BUILD}/tables"
 THE_LOCK = FileLock(".snakemake/geonb.lock")
 STARTED = time.time()
 
@@ -61,11 +55,7 @@ def all_pages(notebooks):
 
 
 def manifests(notebooks):
-    made, published = f"{BUILD}/tables", f"data/results/{STUDY}"
-    return [
-        f"{published if notebook in TAKEN else made}/{page}/manifest.json"
-        for notebook in notebooks for page in all_pages([notebook])
-    ]
+    return [f"{TABLES}/{page}/manifest.json" for page in all_pages(notebooks)]
 
 
 def executed(notebooks):
@@ -98,11 +88,11 @@ onerror:  # once more, as the last thing on the screen
 
 
 rule all:  # names everything: Snakemake does not miss a file that lies between two finished ones
-    input: manifests(READS), executed(RUN), f"{BUILD}/headline.json", f"{BUILD}/_build/html/index.html"
+    input: manifests(READS), executed(READS), f"{BUILD}/headline.json", f"{BUILD}/_build/html/index.html"
 
 
 rule notebooks:
-    input: manifests(READS), executed(RUN), f"{BUILD}/headline.json"
+    input: manifests(READS), executed(READS), f"{BUILD}/headline.json"
 
 
 rule headline:
@@ -115,32 +105,43 @@ rule headline:
 
 
 rule book:
-    input: manifests(READS), executed(RUN)
+    input: manifests(READS), executed(READS)
     output: f"{BUILD}/_build/html/index.html"
     log: f"{BUILD}/logs/book.log"
     params:
         words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py"),
         pages=all_pages(READS),
-        published="--published " + " ".join(all_pages(TAKEN)) if TAKEN else "",
     message: "building the book, log: {log}"
-    shell: "python -m geonb.book.build --study {STUDY:q} {params.published} > {log:q} 2>&1"
+    shell: "python -m geonb.book.build --study {STUDY:q} > {log:q} 2>&1"
 
 
-for notebook in RUN:
+for notebook in READS:
     page = f"{notebook}/{{{TEMPLATES[notebook]}}}" if notebook in TEMPLATES else notebook
 
+    if TABLES.startswith(BUILD):
+        rule:
+            name: notebook
+            input: manifests(READS[notebook])
+            output: f"{TABLES}/{page}/manifest.json",
+            log: f"{BUILD}/logs/{flat(page)}.log"
+            params:
+                values=parameters(notebook, STUDY),  # when one of these changes, the tables are made again, and what reads them
+                code=computing_code(notebook),
+                data=data(notebook, STUDY),
+                reads=all_pages(READS[notebook]),
+                page=page,
+            message: "computing {params.page}, log: {log}"
+            shell: "python -m geonb.book.runner {params.page} --compute --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
+
     rule:
-        name: notebook
-        input: manifests(READS[notebook])
-        output:
-            f"{BUILD}/tables/{page}/manifest.json",
-            f"{BUILD}/executed/{flat(page)}.ipynb",
-        log: f"{BUILD}/logs/{flat(page)}.log"
+        name: f"show_{notebook}"
+        input: f"{TABLES}/{page}/manifest.json", manifests(READS[notebook])
+        output: f"{BUILD}/executed/{flat(page)}.ipynb",
+        log: f"{BUILD}/logs/{flat(page)}-show.log"
         params:
-            values=parameters(notebook, STUDY),  # when one of these changes, the notebook runs again, and what reads it
-            code=code(notebook),
-            data=data(notebook, STUDY),
+            code=showing_code(notebook),
             reads=all_pages(READS[notebook]),
             page=page,
-        message: "running {params.page}, log: {log}"
-        shell: "python -m geonb.book.runner {params.page} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
+            how="--show" if TABLES.startswith(BUILD) else "--published",
+        message: "showing {params.page}, log: {log}"
+        shell: "python -m geonb.book.runner {params.page} {params.how} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"

@@ -44,3 +44,4 @@ class Page(NotebookItem):
             self.config.option.overwrite = True  # the outputs go into the prepared copy, never into the source
             super().runtest()
             runner.finish(self.name, STUDY, prepared, time.monotonic() - started)
+        runner.show(self.name, STUDY)

@@ -31,6 +31,8 @@ from geonb.learning import encoders, methods, negatives, places, training
 from geonb.splitting import galleries
 from geonb.variograms import curves as semivariograms
 from geonb.variograms import models as variogram_models
+from geonb.photos import catalogue
+from geonb.splitting import splits
 
 STUDY, SPLITS, SEED = "simulated_cities", ("other_drive", "blocked", "unseen_city"), 0
 FILES = {"fourier": Path(__file__).with_name("trials.csv"), "text": Path(__file__).with_name("text_trials.csv")}
@@ -49,11 +51,11 @@ def trials(name, split, tower):
 @functools.cache
 def tables():
     """What all trials of a process read: catalogue, features, parts by split, the grid, the pilots' tables."""
-    catalogue = places.with_lat_lon(results.read_table(STUDY, "01_photos", "photos"))
+    catalogue = catalogue.with_lat_lon(results.read_table(STUDY, "01_photos", "photos"))
     features = np.stack(results.read_table(STUDY, "02_embeddings", "features").feature)
     splits, grid = (results.read_table(STUDY, "04_splits", table) for table in ("splits", "grid"))
     pilots = [results.read_table(STUDY, "03_semivariograms", table) for table in ("pilot_lags", "pilot_fits")]
-    return catalogue, features, places.parts_by_split(splits, catalogue.photo_id, SPLITS), grid, pilots
+    return catalogue, features, splits.parts_by_split(splits, catalogue.photo_id, SPLITS), grid, pilots
 
 
 @functools.cache

@@ -89,7 +89,7 @@ def train(
         found = variants.decoded(run, images, inputs, part, there, city_known=city_known, ways=ways[1:])
         tables += [read_off(errors, rows, gallery) for _, rows in found.groupby("decoding", sort=False)]
     errors = pd.concat(tables, ignore_index=True).assign(method=name)
-    errors["block"] = places.blocks_of(errors, setting.cut["block_size_m"], splitting.block_ids)
+    errors["block"] = splitting.blocks_of(errors, setting.cut["block_size_m"])
     return errors, run.curve.validation_error_m.min()
 
 

@@ -45,7 +45,7 @@ CONTROL = {
 
 def photographed(options, tower):
     """(catalogue with lat_deg and lon_deg, unit features (n, d)) of the simulated photos of a world."""
-    catalogue = places.with_lat_lon(sources.gather("simulated", options)[0])
+    catalogue = photos.with_lat_lon(sources.gather("simulated", options)[0])
     paths = [photos.picture_path(path) for path in catalogue.path]
     return catalogue, encoders.image_features(paths, catalogue.sha256, tower)
 

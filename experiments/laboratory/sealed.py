@@ -23,7 +23,7 @@ def untrained(options, catalogue, features, split, cut, gallery_grid, *, seed):
     gallery = galleries.of_split(split, catalogue, part, gallery_grid)
     own, there = (places.planted(sources.planted_fields, "simulated", options, table) for table in (catalogue, gallery))
     rows = geolocation.rivals(catalogue, features, {split: part}, {split: gallery}, own, {split: there}, seed=seed)
-    return rows.assign(block=places.blocks_of(rows, cut["block_size_m"], splitting.block_ids))
+    return rows.assign(block=splitting.blocks_of(rows, cut["block_size_m"]))
 
 
 def named(errors, own_way):

@@ -38,11 +38,6 @@ from geonb.showing.safe_text import safe_html
 SIMULATED = (
     "These cities are simulated: they test mechanisms under stated conditions and prove nothing about a real city."
 )
-NOT_RUN = """:::{{note}}
-This page was not run for this copy of the book, since it makes pictures, features or trainings: below is its source
-without outputs. The pages that follow from it were run on the published tables in `data/results/{study}/`; `make book
-STUDY={study}` runs everything.
-:::"""
 # what Jupyter Book adds to every page, twice and so with an error, for running code through a network
 THEBE = re.compile(r"<script>const THEBE_JS_URL.*?</script>|<script[^>]*sphinx-thebe\.js[^>]*></script>", re.DOTALL)
 CARD_PX = 480
@@ -77,18 +72,6 @@ def set_page(page, name, study, seconds, device):
     if name != page.split("/")[0]:
         source.cells = with_labels_of_its_own(source.cells, page.split("/")[1])
     below_title(source.cells[0], page, f"```{{margin}}\n{run_line(page, study, seconds, device)}\n```")
-    return source
-
-
-def set_unexecuted_page(page, name, study):
-    """A page that was not run: its source and a note, without the sentences and figures that need its outputs."""
-    source = read_source(page)
-    for cell in source.cells:
-        if cell.cell_type == "markdown":
-            cell.source = without_glue(cell.source)
-    if name != page.split("/")[0]:
-        source.cells = with_labels_of_its_own(source.cells, page.split("/")[1])
-    below_title(source.cells[0], page, NOT_RUN.format(study=study))
     return source
 
 
@@ -139,13 +122,6 @@ def labels_in(words):
     """The labels that a text sets: (label)=, :name: label, :label: label."""
     found = re.findall(r"^\((\S+)\)=$|^:(?:name|label): *(\S+)$", words, re.MULTILINE)
     return {label for pair in found for label in pair if label}
-
-
-def without_glue(words):
-    """A text without the directives and paragraphs that show glued numbers or refer to figures."""
-    words = re.sub(r"^(`{3,}|:{3,})\{glue.*?^\1 *$", "", words, flags=re.DOTALL | re.MULTILINE)
-    kept = [part for part in re.split(r"\n{2,}", words) if not re.search(r"\{glue|\{numref\}", part)]
-    return "\n\n".join(kept)
 
 
 def below_title(cell, page, words):
@@ -226,8 +202,6 @@ def pictures_of(page, name, cells, folder):
 def gallery(cards):
     """The page of all figures, as a piece of markdown."""
     title, grid = "# All figures\n\n", "::::::{grid} 1 2 2 2\n:gutter: 3\n\n"
-    if not cards:
-        return f"{title}No page of this copy was run, so that there are none.\n"
     return title + "Each leads to its page.\n\n" + grid + "\n".join(cards) + "\n::::::\n"
 
 
@@ -258,21 +232,18 @@ def write_contents(folder, names):
     (folder / "_toc.yml").write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
 
 
-def set_book(study, published):
+def set_book(study):
     """Write everything that Jupyter Book needs to build/<study>/book, and run.json. Returns the folder."""
     folder, pages = build_folder(study) / "book", all_pages(study)
-    names, record = file_names(pages), run_record(study, [page for page in pages if page not in published])
+    names, record = file_names(pages), run_record(study, pages)
     copy_frame(folder)
     write_contents(folder, names)
     (folder / "this_copy.md").write_text(this_copy(record), encoding="utf-8")
     cards = []
     for page, name in names.items():
-        if page in published:
-            shown = set_unexecuted_page(page, name, study)
-        else:
-            shown = set_page(page, name, study, record["seconds_per_page"].get(page), record["device"])
-            if name == page.split("/")[0]:  # further pages of a template show the same for other methods
-                cards += pictures_of(page, name, shown.cells, folder)
+        shown = set_page(page, name, study, record["seconds_per_page"].get(page), record["device"])
+        if name == page.split("/")[0]:  # further pages of a template show the same for other methods
+            cards += pictures_of(page, name, shown.cells, folder)
         nbformat.write(shown, folder / "executed" / f"{name}.ipynb")
     (folder / "gallery.md").write_text(gallery(cards), encoding="utf-8")
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
@@ -297,12 +268,9 @@ def main():
     """Set and build the book of a study, as the Snakefile and `make test` do."""
     ask = argparse.ArgumentParser(prog="python -m geonb.book.build", description=__doc__.splitlines()[0])
     ask.add_argument("--study", default=DEFAULT)
-    ask.add_argument(
-        "--published", nargs="*", default=[], help="pages shown without outputs: their tables are published"
-    )
     got = ask.parse_args()
     try:
-        folder = set_book(got.study, got.published)
+        folder = set_book(got.study)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book: {error}")
     sys.exit(build(folder, got.study))

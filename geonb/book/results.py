@@ -3,7 +3,6 @@
 The path says who made a table: build/<study>/tables/<page>/<name>.parquet. Published ones lie in data/results/<study>/.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -18,7 +17,7 @@ from geonb.book.studies import (
     DEFAULT,
     all_pages,
     build_folder,
-    code,
+    by_hand_folder,
     page_folder,
     replace_folder,
     tables_folder,
@@ -37,7 +36,6 @@ HEADLINE = {
     "n": "photos behind it [count]",
     "table": "page/table that it was read from",
 }
-pd.set_option("display.html.use_mathjax", False)  # names in tables are text: a dollar begins no formula
 _read = {}  # the tables that this process read, by name: their digests go to the manifests of those it writes
 
 
@@ -57,38 +55,39 @@ def save_table(table, study, page, name, *, parameters, columns):
         raise ValueError(
             f"{page}/{name}: these columns and their descriptions differ: {', '.join(sorted(undescribed))}"
         )
-    folder = unfinished_folder(page, study) if os.environ.get("GEONB_RUNS") == page else page_folder(page, study)
-    path = folder / f"{name}.parquet"
-    # by hand is not of record: without its manifest `make book` runs the page again
-    (folder / "manifest.json").unlink(missing_ok=True)
+    path = writing_folder(page, study) / f"{name}.parquet"
     files.write_whole(path, lambda partial: table.to_parquet(partial, index=False, compression="zstd"))
     manifest = {
         "parameters": parameters,
         "columns": columns,
         "rows": len(table),
         "sha256": files.sha256_of(path),
-        "reads": dict(sorted(_read.items())),
+        "reads": tables_read(),
         "made_with": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
     files.write_whole(path.with_suffix(".json"), lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def checkpoint_folder(study, page, parameters):
-    """A folder for the checkpoints of a page, another one for other parameters, other code or other tables read."""
-    depends = json.dumps([parameters, code(page.split("/")[0]), sorted(_read.items())], sort_keys=True)
-    return build_folder(study) / "checkpoints" / page / hashlib.sha256(depends.encode()).hexdigest()[:12]
+def writing_folder(page, study):
+    """Where a page writes its tables: aside until all are finished in the pipeline, in a folder of its own by hand."""
+    return unfinished_folder(page, study) if "GEONB_MODE" in os.environ else by_hand_folder(page, study)
 
 
-def save_headline(rows, study, page, *, parameters):
-    """Write the numbers of a page that the project stands by; the pipeline's last rule gathers them."""
-    table = pd.DataFrame(rows, columns=list(HEADLINE)).astype({"value": float, "low": float, "high": float})
-    save_table(table, study, page, "headline", parameters=parameters, columns=HEADLINE)
+def tables_read():
+    """{page/table: digest} of the tables that this process has read."""
+    return dict(sorted(_read.items()))
 
 
 def find_table(study, page, name):
-    """The path of a table: made here, else published. FileNotFoundError names the command that makes it."""
-    for folder in (page_folder(page, study), published_folder(study) / page):
+    """The path of a table: made by hand (for a page run by hand), else by the pipeline, else published; see pages.
+
+    FileNotFoundError names the command that makes it.
+    """
+    mode = os.environ.get("GEONB_MODE")
+    by_hand = [] if mode else [by_hand_folder(page, study)]
+    made = [] if mode == "published" else [page_folder(page, study)]
+    for folder in (*by_hand, *made, published_folder(study) / page):
         path = folder / f"{name}.parquet"
         if path.exists():
             return path
@@ -134,7 +133,7 @@ def refuse_outdated(study, page, path, fitting):
         if now != digest:
             raise ValueError(
                 f"{shown} was made from another {name} than {there.relative_to(files.ROOT).as_posix()}, which lies "
-                f"here now: {again}, or remove build/{study}/tables/{source} to go back to published tables"
+                f"here now: {again}, or remove {there.parent.relative_to(files.ROOT).as_posix()} to go back"
             )
         if not source.startswith("data/"):
             refuse_outdated(study, source, there, fitting)
@@ -290,6 +289,7 @@ def main():
     ask.add_argument("--study", required=True)
     ask.add_argument("--pages", nargs="*", default=[], help="publish these alone")
     got = ask.parse_args()
+    os.environ["GEONB_MODE"] = "show"  # nothing that was made by hand is gathered or published
     try:
         if got.act == "headline":
             write_headline(got.study, all_pages(got.study))

@@ -1,6 +1,8 @@
 """Run one page of the book: python -m geonb.book.runner 06_train/sw_clip --study smoke -p bandwidth_m 200
 
-The tables and the executed copy are of record only when every cell has succeeded; manifest.json is written last."""
+The pipeline runs a page in two steps: --compute makes its tables, of record when every cell has succeeded
+(manifest.json is written last); --show makes the executed copy that the book shows. All else is a run by hand.
+"""
 
 import argparse
 import base64
@@ -23,9 +25,10 @@ from geonb.book.studies import (
     DEFAULT,
     TEMPLATES,
     build_folder,
+    by_hand_folder,
     cells,
     checked,
-    code,
+    computing_code,
     defaults,
     flat,
     injected,
@@ -34,6 +37,7 @@ from geonb.book.studies import (
     parameters,
     plain_name,
     replace_folder,
+    showing_code,
     unfinished_folder,
 )
 
@@ -47,36 +51,56 @@ c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Dat
 """
 
 
-def run(page, study, by_hand=(), of_record=True):
-    """Execute a page with the values of a study, changed by hand where asked; a failing cell exits with a message.
-
-    of_record: whether the pipeline asked for it, so that it knows with which values and code the tables were made.
-    """
-    page = page_of(page, by_hand)
-    values = injected(page, study) | chosen_by_hand(page, study, by_hand)
-    running = executed_copy(page, study).with_suffix(".running.ipynb")
+def compute(page, study):
+    """Execute a page of the pipeline: its tables are of record once every cell has succeeded."""
+    running = copy_of(page, study, "computed").with_suffix(".running.ipynb")
     with kept_apart(page, study) as started:
-        execute(page, values, running)
-        finish(page, study, running, time.monotonic() - started, of_record=of_record and not by_hand)
+        fresh(unfinished_folder(page, study))
+        execute(page, injected(page, study), running, mode="compute")
+        finish(page, study, running, time.monotonic() - started)
+
+
+def show(page, study, published=False):
+    """Put the executed copy of a page in its place: the one that its computation left, if that shows what would be
+    shown now, else a new one from the finished tables; published: from the published tables alone."""
+    computed, shown = copy_of(page, study, "computed"), copy_of(page, study, "executed")
+    shown.parent.mkdir(parents=True, exist_ok=True)
+    if computed.exists() and not published and shown_of(computed) == showing_key(page, study):
+        computed.replace(shown)
+    else:
+        running = shown.with_suffix(".running.ipynb")
+        with kept_apart(page, study):
+            execute(page, injected(page, study), running, mode="published" if published else "show")
+            running.replace(shown)
+    keep_figures(shown, fresh(build_folder(study) / "figures" / flat(page)))
+
+
+def by_hand(page, study, chosen):
+    """Execute a page with values chosen by hand; what it makes lies apart from the tables of the study."""
+    page = page_of(page, chosen)
+    values = injected(page, study) | chosen_by_hand(page, study, chosen)
+    copy = by_hand_folder(page, study) / f"{flat(page)}.ipynb"
+    with kept_apart(page, study) as started:
+        execute(page, values, copy)
+        keep_figures(copy, fresh(by_hand_folder(page, study) / "figures"))
+        print(
+            f"{page}: {time.monotonic() - started:.1f} s by hand, see {copy.relative_to(files.ROOT).parent.as_posix()}/"
+        )
 
 
 @contextmanager
 def kept_apart(page, study):
-    """Within it a page runs alone and writes its tables aside, so that a run that fails leaves the finished ones.
+    """Within it a page runs alone; gives the time of its start.
 
-    Gives the time of its start. ValueError where the page is running already; no kill leaves a lock behind.
+    ValueError where the page is running already; no kill leaves a lock behind.
     """
     lock = FileLock(build_folder(study) / "locks" / f"{flat(page)}.lock")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
         with lock.acquire(timeout=0):
-            fresh(unfinished_folder(page, study))
-            os.environ["GEONB_RUNS"] = page  # results.save_table writes aside
             yield time.monotonic()
     except Timeout:
         raise ValueError(f"{page} of study {study} is running already: wait for that run, or end it") from None
-    finally:
-        os.environ.pop("GEONB_RUNS", None)
 
 
 def page_of(page, by_hand):
@@ -115,18 +139,35 @@ def fresh(folder):
     return folder
 
 
-def executed_copy(page, study):
-    """Where the executed notebook of a page lies once every cell has succeeded."""
-    return build_folder(study) / "executed" / f"{flat(page)}.ipynb"
+def copy_of(page, study, folder):
+    """Where the executed notebook of a page lies: 'computed' as its computation left it, 'executed' for the book."""
+    return build_folder(study) / folder / f"{flat(page)}.ipynb"
 
 
-def execute(page, values, running):
-    """papermill with a progress log, kernels on sockets of their own, and a message that says where it failed."""
+def showing_key(page, study):
+    """What an executed copy depends on, as a text: the values, all of the code, and the finished tables."""
+    manifest = page_folder(page, study) / "manifest.json"
+    tables = json.loads(manifest.read_text(encoding="utf-8"))["tables"] if manifest.exists() else {}
+    return json.dumps([parameters(page, study), showing_code(page.split("/")[0]), tables], sort_keys=True)
+
+
+def shown_of(copy):
+    """The showing_key with which an executed copy was made."""
+    return json.loads(copy.read_text(encoding="utf-8"))["metadata"].get("geonb", "")
+
+
+def execute(page, values, running, mode=None):
+    """papermill with a progress log, kernels on sockets of their own, and a message that says where it failed.
+
+    mode: see geonb.book.pages; None by hand.
+    """
     import papermill
     from nbclient.exceptions import DeadKernelError
 
     running.parent.mkdir(parents=True, exist_ok=True)
     prepare_kernels()
+    os.environ.pop("GEONB_MODE", None)
+    os.environ |= {"GEONB_MODE": mode} if mode else {}
     with tempfile.TemporaryDirectory(prefix="geonb-") as sockets:
         try:
             papermill.execute_notebook(
@@ -150,25 +191,25 @@ def prepare(page, study):
     import papermill
 
     prepare_kernels()
-    prepared = build_folder(study) / "prepared" / f"{flat(page)}.ipynb"
+    os.environ["GEONB_MODE"] = "compute"
+    prepared = copy_of(page, study, "prepared")
     prepared.parent.mkdir(parents=True, exist_ok=True)
+    fresh(unfinished_folder(page, study))
     source = notebooks_folder() / f"{page.split('/')[0]}.ipynb"
     papermill.execute_notebook(unformatted(source), unformatted(prepared), injected(page, study), prepare_only=True)
     return prepared
 
 
-def finish(page, study, executed, seconds, of_record=True):
-    """Put the executed notebook of a page and its figures in their places and, if of record, write its manifest."""
-    keep_figures(executed, fresh(build_folder(study) / "figures" / flat(page)))
-    executed_copy(page, study).parent.mkdir(parents=True, exist_ok=True)
-    executed.replace(executed_copy(page, study))
+def finish(page, study, executed, seconds):
+    """Put the tables of a computed page in their place, its manifest among them, and beside them its executed copy."""
     note_time(page, study, seconds)
-    made = unfinished_folder(page, study)
-    if of_record:
-        write_manifest(page, study, made)
-    replace_folder(made, page_folder(page, study))
-    if not of_record:
-        print(f"{page}: run by hand, its tables are not of record: `make book STUDY={study}` will run it again")
+    write_manifest(page, study, unfinished_folder(page, study))
+    replace_folder(unfinished_folder(page, study), page_folder(page, study))
+    notebook = json.loads(executed.read_text(encoding="utf-8"))
+    notebook["metadata"]["geonb"] = showing_key(page, study)
+    executed.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
+    copy_of(page, study, "computed").parent.mkdir(parents=True, exist_ok=True)
+    executed.replace(copy_of(page, study, "computed"))
 
 
 def keep_figures(executed, folder):
@@ -234,7 +275,7 @@ def write_manifest(page, study, tables):
     digests = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in sorted(tables.glob("*.json"))
     }
-    content = {"parameters": parameters(page, study), "code": code(page.split("/")[0]), "tables": digests}
+    content = {"parameters": parameters(page, study), "code": computing_code(page.split("/")[0]), "tables": digests}
     partial = tables / "manifest.partial"
     partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(tables / "manifest.json")
@@ -269,15 +310,23 @@ def main():
     ask.add_argument("page", help="01_photos, or 06_train/sw_clip")
     ask.add_argument("--study", default=DEFAULT)
     ask.add_argument("--reads", nargs="*", help="the pages whose tables it may read")
+    ask.add_argument("--compute", action="store_true", help="make the tables of record, as the pipeline does")
+    ask.add_argument("--show", action="store_true", help="make the executed copy from the finished tables")
+    ask.add_argument("--published", action="store_true", help="the same from the published tables")
     ask.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a value by hand")
     got = ask.parse_args()
     if got.reads is not None:
-        os.environ["GEONB_READS"] = " ".join(got.reads)
+        os.environ["GEONB_READS"] = " ".join([got.page, *got.reads])
     if "GEONB_SNAKEMAKE_PID" in os.environ:
         end_with(int(os.environ["GEONB_SNAKEMAKE_PID"]))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        run(got.page, got.study, got.p, of_record="GEONB_SNAKEMAKE_PID" in os.environ)
+        if got.compute:
+            compute(got.page, got.study)
+        elif got.show or got.published:
+            show(got.page, got.study, got.published)
+        else:
+            by_hand(got.page, got.study, got.p)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book.runner: {error}")
     except KeyboardInterrupt:

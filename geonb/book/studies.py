@@ -21,6 +21,7 @@ from geonb import files
 
 PACKAGES = ("geonb", "simcities", "experiments")
 DEFAULT = "simulated_cities"
+RECORDING = ("geonb/showing/", "geonb/book/")  # no table depends on these
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
 # asks what was planted: no page where nothing was, or where a study says `false`
@@ -49,6 +50,11 @@ def page_folder(page, study):
     if old.exists() and not folder.exists():
         old.rename(folder)
     return folder
+
+
+def by_hand_folder(page, study):
+    """Where the tables of a page lie that was run by hand: apart, so that they never replace those of the study."""
+    return build_folder(study) / "by_hand" / page
 
 
 def unfinished_folder(page, study):
@@ -235,20 +241,39 @@ def used(page, namespace):
 
 
 # ---- code ------------------------------------------------------------------------------------------------------------
-def code(notebook):
-    """'<file> <digest>' of the notebook and of each geonb room that it imports, directly or through others.
+def computing_code(notebook):
+    """'<file> <digest>' of what the tables of a notebook depend on: its cells that compute, and the files they import,
+    directly or through others, but for those that only show or record.
 
     Only what runs counts: no markdown, comments, docstrings, layout, outputs; parameters are counted by their values.
     """
-    ran = [without_magics(cell.source) for cell in cells(notebook) if runs(cell)]
+    return code_of(notebook, [cell for cell in cells(notebook) if runs(cell) and not shows(cell)], but=RECORDING)
+
+
+def showing_code(notebook):
+    """The same of all that its executed copy depends on."""
+    return code_of(notebook, [cell for cell in cells(notebook) if runs(cell)], but=())
+
+
+def code_of(notebook, chosen, but):
+    """'<file> <digest>' of some cells and of the files that they reach, but for those of some packages."""
+    ran = [without_magics(cell.source) for cell in chosen]
     # cell by cell: the book pairs cells with outputs, so where a cell ends counts too
     together = hashlib.sha256(" ".join(map(files.code_digest, ran)).encode()).hexdigest()[:12]
-    found, queue = {f"{notebook}.ipynb": together}, imported_files("\n".join(ran))
+    return [f"{notebook}.ipynb {together}", *reached(imported_files("\n".join(ran)), but)]
+
+
+def reached(start, but=()):
+    """'<file> <digest>' of files and of those that they import, directly or through others, sorted.
+
+    but: folders whose files are left out, and with them what they alone import.
+    """
+    found, queue = {}, set(start)
     while queue:
-        room = queue.pop()
-        name = room.relative_to(files.ROOT).as_posix()
-        if name not in found:
-            text = room.read_text(encoding="utf-8")
+        path = queue.pop()
+        name = path.relative_to(files.ROOT).as_posix()
+        if name not in found and not name.startswith(but):
+            text = path.read_text(encoding="utf-8")
             found[name] = files.code_digest(text)
             queue |= imported_files(text)
     return [f"{name} {value}" for name, value in sorted(found.items())]
@@ -257,6 +282,11 @@ def code(notebook):
 def runs(cell):
     """Whether a cell is code that counts: the parameters cell counts by its values."""
     return cell.cell_type == "code" and not is_tagged(cell, "parameters")
+
+
+def shows(cell):
+    """Whether a cell only shows what others computed: a figure, or values glued into sentences."""
+    return "figure" in cell.metadata.get("mystnb", {}) or is_tagged(cell, "remove-cell")
 
 
 def without_magics(source):

@@ -10,20 +10,6 @@ from geonb.photos import captions
 from geonb.photos import catalogue as photos
 
 
-def with_lat_lon(catalogue):
-    """The catalogue with plain columns lat_deg and lon_deg instead of its geometry."""
-    lat, lon = photos.lat_lon_deg(catalogue).T
-    return catalogue.drop(columns="geometry").assign(lat_deg=lat, lon_deg=lon)
-
-
-def parts_by_split(table, photo_id, splits):
-    """{split: part (n,) of each photo} from the table of 04_splits. ValueError names a split that it does not hold."""
-    if missing := [split for split in splits if split not in set(table.split)]:
-        raise ValueError(f"04_splits made no split {', '.join(missing)}: it made {', '.join(table.split.unique())}")
-    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]  # noqa: PD010  a photo has one part
-    return {split: wide[split].to_numpy(dtype=object) for split in splits}
-
-
 def reader(place, location_tower, base, features, *, parts, decimals):
     """The function from a table of places to what stands for them in a method (methods.Method.place).
 
@@ -93,8 +79,3 @@ def planted(fields_of, source, options, table):
     """The planted fields (n, K) at the places of a table; None where nothing was planted."""
     return fields_of(source, options, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
 
-
-def blocks_of(errors, block_size_m, block_ids):
-    """The block (n,) of each row: a square on the ground, and the whole city where cities were held out."""
-    blocks = block_ids(errors[["lat_deg", "lon_deg"]].to_numpy(), errors.city.to_numpy(), block_size_m)
-    return np.where(errors.split == "unseen_city", errors.city, blocks)

@@ -554,3 +554,9 @@ def thumbnail(path, height_px):
     """A small copy of a picture, upright, height_px high."""
     picture = open_picture(path)
     return picture.resize((max(1, round(picture.width * height_px / picture.height)), height_px))
+
+
+def with_lat_lon(catalogue):
+    """The catalogue with plain columns lat_deg and lon_deg instead of its geometry."""
+    lat, lon = lat_lon_deg(catalogue).T
+    return catalogue.drop(columns="geometry").assign(lat_deg=lat, lon_deg=lon)

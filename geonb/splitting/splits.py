@@ -255,3 +255,17 @@ def answer(nearest):
     medians = nearest.groupby("split", sort=False).nearest_train_m.median()
     said = ", ".join(f"{sphere.length(metres)} ({split})" for split, metres in medians.items())
     return f"The median distance from a test photo to the nearest training photo is {said}."
+
+
+def parts_by_split(table, photo_id, splits):
+    """{split: part (n,) of each photo} from the table of 04_splits. ValueError names a split that it does not hold."""
+    if missing := [split for split in splits if split not in set(table.split)]:
+        raise ValueError(f"04_splits made no split {', '.join(missing)}: it made {', '.join(table.split.unique())}")
+    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]  # noqa: PD010  a photo has one part
+    return {split: wide[split].to_numpy(dtype=object) for split in splits}
+
+
+def blocks_of(errors, block_size_m):
+    """The block (n,) of each row: a square on the ground, and the whole city where cities were held out."""
+    blocks = block_ids(errors[["lat_deg", "lon_deg"]].to_numpy(), errors.city.to_numpy(), block_size_m)
+    return np.where(errors.split == "unseen_city", errors.city, blocks)

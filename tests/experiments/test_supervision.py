@@ -15,7 +15,7 @@ SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
 
 @pytest.fixture(scope="module")
 def catalogue():
-    return places.with_lat_lon(sources.gather("simulated", OPTIONS)[0])
+    return photos.with_lat_lon(sources.gather("simulated", OPTIONS)[0])
 
 
 @pytest.fixture(scope="module")

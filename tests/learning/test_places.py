@@ -8,6 +8,8 @@ import torch
 
 from geonb.book import machine
 from geonb.learning import encoders, places
+from geonb.photos import catalogue
+from geonb.splitting import splits
 
 PLACES = pd.DataFrame({
     "street": ["Elm Row", "Oak Lane"], "city": ["Velmora", "Ostrand"], "country": "Lutania",
@@ -20,7 +22,7 @@ def test_a_catalogue_becomes_plain_columns_with_latitude_first():
     catalogue = geopandas.GeoDataFrame(
         table, geometry=geopandas.points_from_xy(PLACES.lon_deg, PLACES.lat_deg), crs="EPSG:4326"
     )
-    plain = places.with_lat_lon(catalogue)
+    plain = catalogue.with_lat_lon(catalogue)
     assert "geometry" not in plain
     assert plain.lat_deg.tolist() == [50.5, -10.25]
     assert plain.lon_deg.tolist() == [7.125, 179.5]
@@ -28,7 +30,7 @@ def test_a_catalogue_becomes_plain_columns_with_latitude_first():
 
 def test_parts_follow_the_order_of_the_photos_not_of_the_table():
     table = pd.DataFrame({"photo_id": [*"abcabc"], "split": ["random"] * 3 + ["blocked"] * 3, "part": [*"123456"]})
-    parts = places.parts_by_split(table.sample(frac=1, random_state=0), [*"cab"], ["blocked"])
+    parts = splits.parts_by_split(table.sample(frac=1, random_state=0), [*"cab"], ["blocked"])
     assert list(parts) == ["blocked"]
     assert parts["blocked"].tolist() == ["6", "4", "5"]
 
@@ -36,13 +38,13 @@ def test_parts_follow_the_order_of_the_photos_not_of_the_table():
 def test_a_split_that_was_not_made_is_named():
     table = pd.DataFrame({"photo_id": ["a"], "split": ["random"], "part": ["train"]})
     with pytest.raises(ValueError, match="04_splits made no split blocked, unseen_city: it made random"):
-        places.parts_by_split(table, ["a"], ["blocked", "random", "unseen_city"])
+        splits.parts_by_split(table, ["a"], ["blocked", "random", "unseen_city"])
 
 
 def test_a_photo_without_a_part_is_an_error():
     table = pd.DataFrame({"photo_id": ["a"], "split": ["random"], "part": ["train"]})
     with pytest.raises(KeyError, match="b"):
-        places.parts_by_split(table, ["a", "b"], ["random"])
+        splits.parts_by_split(table, ["a", "b"], ["random"])
 
 
 def test_the_fourier_reader_gives_the_features_of_the_positions_alone():

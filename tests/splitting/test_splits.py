@@ -247,7 +247,7 @@ def test_intervals_draw_again_the_blocks_that_were_held_out():
     test = photos_of("blocked", "test")
     errors = pd.DataFrame({"lat_deg": test.lat, "lon_deg": test.lon, "city": test.city, "split": "blocked"})
     errors = pd.concat([errors, errors.assign(split="unseen_city")], ignore_index=True)
-    block = places.blocks_of(errors, 300.0, splits.block_ids)
+    block = splits.blocks_of(errors, 300.0)
     held_out = splits.block_ids(*arrays(WORLD)[:2], 300.0)[CUT["blocked"] == "test"]
     np.testing.assert_array_equal(block[: len(test)], held_out)
     np.testing.assert_array_equal(block[len(test) :], test.city)

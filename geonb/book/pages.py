@@ -1,0 +1,154 @@
+"""A page of the book in a running notebook: its parameters, the tables it reads, makes and saves, what it shows.
+
+    page = book.page("07_compare", globals())
+    errors = page.made("errors", lambda: compare(...), ERRORS)
+
+The environment variable GEONB_MODE says how a page runs. `compute`: every table is made. `show`: every table is taken
+as it lies, as after a changed colour; `published`: as it was published. By hand, without the variable, a table is taken
+that was made with the same parameters and from the same tables, else it is made; what is made by hand lies apart and
+never replaces the tables of the study.
+"""
+
+import functools
+import hashlib
+import json
+import os
+
+import numpy as np
+import pandas as pd
+
+from geonb import files
+from geonb.book import results, studies, wording
+
+
+def page(name, namespace):
+    """The Page of a running notebook: page("06_train/clip", globals()). ValueError names a parameter that is wrong."""
+    return Page(name, studies.used(name, namespace))
+
+
+class Page:
+    """One execution of a notebook. name: as '06_train/clip'; parameters: what it runs with; study: where it belongs."""
+
+    def __init__(self, name, parameters):
+        pd.set_option("display.html.use_mathjax", False)  # names in tables are text: a dollar begins no formula
+        pd.set_option("display.max_colwidth", None)
+        self.name, self.parameters, self.study = name, parameters, parameters["study"]
+        self.mode = os.environ.get("GEONB_MODE", "by hand")
+        self.shows = self.mode in ("show", "published")
+
+    # ---- tables ------------------------------------------------------------------------------------------------------
+    def read(self, page, *names):
+        """Tables of another page of the study; one as it is, several as a list. See results.read_table."""
+        found = [results.read_table(self.study, page, name) for name in names]
+        return found[0] if len(found) == 1 else found
+
+    def beside(self, folder, page, *names):
+        """Tables of a published study that stand beside those of this one; folder: data/results/STUDY."""
+        found = [results.read_beside(folder, page, name) for name in names]
+        return found[0] if len(found) == 1 else found
+
+    def made(self, names, compute, columns):
+        """The tables that compute() gives, saved; where they are taken instead (see the top), it is not called.
+
+        names: one name for one table, or a tuple of names for a tuple of tables; columns: what the columns of each
+        mean, see results.save_table. FileNotFoundError where tables are to be shown that nobody made.
+        """
+        one = isinstance(names, str)
+        several = (names,) if one else names
+        if self.shows or (self.mode == "by hand" and all(map(self.is_there, several))):
+            found = [results.read_table(self.study, self.name, name) for name in several]
+        else:
+            found = (compute(),) if one else compute()
+            for name, table, meanings in zip(several, found, (columns,) if one else columns, strict=True):
+                self.save(name, table, meanings)
+        return found[0] if one else tuple(found)
+
+    def is_there(self, name):
+        """Whether a table lies there that was made with these parameters and from the tables of now."""
+        try:
+            path = results.find_table(self.study, self.name, name)
+            results.refuse_outdated(self.study, self.name, path, set())
+        except (FileNotFoundError, ValueError):
+            return False
+        ran = results.manifest_of(path)["parameters"]
+        own = json.loads(json.dumps(self.parameters))
+        return all(ran[key] == own[key] for key in ran.keys() & own.keys())
+
+    def save(self, name, table, columns):
+        """Save a table that was computed; nothing where the page only shows. See results.save_table."""
+        if not self.shows:
+            results.save_table(table, self.study, self.name, name, parameters=self.parameters, columns=columns)
+
+    def headline(self, rows):
+        """Save the numbers that the project stands by: rows of results.HEADLINE, those that it misses are empty."""
+        table = pd.DataFrame(rows, columns=list(results.HEADLINE)).astype({"value": float, "low": float, "high": float})
+        self.save("headline", table, results.HEADLINE)
+
+    def checkpoints(self, *recipe):
+        """A folder for the checkpoints of trainings: another one for another recipe, other code that trains, or other
+        tables that this page has read."""
+        code = studies.reached({files.ROOT / "geonb" / "learning" / "training.py"})
+        depends = json.dumps([repr(recipe), code, sorted(results.tables_read().items())])
+        digest = hashlib.sha256(depends.encode()).hexdigest()[:12]
+        return studies.build_folder(self.study) / "checkpoints" / self.name / digest
+
+    # ---- what most pages read ----------------------------------------------------------------------------------------
+    def of(self, page, name):
+        """The parameters with which another page made its table, name -> value."""
+        return results.parameters_of(self.study, page, name)
+
+    @functools.cached_property
+    def source(self):
+        """The parameters of 01_photos: source, options, ..."""
+        return self.parameters if self.name == "01_photos" else self.of("01_photos", "photos")
+
+    @functools.cached_property
+    def simulated(self):
+        """Whether the photos are simulated."""
+        return self.source["source"] == "simulated"
+
+    @functools.cached_property
+    def tower(self):
+        """The parameters of 02_embeddings: tower, weights, ..."""
+        return self.parameters if self.name == "02_embeddings" else self.of("02_embeddings", "features")
+
+    @functools.cached_property
+    def photos(self):
+        """The catalogue with plain columns lat_deg and lon_deg instead of its geometry."""
+        from geonb.photos import catalogue
+
+        return catalogue.with_lat_lon(self.read("01_photos", "photos"))
+
+    @functools.cached_property
+    def lat_lon_deg(self):
+        """Positions (n, 2) of the photos."""
+        return self.photos[["lat_deg", "lon_deg"]].to_numpy()
+
+    @functools.cached_property
+    def features(self):
+        """Features (n, d) of the photos by the frozen tower."""
+        return np.stack(self.read("02_embeddings", "features").feature)
+
+    @functools.cached_property
+    def yardstick_m(self):
+        """The spatial yardstick of the study [m]."""
+        return float(self.read("03_semivariograms", "yardstick").length_m[0])
+
+    def parts(self, splits):
+        """{split: part (n,) of each photo}. ValueError names a split that 04_splits did not make."""
+        from geonb.splitting.splits import parts_by_split
+
+        return parts_by_split(self.read("04_splits", "splits"), self.photos.photo_id, splits)
+
+    # ---- what is shown -----------------------------------------------------------------------------------------------
+    def caveats(self, photo_count, *more):
+        """What a reader must know before any number, for IPython's display; None where there is nothing to warn of."""
+        tower = "" if self.name == "01_photos" else self.tower["tower"]
+        return wording.note([*wording.caveats(self.source["source"], tower, photo_count), *more])
+
+    def glue(self, **values):
+        """Glue values for the sentences of the page."""
+        from myst_nb import glue
+
+        for name, value in values.items():
+            glue(name, value, display=False)
