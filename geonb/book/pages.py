@@ -146,6 +146,12 @@ class Page:
         tower = "" if self.name == "01_photos" else self.tower["tower"]
         return wording.note([*wording.caveats(self.source["source"], tower, photo_count), *more])
 
+    def pictures(self, rows):
+        """PIL images of some photos of the catalogue; none where they are real and not on this machine."""
+        from geonb.photos import sources
+
+        return sources.pictures(self.source["source"], self.source["options"], rows)
+
     def glue(self, **values):
         """Glue values for the sentences of the page."""
         from myst_nb import glue

@@ -78,4 +78,3 @@ def names_near(table):
 def planted(fields_of, source, options, table):
     """The planted fields (n, K) at the places of a table; None where nothing was planted."""
     return fields_of(source, options, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
-

@@ -105,6 +105,21 @@ def test_the_true_fields_lie_among_their_redraws():
     np.testing.assert_array_equal(curves, simulated.curves(WORLD, places=120, redraws=100))
 
 
+def test_pictures_that_are_not_there_are_painted_again_as_they_were(read, root, tmp_path, monkeypatch):
+    rows = read[0].iloc[[41, 7, 3, 12]]
+    opened = sources.pictures("simulated", OPTIONS, rows)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    painted = sources.pictures("simulated", OPTIONS, rows)
+    assert all(one.tobytes() == other.tobytes() and one.size == (32, 32)
+               for one, other in zip(opened, painted, strict=True))  # fmt: skip
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["gone.jpg", "$NOT_SET_AT_ALL/a.jpg"])
+def test_real_pictures_that_are_not_there_are_none(path):
+    assert sources.pictures("folder", {"folder": "x"}, pd.DataFrame({"photo_id": ["a"], "path": [path]})) == []
+
+
 def test_the_world_lies_beside_its_pictures_and_paints_them_again(read, root):
     catalogue, _ = read
     folder = WORLD.pictures_folder()

@@ -132,6 +132,28 @@ def _nothing(source, options, left_out):
     return f"none of the {len(left_out)} entries of {where} is a usable photo: {reasons} ({example}). {ways}".strip()
 
 
+def pictures(source, options, rows):
+    """PIL images of some rows of a catalogue (photo_id, path), opened where all their files are on this machine.
+
+    Where they are not, those of a simulated source are painted again, the same as they were; of any other source there
+    are none: an empty list.
+    """
+    if all(map(_is_here, rows.path)):
+        return [photos.open_picture(path) for path in rows.path]
+    if source != "simulated":
+        return []
+    from geonb.photos.sources import simulated
+
+    return simulated.painted_again(simulated.World(**options), rows.photo_id)
+
+
+def _is_here(path):
+    try:
+        return photos.picture_path(path).is_file()
+    except ValueError:  # it begins with a variable that is not set
+        return False
+
+
 # ---- what only a simulated source knows ------------------------------------------------------------------------------
 def streets(source, options):
     """The street lines of a source (city, country, street, licence, geometry; EPSG:4326); empty where it knows none.

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from geonb.earth import seeds, sphere
 from simcities import captions, day, fields, geography, globe, renderer
 from simcities import world as worlds
 
-JPEG_QUALITY = 92
+JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
 PATCH_PX = 16  # towers cut pictures into patches of this side
 PLACES = ("planted", "permuted")
@@ -302,13 +303,31 @@ def paint(city, photos, nuisances, picture_px, folder):
         for first in range(0, len(photos), BATCH):
             batch = slice(first, first + BATCH)
             for n, picture in enumerate(renderer.render(city, photos[batch], nuisances[batch], picture_px), first):
-                Image.fromarray(picture).save(partial / f"{n:05d}.jpg", quality=JPEG_QUALITY, subsampling=0)
+                Image.fromarray(picture).save(partial / f"{n:05d}.jpg", **JPEG)
         partial.rename(folder)
     except OSError:
         if not folder.exists():  # else another process was faster, with the same pictures
             raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def painted_again(world, photo_id):
+    """PIL images of some photos (n,) of a world, the same as in the files that `read` writes."""
+    found, parts = {}, pd.Series(photo_id).str.rpartition("-")
+    for name, numbers in parts[2].astype(int).groupby(parts[0]):
+        city = world.city(globe.NAMES.index(name))
+        photos, nuisances = world.shots(city)
+        painted = renderer.render(city, photos.iloc[numbers], nuisances[numbers], world.picture_px)
+        found |= dict(zip(numbers.index, map(as_stored, painted), strict=True))
+    return [found[n] for n in parts.index]
+
+
+def as_stored(painted):
+    """A painted picture as it is read from its file."""
+    stored = io.BytesIO()
+    Image.fromarray(painted).save(stored, **JPEG)
+    return Image.open(stored).convert("RGB")
 
 
 def city_streets(city):
