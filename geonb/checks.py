@@ -42,14 +42,3 @@ def finite(name, values):
 
     if wrong := int((~np.isfinite(values)).sum()):
         raise ValueError(f"{wrong} of {np.size(values)} values of {name} are missing or infinite: leave them out first")
-
-
-FEWEST_BLOCKS = 20
-
-
-FEWEST_REPLICATES = 10  # of an interval; of one or two draws it would be a point
-
-
-def check_replicates(replicates, name="replicates"):
-    """Nothing, or a ValueError for draws that are too few to make an interval."""
-    count(name, replicates, least=FEWEST_REPLICATES, way_out="an interval needs draws, 200 are usual")

@@ -25,6 +25,7 @@ PACKAGES = (
     "geonb.photos",
     "simcities",
     "geonb.earth",
+    "geonb.resampling",
     "geonb.checks",
     "geonb.files",
 )

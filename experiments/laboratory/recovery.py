@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from geonb import checks
+from geonb import checks, resampling
 from geonb.earth import seeds
 from geonb.variograms import curves as semivariograms
 from geonb.variograms import lags, models
@@ -97,7 +97,7 @@ def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, re
     checks.count("photos", photos, least=2, way_out="a semivariogram needs pairs")
     checks.number("side_m", side_m, above=0)
     lags.edges_m(side_m / 2, lag_count, "log")  # refused here and not in each process
-    checks.check_replicates(replicates)
+    resampling.check_replicates(replicates)
     wanted = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
     read = functools.partial(trial, photos=photos, side_m=side_m, lag_count=lag_count, replicates=replicates, seed=seed)
     told = dict(total=len(wanted), desc="fields", unit="field", file=sys.stdout, disable=not sys.stdout.isatty())

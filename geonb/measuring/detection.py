@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import checks
+from geonb import checks, resampling
 from geonb.earth import seeds, sphere
 from geonb.learning import negatives
 from geonb.splitting import batches
@@ -92,9 +92,9 @@ def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
     its blocks were drawn; scores: rule -> {FALSE: (m,), HARD: (m,)}, larger where a pair is rather alike.
     """
     code = np.unique(blocks, return_inverse=True)[1]
-    checks.check_replicates(replicates)
+    resampling.check_replicates(replicates)
     count, rng = int(code.max()) + 1, seeds.stream(seed, "detection")
-    replicates = replicates if count >= checks.FEWEST_BLOCKS else 0
+    replicates = replicates if count >= resampling.FEWEST_BLOCKS else 0
     draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
     rows = []
     for kind, far in ((FALSE, False), (HARD, True)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geonb import checks
+from geonb import checks, resampling
 from geonb.earth import seeds
 
 
@@ -66,9 +66,9 @@ def holm(p):
 
 def redraws(seed_count, blocks, replicates, seed):
     """(runs, photos): indices with replacement of trainings, and of all photos of blocks; none below 20 blocks."""
-    checks.check_replicates(replicates)
+    resampling.check_replicates(replicates)
     members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
-    if len(members) < checks.FEWEST_BLOCKS:
+    if len(members) < resampling.FEWEST_BLOCKS:
         return
     rng = seeds.stream(seed, "block bootstrap")
     for _ in range(replicates):

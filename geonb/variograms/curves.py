@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from geonb import checks
+from geonb import checks, resampling
 from geonb.earth import seeds, sphere
 from geonb.variograms import lags as apart
 from geonb.variograms import models
@@ -200,7 +200,7 @@ def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
     """
     checks.same_length({"blocks": blocks, "photos that were paired": range(pairs.photos)})
     checks.same_length({"half_square": half_square, "pairs": pairs.i})
-    checks.check_replicates(replicates)
+    resampling.check_replicates(replicates)
     code = np.unique(blocks, return_inverse=True)[1]
     size, count = len(pairs.edges_m), int(code.max()) + 1
     a, b = code[pairs.i], code[pairs.j]
@@ -262,7 +262,7 @@ def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, s
     so that high may be: "at least low". NaN for a flagged fit. It factorises an n x n matrix: take two thousand photos
     at most.
     """
-    checks.check_replicates(replicates)
+    resampling.check_replicates(replicates)
     checks.same_length({"positions": position, "photos that were paired": range(pairs.photos)})
     if fitted["flag"]:
         return np.nan, np.nan
@@ -279,7 +279,7 @@ def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, s
         )  # fmt: skip
         found[r] = models.effective_range_m(again["model"], again["theta"]) if again["partial_sill"] > 0 else np.nan
     found[found > pairs.edges_m[-1]] = np.inf
-    low, high = np.nanquantile(found, [0.025, 0.975], method="nearest")
+    low, high = resampling.interval95(found, method="nearest")
     return float(low) if np.isfinite(low) else np.nan, float(high)
 
 
@@ -498,8 +498,8 @@ def readings(
     photos_at_most photos of a city, drawn by the seed. A curve that never leaves its envelope has no range.
     """
     check_photos(features, lat_lon_deg, city, {"blocks": blocks})
-    checks.check_replicates(replicates)
-    checks.check_replicates(range_replicates, "range_replicates")
+    resampling.check_replicates(replicates)
+    resampling.check_replicates(range_replicates, "range_replicates")
     edges_m, lags, fits = apart.edges_m(max_lag_m, lag_count), [], []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)
@@ -510,10 +510,9 @@ def readings(
         pairs = apart.pairs(lat_lon_deg[here], edges_m, seed=seed)
         half = half_squares(features[here], pairs)
         table = lag_table(pairs, half).assign(city=name, low=np.nan, high=np.nan)
-        if len(np.unique(blocks[here])) >= checks.FEWEST_BLOCKS:
+        if len(np.unique(blocks[here])) >= resampling.FEWEST_BLOCKS:
             drawn = block_bootstrap(pairs, half, blocks[here], replicates=replicates, seed=seed)
-            filled = np.isfinite(drawn).any(axis=0)
-            table.loc[filled, ["low", "high"]] = np.nanquantile(drawn[:, filled], [0.025, 0.975], axis=0).T
+            table[["low", "high"]] = resampling.interval95(drawn).T
         some = np.sort(seeds.stream(seed, "readings", str(name)).permutation(here)[:photos_at_most])
         fewer = apart.pairs(lat_lon_deg[some], edges_m, seed=seed)
         observed, low, high = envelope(features[some], fewer, permutations=permutations, seed=seed)
