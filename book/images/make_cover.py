@@ -9,13 +9,13 @@ from geonb.book import results
 from geonb.earth import seeds
 from geonb.photos import catalogue as photos
 from geonb.photos.sources import simulated
-from geonb.showing import figures
+from geonb.showing import lines, style
 from geonb.variograms import models as variogram_models
 
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
 
 
-@figures.house_style
+@style.house_style
 def main():
     """Street views above, the semivariograms of their embeddings below."""
     catalogue = results.read_table(STUDY, "01_photos", "photos")
@@ -23,7 +23,7 @@ def main():
     curves = variogram_models.curves(fits, max_lag_m=lags.distance_m.max())
     street = (simulated.cameras(simulated.World()).scene == "street").to_numpy()
     shown = seeds.stream(3, "cover").permutation(np.flatnonzero(street))[: 2 * COLUMNS]
-    figure = plt.figure(figsize=(figures.WIDTH_IN, 4.6), layout="constrained", dpi=150)
+    figure = plt.figure(figsize=(style.WIDTH_IN, 4.6), layout="constrained", dpi=150)
     above, below = figure.subfigures(2, 1, height_ratios=(2, 1.9))
     for ax, n in zip(above.subplots(2, COLUMNS).ravel(), shown, strict=True):
         ax.imshow(photos.open_picture(catalogue.path[n]), interpolation="lanczos")
@@ -31,13 +31,13 @@ def main():
     axes = below.subplots(1, CITIES, sharey=True)
     for ax, city in zip(axes, fits.city[:CITIES], strict=True):
         here = lags[lags.city == city]
-        ax.scatter(here.distance_m, here.semivariance, 12, color=figures.COLOURS[0], alpha=0.75, lw=0)
-        figures.draw_fit(ax, fits[fits.city == city], curves[curves.city == city], figures.COLOURS[0])
-        figures.draw_planted(ax, here)
+        ax.scatter(here.distance_m, here.semivariance, 12, color=style.COLOURS[0], alpha=0.75, lw=0)
+        lines.draw_fit(ax, fits[fits.city == city], curves[curves.city == city], style.COLOURS[0])
+        lines.draw_planted(ax, here)
         ax.set_title(city)
         ax.set_xlabel("distance [m]")
     axes[0].set_ylabel("semivariance [1]")
-    figures.with_note(figure, simulated=True).savefig(Path(__file__).with_name("cover.png"))
+    style.marked(figure, simulated=True).savefig(Path(__file__).with_name("cover.png"))
 
 
 if __name__ == "__main__":

@@ -152,6 +152,12 @@ class Page:
 
         return sources.pictures(self.source["source"], self.source["options"], rows)
 
+    def show(self, figure):
+        """The figure, marked "simulated" where its photos or worlds are."""
+        from geonb.showing import style
+
+        return style.marked(figure, self.name in studies.SIMULATED_ONLY or self.simulated)
+
     def glue(self, **values):
         """Glue values for the sentences of the page."""
         from myst_nb import glue

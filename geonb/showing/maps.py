@@ -22,7 +22,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from geonb import files
-from geonb.earth.sphere import EARTH_RADIUS_M, centre, check_lat_lon_deg, wrap_lon_deg
+from geonb.earth.sphere import EARTH_RADIUS_M, centre, check_lat_lon_deg, from_local_m, wrap_lon_deg
 from geonb.showing.safe_text import safe_html
 
 VENDOR = files.ROOT / "book" / "_static" / "vendor"
@@ -250,6 +250,67 @@ def target_map(targets, simulated, *, streets=None, tiles=None, height_px=440):
     notes = ["one photo's right answers", *owed(streets)]
     shown = legend("share of the target", [*rows, ("", False, "nothing")], notes, simulated)
     return finished(page, table, shown, len(layers), height_px)
+
+
+WEIGHTS = (0.1, 0.3, 0.6, 1.0)  # upper ends of the classes of a place's probability over that of the best place
+CIRCLE = {"color": "#D55E00", "weight": 2.2, "opacity": 1.0, "fill": False}
+TRUTH = {"radius": 6, "color": "#000000", "weight": 2.5, "fillColor": "#ffffff", "fillOpacity": 1.0}
+
+
+def guess_map(likely, circles, simulated, *, streets=None, tiles=None, height_px=480):
+    """OfflineMap of where photos may have been taken: likely places, one layer per photo, and the circle of its radius.
+
+    likely : layer, photo_id, city, lat_deg, lon_deg, weight (probability over that of the best place), distance_m from
+    that place; street is told where present. circles : layer, lat_deg, lon_deg, radius_m (missing: no circle), and
+    true_lat_deg, true_lon_deg, missing where unknown.
+    """
+    check(likely, ("layer", "photo_id", "city", "lat_deg", "lon_deg", "weight", "distance_m"), "likely places")
+    check(circles, ("layer", "lat_deg", "lon_deg", "radius_m", "true_lat_deg", "true_lon_deg"), "circles")
+    table = unwrapped(likely).assign(photo_count=1, error_m=np.nan)
+    told = zip(table.weight, table.distance_m, strict=True)
+    table["about_error"] = [f"{weight:.0%} of the best, {told_m(metres)} from it" for weight, metres in told]
+    colours = [to_hex(c) for c in colormaps["viridis_r"](np.linspace(0.1, 1, len(WEIGHTS)))]
+    page = empty_map(tiles, streets, table)
+    home = table.groupby("city")["photo_id"].nunique().idxmax()  # what the chooser of cities begins with
+    first = table.layer[table.city == home].iloc[0]
+    for circle in circles.to_dict("records"):
+        features, styles = marks(circle, table[table.layer == circle["layer"]], colours)
+        add_layer(page, circle["layer"], features, styles, shown=circle["layer"] == first)
+    ends = zip((0.0, *WEIGHTS[:-1]), WEIGHTS, colours, strict=True)
+    rows = [(colour, True, f"{low:.0%} to {high:.0%}") for low, high, colour in ends]
+    notes = ["orange line: the radius, where there is one (zoom out)"]
+    notes += ["white: where it was taken"] if circles["true_lat_deg"].notna().any() else []
+    shown = legend("probability over that of the best place", rows, [*notes, *owed(streets)], simulated)
+    return finished(page, table, shown, len(circles), height_px)
+
+
+def marks(circle, likely, colours):
+    """(GeoJSON features, styles) of one photo: its likely places, the likeliest on top, its circle, and the truth."""
+    likely = likely.sort_values("weight", kind="stable")
+    features = [point_feature(row, about(row, None)) for row in likely.to_dict("records")]
+    styles = [point_style(colours[c], True, 1) for c in np.searchsorted(WEIGHTS, likely.weight)]
+    more = [*circle_lines(circle), *truth_points(circle)]
+    return features + [feature for feature, _ in more], styles + [style for _, style in more]
+
+
+def circle_lines(circle):
+    """The circle around a guess as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
+    if not circle["radius_m"] < np.pi / 2 * EARTH_RADIUS_M:
+        return []
+    turn = np.linspace(0, 2 * np.pi, 73)
+    around = from_local_m(circle["radius_m"] * np.column_stack([np.sin(turn), np.cos(turn)]),
+                          (circle["lat_deg"], circle["lon_deg"]))  # fmt: skip
+    lon_deg = circle["lon_deg"] + wrap_lon_deg(around[:, 1] - circle["lon_deg"])
+    ends = [position(*end) for end in zip(around[:, 0], lon_deg, strict=True)]
+    return [(feature("LineString", ends, f"radius {told_m(circle['radius_m'])}"), CIRCLE)]
+
+
+def truth_points(circle):
+    """Where a photo was taken as [(GeoJSON point, style)]; none where that is unknown."""
+    if np.isnan(circle["true_lat_deg"]):
+        return []
+    lon_deg = circle["lon_deg"] + float(wrap_lon_deg(circle["true_lon_deg"] - circle["lon_deg"]))
+    return [(feature("Point", position(circle["true_lat_deg"], lon_deg), "where it was taken"), TRUTH)]
 
 
 # ---------------------------------------------------------------------------------------------- tables to marks

@@ -11,7 +11,7 @@ import shapely
 
 from geonb.book.studies import cells, defaults
 from geonb.photos import sources, surroundings
-from geonb.showing import figures, maps
+from geonb.showing import intervals, maps
 from geonb.splitting import galleries
 from tests.photos.test_table import picture
 
@@ -225,7 +225,7 @@ def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(ext
     at = np.column_stack([alone.geometry.y, alone.geometry.x])
     assert len(galleries.over_cities(at, alone.city.to_numpy(object), 25.0)) > 0
     assert maps.photo_map(alone, simulated=False, streets=lines)
-    figures.photo_counts(alone)
+    intervals.photo_counts(alone)
 
 
 def page_01(**parameters):

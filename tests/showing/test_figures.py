@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
 
-from geonb.showing import figures
+from geonb.showing import ground, intervals, lines, matrices, style
+from geonb.showing.pictures import contact_sheet
 
 CITIES = ["Oulu", "Lima"]
 RANDOM = np.random.default_rng(0)
@@ -125,45 +126,45 @@ def made_scenes():
 
 
 FIGURES = {
-    "readout": lambda: figures.readout(made_readout(), True),
-    "depth": lambda: figures.depth(made_depth(), True),
-    "doses": lambda: figures.doses(made_doses()),
-    "scenes": lambda: figures.scenes(made_scenes()),
-    "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": ["Oulu", "Lima", None]}), True),
-    "semivariogram": lambda: figures.semivariogram(made_lags(), made_fits(), True, made_lags()),
-    "semivariogram and doubt": lambda: figures.semivariogram(*made_doubt(), True, made_lags()),
-    "recovered_ranges": lambda: figures.recovered_ranges(made_trials()),
-    "coherence": lambda: figures.coherence(made_lags(), True),
-    "split_maps": lambda: figures.split_maps(made_points(), True),
-    "nearest_train_cdf": lambda: figures.nearest_train_cdf(made_nearest(), True, 200.0),
-    "target_matrices": lambda: figures.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}, True),
-    "target_on_ground": lambda: figures.target_on_ground(RANDOM.normal(0, 90, (9, 2)), np.arange(9) / 36, 8, True),
-    "training_curves": lambda: figures.training_curves(made_curve(), True),
-    "learning_curves": lambda: figures.learning_curves(made_curve(), True),
-    "ratios": lambda: figures.ratios(made_ratios(), "clip", True),
-    "error_cdf": lambda: figures.error_cdf(made_errors(), True),
-    "comparison": lambda: figures.comparison(made_comparison(), "median_error_m", "blocked", True),
-    "error_maps": lambda: figures.error_maps(made_errors(("clip",)), True),
+    "readout": lambda: intervals.readout(made_readout()),
+    "depth": lambda: lines.depth(made_depth()),
+    "doses": lambda: intervals.doses(made_doses()),
+    "scenes": lambda: intervals.scenes(made_scenes()),
+    "photo_counts": lambda: intervals.photo_counts(pd.DataFrame({"city": ["Oulu", "Lima", None]})),
+    "semivariogram": lambda: lines.semivariogram(made_lags(), made_fits(), made_lags()),
+    "semivariogram and doubt": lambda: lines.semivariogram(*made_doubt(), made_lags()),
+    "recovered_ranges": lambda: intervals.recovered_ranges(made_trials()),
+    "coherence": lambda: lines.coherence(made_lags()),
+    "split_maps": lambda: ground.split_maps(made_points()),
+    "nearest_train_cdf": lambda: lines.nearest_train_cdf(made_nearest(), 200.0),
+    "target_matrices": lambda: matrices.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
+    "target_on_ground": lambda: ground.target_on_ground(RANDOM.normal(0, 90, (9, 2)), np.arange(9) / 36, 8),
+    "training_curves": lambda: lines.training_curves(made_curve()),
+    "learning_curves": lambda: lines.learning_curves(made_curve()),
+    "ratios": lambda: intervals.ratios(made_ratios(), "clip"),
+    "error_cdf": lambda: lines.error_cdf(made_errors()),
+    "comparison": lambda: intervals.comparison(made_comparison(), "median_error_m", "blocked"),
+    "error_maps": lambda: ground.error_maps(made_errors(("clip",))),
 }
 EMPTY = {
-    "readout": lambda: figures.readout(made_readout()[:0]),
-    "depth": lambda: figures.depth(made_depth()[:0]),
-    "doses": lambda: figures.doses(made_doses()[:0]),
-    "scenes": lambda: figures.scenes(made_scenes()[:0]),
-    "photo_counts": lambda: figures.photo_counts(pd.DataFrame({"city": []})),
-    "semivariogram": lambda: figures.semivariogram(made_lags()[:0], made_fits(), True),
-    "coherence": lambda: figures.coherence(made_lags()[:0]),
-    "split_maps": lambda: figures.split_maps(made_points()[:0], True),
-    "nearest_train_cdf": lambda: figures.nearest_train_cdf(made_nearest()[:0]),
-    "target_matrices": lambda: figures.target_matrices({}),
-    "target_on_ground": lambda: figures.target_on_ground(np.zeros((0, 2)), np.zeros(0), 0),
-    "training_curves": lambda: figures.training_curves(made_curve()[:0]),
-    "learning_curves": lambda: figures.learning_curves(made_curve()[:0]),
-    "ratios": lambda: figures.ratios(made_ratios()[:0], "clip"),
-    "error_cdf": lambda: figures.error_cdf(made_errors()[:0]),
-    "comparison": lambda: figures.comparison(made_comparison()[:0], "median_error_m", "blocked"),
-    "error_maps": lambda: figures.error_maps(made_errors()[:0], True),
-    "contact_sheet": lambda: figures.contact_sheet([], []),
+    "readout": lambda: intervals.readout(made_readout()[:0]),
+    "depth": lambda: lines.depth(made_depth()[:0]),
+    "doses": lambda: intervals.doses(made_doses()[:0]),
+    "scenes": lambda: intervals.scenes(made_scenes()[:0]),
+    "photo_counts": lambda: intervals.photo_counts(pd.DataFrame({"city": []})),
+    "semivariogram": lambda: lines.semivariogram(made_lags()[:0], made_fits()),
+    "coherence": lambda: lines.coherence(made_lags()[:0]),
+    "split_maps": lambda: ground.split_maps(made_points()[:0]),
+    "nearest_train_cdf": lambda: lines.nearest_train_cdf(made_nearest()[:0]),
+    "target_matrices": lambda: matrices.target_matrices({}),
+    "target_on_ground": lambda: ground.target_on_ground(np.zeros((0, 2)), np.zeros(0), 0),
+    "training_curves": lambda: lines.training_curves(made_curve()[:0]),
+    "learning_curves": lambda: lines.learning_curves(made_curve()[:0]),
+    "ratios": lambda: intervals.ratios(made_ratios()[:0], "clip"),
+    "error_cdf": lambda: lines.error_cdf(made_errors()[:0]),
+    "comparison": lambda: intervals.comparison(made_comparison()[:0], "median_error_m", "blocked"),
+    "error_maps": lambda: ground.error_maps(made_errors()[:0]),
+    "contact_sheet": lambda: contact_sheet([], []),
 }
 
 
@@ -173,7 +174,7 @@ def texts(figure):
 
 @pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES)
 def test_every_figure_is_white_says_simulated_labels_its_axes_with_units_and_is_shown_once(make):
-    figure = make()
+    figure = style.marked(make(), True)
     labels = [ax.get_xlabel() for ax in figure.axes] + [ax.get_ylabel() for ax in figure.axes]
     labels = [label for label in (*labels, figure.get_supylabel()) if label]
     assert labels
@@ -190,12 +191,12 @@ def test_nothing_to_draw_is_said_in_words(make):
 
 
 def test_a_figure_of_measured_data_does_not_say_simulated():
-    assert "simulated" not in " ".join(texts(figures.error_maps(made_errors(("clip",)), False)))
+    assert "simulated" not in " ".join(texts(style.marked(ground.error_maps(made_errors(("clip",))), False)))
 
 
 def test_a_missing_column_is_named():
     with pytest.raises(ValueError, match="error_m"):
-        figures.error_cdf(made_errors().drop(columns="error_m"))
+        lines.error_cdf(made_errors().drop(columns="error_m"))
 
 
 def drawn(figure):
@@ -213,12 +214,12 @@ def drawn(figure):
 @example(text="_x")
 @example(text="東京 Oulu")
 def test_any_name_is_shown_as_it_is_or_with_boxes_and_a_word_on_fonts(text):
-    said = drawn(figures.photo_counts(pd.DataFrame({"city": [text]})))
-    shown = figures.short(text, 28)
+    said = drawn(intervals.photo_counts(pd.DataFrame({"city": [text]})))
+    shown = style.short(text, 28)
     assert shown in said
     plain = " ".join(text.split())
-    assert [c for c, kept in zip(plain, shown, strict=True) if kept not in (c, figures.NO_GLYPH)] == []
-    assert (figures.HOW_TO_DRAW in said) == (figures.NO_GLYPH in shown)
+    assert [c for c, kept in zip(plain, shown, strict=True) if kept not in (c, style.NO_GLYPH)] == []
+    assert (style.HOW_TO_DRAW in said) == (style.NO_GLYPH in shown)
 
 
 @pytest.mark.parametrize("text", [r"$\frac{1}{", "_{{ 7*7 }}$^", "\t\0 \u202e \U0010ffff 東京"])
@@ -254,16 +255,16 @@ def test_no_legend_covers_a_label_or_the_panels(make):
 
 def test_a_contact_sheet_shows_every_picture_with_its_title():
     pictures = [Image.new(mode, (90, 60)) for mode in ("RGB", "L", "P", "RGBA")]
-    figure = figures.contact_sheet(pictures, list("abcd"), columns=3)
+    figure = contact_sheet(pictures, list("abcd"), columns=3)
     assert sum(len(ax.images) for ax in figure.axes) == 4
     assert set("abcd") <= set(texts(figure))
     with pytest.raises(ValueError, match="one title per picture"):
-        figures.contact_sheet(pictures, ["a"])
+        contact_sheet(pictures, ["a"])
 
 
 def test_a_flagged_fit_writes_its_flag_instead_of_a_range():
-    plain = figures.semivariogram(made_lags(), made_fits(), True)
-    flagged = figures.semivariogram(made_lags(), made_fits("no sill"), True)
+    plain = lines.semivariogram(made_lags(), made_fits())
+    flagged = lines.semivariogram(made_lags(), made_fits("no sill"))
     assert "no sill" in texts(flagged)
     assert len(flagged.axes[0].lines) == len(plain.axes[0].lines) - 2
 
@@ -271,47 +272,47 @@ def test_a_flagged_fit_writes_its_flag_instead_of_a_range():
 def test_flagged_trials_are_counted():
     trials = made_trials().assign(flag="", fitted_m=1.0)
     trials.loc[0, "flag"] = "why"
-    assert texts(figures.recovered_ranges(trials)).count("1/5") == 1
+    assert texts(intervals.recovered_ranges(trials)).count("1/5") == 1
 
 
 def test_a_range_beyond_the_lags_does_not_stretch_the_axis():
-    figure = figures.semivariogram(made_lags(), made_fits().assign(effective_range_m=1e9), True)
+    figure = lines.semivariogram(made_lags(), made_fits().assign(effective_range_m=1e9))
     assert figure.axes[0].get_xlim()[1] < 1_000
 
 
 def test_more_cities_than_panels_are_cut_and_it_says_so():
     errors = made_errors(("clip",), (0,), [f"City {i}" for i in range(20)])
-    figure = figures.error_maps(errors, True)
+    figure = ground.error_maps(errors)
     assert "8 of 20 cities" in " ".join(texts(figure))
 
 
 def test_maps_refuse_two_cities_or_two_methods_at_once():
     with pytest.raises(ValueError, match="one city at a time"):
-        figures.split_maps(made_points().assign(city=np.resize(CITIES, 120)), True)
+        ground.split_maps(made_points().assign(city=np.resize(CITIES, 120)))
     with pytest.raises(ValueError, match="one method and split"):
-        figures.error_maps(made_errors(), True)
+        ground.error_maps(made_errors())
 
 
 def test_a_share_within_is_the_mean_over_seeds_of_shares():
     errors = pd.DataFrame({"seed": [0, 0, 1, 1], "error_m": [1.0, 3.0, 3.0, 5.0]})
-    np.testing.assert_allclose(figures.mean_share_within(errors, np.array([0.5, 1, 3, 9])), [0, 0.25, 0.75, 1])
+    np.testing.assert_allclose(lines.mean_share_within(errors, np.array([0.5, 1, 3, 9])), [0, 0.25, 0.75, 1])
 
 
 def test_cities_are_averaged_by_their_pairs():
     lags = made_lags().query("tower == 'a'").assign(stage="after")
     lags["semivariance"] = np.where(lags["city"] == "Oulu", 1.0, 4.0)
     lags["pairs"] = np.where(lags["city"] == "Oulu", 2, 1)
-    np.testing.assert_allclose(figures.mean_over_cities(lags, "tower", "semivariance")["semivariance"], 2.0)
+    np.testing.assert_allclose(lines.mean_over_cities(lags, "tower", "semivariance")["semivariance"], 2.0)
 
 
 def test_the_best_method_stands_first_and_references_last():
-    figure = figures.comparison(made_comparison(), "median_error_m", "blocked")
+    figure = intervals.comparison(made_comparison(), "median_error_m", "blocked")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["sw_clip", "clip", "chance", "gallery_floor"]
 
 
 def test_zero_distances_to_training_are_drawn():
-    figure = figures.nearest_train_cdf(
+    figure = lines.nearest_train_cdf(
         made_nearest().assign(nearest_train_m=lambda t: t["nearest_train_m"].where(t.index > 3, 0))
     )
     assert figure.axes[0].get_xscale() == "symlog"
@@ -319,11 +320,11 @@ def test_zero_distances_to_training_are_drawn():
 
 def test_curves_of_real_photos_do_not_say_simulated_and_name_their_sample():
     lags = made_doubt()[0].assign(sample="hund_i_snor", photos=224)
-    figure = figures.real_curves(lags)
+    figure = lines.real_curves(lags)
     assert "simulated" not in " ".join(texts(figure))
     assert "hund i snor (224 photos)" in texts(figure)
     with pytest.raises(ValueError, match=r"empty|n > 0"):
-        figures.real_curves(lags[:0])
+        lines.real_curves(lags[:0])
 
 
 def test_real_errors_are_drawn_on_one_world_per_model():
@@ -331,24 +332,24 @@ def test_real_errors_are_drawn_on_one_world_per_model():
         "method": ["a", "a", "b"], "lat_deg": [0.0, 10.0, 0.0], "lon_deg": [0.0, 100.0, 0.0],
         "predicted_lat_deg": [1.0, 1.0, 1.0], "predicted_lon_deg": [1.0, -90.0, 2.0], "error_km": [1.0, 3.0, 5.0],
     })  # fmt: skip
-    figure = figures.world_errors(errors, pd.DataFrame({"lat_deg": [0.0], "lon_deg": [0.0]}))
+    figure = ground.world_errors(errors, pd.DataFrame({"lat_deg": [0.0], "lon_deg": [0.0]}))
     assert {"a: median error 2 km", "b: median error 5 km"} <= set(texts(figure))
     assert "simulated" not in texts(figure)
     with pytest.raises(ValueError, match="errors is empty"):
-        figures.world_errors(errors[:0], errors)
+        ground.world_errors(errors[:0], errors)
 
 
 def test_what_is_nothing_looks_like_nothing():
     """R2 of a thousandth must not fill a panel, and their labels not cover each other."""
-    figure = figures.doses(made_doses(worth=0.001))
+    figure = intervals.doses(made_doses(worth=0.001))
     assert all(np.diff(ax.get_ylim()) >= 0.1 for ax in figure.axes)
     assert not any(text in texts(figure) for text in ("0.5", "1"))
-    assert {"0.5", "1"} <= set(texts(figures.doses(made_doses())))
+    assert {"0.5", "1"} <= set(texts(intervals.doses(made_doses())))
 
 
 def test_one_pair_alone_is_drawn_without_a_warning(recwarn):
     pairs = pd.DataFrame({"distance_m": [800.0], "similarity": [0.9]})
     lags = np.array([100.0, 900.0])
     guide = SimpleNamespace(distance_m=lags, dissimilarity=lags / 1e4, spread=lags / 1e5, range_m=300.0)
-    figures.pair_cloud(pairs, guide, True).draw_without_rendering()
+    lines.pair_cloud(pairs, guide).draw_without_rendering()
     assert not recwarn.list

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from geonb.earth.sphere import distance_m
 from geonb.measuring import conformal
-from geonb.showing import maps, trust_figures
+from geonb.showing import intervals, lines, maps, style
 
 
 def made_coverage():
@@ -22,16 +22,16 @@ def made_coverage():
 
 def made_risk():
     rows = [(split, order, share, 100 + 1e4 * share) for split in ("blocked", "unseen_city")
-            for order in trust_figures.ORDERS for share in (0.25, 0.5, 1.0)]  # fmt: skip
+            for order in lines.ORDERS for share in (0.25, 0.5, 1.0)]  # fmt: skip
     return pd.DataFrame(rows, columns=list(conformal.RISK))
 
 
-FIGURES = {"coverage": (trust_figures.coverage, made_coverage), "risk": (trust_figures.risk, made_risk)}
+FIGURES = {"coverage": (intervals.coverage, made_coverage), "risk": (lines.risk, made_risk)}
 
 
 @pytest.mark.parametrize(("draw", "table"), FIGURES.values(), ids=FIGURES)
 def test_a_figure_says_simulated_has_units_is_shown_once_and_its_legend_covers_nothing(draw, table):
-    figure = draw(table(), simulated=True)
+    figure = style.marked(draw(table()), True)
     words = [text.get_text() for text in figure.findobj(Text)]
     assert "simulated" in words
     assert {"blocked", "unseen_city"} <= set(words)
@@ -52,7 +52,7 @@ def test_nothing_to_draw_and_a_missing_column_are_said_in_words(draw, table):
 
 
 def test_the_chart_of_promises_has_a_diagonal():
-    line = trust_figures.coverage(made_coverage()).axes[0].lines[0]
+    line = intervals.coverage(made_coverage()).axes[0].lines[0]
     np.testing.assert_array_equal(line.get_xdata(), line.get_ydata())
 
 
@@ -76,7 +76,7 @@ def made_guesses():
 
 
 def test_a_guess_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
-    shown = trust_figures.guess_map(*made_guesses(), True)
+    shown = maps.guess_map(*made_guesses(), True)
     first, second = ([one["geometry"]["type"] for one in layer.data["features"]] for layer in shown_layers(shown))
     assert first == ["Point"] * 4 + ["LineString", "Point"]
     assert second == ["Point"] * 2 + ["LineString"]
@@ -90,15 +90,15 @@ def test_a_guess_has_its_likely_places_the_circle_of_its_radius_and_the_truth_wh
 
 def test_the_layer_that_is_shown_first_lies_in_the_city_that_is_shown_first():
     likely, circles = made_guesses()
-    shown = trust_figures.guess_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
+    shown = maps.guess_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
     assert [layer.show for layer in shown_layers(shown)] == [True, False]
-    shown = trust_figures.guess_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
+    shown = maps.guess_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
     assert [layer.show for layer in shown_layers(shown)] == [False, True]
 
 
 def test_a_circle_lies_at_its_radius_also_across_the_date_line():
     for circle in made_guesses()[1].to_dict("records"):
-        (line, _), *more = trust_figures.circle_lines(circle)
+        (line, _), *more = maps.circle_lines(circle)
         lon_deg, lat_deg = np.array(line["geometry"]["coordinates"]).T
         centre = np.array([circle["lat_deg"], circle["lon_deg"]])
         wrapped = (lon_deg + 180) % 360 - 180
@@ -110,14 +110,14 @@ def test_a_circle_lies_at_its_radius_also_across_the_date_line():
 @pytest.mark.parametrize("radius_m", [np.nan, 1.2e7])
 def test_without_a_radius_or_beyond_a_hemisphere_no_circle_is_drawn(radius_m):
     likely, circles = made_guesses()
-    shown = trust_figures.guess_map(likely, circles.assign(radius_m=radius_m), False)
+    shown = maps.guess_map(likely, circles.assign(radius_m=radius_m), False)
     assert not any(one["geometry"]["type"] == "LineString" for one in features(shown))
 
 
 @pytest.mark.parametrize("name", ["{{ 7*7 }}.jpg", "50 {% off", "room {#4", "<script>alert(1)</script>"])
 def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
     likely, circles = made_guesses()
-    shown = trust_figures.guess_map(
+    shown = maps.guess_map(
         likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
         circles.replace({"layer": {"a": name}}), False,
     )  # fmt: skip
@@ -130,4 +130,4 @@ def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
 def test_a_guess_without_places_is_refused():
     likely, circles = made_guesses()
     with pytest.raises(ValueError, match="is empty"):
-        trust_figures.guess_map(likely[:0], circles, True)
+        maps.guess_map(likely[:0], circles, True)
