@@ -89,12 +89,17 @@ def test_a_template_has_the_parameter_of_which_it_is_one(notebook):
 def test_it_reads_only_the_tables_that_the_graph_lets_it_read(notebook):
     for tree in trees_of(notebook):
         for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
-            if ast.unparse(call.func).split(".")[-1] in ("read_table", "has_table", "find_table"):
-                if ast.unparse(call.args[0]) == "sample":  # curves of real photos: open to every page
-                    continue
-                page = re.search(r"\d\d_\w+", ast.unparse(call.args[1]))
+            if ast.unparse(call.func) in ("page.read", "page.of"):
+                page = re.search(r"\d\d_\w+", ast.unparse(call.args[0]))
                 assert page, f"name the page where the table is read: {ast.unparse(call)}"
                 assert page[0] in READS[notebook], f"{page[0]} is missing in READS of the Snakefile"
+
+
+@every_notebook
+def test_it_is_the_page_of_its_own_name(notebook):
+    made = [ast.unparse(call.args[0]) for tree in trees_of(notebook) for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "book.page"]  # fmt: skip
+    assert [re.search(r"\d\d_\w+", name)[0] for name in made] == [notebook]
 
 
 @every_notebook
@@ -108,15 +113,6 @@ def test_cells_hold_no_machinery(notebook):
             assert not isinstance(node, (ast.ClassDef, ast.Try)), ast.unparse(node)
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno <= 3, f"{node.name} belongs into a room of geonb"
-
-
-@every_notebook
-def test_every_column_of_a_saved_table_has_its_meaning_and_the_page_its_own_name(notebook):
-    for tree in trees_of(notebook):
-        for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
-            if ast.unparse(call.func).split(".")[-1] in ("save_table", "save_headline"):
-                page = ast.unparse(call.args[2])
-                assert re.match(rf"f?['\"]{notebook}|page", page), f"{notebook} writes under {page}"
 
 
 @every_notebook

@@ -10,7 +10,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from geonb.book import build as book
+from geonb.book import build
 from geonb.book.build import read_source
 from geonb.book.studies import SIMULATED_ONLY, all_pages, flat, notebook_names
 
@@ -32,7 +32,7 @@ def execute(toy, outputs=(STDOUT,), page="01_photos", values=None):
 def test_a_page_has_the_words_of_the_source_and_the_outputs_of_the_copy(toy, notebook):
     execute(toy, values="photo_count = 9")
     notebook("01_photos", "# 01 · A better question?", "study = 'toy'", "answer = 42")
-    page = book.set_page("01_photos", "01_photos", "toy", 12.3, "a processor")
+    page = build.set_page("01_photos", "01_photos", "toy", 12.3, "a processor")
     title, line = page.cells[0].source.split("\n\n", 1)
     assert title == "# 01 · A better question?"
     assert "Study `toy` · 12 s on a processor" in line
@@ -43,44 +43,44 @@ def test_a_page_has_the_words_of_the_source_and_the_outputs_of_the_copy(toy, not
 def test_text_on_stderr_is_refused_with_page_text_and_cell(toy):
     execute(toy, [STDOUT, STDERR])
     with pytest.raises(ValueError, match=r"01_photos: a cell wrote to stderr[\s\S]*soon gone[\s\S]*answer = 42"):
-        book.set_page("01_photos", "01_photos", "toy", 1, "")
+        build.set_page("01_photos", "01_photos", "toy", 1, "")
 
 
 def test_a_copy_of_another_version_is_refused(toy, notebook):
     execute(toy)
     notebook("01_photos", "# Q", "study = 'toy'", "answer = 42", "more = 1")
     with pytest.raises(ValueError, match="its source has 3 cells of code, its executed copy 2: run it again"):
-        book.set_page("01_photos", "01_photos", "toy", 1, "")
+        build.set_page("01_photos", "01_photos", "toy", 1, "")
 
 
 def test_a_page_without_a_title_is_refused(toy, notebook):
     notebook("01_photos", "#no title", "study = 'toy'", "answer = 42")
     execute(toy)
     with pytest.raises(ValueError, match="its first cell must begin with a title"):
-        book.set_page("01_photos", "01_photos", "toy", 1, "")
+        build.set_page("01_photos", "01_photos", "toy", 1, "")
 
 
 def test_a_simulated_study_says_so_on_every_page(toy, notebook):
     notebook("01_photos", "# Q", "study = 'toy'\nsource = 'simulated'")
-    assert "prove nothing about a real city" in book.run_line("01_photos", "toy", 3.0, "a processor")
+    assert "prove nothing about a real city" in build.run_line("01_photos", "toy", 3.0, "a processor")
     notebook("01_photos", "# Q", "study = 'toy'\nsource = 'folder'")
-    assert "prove" not in book.run_line("01_photos", "toy", 3.0, "a processor")
+    assert "prove" not in build.run_line("01_photos", "toy", 3.0, "a processor")
 
 
 def test_the_notebooks_own_choice_stands_for_a_template(toy, study):
-    names = book.file_names(all_pages("toy"))
+    names = build.file_names(all_pages("toy"))
     assert names["06_train/hard"] == "06_train-hard"
     assert names["06_train/soft"] == "06_train"
     assert names["07_compare"] == "07_compare"
     study("07_compare: {methods: [hard, other]}")
-    assert book.file_names(all_pages("toy"))["06_train/hard"] == "06_train"
+    assert build.file_names(all_pages("toy"))["06_train/hard"] == "06_train"
 
 
 def test_further_pages_of_a_template_have_labels_of_their_own():
     figure = {"mystnb": {"figure": {"name": "fig-curve", "caption": "Loss"}}}
     words = "# Q\n\n(why)=\n## Why\n\nSee {ref}`why`, {numref}`fig-curve`, {ref}`why-not` and why."
     cells = [new_markdown_cell(words), new_code_cell("plot()", metadata=figure)]
-    words, plot = book.with_labels_of_its_own(cells, "clip")
+    words, plot = build.with_labels_of_its_own(cells, "clip")
     assert "(why-clip)=" in words.source
     assert "{ref}`why-clip`" in words.source
     assert "{numref}`fig-curve-clip`" in words.source
@@ -89,33 +89,20 @@ def test_further_pages_of_a_template_have_labels_of_their_own():
     assert plot.metadata.mystnb.figure.name == "fig-curve-clip"
 
 
-def test_a_page_that_was_not_run_shows_its_source_without_glued_numbers():
-    figure = "```{glue:figure} fig\n:name: f\n\nCaption\n```"
-    words = f"# Q\n\nBest: {{glue:text}}`best`.\n\nA sentence.\n\n{figure}\n\nSee {{numref}}`f`."
-    assert book.without_glue(words).split("\n\n") == ["# Q", "A sentence."]
-
-
-def test_a_page_that_was_not_run_says_where_its_tables_are(toy):
-    page = book.set_unexecuted_page("06_train/hard", "06_train-hard", "toy")
-    assert page.cells[0].source.startswith("# 06 · A question?: `hard`\n")
-    assert "data/results/toy/" in page.cells[0].source
-    assert not any(cell.get("outputs") for cell in page.cells)
-
-
 def test_times_of_pages_become_the_record_of_the_run(toy, monkeypatch):
-    monkeypatch.setattr(book, "device_name", lambda: "a processor")
+    monkeypatch.setattr(build, "device_name", lambda: "a processor")
     times = toy / "build" / "toy" / "times"
     times.mkdir(parents=True)
     for page, seconds in (("01_photos", 2.5), ("06_train/hard", 60.0), ("gone", 5.0)):
         (times / f"{flat(page)}.json").write_text(json.dumps({"page": page, "seconds": seconds}))
-    record = book.run_record("toy", all_pages("toy"))
+    record = build.run_record("toy", all_pages("toy"))
     assert record["seconds_per_page"] == {"01_photos": 2.5, "06_train/hard": 60.0}
     assert record["seconds"] == 62.5
-    assert "| `06_train/hard` | 60 |" in book.this_copy(record)
+    assert "| `06_train/hard` | 60 |" in build.this_copy(record)
 
 
 def test_the_whole_folder_is_set_and_the_sources_stay_as_they_are(toy, monkeypatch):
-    monkeypatch.setattr(book, "device_name", lambda: "a processor")
+    monkeypatch.setattr(build, "device_name", lambda: "a processor")
     frame = toy / "book"
     (frame / "_static" / "vendor" / "mathjax").mkdir(parents=True)
     (frame / "_static" / "vendor" / "mathjax" / "tex-mml-chtml.js").write_text("")
@@ -125,7 +112,7 @@ def test_the_whole_folder_is_set_and_the_sources_stay_as_they_are(toy, monkeypat
     before = sorted(frame.rglob("*"))
     for page in all_pages("toy"):
         execute(toy, page=page)
-    folder = book.set_book("toy", [])
+    folder = build.set_book("toy")
     assert sorted(path.stem for path in (folder / "executed").iterdir()) == [
         "01_photos", "06_train", "06_train-hard", "07_compare",
     ]  # fmt: skip
@@ -139,7 +126,7 @@ def test_the_whole_folder_is_set_and_the_sources_stay_as_they_are(toy, monkeypat
 
 def test_a_page_that_a_study_does_not_have_leaves_no_empty_part(tmp_path):
     names = {page: flat(page) for page in notebook_names() if page not in SIMULATED_ONLY}
-    book.write_contents(tmp_path, names)
+    build.write_contents(tmp_path, names)
     contents = yaml.safe_load((tmp_path / "_toc.yml").read_text())
     assert all(part["chapters"] for part in contents["parts"])
     assert "17_laboratory" not in (tmp_path / "_toc.yml").read_text()
@@ -153,9 +140,8 @@ def test_figures_become_cards_of_the_gallery_that_lead_to_their_page(tmp_path):
     meta = {"mystnb": {"figure": {"name": "fig-errors", "caption": "Errors {x}."}, "image": {"alt": "Dots."}}}
     drawn = new_code_cell("draw()", metadata=meta, outputs=[new_output("display_data", data)])
     cells = [drawn, new_markdown_cell("# Q")]
-    (card,) = book.pictures_of("07_compare", "07_compare", cells, tmp_path)
+    (card,) = build.pictures_of("07_compare", "07_compare", cells, tmp_path)
     assert ":link: executed/07_compare" in card
     assert "Errors {x}." in card
-    assert Image.open(tmp_path / "gallery" / "fig-errors.png").width == book.CARD_PX
-    assert card in book.gallery([card])
-    assert "grid" not in book.gallery([])
+    assert Image.open(tmp_path / "gallery" / "fig-errors.png").width == build.CARD_PX
+    assert card in build.gallery([card])

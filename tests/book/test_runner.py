@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 
+import pandas as pd
 import papermill
 import pytest
 from papermill.parameterize import parameterize_path
 
 from geonb import files
-from geonb.book import runner, studies
+from geonb.book import results, runner, studies
 
 REPOSITORY = files.ROOT
 
@@ -55,9 +56,9 @@ def test_a_page_that_is_none_is_refused(toy, monkeypatch, page):
 
 
 SAVE = """import pandas as pd
-from geonb.book import results
-table, columns = pd.DataFrame({"n": [photo_count]}), {"n": "count"}
-results.save_table(table, study, "01_photos", "counts", parameters={}, columns=columns)
+from geonb import book
+page = book.page("01_photos", globals())
+page.made("counts", lambda: pd.DataFrame({"n": [photo_count]}), {"n": "count"})
 """
 
 
@@ -79,16 +80,16 @@ def at_home(toy, monkeypatch):
 @pytest.mark.parametrize("end", ["1 / 0", "import os; os._exit(9)"])
 def test_a_run_that_fails_leaves_the_finished_tables(toy, notebook, at_home, end):
     notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
-    runner.run("01_photos", "toy")
+    runner.compute("01_photos", "toy")
     folder = toy / "build" / "toy" / "tables" / "01_photos"
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     assert sorted(before) == ["counts.json", "counts.parquet", "manifest.json"]
     notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 6", SAVE, end)
     with pytest.raises(SystemExit, match="FAILED 01_photos"):
-        runner.run("01_photos", "toy")
+        runner.compute("01_photos", "toy")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 6", SAVE.replace("counts", "numbers"))
-    runner.run("01_photos", "toy")
+    runner.compute("01_photos", "toy")
     assert sorted(file.name for file in folder.iterdir()) == ["manifest.json", "numbers.json", "numbers.parquet"]
 
 
@@ -113,7 +114,7 @@ def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(toy
         with pytest.raises(SystemExit, match="01_photos of study toy is running already: wait for that run, or end it"):
             run(monkeypatch, "01_photos", "--study", "toy")
         other.kill()
-    runner.run("01_photos", "toy")
+    runner.compute("01_photos", "toy")
 
 
 @pytest.mark.parametrize("braces", ["{d}", "{study.__class__}", "}{", "{{}}"])
@@ -146,7 +147,7 @@ def test_an_interrupted_run_says_so_in_one_line(toy, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", interrupted)
+    monkeypatch.setattr(runner, "by_hand", interrupted)
     with pytest.raises(SystemExit) as ended:
         run(monkeypatch, "01_photos", "--study", "toy")
     assert ended.value.code == 130
@@ -168,7 +169,8 @@ def test_a_home_that_cannot_be_written_is_not_written(toy, monkeypatch):
 def test_a_page_that_succeeds_leaves_its_copy_its_time_and_its_manifest(toy, notebook, study):
     study("06_train: {bandwidth_m: 50.0}")
     notebook("06_train", "# Q", "study = 'toy'\nmethod = 'soft'\nbandwidth_m = 200.0", "print(method, bandwidth_m)")
-    runner.run("06_train/hard", "toy")
+    runner.compute("06_train/hard", "toy")
+    runner.show("06_train/hard", "toy")
     build = toy / "build" / "toy"
     manifest = json.loads((build / "tables" / "06_train" / "hard" / "manifest.json").read_text())
     assert manifest["parameters"] == {"study": "toy", "method": "hard", "bandwidth_m": 50.0}
@@ -180,7 +182,7 @@ def test_a_failing_cell_names_notebook_heading_and_error_and_leaves_no_manifest(
     study("01_photos: {photo_count: 3}")  # with values set in, cells move by one
     notebook("01_photos", "# 01 · Q?", "study = 'toy'\nphoto_count = 5", "x = 1", "## Blocks", "1 / 0", "# ## After")
     with pytest.raises(SystemExit) as failed:
-        runner.run("01_photos", "toy")
+        runner.compute("01_photos", "toy")
     last, where = str(failed.value).splitlines()[-2:]
     assert last == "FAILED 01_photos, cell [4] under 'Blocks': ZeroDivisionError: division by zero"
     assert (toy / where.split()[1]).exists()
@@ -188,11 +190,41 @@ def test_a_failing_cell_names_notebook_heading_and_error_and_leaves_no_manifest(
     assert not (toy / "build" / "toy" / "executed" / "01_photos.ipynb").exists()
 
 
-def test_by_hand_is_not_of_record(toy, notebook, capsys):
-    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", "print(photo_count)")
-    runner.run("01_photos", "toy", [("photo_count", "7")])
-    assert not (toy / "build" / "toy" / "tables" / "01_photos" / "manifest.json").exists()
-    assert "not of record" in capsys.readouterr().out
+def counts(folder):
+    return pd.read_parquet(folder / "counts.parquet").n.tolist()
+
+
+def test_what_is_made_by_hand_lies_apart_and_is_read_by_hand_alone(toy, notebook, at_home):
+    notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
+    runner.compute("01_photos", "toy")
+    tables, apart = studies.page_folder("01_photos", "toy"), studies.by_hand_folder("01_photos", "toy")
+    runner.by_hand("01_photos", "toy", [])
+    assert not (apart / "counts.parquet").exists()  # that of the pipeline was made with the same parameters
+    runner.by_hand("01_photos", "toy", [("photo_count", "7")])
+    assert (counts(tables), counts(apart)) == ([5], [7])
+    assert (apart / "01_photos.ipynb").exists()
+    assert results.read_table("toy", "01_photos", "counts").n[0] == 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEONB_MODE", "show")
+        assert results.read_table("toy", "01_photos", "counts").n[0] == 5
+
+
+def test_a_page_is_shown_again_from_its_tables_without_computing_them(toy, notebook, at_home):
+    parameters, never = "study = 'toy'\nphoto_count = 5", SAVE.replace("[photo_count]", "[1 / 0]")
+    notebook("01_photos", "# Q", parameters, SAVE)
+    runner.compute("01_photos", "toy")
+    runner.show("01_photos", "toy")
+    before = (studies.page_folder("01_photos", "toy") / "manifest.json").stat().st_mtime_ns
+    notebook("01_photos", "# Q", parameters, never, "print('shown', photo_count)")
+    runner.show("01_photos", "toy")
+    assert "shown 5" in (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()
+    assert (studies.page_folder("01_photos", "toy") / "manifest.json").stat().st_mtime_ns == before
+    (toy / "data" / "results" / "toy").mkdir(parents=True)
+    studies.page_folder("01_photos", "toy").rename(toy / "data" / "results" / "toy" / "01_photos")
+    runner.show("01_photos", "toy", published=True)
+    assert (
+        "read data/results/toy/01_photos/counts" in (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()
+    )
 
 
 def test_where_nothing_can_be_written_it_says_so(toy, monkeypatch):
@@ -213,7 +245,8 @@ def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png
     made = json.loads(path.read_text())
     made["cells"][3]["metadata"]["mystnb"] = {"figure": {"name": "fig-line", "caption": "A line."}}
     path.write_text(json.dumps(made))
-    runner.run("01_photos", "toy")
+    runner.compute("01_photos", "toy")
+    runner.show("01_photos", "toy")
     folder = toy / "build" / "toy" / "figures" / "01_photos"
     names = ("cell-2", "cell-2-2", "fig-line")
     assert sorted(file.name for file in folder.iterdir()) == sorted(
@@ -225,5 +258,6 @@ def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png
     assert executed.count("image/png") == 3
     assert "image/svg+xml" not in executed
     before = (folder / "fig-line.svg").read_bytes()
-    runner.run("01_photos", "toy")
+    runner.compute("01_photos", "toy")
+    runner.show("01_photos", "toy")
     assert (folder / "fig-line.svg").read_bytes() == before

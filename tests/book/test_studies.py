@@ -2,11 +2,21 @@
 
 import re
 
+import nbformat
 import pytest
 
 from geonb import files
 from geonb.book import studies
-from geonb.book.studies import all_pages, code, data, defaults, imported_files, injected, parameters
+from geonb.book.studies import (
+    all_pages,
+    computing_code,
+    data,
+    defaults,
+    imported_files,
+    injected,
+    parameters,
+    showing_code,
+)
 from geonb.files import code_digest
 
 REAL_STUDIES = sorted(path.stem for path in (studies.notebooks_folder() / "studies").glob("*.yml"))
@@ -112,21 +122,39 @@ BEFORE = ("# Question", "study = 'toy'", "import math\nx = math.pi", "print(x)")
         ((*BEFORE[:3], "%time print(x)"), False),
     ],
 )
-def test_only_what_runs_counts_as_code(notebook, cells, same):
+@pytest.mark.parametrize("code", [computing_code, showing_code])
+def test_only_what_runs_counts_as_code(notebook, code, cells, same):
     notebook("01_photos", *BEFORE)
     before = code("01_photos")
     notebook("01_photos", *cells)
     assert (code("01_photos") == before) is same
 
 
-def test_code_names_the_rooms_that_a_notebook_uses_directly_or_not(toy, notebook):
-    rooms = {"near": "from geonb import far\n", "far": "x = 1\n", "other": "y = 1\n", "__init__": ""}
-    (toy / "geonb").mkdir()
-    for room, text in rooms.items():
-        (toy / "geonb" / f"{room}.py").write_text(text)
-    notebook("01_photos", "# Q", "study = 'toy'", "from geonb.near import f")
-    named = {line.split()[0] for line in code("01_photos")}
-    assert named == {"01_photos.ipynb", "geonb/near.py", "geonb/far.py"} | ({"geonb/__init__.py"} & named)
+def test_code_names_the_files_that_a_notebook_uses_directly_or_not(toy, notebook):
+    texts = {
+        "near": "from geonb import far\n", "far": "x = 1\n", "other": "y = 1\n", "__init__": "",
+        "showing/maps": "from geonb import only_shown\n", "only_shown": "", "book/pages": "from geonb import near\n",
+    }  # fmt: skip
+    for name, text in texts.items():
+        (toy / "geonb" / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
+        (toy / "geonb" / f"{name}.py").write_text(text)
+    notebook("01_photos", "# Q", "study = 'toy'", "from geonb.near import f\nfrom geonb.showing import maps")
+    computed, shown = ({line.split()[0] for line in code("01_photos")} - {"geonb/__init__.py"}
+                       for code in (computing_code, showing_code))  # fmt: skip
+    assert computed == {"01_photos.ipynb", "geonb/near.py", "geonb/far.py"}
+    assert shown == computed | {"geonb/showing/maps.py", "geonb/only_shown.py"}
+
+
+def test_a_cell_that_shows_what_was_computed_does_not_count_for_the_tables(toy, notebook):
+    path = notebook("01_photos", *BEFORE, "draw(x)")
+    source = nbformat.read(path, as_version=4)
+    source.cells[-1].metadata["mystnb"] = {"figure": {"name": "fig-x"}}
+    nbformat.write(source, path)
+    computed, shown = computing_code("01_photos"), showing_code("01_photos")
+    source.cells[-1].source = "draw(x, colour='red')"
+    nbformat.write(source, path)
+    assert computing_code("01_photos") == computed
+    assert showing_code("01_photos") != shown
 
 
 def test_docstrings_and_comments_are_no_code():
