@@ -1,20 +1,24 @@
-"""Do semivariograms recover what was planted? Fields of known range, read by a fitted curve and by the likelihood."""
+"""Do semivariograms recover known ranges? Fields of a planted range, read by a fitted curve and by the likelihood."""
 
-import functools
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import warnings
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
+from scipy.stats import binomtest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from tqdm import tqdm
 
 from geonb import checks, resampling
 from geonb.earth import seeds
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import lags, models
+from geonb.variograms import curves, lags, models
 
 RISE = np.log(20)  # an exponential model has 95 % of its rise at RISE length scales
+WELL_POSED = 1 / 8  # of the side: up to such ranges a square holds several of them
+PROCESSES = 2
 TRIALS = {
     "range_share": "planted effective range over the side of the square [share]",
     "nugget_share": "planted nugget over nugget and partial sill [share]",
@@ -41,9 +45,14 @@ SUMMARY = {
     "coverage_low": "2.5 % of its Wilson interval [share]",
     "coverage_high": "97.5 % of it [share]",
 }
-WELL_POSED = 1 / 8  # of the side: up to such ranges a square holds several of them
+HEADLINE = {  # key: value of SUMMARY and its unit
+    "range_relative_bias": ("bias", "share"),
+    "range_error_ratio_to_likelihood": ("error_ratio", "ratio"),
+    "range_interval_coverage": ("coverage", "share"),
+}
 
 
+# ---- fields of known range -------------------------------------------------------------------------------------------
 def field_at(position_m, range_m, nugget_share, rng):
     """A Gaussian field (n,) of variance 1 with an exponential model and a nugget, exact, at positions (n, 2)."""
     apart = np.linalg.norm(position_m[:, None] - position_m[None], axis=-1)
@@ -53,37 +62,28 @@ def field_at(position_m, range_m, nugget_share, rng):
 
 def likelihood_range_m(values, position_m, side_m):
     """Effective range [m] of the exponential model with nugget of greatest likelihood (scikit-learn)."""
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
     length = Matern(side_m / 20, (side_m / 1_000, 5 * side_m), nu=0.5)
     kernel = ConstantKernel(0.7, (1e-3, 1e3)) * length + WhiteKernel(0.3, (1e-6, 1e2))
-    found = GaussianProcessRegressor(kernel).fit(position_m, values - values.mean())
+    with warnings.catch_warnings():  # a likelihood that is greatest at a bound is an answer, and a bad one
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = GaussianProcessRegressor(kernel).fit(position_m, values - values.mean())
     return RISE * float(found.kernel_.k1.k2.length_scale)
 
 
 def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, replicates, seed):
-    """One field, read both ways: a dict with the keys of TRIALS."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
+    """One field, read both ways: values in the order of TRIALS."""
     rng, range_m = seeds.stream(seed, "recovery", str(range_share), str(nugget_share), number), range_share * side_m
     at = rng.uniform(-side_m / 2, side_m / 2, (photos, 2))
     values = field_at(at, range_m, nugget_share, rng)
     pairs = lags.pairs(at, lags.edges_m(side_m / 2, lag_count, "log"), distance="planar")
-    fitted = models.fit(semivariograms.lag_table(pairs, semivariograms.half_squares(values[:, None], pairs)))
-    low_m, high_m = semivariograms.range_interval(
-        fitted, at, pairs, replicates=replicates, seed=seed + number, distance="planar"
-    )
-    with warnings.catch_warnings():  # a likelihood that is greatest at a bound is an answer, and a bad one
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        likelihood_m = likelihood_range_m(values, at, side_m)
-    read = fitted["effective_range_m"], likelihood_m, low_m, high_m, fitted["flag"]
-    return dict(zip(TRIALS, (range_share, nugget_share, number, range_m, *read), strict=True))
+    fitted = models.fit(curves.lag_table(pairs, curves.half_squares(values[:, None], pairs)))
+    interval_m = curves.range_interval(fitted, at, pairs, replicates=replicates, seed=seed + number, distance="planar")
+    likelihood_m = likelihood_range_m(values, at, side_m)
+    read = fitted["effective_range_m"], likelihood_m, *interval_m, fitted["flag"]
+    return range_share, nugget_share, number, range_m, *read
 
 
-def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, replicates, seed=0, jobs=2):
+def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, replicates, seed=0):
     """A table of `fields` fields for each planted range and nugget (columns TRIALS), by several processes.
 
     ValueError for shares, counts or lengths that no field can have.
@@ -98,60 +98,54 @@ def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, re
     checks.number("side_m", side_m, above=0)
     lags.edges_m(side_m / 2, lag_count, "log")  # refused here and not in each process
     resampling.check_replicates(replicates)
-    wanted = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
-    read = functools.partial(trial, photos=photos, side_m=side_m, lag_count=lag_count, replicates=replicates, seed=seed)
-    told = dict(total=len(wanted), desc="fields", unit="field", file=sys.stdout, disable=not sys.stdout.isatty())
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return pd.DataFrame(list(tqdm(pool.map(read, *zip(*wanted, strict=True)), **told)))
+    asked = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
+    how = {"photos": photos, "side_m": side_m, "lag_count": lag_count, "replicates": replicates, "seed": seed}
+    found = Parallel(PROCESSES, return_as="generator")(delayed(trial)(*one, **how) for one in asked)
+    shown = tqdm(found, "fields", len(asked), unit="field", file=sys.stdout, disable=not sys.stdout.isatty())
+    return pd.DataFrame(list(shown), columns=list(TRIALS))
 
 
+# ---- how well they are recovered -------------------------------------------------------------------------------------
 def log_errors(table):
     """Log errors (n, 2) of fit and likelihood of the trials that are not flagged."""
     kept = table[table.flag == ""]
     return np.log(kept[["fitted_m", "likelihood_m"]].to_numpy() / kept[["range_m"]].to_numpy())
 
 
+def bias(errors):
+    """Geometric mean of fitted over planted range, less 1, from log errors (n, 2)."""
+    return float(np.exp(errors[:, 0].mean()) - 1)
+
+
 def error_ratio(errors):
-    """Root mean square of the first column over that of the second."""
+    """Root mean square of the first column of log errors (n, 2) over that of the second."""
     return float(np.sqrt((errors[:, 0] ** 2).mean() / (errors[:, 1] ** 2).mean()))
 
 
-def redrawn(errors, statistic, *, replicates=2_000, seed=0):
-    """95 % Monte-Carlo interval (2,) of a statistic of trials, drawn again."""
+def with_interval(errors, statistic, *, replicates=2_000, seed=0):
+    """(value, low, high) of a statistic of log errors (n, 2), 95 % Monte-Carlo from trials drawn again; NaN of none."""
     if len(errors) < 2:
-        return np.nan, np.nan
+        return (statistic(errors) if len(errors) else np.nan), np.nan, np.nan
     rng = seeds.stream(seed, "recovery intervals")
     drawn = [statistic(errors[rng.integers(0, len(errors), len(errors))]) for _ in range(replicates)]
-    return tuple(np.quantile(drawn, [0.025, 0.975]))
+    return statistic(errors), *resampling.interval95(drawn)
 
 
 def coverage(table):
     """(share, low, high) of unflagged trials whose interval holds the planted range; Wilson's interval."""
-    from scipy.stats import binomtest
-
     kept = table[table.flag == ""]
     if kept.empty:
         return np.nan, np.nan, np.nan
     # no low end means that the shortest ranges of the bootstrap lie beyond the lags
     held = ((kept.low_m.isna() | (kept.low_m <= kept.range_m)) & (kept.range_m <= kept.high_m)).sum()
-    low, high = binomtest(int(held), len(kept)).proportion_ci(method="wilson")
-    return held / len(kept), low, high
-
-
-def bias(errors):
-    """Geometric mean of fitted over planted range, less 1."""
-    return float(np.exp(errors[:, 0].mean()) - 1)
+    return held / len(kept), *binomtest(int(held), len(kept)).proportion_ci(method="wilson")
 
 
 def summarised(table):
     """The values of SUMMARY after its shares, of any trials."""
     errors = log_errors(table)
-    known = len(errors) > 0
-    return (
-        len(table), float((table.flag != "").mean()),
-        bias(errors) if known else np.nan, *redrawn(errors, bias),
-        error_ratio(errors) if known else np.nan, *redrawn(errors, error_ratio), *coverage(table),
-    )  # fmt: skip
+    flagged = float((table.flag != "").mean())
+    return (len(table), flagged, *with_interval(errors, bias), *with_interval(errors, error_ratio), *coverage(table))
 
 
 def summary(table):
@@ -160,40 +154,37 @@ def summary(table):
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
+# ---- what is shown and said ------------------------------------------------------------------------------------------
 def with_intervals(rows):
     """A summary to be read: planted range and nugget, share flagged, and each value with its interval as text."""
-    told = rows[["range_share", "nugget_share", "flagged_share"]].copy()
+    shown = rows[["range_share", "nugget_share", "flagged_share"]].copy()
     for name in ("bias", "error_ratio", "coverage"):
         values = zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
-        told[name.replace("_", " ")] = [f"{value:.2f} ({low:.2f} to {high:.2f})" for value, low, high in values]
-    return told.set_index(["range_share", "nugget_share"])
+        shown[name.replace("_", " ")] = [f"{value:.2f} ({low:.2f} to {high:.2f})" for value, low, high in values]
+    return shown.set_index(["range_share", "nugget_share"])
+
+
+def well_posed(table):
+    """(values of SUMMARY by name, trials without a flag) of the fields whose range is at most an eighth of the side."""
+    part = table[table.range_share <= WELL_POSED]
+    return dict(zip(list(SUMMARY)[2:], summarised(part), strict=True)), int((part.flag == "").sum())
 
 
 def headline(table, page):
     """Headline rows over the fields whose range is at most an eighth of the side: bias, error ratio, coverage."""
-    part = table[table.range_share <= WELL_POSED]
-    told = dict(zip(list(SUMMARY)[2:], summarised(part), strict=True))
-    keys = {
-        "range_relative_bias": ("bias", "share"),
-        "range_error_ratio_to_likelihood": ("error_ratio", "ratio"),
-        "range_interval_coverage": ("coverage", "share"),
-    }
-    rows = [
-        {"key": key, "value": told[name], "low": told[f"{name}_low"], "high": told[f"{name}_high"], "unit": unit}
-        for key, (name, unit) in keys.items()
-    ]
-    return pd.DataFrame(rows).assign(seeds=1, n=int((part.flag == "").sum()), table=page)
+    found, n = well_posed(table)
+    bounds = ("", "_low", "_high")
+    rows = [(key, *(found[f"{name}{end}"] for end in bounds), unit) for key, (name, unit) in HEADLINE.items()]
+    return pd.DataFrame(rows, columns=["key", "value", "low", "high", "unit"]).assign(seeds=1, n=n, table=page)
 
 
 def answer(table):
     """What the recovered ranges say, in one sentence."""
-    part = table[table.range_share <= WELL_POSED]
-    errors = log_errors(part)
-    share, low, high = coverage(part)
-    if not len(errors):
+    found, n = well_posed(table)
+    if not n:
         return "No field has a range to report."
     return (
-        f"Where the range is at most an eighth of the side, the fitted range is off by {bias(errors):+.0%} in the "
-        f"mean, its error is {error_ratio(errors):.2f} times that of the likelihood, and its 95 % interval holds the "
-        f"truth in {share:.0%} of the fields ({low:.0%} to {high:.0%})."
+        f"Where the range is at most an eighth of the side, the fitted range is off by {found['bias']:+.0%} in the "
+        f"mean, its error is {found['error_ratio']:.2f} times that of the likelihood, and its 95 % interval holds the "
+        f"truth in {found['coverage']:.0%} of the fields ({found['coverage_low']:.0%} to {found['coverage_high']:.0%})."
     )
