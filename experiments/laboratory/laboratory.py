@@ -7,7 +7,7 @@ from PIL import Image
 from experiments.words import probing
 from geonb import checks
 from geonb.earth import seeds, sphere
-from geonb.learning import decoding, encoders, places
+from geonb.learning import decoding, encoders
 from geonb.measuring import errors as geolocation
 from geonb.measuring import inference as uncertainty
 from geonb.photos import catalogue as photos

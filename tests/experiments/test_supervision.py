@@ -5,7 +5,6 @@ import torch
 
 from experiments.words import readout, supervision
 from geonb import files
-from geonb.learning import places
 from geonb.photos import catalogue as photos
 from geonb.photos import sources
 
