@@ -16,8 +16,8 @@ from experiments.words import probing
 from geonb import checks
 from geonb.earth import seeds
 from geonb.learning import methods
-from geonb.measuring import errors as geolocation
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import inference
+from geonb.measuring.errors import geometric_mean_m
 from geonb.photos.sources import simulated
 
 LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
@@ -145,13 +145,13 @@ def responses(errors, *, replicates, seed=0):
             beside = clip[(clip.dose == dose) & (clip.value == value)]
             both = own.merge(beside if len(beside) else clip[clip.dose == BASE], on=["world", "photo_id"])
             blocks = both.world.astype(str) + both.block_x
-            found = uncertainty.ratio_of_geometric_means(
+            found = inference.ratio_of_geometric_means(
                 both.error_m_x, both.error_m_y, blocks.to_numpy(), replicates=replicates, seed=seed
             )
-            clip_m = geolocation.geometric_mean_m(both.error_m_y)
+            clip_m = geometric_mean_m(both.error_m_y)
             rows.append((dose, value, split, clip_m, *found, np.nan, blocks.nunique(), both.world.nunique()))
     table = pd.DataFrame(rows, columns=list(RESPONSE))
-    return table.assign(p_holm=table.groupby("split").p.transform(uncertainty.holm))
+    return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
 
 
 def beside_base(table, values):

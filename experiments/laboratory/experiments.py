@@ -55,7 +55,7 @@ def train(
 
     own: its parameters as methods.tuned gives them; table: see parts_of; features (n, d) float32; ways: of
     variants.DECODINGS, others than the first for methods with a location tower; city_given: only places of the photo's
-    own city compete, as always in unseen_city. errors: as geolocation.predictions, once for each way, with decoding,
+    own city compete, as always in unseen_city. errors: as decoding.predictions, once for each way, with decoding,
     split, method, seed and block.
     """
     part, row = parts_of(table, split, setting.cut, seed), methods.get(name)

@@ -8,8 +8,7 @@ from experiments.words import probing
 from geonb import checks
 from geonb.earth import seeds, sphere
 from geonb.learning import decoding, encoders
-from geonb.measuring import errors as geolocation
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import baselines, ceilings, inference
 from geonb.photos import catalogue as photos
 from geonb.photos import sources
 from geonb.splitting import splits as splitting
@@ -96,7 +95,7 @@ def ladder(catalogue, features, part, own_fields, *, seed=0):
     """
     train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
     gallery = catalogue.iloc[train].reset_index(drop=True)
-    rows = geolocation.rivals(
+    rows = baselines.untrained(
         catalogue,
         features,
         {"other_drive": part},
@@ -145,14 +144,14 @@ def _control(catalogue, features, settings, *, permutations, seed):
     part = splitting.make("blocked", at, *columns, seed=seed, **settings)
     test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
     similar = lambda q, g: decoding.most_similar(features[test[q]], features[train[g]])[0]  # noqa: E731
-    own = train[geolocation.by_city(similar, catalogue.iloc[test], catalogue.iloc[train], city_known=True)]
+    own = train[ceilings.choose(similar, catalogue.iloc[test], catalogue.iloc[train], city_known=True)]
     found = train[decoding.most_similar(features[test], features[train])[0]]
     draws = {"permutations": permutations, "seed": seed}
-    error = uncertainty.permuted(at[own], at[test], city[test], sphere.distance_m, np.median, **draws)
-    right = uncertainty.permuted(city[found], city[test], np.zeros(len(test)), np.equal, np.mean, **draws)
+    error = inference.permuted(at[own], at[test], city[test], sphere.distance_m, np.median, **draws)
+    right = inference.permuted(city[found], city[test], np.zeros(len(test)), np.equal, np.mean, **draws)
     for measure, (value, null), unit in ((WITHIN, error, "m"), (RIGHT, right, "share")):
         low, high = np.quantile(null, [0.025, 0.975])
-        p = uncertainty.p_value(value, null)
+        p = inference.p_value(value, null)
         row = {"measure": measure, "value": value, "null_low": low, "null_high": high, "p": p}
         yield row | {"unit": unit, "n": len(test)}
 
@@ -252,7 +251,7 @@ def controls_said(controls):
 
 def _leaves(rows):
     """In how many worlds an error is smaller than its null, and in how many larger, by Holm's rule."""
-    p = uncertainty.holm(rows.p)
+    p = inference.holm(rows.p)
     better, worse = (
         int(((p < 0.05) & side).sum()) for side in (rows.value < rows.null_low, rows.value > rows.null_high)
     )

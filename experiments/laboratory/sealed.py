@@ -5,7 +5,7 @@ import pandas as pd
 
 from experiments.laboratory import experiments
 from geonb.learning import places
-from geonb.measuring import errors as geolocation
+from geonb.measuring import baselines, errors
 from geonb.photos import sources
 from geonb.splitting import galleries
 from geonb.splitting import splits as splitting
@@ -22,12 +22,12 @@ def untrained(options, catalogue, features, split, cut, gallery_grid, *, seed):
     part = experiments.parts_of(catalogue, split, cut, seed)
     gallery = galleries.of_split(split, catalogue, part, gallery_grid)
     own, there = (places.planted(sources.planted_fields, "simulated", options, table) for table in (catalogue, gallery))
-    rows = geolocation.rivals(catalogue, features, {split: part}, {split: gallery}, own, {split: there}, seed=seed)
+    rows = baselines.untrained(catalogue, features, {split: part}, {split: gallery}, own, {split: there}, seed=seed)
     return rows.assign(block=splitting.blocks_of(rows, cut["block_size_m"]))
 
 
 def named(errors, own_way):
-    """Errors of several worlds as one table for geolocation.compare: photos and blocks of a world are its own.
+    """Errors of several worlds as one table for errors.compare: photos and blocks of a world are its own.
 
     errors: method, decoding, world; a trained method keeps its name where the best place is taken and has the decoding
     added elsewhere; ours is 'own' where it is read in own_way. Rows without a decoding were not trained.
@@ -42,19 +42,19 @@ def named(errors, own_way):
     )  # fmt: skip
 
 
-def headline(errors, compared, density, page, *, names=(), replicates, seed=0):
+def headline(found, compared, density, page, *, names=(), replicates, seed=0):
     """Rows for results.save_headline: of the rows without a decoding in their name, and the ratios of sw_clip and own.
 
-    compared: geolocation.compare(errors); names: the rows to be told of, all when there is none.
+    found: see named; compared: errors.compare of it; names: the rows to be told of, all when there is none.
     """
     short = compared[~compared.method.str.contains(", ") & (compared.method.isin(names) | (len(names) == 0))]
-    rows = [geolocation.headline(short, density, f"{page}/compare")]
+    rows = [errors.headline(short, density, f"{page}/compare")]
     rows += [
-        geolocation.headline_ratios(
-            errors, ours, other, density, f"{page}/errors", replicates=replicates, seed=seed
+        errors.headline_ratios(
+            found, ours, other, density, f"{page}/errors", replicates=replicates, seed=seed
         )
         for ours, other in (("sw_clip", "clip"), (OWN, "clip"), (OWN, "field_reference"))
-        if {ours, other} <= set(errors.method) and ours in (names or (ours,))
+        if {ours, other} <= set(found.method) and ours in (names or (ours,))
     ]  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 

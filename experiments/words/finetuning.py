@@ -15,7 +15,7 @@ from experiments.words import supervision
 from geonb import checks
 from geonb.earth import seeds
 from geonb.learning.encoders import device
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import inference
 
 FINETUNED = {
     "tower": "tower that is trained on",
@@ -98,7 +98,7 @@ def cities_told(names, lesson, city, shown_to, test_city, block, taught, setting
             hits.append(every[told(model, shown_to.pixels)] == test_city)
         hits = np.array(hits, dtype=float)
         draws = {"replicates": replicates, "seed": seed}
-        low, high = uncertainty.block_bootstrap(hits, block, lambda v: [v.mean()], **draws).ravel()
+        low, high = inference.block_bootstrap(hits, block, lambda v: [v.mean()], **draws).ravel()
         rows.append((name, hits.mean(), low, high, right, len(hits), hits.shape[1]))
     return pd.DataFrame(rows, columns=list(FINETUNED))
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from geonb import checks
 from geonb.earth import seeds
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import inference
 
 PENALTIES = np.logspace(-2, 5, 8)
 FOLDS = 5
@@ -67,7 +67,7 @@ def r2_table(targets, predicted, groups, blocks, names, *, replicates=300, seed=
     rows = []
     for k, name in enumerate(names):
         squares = np.stack([(truth[:, k] - told[:, k]) ** 2, truth[:, k] ** 2])
-        low, high = uncertainty.ratio_interval(squares, blocks, replicates=replicates, seed=seed)
+        low, high = inference.ratio_interval(squares, blocks, replicates=replicates, seed=seed)
         rows.append((name, 1 - squares[0].sum() / squares[1].sum(), 1 - high, 1 - low, len(truth)))
     return pd.DataFrame(rows, columns=list(PROBES))
 
@@ -222,7 +222,7 @@ def interval_of(statistic, parts, blocks, *, replicates=300, seed=0):
     count = max(len(part) for part in parts)
     drawn = [
         statistic([part[runs % len(part)][:, :, photos] for part in parts])
-        for runs, photos in uncertainty.redraws(count, blocks, replicates, seed)
+        for runs, photos in inference.redraws(count, blocks, replicates, seed)
     ]
     low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
     return float(statistic(parts)), float(low), float(high)

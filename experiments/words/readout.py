@@ -14,7 +14,7 @@ from geonb import checks
 from geonb.earth import seeds, sphere
 from geonb.learning import encoders, guesses
 from geonb.learning.decoding import posterior
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import inference
 
 AGREE = ["planted", "fields_r2", "certainty"]
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
@@ -222,7 +222,7 @@ def _accuracy(told, hits, asked, can, groups, draws):
         if not here.any():
             continue
         values = hits[:, here]
-        low, high = uncertainty.block_bootstrap(values, groups[here], lambda v: [v.mean()], **draws).ravel()
+        low, high = inference.block_bootstrap(values, groups[here], lambda v: [v.mean()], **draws).ravel()
         measured = {"metric": "accuracy", "value": values.mean(), "low": low, "high": high}
         yield told | {"scene": scene, "n": values.shape[1]} | measured
 

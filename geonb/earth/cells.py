@@ -49,7 +49,7 @@ def outline(cell):
 
 
 def by_cell(errors, resolutions):
-    """One row (columns BY_CELL) per method, resolution and cell with photos; errors as geolocation.ERRORS."""
+    """One row (columns BY_CELL) per method, resolution and cell with photos; errors as errors.ERRORS."""
     tables = []
     for resolution in resolutions:
         own = errors.assign(

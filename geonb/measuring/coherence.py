@@ -1,36 +1,35 @@
-"""Spatial statistics: do errors cluster, and did an embedding become smoother in space?"""
+"""Spatial statistics: do errors cluster, and is what an embedding takes to be alike near on the ground?"""
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
-from geonb import checks
+from geonb import checks, resampling
 from geonb.earth import seeds, sphere
-from geonb.measuring import inference as uncertainty
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import models as variogram_models
+from geonb.measuring import inference
+from geonb.variograms import curves, models
 
-SUMMARY = {
-    "method": "frozen tower or training",
-    "between_cities": "mean cosine distance of photos of different cities (of all photos where there is one city) [-]",
-    "nugget_share": "fitted nugget over nugget and partial sill; missing when flagged [share]",
-    "effective_range_m": "fitted effective range; missing when flagged [m]",
-    "flag": "why the fit must not be used; empty when it may",
-    "first_lag_share": "semivariance of the first lag with pairs over the level between cities; missing where all "
-    "vectors are alike [share]",
-}
-
-SURROUNDINGS = {
+# ---- errors ----------------------------------------------------------------------------------------------------------
+MORAN = {
     "method": "method",
-    "about": "what the test photos are parted by: nearest_m, the way to the nearest training photo, or count, the "
-    "training photos around",
-    "from": "least of it among the photos of the part [m or count]",
-    "to": "most of it [m or count]",
-    "error_m": "geometric mean of 1 m + error, mean over seeds [m]",
-    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [m]",
-    "high": "upper bound [m]",
-    "n": "test photos of the part [count]",
+    "n": "test photos [count]",
+    "morans_i": "Moran's I of log10 of the error [-]",
+    "expected": "its expectation without structure [-]",
+    "p_value": "one-sided, from permutations",
+    "flag": "why it is missing; empty when it is not",
 }
+CLUSTERS = {
+    "method": "method",
+    "photo_id": "test photo",
+    "city": "its city",
+    "lat_deg": "latitude of the photo [degree]",
+    "lon_deg": "longitude of the photo [degree]",
+    "kind": "what local Moran's I says of its error beside its neighbours'",
+}
+LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")
+ERROR_LAGS = {
+    "method": "method",
+    "relative_semivariance": "semivariance over the variance within cities [-]",
+} | curves.LAGS
 
 
 def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
@@ -42,9 +41,7 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
     """
     from esda import Moran
 
-    values = np.asarray(values, dtype=float)
-    check_values(values, lat_lon_deg, neighbours, permutations)
-    weights = nearest_weights(lat_lon_deg, neighbours)
+    values, weights = checked(values, lat_lon_deg, neighbours, permutations)
     state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
     np.random.seed(int(seeds.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
     try:
@@ -56,18 +53,14 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
     return {"morans_i": float(result.I), "expected": float(result.EI), "p_value": float(p_value)}
 
 
-def nearest_weights(lat_lon_deg, neighbours):
-    """Row-standardised weights of libpysal over the k nearest neighbours on the ground."""
+def checked(values, lat_lon_deg, neighbours, permutations):
+    """(values (n,), row-standardised weights of libpysal over the k nearest neighbours on the ground).
+
+    ValueError for values that are too few, all alike or missing, or for counts that are none.
+    """
     from libpysal.weights import KNN
 
-    # cities are islands to each other, which is what is meant: no warning about it
-    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
-    weights.transform = "r"
-    return weights
-
-
-def check_values(values, lat_lon_deg, neighbours, permutations):
-    """Nothing, or a ValueError for values (n,) that are too few, all alike or missing, or for counts that are none."""
+    values = np.asarray(values, dtype=float)
     checks.count("neighbours", neighbours)
     checks.count("permutations", permutations)
     checks.same_length({"values": values, "positions": lat_lon_deg})
@@ -78,28 +71,25 @@ def check_values(values, lat_lon_deg, neighbours, permutations):
         )
     if np.ptp(values) == 0:
         raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
+    # cities are islands to each other, which is what is meant: no warning about it
+    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
+    weights.transform = "r"
+    return values, weights
 
 
-def morans_i_by_method(errors, *, neighbours, permutations, seed):
-    """Moran's I of log10(1 + error in metres), mean over seeds, per method; a flag where it is not defined."""
-    rows = []
-    for method, group in errors.groupby("method", sort=False):
-        photos = one_per_photo(group)
-        row = {
-            "method": method,
-            "n": len(photos),
-            "morans_i": np.nan,
-            "expected": np.nan,
-            "p_value": np.nan,
-            "flag": "",
-        }
-        try:
-            at = photos[["lat_deg", "lon_deg"]].to_numpy()
-            row |= morans_i(photos.log_error, at, neighbours=neighbours, permutations=permutations, seed=seed)
-        except ValueError as error:
-            row["flag"] = str(error)
-        rows.append(row)
-    return pd.DataFrame(rows)
+def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, seed=0):
+    """One of LISA for each of values (n,): where large ones lie beside large ones, by local Moran's I of esda.
+
+    Over the k nearest neighbours on the ground; a false discovery rate of `level` over all photos decides what is shown
+    (Anselin 1995; Benjamini and Hochberg 1995). ValueError as morans_i.
+    """
+    from esda import Moran_Local, fdr
+
+    values, weights = checked(values, lat_lon_deg, neighbours, permutations)
+    drawn = int(seeds.stream(seed, "lisa").integers(2**31))
+    found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
+    kinds = np.select([found.q == 1, found.q == 3], LISA[:2], LISA[2])
+    return np.where(found.p_sim <= fdr(found.p_sim, level), kinds, LISA[3]).astype(object)
 
 
 def one_per_photo(errors):
@@ -108,9 +98,23 @@ def one_per_photo(errors):
     return errors.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index].assign(log_error=logs)
 
 
+def morans_i_by_method(errors, *, neighbours, permutations, seed):
+    """Moran's I of log10(1 + error in metres), mean over seeds (columns MORAN), per method; a flag where undefined."""
+    rows = []
+    for method, group in errors.groupby("method", sort=False):
+        photos = one_per_photo(group)
+        row = dict.fromkeys(MORAN, np.nan) | {"method": method, "n": len(photos), "flag": ""}
+        try:
+            at = photos[["lat_deg", "lon_deg"]].to_numpy()
+            row |= morans_i(photos.log_error, at, neighbours=neighbours, permutations=permutations, seed=seed)
+        except ValueError as error:
+            row["flag"] = str(error)
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(MORAN))
+
+
 def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
-    """Semivariograms of log_error (one_per_photo) within cities, pooled: columns of semivariograms.LAGS, method,
-    relative_semivariance.
+    """Semivariograms of log_error (one_per_photo) within cities, pooled (columns ERROR_LAGS).
 
     Relative to the variance around each city's mean: 1 means as unlike as any two photos of a city. Missing where all
     errors of a city are alike.
@@ -122,116 +126,278 @@ def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
         values = photos[["log_error"]].to_numpy()
         curve = within_cities(values, at, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
         level = float(((photos.log_error - photos.groupby("city").log_error.transform("mean")) ** 2).mean())
-        share = curve.semivariance / level if level > variogram_models.LEAST_RISE else np.nan
-        tables.append(curve.assign(method=method, relative_semivariance=share))
+        tables.append(relative_to(level, curve, method))
     return pd.concat(tables, ignore_index=True)
 
 
-def by_surroundings(errors, train_lat_lon_deg, *, radius_m, parts=4, replicates=300, seed=0):
-    """Errors (geolocation.ERRORS) where training photos (m, 2) are near or far, many or few: columns SURROUNDINGS.
-
-    Test photos are parted at quantiles into at most `parts` parts, by the way to the nearest training photo and by how
-    many lie within radius_m. Intervals draw blocks again.
-    """
-    checks.number("radius_m", radius_m, above=0)
-    checks.count("parts", parts)
-    tables = []
-    for method, group in errors.groupby("method", sort=False):
-        photos = one_per_photo(group)
-        at = photos[["lat_deg", "lon_deg"]].to_numpy()
-        tree = cKDTree(sphere.unit_xyz(train_lat_lon_deg))
-        around = tree.query_ball_point(sphere.unit_xyz(at), radius_m / sphere.EARTH_RADIUS_M, return_length=True)
-        for about, values in (("nearest_m", sphere.nearest(at, train_lat_lon_deg)[1]), ("count", around)):
-            part = np.nan_to_num(pd.qcut(values, parts, labels=False, duplicates="drop"))  # NaN where all are alike
-            for own in (part == k for k in np.unique(part)):
-                logs, blocks = photos.log_error.to_numpy()[own], photos.block.to_numpy()[own]
-                bounds = uncertainty.ratio_interval(
-                    np.stack([logs, np.ones(len(logs))]), blocks, replicates=replicates, seed=seed
-                )
-                spread = values[own].min(), values[own].max()
-                tables.append((method, about, *spread, *10 ** np.array([logs.mean(), *bounds]), len(logs)))
-    return pd.DataFrame(tables, columns=list(SURROUNDINGS))
-
-
 def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
-    """The semivariogram of features (n, d) within cities, pooled (semivariograms.LAGS), without co-located pairs."""
-    semivariograms.check_photos(features, lat_lon_deg, city)
+    """The semivariogram of features (n, d) within cities, pooled (curves.LAGS), without co-located pairs."""
+    curves.check_photos(features, lat_lon_deg, city)
     names, count = np.unique(city, return_counts=True)
     found = [
-        semivariograms.semivariance_by_lag(
+        curves.semivariance_by_lag(
             features[city == name], lat_lon_deg[city == name], max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
         )
         for name in names[count > 1]
     ]
-    lags = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(semivariograms.LAGS))
-    return semivariograms.pooled(lags[lags.lag_to_m > 0])
+    lags = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(curves.LAGS))
+    return curves.pooled(lags[lags.lag_to_m > 0])
 
 
-LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")
+def relative_to(level, curve, method):
+    """A curve of a method with its semivariance over a level; missing where there is no level: all values are alike."""
+    level = level if level > models.LEAST_RISE else np.nan
+    return curve.assign(method=method, relative_semivariance=curve.semivariance / level)
 
 
-def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, seed=0):
-    """One of LISA for each of values (n,): where large ones lie beside large ones, by local Moran's I of esda.
+# ---- embeddings ------------------------------------------------------------------------------------------------------
+SMOOTHNESS = {
+    "method": "frozen tower or training",
+    "between_cities": "mean cosine distance of photos of different cities (of all photos where there is one city) [-]",
+    "nugget_share": "fitted nugget over nugget and partial sill; missing when flagged [share]",
+    "effective_range_m": "fitted effective range; missing when flagged [m]",
+    "flag": "why the fit must not be used; empty when it may",
+    "first_lag_share": "semivariance of the first lag with pairs over the level between cities; missing where all "
+    "vectors are alike [share]",
+}
+LAGS = {
+    "method": "frozen tower or training",
+    "relative_semivariance": "semivariance over the level between cities [-]",
+} | curves.LAGS
+COMPONENTS = {
+    "method": "frozen tower or training",
+    "city": "city of the photo",
+    "lat_deg": "latitude of the photo [degree]",
+    "lon_deg": "longitude of the photo [degree]",
+    "score": "rank of the photo's first principal component around its city's mean, from 0 to 1 [-]",
+}
+MEASURES = {
+    "coherence_moran": "trace of Moran's I: how alike photos are to their nearest, around their city's mean",
+    "ssi": "share of the k most similar photos of the city among the k nearest, mean over k = 1 to 10",
+    "geo_align": "Spearman's correlation of similarity and minus distance to the others of the city, mean over photos",
+    "city_align": "share of the 10 most similar photos that are of the same city",
+}
+MEASURED = {
+    "method": "frozen tower or training",
+    "measure": "one of coherence.MEASURES",
+    "value": "observed [-]",
+    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [-]",
+    "high": "upper bound [-]",
+    "null": "mean over permuted places [-]",
+    "null_low": "2.5th percentile over them [-]",
+    "null_high": "97.5th percentile [-]",
+    "p": "two-sided p against that exact permutation null [-]",
+    "n": "photos [count]",
+}
+NEAREST = 10  # neighbours that SSI and City-Align look at
+FEWEST_PHOTOS = NEAREST + 2  # of a city; smaller ones are left out
+PHOTOS_AT_MOST = 3000  # that are looked at, drawn by the seed: all pairs are compared
 
-    Over the k nearest neighbours on the ground; a false discovery rate of `level` over all photos decides what is shown
-    (Anselin 1995; Benjamini and Hochberg 1995). ValueError as morans_i.
+
+def smoothness(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count, seed):
+    """(lags, fits) of unit vectors (n, d) by name (columns LAGS, SMOOTHNESS): semivariance pooled within cities.
+
+    Relative to that between cities: a cosine distance of one tower is not comparable with that of another, a share of
+    its own between-city level is. Where all vectors are alike there is no level, and no share of it.
     """
-    from esda import Moran_Local, fdr
+    lags, rows = [], []
+    for name, unit in vectors.items():
+        curve = within_cities(unit, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
+        level = curves.between_cities(unit, city)
+        lags.append(relative_to(level, curve, name))
+        fitted = models.fit(curve, model=model)
+        share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if not fitted["flag"] else np.nan
+        level = level if level > models.LEAST_RISE else np.nan
+        first = lags[-1].relative_semivariance.iloc[0] if len(curve) else np.nan
+        rows.append((name, level, share, fitted["effective_range_m"], fitted["flag"], first))
+    return pd.concat(lags, ignore_index=True), pd.DataFrame(rows, columns=list(SMOOTHNESS))
 
-    checks.number("level", level, above=0, below=1)
-    values = np.asarray(values, dtype=float)
-    check_values(values, lat_lon_deg, neighbours, permutations)
-    weights = nearest_weights(lat_lon_deg, neighbours)
-    drawn = int(seeds.stream(seed, "lisa").integers(2**31))
-    found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
-    shown = found.p_sim <= fdr(found.p_sim, level)
-    kinds = np.select([found.q == 1, found.q == 3], LISA[:2], LISA[2])
-    return np.where(shown, kinds, LISA[3]).astype(object)
+
+def first_components(vectors, lat_lon_deg, city):
+    """The first principal component of the vectors (n, d) of each name around their city means (columns COMPONENTS).
+
+    Its sign is the one that correlates with that of the first name, so that maps can be compared.
+    """
+    from sklearn.decomposition import PCA
+
+    where = pd.DataFrame({"city": city, "lat_deg": lat_lon_deg[:, 0], "lon_deg": lat_lon_deg[:, 1]})
+    tables, first = [], None
+    for name, unit in vectors.items():
+        apart = unit - pd.DataFrame(unit).groupby(np.asarray(city)).transform("mean").to_numpy()
+        # all zero where each photo is alone in its city: nothing to rank then
+        score = PCA(1, random_state=0).fit_transform(apart)[:, 0] if apart.any() else np.zeros(len(unit))
+        first = score if first is None else first
+        score = score if score @ first >= 0 else -score  # scores have a mean of 0
+        tables.append(where.assign(method=name, score=pd.Series(score).rank(pct=True).to_numpy()))
+    return pd.concat(tables, ignore_index=True)[list(COMPONENTS)]
 
 
-def answer(moran):
-    """What Moran's I of the errors says, in one sentence."""
+def measures(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=999, replicates=300, seed=0):
+    """One row (columns MEASURED) per name and measure of unit vectors (n, d) by name, at positions (n, 2).
+
+    The definitions are ours: SW-CLIP names Geo-Align, SSI and City-Align without defining them. The null permutes the
+    places inside each city (n,), for City-Align the cities among all photos. blocks (n,): drawn again for intervals.
+    No rows where no city has FEWEST_PHOTOS photos; of more than PHOTOS_AT_MOST photos so many are drawn.
+    """
+    checks.count("neighbours", neighbours)
+    checks.count("permutations", permutations)
+    for name, unit in vectors.items():
+        checks.same_length({name: unit, "positions": lat_lon_deg, "city": city, "blocks": blocks})
+        checks.finite(name, unit)
+    drawn = seeds.stream(seed, "alignment").permutation(len(city))[:PHOTOS_AT_MOST]
+    names, count = np.unique(np.asarray(city)[drawn], return_counts=True)
+    chosen = np.sort(drawn[np.isin(np.asarray(city)[drawn], names[count >= FEWEST_PHOTOS])])
+    at, city, blocks = lat_lon_deg[chosen], np.asarray(city)[chosen], blocks[chosen]
+    rows = []
+    for name, unit in vectors.items() if len(chosen) else ():
+        for measure, groups in parts_by_measure(unit[chosen], at, city, neighbours).items():
+            rng = seeds.stream(seed, "alignment", measure)
+            row = against_null(groups, blocks, rng, permutations=permutations, replicates=replicates, seed=seed)
+            rows.append({"method": name, "measure": measure} | row)
+    return pd.DataFrame(rows, columns=list(MEASURED))
+
+
+def parts_by_measure(unit, lat_lon_deg, city, neighbours):
+    """Measure -> groups of photos whose places are permuted among each other, as (indices, parts of the measure).
+
+    parts: function from an order of the photos of a group to numerators (n,) and denominators (n,).
+    """
+    cities = [np.flatnonzero(city == name) for name in np.unique(city)]
+    return {
+        "coherence_moran": [(own, moran_parts(unit[own], lat_lon_deg[own], neighbours)) for own in cities],
+        "ssi": [(own, ssi_parts(unit[own], lat_lon_deg[own])) for own in cities],
+        "geo_align": [(own, geo_align_parts(unit[own], lat_lon_deg[own])) for own in cities],
+        "city_align": [(np.arange(len(city)), city_align_parts(unit, city))],
+    }
+
+
+def against_null(groups, blocks, rng, *, permutations, replicates, seed):
+    """A row of MEASURED without its names: the ratio of the sums of all parts, its interval and its exact null."""
+    null = np.empty(permutations)
+    for k in range(permutations):
+        drawn = [parts(rng.permutation(len(own))) for own, parts in groups]
+        null[k] = sum(above.sum() for above, _ in drawn) / sum(below.sum() for _, below in drawn)
+    whole = np.concatenate([np.stack(parts(np.arange(len(own)))) for own, parts in groups], axis=1)
+    value, order = whole[0].sum() / whole[1].sum(), np.concatenate([own for own, _ in groups])
+    low, high = inference.ratio_interval(whole, blocks[order], replicates=replicates, seed=seed)
+    null_low, null_high = resampling.interval95(null)
+    return {
+        "value": value, "low": low, "high": high, "null": null.mean(), "null_low": null_low, "null_high": null_high,
+        "p": inference.p_value(value, null), "n": len(blocks),
+    }  # fmt: skip
+
+
+def moran_parts(unit, lat_lon_deg, neighbours):
+    """Trace of Moran's I: sum_i x_i . mean of x over the nearest places / sum_i |x_i|^2, x around the city's mean.
+
+    It is esda's Moran's I of every dimension, weighted by the dimension's variance.
+    """
+    from libpysal.weights import KNN
+
+    points = sphere.unit_xyz(lat_lon_deg)
+    weights = KNN.from_array(points, k=min(neighbours, len(points) - 1), silence_warnings=True)
+    near = np.array([weights.neighbors[i] for i in range(len(points))])
+    centred = (unit - unit.mean(axis=0)).astype(np.float64)
+    products = centred @ centred.T
+    return lambda order: (products[order[:, None], order[near]].mean(axis=1), products[order, order])
+
+
+def ssi_parts(unit, lat_lon_deg):
+    """Spatial similarity: of the k most similar and the k nearest photos the share that is both, mean over k.
+
+    A photo that is the m-th nearest and the r-th most similar is among both from k = max(m, r) on: it adds 1 / k there.
+    """
+    apart_m = sphere.pair_distance_m(lat_lon_deg)
+    np.fill_diagonal(apart_m, np.inf)
+    near = np.argsort(apart_m, axis=1, kind="stable")[:, :NEAREST]
+    rank = ranks(-similarity(unit))
+    adds = np.append(np.cumsum((1 / np.arange(1, NEAREST + 1))[::-1])[::-1], 0.0) / NEAREST  # from k on, over all k
+
+    def parts(order):
+        from_k = np.maximum(rank[order[:, None], order[near]], np.arange(NEAREST))
+        return adds[np.minimum(from_k, NEAREST)].sum(axis=1), np.ones(len(order))
+
+    return parts
+
+
+def geo_align_parts(unit, lat_lon_deg):
+    """Spearman's correlation of similarity and minus distance over the other photos, photo by photo."""
+    alike, far = (standardised(ranks(-values)) for values in (similarity(unit), -sphere.pair_distance_m(lat_lon_deg)))
+    return lambda order: ((alike[np.ix_(order, order)] * far).sum(axis=1) / (len(order) - 1), np.ones(len(order)))
+
+
+def city_align_parts(unit, city):
+    """The share of each photo's most similar photos that are of the same city."""
+    found = np.argsort(-similarity(unit), axis=1, kind="stable")[:, :NEAREST]
+    code = np.unique(city, return_inverse=True)[1]
+    return lambda order: ((code[order][found] == code[order][:, None]).mean(axis=1), np.ones(len(order)))
+
+
+def similarity(unit):
+    """Cosines (n, n), a photo's own at minus infinity: it is never its own neighbour."""
+    found = unit.astype(np.float64) @ unit.T
+    np.fill_diagonal(found, -np.inf)
+    return found
+
+
+def ranks(values):
+    """Rank (n, n) of each entry in its row from 0 on, the smallest first, ties in the order of the columns."""
+    from scipy.stats import rankdata
+
+    return rankdata(values, method="ordinal", axis=1) - 1
+
+
+def standardised(rank):
+    """Ranks (n, n) as z scores over the others of each row; 0 for the photo itself."""
+    count = len(rank)
+    z = rank.astype(np.float64)
+    own = z.diagonal()[:, None]
+    z -= z > own  # ranks among the others, whichever end the photo itself stands at
+    z = (z - (count - 2) / 2) / np.sqrt(((count - 1) ** 2 - 1) / 12)
+    np.fill_diagonal(z, 0.0)
+    return z
+
+
+# ---- headline, and what is said --------------------------------------------------------------------------------------
+def headline(table, page):
+    """Headline rows '<measure>.<method>', and '<measure>_null.<method>', the level of its null, of MEASURED."""
+    own = table.assign(key=table.measure + "." + table.method)
+    null = table.assign(key=table.measure + "_null." + table.method, value=table.null)
+    null = null.assign(low=table.null_low, high=table.null_high)
+    return pd.concat([own, null], ignore_index=True).assign(unit="ratio", seeds=1, table=page)
+
+
+def answer_errors(moran):
+    """What Moran's I of the errors (columns MORAN) says, in one sentence."""
     said = [
         row.flag or f"{row.method}: I = {row.morans_i:.2f}, p = {row.p_value:.3f} "
         + ("(errors cluster)" if row.p_value < 0.05 else "(no clustering shown)")
         for row in moran.itertuples()
     ]  # fmt: skip
-    return "Moran's I of the error: " + "; ".join(said) + "."
+    return f"Moran's I of the error: {'; '.join(said)}."
 
 
-# ---- embeddings ------------------------------------------------------------------------------------------------------
-def before_and_after(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count, seed):
-    """(lags, summary) of unit vectors (n, d) by name: semivariance pooled within cities, relative to that between them.
-
-    A cosine distance of one tower is not comparable with that of another, a share of its own between-city level is.
-    Where all vectors are alike there is no level, and no share of it.
-    """
-    lags, rows = [], []
-    for name, unit in vectors.items():
-        curve = within_cities(unit, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
-        level = semivariograms.between_cities(unit, city)
-        level = level if level > variogram_models.LEAST_RISE else np.nan
-        fitted = variogram_models.fit(curve, model=model)
-        share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if not fitted["flag"] else np.nan
-        first = float(curve.semivariance.iloc[0] / level) if len(curve) else np.nan
-        rows.append((name, level, share, fitted["effective_range_m"], fitted["flag"], first))
-        lags.append(curve.assign(method=name, relative_semivariance=curve.semivariance / level))
-    return pd.concat(lags, ignore_index=True), pd.DataFrame(rows, columns=list(SUMMARY))
-
-
-def answer_smoothness(summary):
-    """Whether the first lag fell beside the frozen tower's, in one sentence."""
-    share = summary.set_index("method").first_lag_share
+def answer_smoothness(fits):
+    """Whether the first lag (columns SMOOTHNESS) fell beside the frozen tower's, in one sentence."""
+    share = fits.set_index("method").first_lag_share
     if not np.isfinite(share.get("frozen", np.nan)):
         return "There are too few pairs of neighbouring test photos to tell."
     said = [
-        f"{method} {'smoother' if share[method] < share['frozen'] else 'not smoother'} ({share[method]:.2f})"
-        if np.isfinite(share[method])
+        f"{method} {'smoother' if value < share['frozen'] else 'not smoother'} ({value:.2f})"
+        if np.isfinite(value)
         else f"{method} has no such share, all its vectors are alike"
-        for method in share.index.drop("frozen")
+        for method, value in share.drop("frozen").items()
     ]
-    return (
-        f"In the first lag the frozen tower stands at {share['frozen']:.2f} of its level between cities; "
-        + ", ".join(said)
-        + "."
-    )
+    level = f"In the first lag the frozen tower stands at {share['frozen']:.2f} of its level between cities"
+    return f"{level}; {', '.join(said)}."
+
+
+def answer_measures(table):
+    """Which measures (columns MEASURED) of which embeddings stand out of their null, in one sentence."""
+    if table.empty:
+        return f"Measures of coherence need {FEWEST_PHOTOS} test photos of a city: no city here has them."
+    said = []
+    for name, own in table.groupby("method", sort=False):
+        above = own[(own.p < 0.05) & (own.value > own.null)].measure.tolist()
+        said.append(f"{name}: {', '.join(above) or 'none'}")
+    return f"Above their null, of {table.measure.nunique()} measures of coherence, stand for {'; '.join(said)}."

@@ -11,8 +11,7 @@ import pandas as pd
 from geonb import checks
 from geonb.earth import sphere
 from geonb.earth.sphere import length
-from geonb.measuring import errors as geolocation
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import inference
 
 FEWEST = 50
 LARGEST_M = np.pi * sphere.EARTH_RADIUS_M  # nothing on a sphere is farther away
@@ -135,26 +134,19 @@ def coverage(table, *, replicates=200, seed=0):
     """One row (columns COVERAGE) per split, rule and level, from a table with columns RADII."""
     rows = []
     for (split, rule, level), own in table.groupby(["split", "rule", "level"], sort=False):
-        within = (own.error_m <= own.radius_m).astype(float).where(own.refused == "")
-        values = geolocation.by_seed(own.assign(within=within), "within")
-        radius = geolocation.by_seed(own, "radius_m")
-        bounds = [
-            uncertainty.block_bootstrap(*found, statistic, replicates=replicates, seed=seed)[:, 0]
-            for found, statistic in ((values, mean_of_known), (radius, median_of_known))
-        ]
-        told = [mean_of_known(values[0])[0], *bounds[0], median_of_known(radius[0])[0], *bounds[1]]
-        rows.append((split, rule, level, *told, (own.refused != "").mean(), *values[0].shape))
+        within = own.assign(within=(own.error_m <= own.radius_m).astype(float).where(own.refused == ""))
+        found = []
+        for column, statistic in (("within", of_known("mean")), ("radius_m", of_known("median"))):
+            values, blocks = inference.by_seed(within, column)
+            bounds = inference.block_bootstrap(values, blocks, statistic, replicates=replicates, seed=seed)
+            found += [statistic(values.ravel()), *bounds]
+        rows.append((split, rule, level, *found, (own.refused != "").mean(), *values.shape))
     return pd.DataFrame(rows, columns=list(COVERAGE))
 
 
-def mean_of_known(values):
-    """The mean (1,) of values that are not missing, NaN where all are."""
-    return np.array([pd.Series(np.ravel(values)).mean()])
-
-
-def median_of_known(values):
-    """The median (1,) of values that are not missing, NaN where all are."""
-    return np.array([pd.Series(np.ravel(values)).median()])
+def of_known(statistic):
+    """The function from values (m,) to the mean or median of those that are not missing, NaN where all are."""
+    return lambda values: pd.Series(values).agg(statistic)
 
 
 RISK = {

@@ -105,7 +105,7 @@ def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
         for rule, by_kind in scores.items():
             given = by_kind[kind][here], alike[here], stratum
             drawn = [mean_auc(*given, weight) for weight in weights]
-            low, high = np.nanquantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
+            low, high = resampling.interval95(drawn)
             rows.append((kind, rule, mean_auc(*given), low, high, len(here), int(alike[here].sum())))
     return pd.DataFrame(rows, columns=list(DETECTED))
 
@@ -172,7 +172,7 @@ def headline(table, page):
 def answer(table, ratios, flag="", beside=""):
     """What the rules find, and what they are worth in training, in a few sentences.
 
-    table: columns DETECTED, may be empty; ratios: as geolocation.ratios, may be empty; flag: why the curve has no fit;
+    table: columns DETECTED, may be empty; ratios: as inference.ratios, may be empty; flag: why the curve has no fit;
     beside: the study that the ratios come from, '' for the page's own.
     """
     said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
@@ -210,7 +210,7 @@ def guiding(ratios, beside=""):
 
 
 def factor(row):
-    """A row of geolocation.ratios as text: the ratio, and its interval where there is one."""
+    """A row of inference.RATIOS as text: the ratio, and its interval where there is one."""
     bounds = f"{row.low:.2f} to {row.high:.2f}" if row.low == row.low else "no interval"
     return f"{row.ratio:.2f} ({bounds})"
 

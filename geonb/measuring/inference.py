@@ -1,69 +1,13 @@
-"""Intervals that respect space: whole blocks are drawn again, not single photos."""
+"""Intervals and p values that respect space: whole blocks are drawn again; ratios of methods, and what may be said."""
 
 import numpy as np
+import pandas as pd
 
 from geonb import checks, resampling
 from geonb.earth import seeds
 
 
-def block_bootstrap(values, blocks, statistics, *, replicates=500, seed=0):
-    """95 % intervals (2, k) of k statistics of values (seeds, n), drawing blocks and seeds again together.
-
-    blocks (n,): the block of each photo; statistics: values (m,) -> (k,). With fewer than 20 blocks the interval would
-    be an illusion: NaN.
-    """
-    values = np.atleast_2d(values)
-    checks.same_length({"values": values.T, "blocks": blocks})
-    draws = list(redraws(len(values), blocks, replicates, seed))
-    if not draws:
-        return np.full((2, len(statistics(values.ravel()))), np.nan)
-    drawn = [statistics(values[np.ix_(runs, photos)].ravel()) for runs, photos in draws]
-    return np.quantile(drawn, [0.025, 0.975], axis=0)
-
-
-def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high, p) of geometric mean errors [m] of two methods on the same photos, (seeds, n), drawn together.
-
-    Not of medians: where about half of the photos meet the right city, a median jumps between a kilometre and hundreds
-    of them with a single photo. Errors below 1 m count as 1 m. Seeds are drawn in pairs; a method with fewer trainings,
-    as one that needs none, takes its own in turn. p is two-sided: twice the share of redraws on the rarer side of 1.
-    """
-    ours, other = (np.log(np.maximum(np.atleast_2d(errors), 1)) for errors in (ours, other))
-    checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
-    drawn = [
-        ours[np.ix_(runs % len(ours), photos)].mean() - other[np.ix_(runs % len(other), photos)].mean()
-        for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
-    ]
-    low, high = np.exp(np.quantile(drawn, [0.025, 0.975])) if drawn else (np.nan, np.nan)
-    p = p_value(0.0, np.array(drawn)) if drawn else np.nan
-    return float(np.exp(ours.mean() - other.mean())), float(low), float(high), p
-
-
-def ratio_of(statistic, ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high) of a statistic of errors (m,) of two methods on the same photos, (seeds, n), drawn together.
-
-    Of medians it hangs on single photos, see ratio_of_geometric_means; other papers report it.
-    """
-    ours, other = np.atleast_2d(ours), np.atleast_2d(other)
-    checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
-    drawn = [
-        statistic(ours[np.ix_(runs % len(ours), photos)].ravel())
-        / statistic(other[np.ix_(runs % len(other), photos)].ravel())
-        for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
-    return float(statistic(ours.ravel()) / statistic(other.ravel())), float(low), float(high)
-
-
-def holm(p):
-    """p values (k,) adjusted for k comparisons by Holm's step-down rule (1979); missing ones stay so, uncounted."""
-    p = np.asarray(p, float)
-    adjusted, known = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
-    return adjusted
-
-
+# ---- blocks drawn again ----------------------------------------------------------------------------------------------
 def redraws(seed_count, blocks, replicates, seed):
     """(runs, photos): indices with replacement of trainings, and of all photos of blocks; none below 20 blocks."""
     resampling.check_replicates(replicates)
@@ -76,17 +20,64 @@ def redraws(seed_count, blocks, replicates, seed):
         yield rng.integers(0, seed_count, seed_count), photos
 
 
+def block_bootstrap(values, blocks, statistic, *, replicates=500, seed=0):
+    """95 % interval (2, ...) of a statistic (...) of values (seeds, n), drawing blocks and seeds again together.
+
+    blocks (n,): the block of each photo; statistic: values (m,) -> a number or (k,). With fewer than 20 blocks the
+    interval would be an illusion: NaN.
+    """
+    values = np.atleast_2d(values)
+    checks.same_length({"values": values.T, "blocks": blocks})
+    draws = redraws(len(values), blocks, replicates, seed)
+    drawn = [statistic(values[np.ix_(runs, photos)].ravel()) for runs, photos in draws]
+    return resampling.interval95(np.reshape(drawn, (-1, *np.shape(statistic(values.ravel())))))
+
+
 def ratio_interval(parts, blocks, *, replicates=500, seed=0):
     """95 % interval (2,) of sum(parts[0]) / sum(parts[1]) of parts (2, n), drawing blocks (n,) again; NaN below 20."""
     checks.same_length({"parts": parts.T, "blocks": blocks})
-    drawn = [np.divide(*parts[:, photos].sum(axis=1)) for _, photos in redraws(1, blocks, replicates, seed)]
-    return np.quantile(drawn, [0.025, 0.975]) if drawn else np.array([np.nan, np.nan])
+    draws = redraws(1, blocks, replicates, seed)
+    return resampling.interval95([np.divide(*parts[:, photos].sum(axis=1)) for _, photos in draws])
 
 
+def paired(statistic, ours, other, blocks, *, replicates, seed):
+    """(observed, draws) of a statistic (m,), (m,) -> number of values (seeds, n) of two methods, photos drawn together.
+
+    Seeds are drawn in pairs; a method with fewer trainings, as one that needs none, takes its own in turn.
+    """
+    ours, other = np.atleast_2d(ours), np.atleast_2d(other)
+    checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
+    drawn = [
+        statistic(*(of[np.ix_(runs % len(of), photos)].ravel() for of in (ours, other)))
+        for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
+    ]
+    return statistic(ours.ravel(), other.ravel()), np.array(drawn)
+
+
+def ratio_of(statistic, ours, other, blocks, *, replicates=500, seed=0):
+    """(ratio, low, high) of a statistic (m,) -> number of the values of two methods, see paired."""
+    ratio = lambda a, b: statistic(a) / statistic(b)  # noqa: E731
+    observed, drawn = paired(ratio, ours, other, blocks, replicates=replicates, seed=seed)
+    return (observed, *resampling.interval95(drawn))
+
+
+def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):
+    """(ratio, low, high, p) of geometric mean errors [m] of two methods on the same photos, see paired.
+
+    Not of medians: where about half of the photos meet the right city, a median jumps between a kilometre and hundreds
+    of them with a single photo. Errors below 1 m count as 1 m. p is two-sided: twice the share of redraws on the rarer
+    side of 1.
+    """
+    logs = (np.log(np.maximum(errors, 1)) for errors in (ours, other))
+    observed, drawn = paired(lambda a, b: a.mean() - b.mean(), *logs, blocks, replicates=replicates, seed=seed)
+    return (*np.exp([observed, *resampling.interval95(drawn)]).tolist(), p_value(0.0, drawn))
+
+
+# ---- p values --------------------------------------------------------------------------------------------------------
 def permuted(predicted, truth, groups, distance, statistic, *, permutations=999, seed=0):
-    """(observed, null (permutations,)) of a statistic of distance(predicted, truth), truths dealt anew inside groups.
+    """(observed, null (permutations,)) of a statistic of distance(predicted, truth), truths permuted inside groups.
 
-    Exact: the predictions stay, and under the null every dealing of the truths is equally likely.
+    Exact: the predictions stay, and under the null every order of the truths is equally likely.
     """
     checks.count("permutations", permutations)
     checks.same_length({"predicted": predicted, "truth": truth, "groups": groups})
@@ -94,38 +85,122 @@ def permuted(predicted, truth, groups, distance, statistic, *, permutations=999,
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     null = np.empty(permutations)
     for n in range(permutations):
-        dealt = np.arange(len(truth))
+        order = np.arange(len(truth))
         for own in members:
-            dealt[own] = rng.permutation(own)
-        null[n] = statistic(distance(predicted, truth[dealt]))
+            order[own] = rng.permutation(own)
+        null[n] = statistic(distance(predicted, truth[order]))
     return float(statistic(distance(predicted, truth))), null
 
 
 def p_value(observed, null):
     """Two-sided p of an observed statistic among those of an exact permutation null, itself counted in.
 
-    NaN where a statistic is not defined: no comparison with NaN holds, and it would look like the rarest of all.
+    NaN where a statistic is not defined, or nothing was drawn: no comparison with NaN holds, and it would look like
+    the rarest of all.
     """
-    if np.isnan(observed) or np.isnan(null).any():
+    if not len(null) or np.isnan(observed) or np.isnan(null).any():
         return np.nan
     below, above = (null <= observed).sum() + 1, (null >= observed).sum() + 1
     return float(min(1.0, 2 * min(below, above) / (len(null) + 1)))
 
 
-def verdict(ratio, low, high, *, ours, other, quantity="median error", p_holm=0.0, compared=1):
-    """'helps', 'not shown' or 'harms' as a sentence, from a ratio ours / other with its 95 % interval.
+def holm(p):
+    """p values (k,) adjusted for k comparisons by Holm's step-down rule (1979); missing ones stay so, uncounted."""
+    p = np.asarray(p, float)
+    adjusted, known = np.full(len(p), np.nan), np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return adjusted
 
-    Without an interval (NaN bounds) nothing is claimed, nor where p adjusted for all compared methods is 0.05 or more.
+
+# ---- method against method -------------------------------------------------------------------------------------------
+RATIOS = {
+    "split": "how test photos are kept away",
+    "method": "method that is compared",
+    "ratio": "its geometric mean error over that of the other, errors below 1 m as 1 m [-]",
+    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
+    "high": "upper bound [-]",
+    "p": "two-sided p of the redraws [-]",
+    "p_holm": "p adjusted for the methods of the split by Holm's rule [-]",
+    "verdict": "what may be said",
+}
+SHARES = {
+    "split": "how test photos are kept away",
+    "method": "method that is compared",
+    "within_m": "distance within which photos are counted [m]",
+    "share": "share of its test photos within it, over all seeds [-]",
+    "difference": "that share minus the other method's [-]",
+    "low": "lower bound of the 95 % interval of the difference; missing below 20 blocks [-]",
+    "high": "upper bound of it [-]",
+}
+
+
+def by_seed(errors, column):
+    """(values (seeds, n), block (n,)) of a column of one method's rows of errors.ERRORS, photos in one order."""
+    # not pivot_table: a photo that stands twice in a run must be an error, not a mean
+    wide = errors.pivot(index="photo_id", columns="seed", values=column)  # noqa: PD010
+    block = errors.drop_duplicates("photo_id").set_index("photo_id").block.loc[wide.index]
+    return wide.to_numpy().T, block.to_numpy()
+
+
+def errors_of_two(errors, ours, other):
+    """(errors (seeds, n) of ours, those of the other, block (n,)) of two methods in one split."""
+    (a, blocks), (b, _) = (by_seed(errors[errors.method == name], "error_m") for name in (ours, other))
+    return a, b, blocks
+
+
+def ratio(errors, ours, other, *, replicates=500, seed=0):
+    """(ratio, low, high, p) of the geometric mean errors of two methods, from errors in one split."""
+    return ratio_of_geometric_means(*errors_of_two(errors, ours, other), replicates=replicates, seed=seed)
+
+
+def ratios(errors, others, *, replicates=999, seed=0):
+    """Methods against others (method -> other) in every split: columns RATIOS, Holm over the methods of a split."""
+    rows = [
+        (split, ours, *ratio(here, ours, other, replicates=replicates, seed=seed), other)
+        for split, here in errors.groupby("split", sort=False)
+        for ours, other in others.items()
+    ]
+    table = pd.DataFrame(rows, columns=[*list(RATIOS)[:-2], "other"])
+    table = table.assign(p_holm=table.groupby("split").p.transform(holm))
+    said = [verdict(row, row.other, compared=len(others)) for row in table.itertuples()]
+    return table.assign(verdict=said)[list(RATIOS)]
+
+
+def verdict(row, other, compared=1):
+    """'helps', 'harms' or 'not shown' as a sentence, from a row of RATIOS, of errors of its method over those of other.
+
+    Without an interval nothing is claimed, nor where p adjusted for all compared methods is 0.05 or more.
     """
-    size = "less than 1%" if abs(1 - ratio) < 0.005 else f"{abs(1 - ratio):.0%}"
-    change = f"the {quantity} of {ours} is {size} {'smaller' if ratio < 1 else 'larger'} than that of {other}"
-    if not (low <= high):
+    size = "less than 1%" if abs(1 - row.ratio) < 0.005 else f"{abs(1 - row.ratio):.0%}"
+    than = f"{size} {'smaller' if row.ratio < 1 else 'larger'} than that of {other}"
+    change = f"the geometric mean error of {row.method} is {than}"
+    if not (row.low <= row.high):
         return f"Not shown: {change}, but there are too few independent blocks for an interval."
-    bounds = f"95 % interval of the ratio {low:.3f} to {high:.3f}"
-    if (high < 1 or low > 1) and p_holm >= 0.05:
-        return f"Not shown: {change} ({bounds}), but with {compared} methods compared p is {p_holm:.2f} (Holm)."
-    if high < 1:
-        return f"It helps here: {change} ({bounds})."
-    if low > 1:
-        return f"It harms here: {change} ({bounds})."
-    return f"Not shown: {change}, within what chance explains ({bounds})."
+    bounds = f"95 % interval of the ratio {row.low:.3f} to {row.high:.3f}"
+    if row.low <= 1 <= row.high:
+        return f"Not shown: {change}, within what chance explains ({bounds})."
+    if row.p_holm >= 0.05:
+        return f"Not shown: {change} ({bounds}), but with {compared} methods compared p is {row.p_holm:.2f} (Holm)."
+    return f"It {'helps' if row.high < 1 else 'harms'} here: {change} ({bounds})."
+
+
+def shown_to(word, table):
+    """Rows of a table with columns RATIOS whose method is shown to do something: helps or harms."""
+    return table[table.verdict.str.startswith(f"It {word}")]
+
+
+def share_differences(errors, methods, other, within_m, *, replicates=999, seed=0):
+    """Shares of photos within distances, every method against another one on the same photos (columns SHARES)."""
+    for limit_m in within_m:
+        checks.number("within_m", limit_m, above=0)
+    rows = []
+    for split, here in errors.groupby("split", sort=False):
+        for method in methods:
+            ours_m, theirs_m, blocks = errors_of_two(here, method, other)
+            for limit_m in within_m:
+                within = (ours_m <= limit_m).astype(float)
+                gain = within - (theirs_m <= limit_m)
+                bounds = block_bootstrap(gain, blocks, np.mean, replicates=replicates, seed=seed)
+                rows.append((split, method, limit_m, within.mean(), gain.mean(), *bounds))
+    return pd.DataFrame(rows, columns=list(SHARES))

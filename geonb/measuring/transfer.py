@@ -1,20 +1,30 @@
-"""Does it carry over to new places? What is found where no photo trained: against chance, by city, by distance."""
+"""Does it carry over to new places? Leakage into test photos; errors against chance, by city, by what trained near."""
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
-from geonb import checks
+from geonb import checks, resampling
 from geonb.earth import sphere
-from geonb.measuring import errors as geolocation
-from geonb.measuring import inference as uncertainty
+from geonb.measuring import coherence, inference
+from geonb.measuring.errors import geometric_mean_m
+from geonb.splitting.splits import with_a_name
 
 FEWEST_PHOTOS = 20  # of a method that are in the right city: with fewer no null is drawn
-NULL = {
+LEAKAGE = {
+    "split": "how test photos are kept away",
+    "share_within_range": "share of test photos with a training photo nearer than the yardstick [share]",
+    "low": "2.5 % of its block bootstrap; missing below 20 blocks [share]",
+    "high": "97.5 % of it [share]",
+    "shared_sequences": "test photos whose sequence also trains [count]",
+    "test_photos": "test photos [count]",
+}
+WITHIN_CITY = {
     "split": "how test photos are kept away",
     "method": "method",
     "n": "test photos that count [count]",
     "median_error_m": "median error of these photos [m]",
-    "null_low": "2.5th percentile of it over truths dealt anew [m]",
+    "null_low": "2.5th percentile of it over truths permuted [m]",
     "null_high": "97.5th percentile [m]",
     "p": "two-sided p against the exact permutation null [-]",
     "p_holm": "p adjusted by Holm's rule for all methods of the split [-]",
@@ -28,9 +38,20 @@ BY_CITY = {
     "high": "upper bound [-]",
     "n": "test photos [count]",
 }
+SURROUNDINGS = {
+    "method": "method",
+    "about": "what the test photos are parted by: nearest_m, the way to the nearest training photo, or count, the "
+    "training photos around",
+    "from": "least of it among the photos of the part [m or count]",
+    "to": "most of it [m or count]",
+    "error_m": "geometric mean of 1 m + error, mean over seeds [m]",
+    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [m]",
+    "high": "upper bound [m]",
+    "n": "test photos of the part [count]",
+}
 BY_DISTANCE = {
     "split": "how test photos are kept away",
-    "method": "method, trivial row or reference",
+    "method": "method, baseline or ceiling",
     "kind": "which of these it is",
     "from_m": "lower edge of the distances to the nearest training photo [m]",
     "to_m": "upper edge [m]",
@@ -40,29 +61,66 @@ BY_DISTANCE = {
 }
 
 
-def nulls(errors, *, inside_cities, permutations, seed=0):
-    """Median errors beside their exact null (columns NULL), one row per split and method.
+def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
+    """How much of the test photos of each split training has as good as seen: columns LEAKAGE.
 
-    errors: of one seed, with columns geolocation.ERRORS. The answers stay and the truths are dealt anew: among all test
-    photos, or with inside_cities among those of a city that the method placed in it, which leaves what it knows of
-    where in a city a photo lies. A method with fewer than 20 such photos has no null: it counts for no p.
+    parts: {split: (n,)}. Intervals draw blocks (n,) again.
+    """
+    checks.number("within_m", within_m, above=0)
+    rows = []
+    for name, part in parts.items():
+        test, train = part == "test", part == "train"
+        near = sphere.nearest(lat_lon_deg[test], lat_lon_deg[train])[1] < within_m
+        ones = np.ones(len(near))
+        low, high = inference.ratio_interval(np.stack([near, ones]), blocks[test], seed=seed)
+        shared = np.isin(sequence_id[test], with_a_name(sequence_id[train]))
+        rows.append((name, near.mean(), low, high, int(shared.sum()), len(near)))
+    return pd.DataFrame(rows, columns=list(LEAKAGE))
+
+
+def headline_leakage(table, page):
+    """Headline rows of the leakage of the splits within cities."""
+    kept = table[table.split.isin(["random", "other_drive", "blocked"])]
+    rows = kept.rename(columns={"share_within_range": "value", "test_photos": "n"})
+    keys = "leakage_share_within_range." + rows.split
+    return rows[["value", "low", "high", "n"]].assign(key=keys, unit="share", seeds=1, table=page)
+
+
+def answer_leakage(table, within_m):
+    """Which share of the test photos lies within the yardstick of a training photo, in one sentence."""
+    said = ", ".join(f"{row.share_within_range:.0%} ({row.split})" for row in table.itertuples())
+    return (
+        f"Within {within_m:.0f} m of a training photo, where photos still resemble each other, lie {said} of the test "
+        "photos."
+    )
+
+
+def within_city(errors, *, permutations, seed=0):
+    """Median errors beside their exact null (columns WITHIN_CITY), one row per split and method.
+
+    errors: of one seed, with columns errors.ERRORS. Only photos of a city that the method placed in it count: the
+    predictions stay and their truths are permuted inside each city, which leaves what a method knows of where in a city
+    a photo lies. A method with fewer than 20 such photos has no null: it counts for no p.
     """
     checks.count("permutations", permutations)
     rows = []
     for (split, name), group in errors.groupby(["split", "method"], sort=False):
-        own = group[group.right_city] if inside_cities else group
-        truth, found = (own[[f"{end}lat_deg", f"{end}lon_deg"]].to_numpy() for end in ("", "predicted_"))
-        groups = own.city.to_numpy() if inside_cities else np.zeros(len(own))
-        if len(own) < FEWEST_PHOTOS:
-            rows.append((split, name, len(own), np.nan, np.nan, np.nan, np.nan, np.nan))
-            continue
-        value, drawn = uncertainty.permuted(
-            found, truth, groups, sphere.distance_m, np.median, permutations=permutations, seed=seed
-        )
-        bounds = np.quantile(drawn, [0.025, 0.975])
-        rows.append((split, name, len(own), value, *bounds, uncertainty.p_value(value, drawn), np.nan))
-    table = pd.DataFrame(rows, columns=list(NULL))
-    return table.assign(p_holm=table.groupby("split").p.transform(uncertainty.holm))
+        own, found = group[group.right_city], [np.nan] * 4
+        if len(own) >= FEWEST_PHOTOS:
+            truth, predicted = (own[[f"{end}lat_deg", f"{end}lon_deg"]].to_numpy() for end in ("", "predicted_"))
+            value, null = inference.permuted(
+                predicted,
+                truth,
+                own.city.to_numpy(),
+                sphere.distance_m,
+                np.median,
+                permutations=permutations,
+                seed=seed,
+            )
+            found = [value, *resampling.interval95(null), inference.p_value(value, null)]
+        rows.append((split, name, len(own), *found))
+    table = pd.DataFrame(rows, columns=list(WITHIN_CITY)[:-1])
+    return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
 
 
 def by_city(errors, ours, other, ranges_m, *, replicates, seed=0):
@@ -72,7 +130,7 @@ def by_city(errors, ours, other, ranges_m, *, replicates, seed=0):
     """
     rows = []
     for (split, city), own in errors.groupby(["split", "city"], sort=True):
-        found = geolocation.ratio(own, split, ours, other, replicates=replicates, seed=seed)[:3]
+        found = inference.ratio(own, ours, other, replicates=replicates, seed=seed)[:3]
         rows.append((split, city, ranges_m.get(city, np.nan), *found, own.photo_id.nunique()))
     return pd.DataFrame(rows, columns=list(BY_CITY))
 
@@ -90,18 +148,42 @@ def by_distance(errors, nearest, *, bins):
         number = np.digitize(both.nearest_train_m, edges_m[1:-1])
         rows += [
             (split, name, kind, edges_m[k], edges_m[min(k + 1, len(edges_m) - 1)], group.nearest_train_m.median(),
-             geolocation.geometric_mean_m(group.error_m), group.photo_id.nunique())
+             geometric_mean_m(group.error_m), group.photo_id.nunique())
             for (name, kind, k), group in both.groupby(["method", "kind", number], sort=False)
         ]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(BY_DISTANCE))
     return table.sort_values(["split", "method", "from_m"], ignore_index=True)
 
 
-def answer(nulls, cities, splits, ours, other):
+def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
+    """Errors (errors.ERRORS) where training photos (m, 2) are near or far, many or few: columns SURROUNDINGS.
+
+    Test photos are parted at quartiles of the way to the nearest training photo, and of how many lie within radius_m.
+    Intervals draw blocks again.
+    """
+    checks.number("radius_m", radius_m, above=0)
+    tree, rows = cKDTree(sphere.unit_xyz(train_lat_lon_deg)), []
+    for method, group in errors.groupby("method", sort=False):
+        photos = coherence.one_per_photo(group)
+        at = photos[["lat_deg", "lon_deg"]].to_numpy()
+        around = tree.query_ball_point(sphere.unit_xyz(at), radius_m / sphere.EARTH_RADIUS_M, return_length=True)
+        for about, values in (("nearest_m", sphere.nearest(at, train_lat_lon_deg)[1]), ("count", around)):
+            part = np.nan_to_num(pd.qcut(values, 4, labels=False, duplicates="drop"))  # NaN where all are alike
+            for own in (part == k for k in np.unique(part)):
+                logs, blocks = photos.log_error.to_numpy()[own], photos.block.to_numpy()[own]
+                bounds = inference.ratio_interval(
+                    np.stack([logs, np.ones(len(logs))]), blocks, replicates=300, seed=seed
+                )
+                spread = values[own].min(), values[own].max()
+                rows.append((method, about, *spread, *10 ** np.array([logs.mean(), *bounds]), len(logs)))
+    return pd.DataFrame(rows, columns=list(SURROUNDINGS))
+
+
+def answer(within, cities, splits, ours, other):
     """What carries over, in a sentence per split, and whether ours over the other differs between cities."""
     said = []
     for split in splits:
-        own = nulls[(nulls.split == split) & nulls.p.notna()]
+        own = within[(within.split == split) & within.p.notna()]
         if own.empty:
             said.append(f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null.")
             continue

@@ -1,48 +1,9 @@
 from html import unescape
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from geonb.book import wording
-from geonb.measuring import inference
-
-NAMES = dict(ours="SW-CLIP", other="CLIP")
-
-
-@pytest.mark.parametrize(
-    ("ratio", "low", "high", "begins", "change"),
-    [
-        (0.8, 0.7, 0.9, "It helps here", "20% smaller"),
-        (1.3, 1.1, 1.6, "It harms here", "30% larger"),
-        (0.8, 0.6, 1.05, "Not shown", "20% smaller"),
-        (1.3, 0.9, 1.6, "Not shown", "30% larger"),
-        (0.9, 0.8, 1.0, "Not shown", "10% smaller"),
-        (1.1, 1.0, 1.2, "Not shown", "10% larger"),
-    ],
-)
-def test_a_verdict_claims_only_what_its_interval_shows(ratio, low, high, begins, change):
-    said = inference.verdict(ratio, low, high, **NAMES)
-    assert said.startswith(begins)
-    assert f"the median error of SW-CLIP is {change} than that of CLIP" in said
-    assert f"95 % interval of the ratio {low:.3f} to {high:.3f}" in said
-
-
-def test_without_an_interval_nothing_is_claimed():
-    said = inference.verdict(0.2, np.nan, np.nan, **NAMES)
-    assert said.startswith("Not shown")
-    assert "too few independent blocks" in said
-
-
-def test_a_verdict_that_does_not_survive_the_other_comparisons_is_not_shown():
-    said = inference.verdict(0.8, 0.7, 0.9, p_holm=0.2, compared=11, **NAMES)
-    assert said.startswith("Not shown")
-    assert "with 11 methods compared p is 0.20 (Holm)" in said
-    assert inference.verdict(0.8, 0.7, 0.9, p_holm=0.04, compared=11, **NAMES).startswith("It helps here")
-
-
-def test_a_verdict_names_the_quantity():
-    assert "the mean error of" in inference.verdict(0.5, 0.4, 0.6, quantity="mean error", **NAMES)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +29,6 @@ def test_a_note_holds_every_sentence_and_nothing_to_say_is_no_note():
     assert "One." in shown
     assert "Two." in shown
     assert wording.note([]) is None
-
-
-def test_a_difference_that_rounds_to_nothing_is_not_called_zero_percent():
-    assert "less than 1% smaller" in inference.verdict(0.9974, 0.9, 1.1, ours="SW-CLIP", other="CLIP")
 
 
 def test_threats_are_counted_from_the_tables():

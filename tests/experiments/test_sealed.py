@@ -4,7 +4,7 @@ import pytest
 
 from experiments.laboratory import experiments, sealed
 from geonb.learning import methods
-from geonb.measuring import errors as geolocation
+from geonb.measuring.errors import ERRORS, compare
 from geonb.photos.sources import simulated
 
 OPTIONS = {"city_count": 3, "photos_per_city": 60, "picture_px": 32, "world_seed": 1, "city_side_m": 900.0}
@@ -42,9 +42,9 @@ def test_a_world_goes_from_pictures_to_the_headline(tmp_path):
         assert set(without.photo_id) == set(found.photo_id)
         tables.append(without.assign(world=1))
     errors = sealed.named(pd.concat(tables, ignore_index=True), "smoothed posterior")
-    assert set(geolocation.ERRORS) <= set(errors)
+    assert set(ERRORS) <= set(errors)
     assert (errors[errors.split == "unseen_city"].query("method == 'own'").right_city).all()
-    compared = geolocation.compare(errors, replicates=10)
+    compared = compare(errors, replicates=10)
     own_only = sealed.headline(errors, compared, 60, "19_sealed_worlds", names=["own"], replicates=10).key
     assert own_only.str.contains(r"\.own$|\.own_over_").all()
     assert len(own_only)

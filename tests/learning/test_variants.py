@@ -3,13 +3,11 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from geonb.earth import sphere
 from geonb.learning import encoders, geoclip, methods, negatives, training, variants
-from geonb.measuring import ablations
 
 CURVE = (np.array([0, 300.0], np.float32), np.array([0.8, 0.0], np.float32))
 
@@ -61,7 +59,7 @@ def test_names_of_variants_are_different():
     assert names[0] == ("base", variants.BASE)
 
 
-def test_every_caption_has_both_targets_and_is_compared_within_itself(runs):
+def test_every_caption_has_both_targets(runs):
     tuned = {name: methods.UNTUNED | {"learning_rate": rate} for name, rate in (("clip", 0.1), ("sw_clip", 0.2))}
     chosen = [v for said in (["street"], ["city", "country"]) for v in variants.spoken(said, tuned, 50)]
     assert [(v.group, v.method, v.course["learning_rate"]) for v in chosen] == [
@@ -73,15 +71,6 @@ def test_every_caption_has_both_targets_and_is_compared_within_itself(runs):
     assert variants.converged(done).to_dict() == {
         f"{v.group}: {v.name}": not training.still_improving(run.curve) for v in chosen
     }
-    errors = pd.DataFrame(
-        [(f"{v.group}: {v.name}", f"p{n}", n, 100.0 * (1 + n % 3) * (1 + 3 * (v.method == "clip")))
-         for v in chosen for n in range(40)],
-        columns=["method", "photo_id", "block", "error_m"],
-    ).assign(split="blocked", seed=0)  # fmt: skip
-    table = ablations.word_ratios(errors, replicates=99)
-    assert table.method.tolist() == ["street: sw_clip", "city, country: sw_clip"]
-    assert table.ratio.round(6).tolist() == [0.25, 0.25]
-    assert (table.p_holm >= table.p).all()
 
 
 def test_guided_variants_change_one_thing_each():
@@ -130,51 +119,9 @@ def test_where_the_city_is_known_no_other_is_named(runs):
     np.testing.assert_allclose(table.error_m, sphere.distance_m(places.lat_lon_deg[table.photo], at))
 
 
-def test_a_decoding_that_halves_every_error_is_shown_to():
-    photo = np.arange(60)
-    tables = [
-        pd.DataFrame({
-            "method": "clip", "decoding": how, "value": 5.0, "seed": seed, "photo": photo, "block": photo % 30,
-            "error_m": (100.0 + photo) * factor,
-        })
-        for how, factor in (("best place", 1.0), ("smoothed posterior", 0.5)) for seed in (0, 1)
-    ]  # fmt: skip
-    table = ablations.compare_decodings(pd.concat(tables, ignore_index=True), replicates=199)
-    assert list(table) == list(ablations.DECODED)
-    assert table.ratio.tolist() == [1.0, pytest.approx(0.5)]
-    assert table.p_holm[1] == pytest.approx(0.01)
-    ratios = pd.DataFrame(
-        {"method": ["kernel: uniform", "prior: share 0.1"], "verdict": ["It harms here.", "Not shown."]}
-    )
-    said = ablations.answer(ratios, table)
-    assert "none is shown to make it better, kernel: uniform worse" in said
-    assert "smoothed posterior (clip) is shown to beat" in said
-
-
-def test_regions_by_hand_and_districts_with_few_photos_do_not_count():
-    photo = [f"p{i}" for i in range(25)]
-    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": ["x"] * 10 + ["y"] * 10 + ["z"] * 5})
-    errors = pd.DataFrame(
-        {"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 10 + [1e6] * 5}
-    )
-    row = ablations.by_region(errors, photos, ["m"]).iloc[0]
-    assert (row.districts, row.median_m, row.worst_m) == (2, pytest.approx(200), pytest.approx(400))
-    assert row.log_sd == pytest.approx(np.log(4) / np.sqrt(2))
-
-
 def test_a_city_without_a_place_in_the_gallery_is_refused_where_the_city_is_known(runs):
     found, features, places, part = runs
     places = dataclasses.replace(places, city=np.where(places.lat_lon_deg[:, 1] > 10, "East", "West").astype(object))
     gallery = places[(part == "train") & (places.city == "East")]
     with pytest.raises(ValueError, match="photos have no place to choose among: has their city any"):
         variants.decoded(next(iter(found.values())), features, places, part, gallery, city_known=True)
-
-
-def test_photos_of_no_known_district_are_no_region():
-    photo = [f"p{i}" for i in range(40)]
-    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": np.repeat(["x", "y", "", None], 10)})
-    errors = pd.DataFrame({"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 30})
-    assert ablations.by_region(errors, photos, ["m"]).districts.tolist() == [2]
-    none = ablations.by_region(errors, photos.assign(district=""), ["m", "another"])
-    assert none.districts.tolist() == [0, 0]
-    assert none[["median_m", "worst_m", "log_sd"]].isna().all(axis=None)

@@ -6,7 +6,7 @@ from libpysal.weights import KNN
 from scipy.stats import spearmanr
 
 from geonb.earth import sphere
-from geonb.measuring import alignment
+from geonb.measuring import coherence
 
 CITIES = {"a": (50.0, 8.0), "b": (40.0, 3.0)}
 
@@ -29,7 +29,7 @@ FAST = {"permutations": 99, "replicates": 50}
 
 
 def table_of(unit, at, city, blocks, **given):
-    return alignment.compare({"x": unit}, at, city, blocks, **FAST | given).set_index("measure")
+    return coherence.measures({"x": unit}, at, city, blocks, **FAST | given).set_index("measure")
 
 
 def test_the_trace_of_morans_i_is_the_mean_of_esdas_over_dimensions_by_variance():
@@ -38,7 +38,7 @@ def test_the_trace_of_morans_i_is_the_mean_of_esdas_over_dimensions_by_variance(
     weights = KNN.from_array(sphere.unit_xyz(at), k=8, silence_warnings=True)
     weights.transform = "r"
     each = [Moran(column, weights, permutations=0).I for column in unit.T]
-    above, below = alignment.moran_parts(unit, at, 8)(np.arange(60))
+    above, below = coherence.moran_parts(unit, at, 8)(np.arange(60))
     assert above.sum() / below.sum() == pytest.approx(np.average(each, weights=unit.var(axis=0)))
 
 
@@ -54,7 +54,7 @@ def test_ssi_is_a_slow_loop_over_k():
         ])
         for i in range(30)
     ]  # fmt: skip
-    np.testing.assert_allclose(alignment.ssi_parts(unit, at)(np.arange(30))[0], found)
+    np.testing.assert_allclose(coherence.ssi_parts(unit, at)(np.arange(30))[0], found)
 
 
 def test_geo_align_is_spearmans_correlation_photo_by_photo():
@@ -62,22 +62,21 @@ def test_geo_align_is_spearmans_correlation_photo_by_photo():
     unit, at = unit[:25], at[:25]
     similar, apart_m, others = unit @ unit.T, sphere.pair_distance_m(at), ~np.eye(25, dtype=bool)
     found = [spearmanr(similar[i][others[i]], -apart_m[i][others[i]])[0] for i in range(25)]
-    np.testing.assert_allclose(alignment.geo_align_parts(unit, at)(np.arange(25))[0], found)
+    np.testing.assert_allclose(coherence.geo_align_parts(unit, at)(np.arange(25))[0], found)
 
 
 def test_city_align_counts_the_most_similar_of_the_same_city():
     unit, _, city, _ = made(noise=0.1)
-    code = np.unique(city, return_inverse=True)[1]
     similar = unit @ unit.T
     np.fill_diagonal(similar, -np.inf)
     expected = [(city[np.argsort(-row)[:10]] == city[i]).mean() for i, row in enumerate(similar)]
-    np.testing.assert_allclose(alignment.city_matches(unit)(code), expected)
+    np.testing.assert_allclose(coherence.city_align_parts(unit, city)(np.arange(120))[0], expected)
 
 
 def test_what_was_planted_smooth_stands_above_its_null_and_dealt_anew_it_does_not():
     unit, at, city, blocks = made()
     smooth = table_of(unit, at, city, blocks)
-    for name in alignment.MEASURES:
+    for name in coherence.MEASURES:
         assert smooth.value[name] > smooth.null_high[name], name
         assert smooth.p[name] == pytest.approx(0.02), name
         assert smooth.low[name] < smooth.value[name] < smooth.high[name], name
@@ -113,8 +112,16 @@ def test_small_cities_are_left_out_and_without_others_it_is_said():
     few = np.r_[0:60, 60:71]
     assert (table_of(unit[few], at[few], city[few], blocks[few]).n == 60).all()
     none = table_of(unit[60:71], at[60:71], city[60:71], blocks[60:71]).reset_index()
-    assert len(none) == 0 == len(alignment.headline(none, "10/alignment"))
-    assert alignment.answer(none) == "Measures of coherence need 12 test photos of a city: no city here has them."
+    assert len(none) == 0 == len(coherence.headline(none, "10/alignment"))
+    assert (
+        coherence.answer_measures(none) == "Measures of coherence need 12 test photos of a city: no city here has them."
+    )
+
+
+def components_of(vectors, city):
+    table = coherence.first_components(vectors, np.zeros((len(city), 2)), city)
+    assert list(table) == list(coherence.COMPONENTS)
+    return {name: own.score.to_numpy() for name, own in table.groupby("method")}
 
 
 def test_the_first_component_follows_the_ground_and_keeps_its_sign():
@@ -123,7 +130,7 @@ def test_the_first_component_follows_the_ground_and_keeps_its_sign():
     unit = (
         np.outer(score, [1.0, 0, 0]) + 0.01 * rng.normal(size=(100, 3)) + np.repeat([[0, 5, 0], [0, 0, 9]], 50, axis=0)
     )
-    found = alignment.first_component({"one": unit, "two": -unit}, np.repeat(["a", "b"], 50))
+    found = components_of({"one": unit, "two": -unit}, np.repeat(["a", "b"], 50))
     within = score - np.repeat([score[:50].mean(), score[50:].mean()], 50)
     assert abs(spearmanr(found["one"], within)[0]) > 0.99
     np.testing.assert_allclose(found["one"], found["two"])
@@ -131,16 +138,16 @@ def test_the_first_component_follows_the_ground_and_keeps_its_sign():
 
 
 def test_headline_and_answer_name_every_measure():
-    table = alignment.compare({"frozen": made()[0]}, *made()[1:], **FAST)
-    rows = alignment.headline(table, "10/alignment").set_index("key")
-    assert set(rows.index) == {f"{m}{null}.frozen" for m in alignment.MEASURES for null in ("", "_null")}
+    table = coherence.measures({"frozen": made()[0]}, *made()[1:], **FAST)
+    rows = coherence.headline(table, "10/alignment").set_index("key")
+    assert set(rows.index) == {f"{m}{null}.frozen" for m in coherence.MEASURES for null in ("", "_null")}
     assert rows.value["ssi_null.frozen"] == table.set_index("measure").null["ssi"]
-    assert "frozen: coherence_moran, ssi, geo_align, city_align" in alignment.answer(table)
-    assert "frozen: none" in alignment.answer(table.assign(p=1.0))
+    assert "frozen: coherence_moran, ssi, geo_align, city_align" in coherence.answer_measures(table)
+    assert "frozen: none" in coherence.answer_measures(table.assign(p=1.0))
 
 
 def test_photos_alone_in_their_cities_have_no_first_component():
-    found = alignment.first_component({"one": np.eye(3), "two": np.eye(3)}, np.array(["a", "b", "c"]))
+    found = components_of({"one": np.eye(3), "two": np.eye(3)}, np.array(["a", "b", "c"]))
     assert len(set(found["one"])) == len(set(found["two"])) == 1
 
 

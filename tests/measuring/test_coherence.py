@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.measuring import coherence
+from geonb.measuring import coherence, transfer
 from geonb.variograms import curves as semivariograms
 
 CENTRE = np.array([50.7374, 7.0982])
@@ -55,7 +55,7 @@ def test_neighbours_that_are_unlike_are_not_called_a_cluster():
     found = coherence.morans_i(CHESS, AT, neighbours=4)
     assert found["morans_i"] < -0.5
     assert found["p_value"] > 0.99
-    assert "no clustering shown" in coherence.answer(pd.DataFrame([found | {"method": "clip", "flag": ""}]))
+    assert "no clustering shown" in coherence.answer_errors(pd.DataFrame([found | {"method": "clip", "flag": ""}]))
 
 
 def test_constant_values_and_too_few_photos_are_refused_by_name():
@@ -93,7 +93,7 @@ def test_errors_are_averaged_over_seeds_and_a_constant_method_is_flagged():
     assert table.n["clip"] == 100
     assert "Moran's I is not defined" in table.flag["mode"]
     assert np.isnan(table.morans_i["mode"])
-    assert "not defined" in coherence.answer(table.reset_index())
+    assert "not defined" in coherence.answer_errors(table.reset_index())
 
 
 # ---- embeddings ------------------------------------------------------------------------------------------------------
@@ -116,8 +116,8 @@ SETTINGS = dict(model="exponential", max_lag_m=500.0, lag_count=8, seed=0)
 @pytest.mark.filterwarnings("error")
 def test_less_noise_is_called_smoother_and_each_curve_stands_on_its_own_level():
     vectors = {"frozen": embeddings(0.8), "clip": embeddings(0.1), "sw_clip": embeddings(2.0)}
-    lags, summary = coherence.before_and_after(vectors, PLACES, CITY, **SETTINGS)
-    assert list(summary.columns) == list(coherence.SUMMARY)
+    lags, summary = coherence.smoothness(vectors, PLACES, CITY, **SETTINGS)
+    assert list(summary.columns) == list(coherence.SMOOTHNESS)
     assert lags.method.unique().tolist() == ["frozen", "clip", "sw_clip"]
     said = coherence.answer_smoothness(summary)
     assert "clip smoother" in said
@@ -128,7 +128,7 @@ def test_less_noise_is_called_smoother_and_each_curve_stands_on_its_own_level():
 
 
 def test_pairs_of_different_cities_are_no_pairs_of_a_lag():
-    lags, _ = coherence.before_and_after({"frozen": embeddings(0.5)}, np.tile(AT, (2, 1)), CITY, **SETTINGS)
+    lags, _ = coherence.smoothness({"frozen": embeddings(0.5)}, np.tile(AT, (2, 1)), CITY, **SETTINGS)
     inside = (sphere.pair_distance_m(AT)[np.triu_indices(100, 1)] <= 500 * (1 + 1e-12)).sum()
     assert lags.pairs.sum() == 2 * inside
 
@@ -136,7 +136,7 @@ def test_pairs_of_different_cities_are_no_pairs_of_a_lag():
 @pytest.mark.filterwarnings("error")
 def test_a_tower_that_gives_every_photo_one_vector_is_not_called_smooth():
     vectors = {"frozen": embeddings(0.5), "clip": np.tile(np.full(3, 1 / np.sqrt(3), np.float32), (200, 1))}
-    _, summary = coherence.before_and_after(vectors, PLACES, CITY, **SETTINGS)
+    _, summary = coherence.smoothness(vectors, PLACES, CITY, **SETTINGS)
     assert summary.flag[1] == "no rise with distance"
     assert np.isnan(summary.first_lag_share[1])
     assert "clip has no such share, all its vectors are alike" in coherence.answer_smoothness(summary)
@@ -144,7 +144,7 @@ def test_a_tower_that_gives_every_photo_one_vector_is_not_called_smooth():
 
 @pytest.mark.filterwarnings("error")
 def test_with_one_photo_in_each_city_there_is_nothing_to_tell():
-    lags, summary = coherence.before_and_after(
+    lags, summary = coherence.smoothness(
         {"frozen": embeddings(0.5)[[0, 100]]}, PLACES[[0, 100]], CITY[[0, 100]], **SETTINGS
     )
     assert len(lags) == 0
@@ -184,8 +184,8 @@ def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_m
         "method": "clip", "photo_id": [str(n) for n in range(100)], "seed": 0, "error_m": 10 * way_m,
         "lat_deg": AT[:, 0], "lon_deg": AT[:, 1], "block": np.arange(100),
     })  # fmt: skip
-    found = coherence.by_surroundings(table, train, radius_m=120.0)
-    assert found.columns.tolist() == list(coherence.SURROUNDINGS)
+    found = transfer.by_surroundings(table, train, radius_m=120.0)
+    assert found.columns.tolist() == list(transfer.SURROUNDINGS)
     near = found[found.about == "nearest_m"]
     assert near.n.sum() == 100
     assert near.error_m.is_monotonic_increasing
@@ -194,9 +194,9 @@ def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_m
     many = found[found.about == "count"]
     assert many["to"].max() == (sphere.pair_distance_m(AT, train) < 120).sum(axis=1).max()
     assert many.error_m.is_monotonic_decreasing
-    few = coherence.by_surroundings(table.assign(block=0), train, radius_m=120.0)
+    few = transfer.by_surroundings(table.assign(block=0), train, radius_m=120.0)
     assert few.low.isna().all()
-    alone = coherence.by_surroundings(table, train, radius_m=1.0)
+    alone = transfer.by_surroundings(table, train, radius_m=1.0)
     assert alone[alone.about == "count"][["from", "to", "n"]].to_numpy().tolist() == [[0, 0, 100]]
 
 
@@ -224,18 +224,17 @@ def test_counts_that_are_none_are_refused(given, match):
 
 @pytest.mark.parametrize(("given", "match"), [
     ({"radius_m": np.nan}, "radius_m nan must be"), ({"radius_m": np.inf}, "radius_m inf must be"),
-    ({"radius_m": 100.0, "parts": 0}, "parts 0 must be"),
 ])  # fmt: skip
 def test_surroundings_without_a_size_are_refused(given, match):
     with pytest.raises(ValueError, match=match):
-        coherence.by_surroundings(pd.DataFrame({"method": []}), AT, **given)
+        transfer.by_surroundings(pd.DataFrame({"method": []}), AT, **given)
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_photo_or_two_have_curves_without_a_fit_and_an_answer_in_words(count):
     vectors = np.eye(2)[:count]
     given = dict(model="exponential", max_lag_m=1_000.0, lag_count=4, seed=0)
-    lags, summary = coherence.before_and_after(
+    lags, summary = coherence.smoothness(
         {"frozen": vectors, "clip": vectors}, AT[:count], np.full(count, "a", object), **given
     )
     assert len(lags) in (0, 2)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from geonb.earth import sphere
 from geonb.learning import decoding
-from geonb.measuring import errors as geolocation
+from geonb.measuring import baselines, ceilings, errors, inference
 
 METRE = np.degrees(1 / sphere.EARTH_RADIUS_M)  # of latitude
 
@@ -67,17 +67,15 @@ def test_a_photo_without_a_candidate_has_no_row():
 def test_how_many_photos_have_no_candidate_is_said():
     nearest = pd.DataFrame({"same_city": [True, True, False], "distance_m": [100.0, 300.0, 2_000.0]})
     city = ["a", "a", "b", "b"]
-    said = geolocation.answer_nearest(nearest, 3, city)
+    said = errors.answer_nearest(nearest, 3, city)
     assert said == (
         "For 67% of the photos the most similar other one lies in the same city (drawn at random it would be 50%); the "
         "median distance to it is 300 m."
     )
-    assert geolocation.answer_nearest(nearest, 5, city) == (
+    assert errors.answer_nearest(nearest, 5, city) == (
         f"{said} 2 of 5 photos have no photo of another drive and do not count."
     )
-    assert geolocation.answer_nearest(nearest[:0], 5, city).startswith(
-        "None of the 5 photos that are asked has another"
-    )
+    assert errors.answer_nearest(nearest[:0], 5, city).startswith("None of the 5 photos that are asked has another")
 
 
 @pytest.mark.parametrize(("queries", "gallery", "match"), [
@@ -100,8 +98,12 @@ def test_the_nearest_vector_is_nearest_not_most_parallel():
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------
+def metrics_of(error_m):
+    return dict(zip(list(errors.UNITS)[:-1], errors.statistics(np.array(error_m)), strict=True))
+
+
 def test_metrics_equal_those_worked_by_hand():
-    found = dict(zip(geolocation.METRICS, geolocation.statistics(np.array([10.0, 25, 60, 300, 2_000])), strict=True))
+    found = metrics_of([10.0, 25, 60, 300, 2_000])
     assert found["median_error_m"] == 60
     assert found["mean_error_m"] == 479
     assert found["p90_error_m"] == pytest.approx(300 + 0.6 * 1_700)
@@ -127,13 +129,13 @@ TRAIN_FEATURES = np.eye(4, dtype=np.float32)
 
 def rows(**changes):
     given = dict(seed=0, city_known=False) | changes
-    return geolocation.trivial(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **given)
+    return baselines.predictions(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **given)
 
 
 def test_trivial_rows_equal_those_worked_by_hand():
     """Medians of the distances to the training photos: from 0 m 300, from 100 m 250, from 500 m 450."""
     found = rows()
-    assert [*found, "zero_shot"] == list(geolocation.TRIVIAL)
+    assert [*found, "zero_shot"] == list(baselines.BASELINES)
     np.testing.assert_allclose(found["frozen_nearest"].error_m, [480, 1_000])
     np.testing.assert_allclose(found["mode"].error_m, [80, 8_900])
     np.testing.assert_allclose(found["city_centroid"].error_m, [180, 1_000], rtol=1e-6)
@@ -144,9 +146,9 @@ def test_trivial_rows_equal_those_worked_by_hand():
 def test_the_frozen_tower_names_the_place_whose_text_is_like_the_photo():
     texts = TRAIN_FEATURES[[1, 3, 0, 2]]  # what is like photo 2 stands at place 3, what is like photo 3 at place 1
     asked = dict(gallery_text=texts, seed=0)
-    found = geolocation.trivial(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **asked)["zero_shot"]
+    found = baselines.predictions(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **asked)["zero_shot"]
     np.testing.assert_allclose(found.error_m, [9_980, 8_900])
-    inside = geolocation.trivial(
+    inside = baselines.predictions(
         TEST, TRAIN, TRAIN, TRAIN_FEATURES[[0, 3]], TRAIN_FEATURES, **asked, city_known=True
     )["zero_shot"]  # fmt: skip
     np.testing.assert_allclose(inside.error_m, [480, 1_000])
@@ -157,7 +159,7 @@ def test_chance_draws_every_place_equally_often_and_the_same_for_the_same_seed()
     features = np.repeat(TRAIN_FEATURES[:1], 8_000, 0)
 
     def draw(seed):
-        found = geolocation.trivial(photos, TRAIN, gallery, features, TRAIN_FEATURES, seed=seed)
+        found = baselines.predictions(photos, TRAIN, gallery, features, TRAIN_FEATURES, seed=seed)
         return found["chance"].error_m.round()
 
     assert draw(0).value_counts().between(850, 1_150).all()
@@ -174,11 +176,11 @@ def test_where_the_city_is_known_chance_searches_in_it_alone():
 
 def test_a_known_city_without_a_place_is_named():
     with pytest.raises(ValueError, match="gallery has no place of city 'b'"):
-        geolocation.references(TEST, TRAIN[TRAIN.city == "a"], city_known=True)
+        ceilings.predictions(TEST, TRAIN[TRAIN.city == "a"], city_known=True)
 
 
 def test_the_centroid_of_a_city_is_not_drawn_by_other_cities():
-    centroids = geolocation.centroids_of(TRAIN).set_index("city")
+    centroids = baselines.centroids(TRAIN).set_index("city")
     np.testing.assert_allclose(centroids.loc["a", "lat_deg"] / METRE, 200)
     np.testing.assert_allclose(centroids.loc["b", "lat_deg"] / METRE, 10_000)
 
@@ -188,8 +190,8 @@ def test_no_training_place_beats_the_best_constant_and_many_places_are_tried_eve
     train = places([("a", m) for m in rng.uniform(0, 5_000, 300)])
     at = train[["lat_deg", "lon_deg"]].to_numpy()
     medians = np.median(sphere.pair_distance_m(at), axis=1)
-    assert geolocation.best_constant(train) == medians.argmin()
-    assert medians[geolocation.best_constant(train, candidates=60)] <= 1.2 * medians.min()
+    assert baselines.best_constant(train) == medians.argmin()
+    assert medians[baselines.best_constant(train, candidates=60)] <= 1.2 * medians.min()
 
 
 # ---- references ------------------------------------------------------------------------------------------------------
@@ -197,21 +199,21 @@ def test_no_row_that_names_gallery_places_beats_the_gallery_floor():
     rng = np.random.default_rng(1)
     photos, gallery = (places([("ab"[i % 2], m) for i, m in enumerate(rng.uniform(0, 900, n))]) for n in (40, 60))
     for known in (False, True):
-        floor = geolocation.references(photos, gallery, city_known=known)["gallery_floor"]
+        floor = ceilings.predictions(photos, gallery, city_known=known)["gallery_floor"]
         assert floor.right_city.all() == known
         for seed in range(5):
             features = unit(rng, 40, 4), unit(rng, 60, 4)
-            drawn = geolocation.trivial(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
+            drawn = baselines.predictions(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
             assert (floor.error_m <= drawn.error_m + 1e-6).all()
 
 
 def test_the_field_reference_takes_the_place_with_the_nearest_fields():
     fields = np.array([[0.0], [1.0], [2.0], [3.0]])
-    found = geolocation.references(TEST, TRAIN, np.array([[2.9], [0.2]]), fields)
+    found = ceilings.predictions(TEST, TRAIN, np.array([[2.9], [0.2]]), fields)
     np.testing.assert_allclose(found["field_reference"].error_m, [9_980, 9_000])
-    found = geolocation.references(TEST, TRAIN, np.array([[2.9], [0.2]]), fields, city_known=True)
+    found = ceilings.predictions(TEST, TRAIN, np.array([[2.9], [0.2]]), fields, city_known=True)
     np.testing.assert_allclose(found["field_reference"].error_m, [480, 1_000])
-    assert list(geolocation.references(TEST, TRAIN)) == ["gallery_floor"]
+    assert list(ceilings.predictions(TEST, TRAIN)) == ["gallery_floor"]
 
 
 def test_rivals_stand_in_one_table_with_split_kind_and_seed():
@@ -219,7 +221,7 @@ def test_rivals_stand_in_one_table_with_split_kind_and_seed():
     features = np.concatenate([TRAIN_FEATURES, TRAIN_FEATURES[[2, 3]]])
     part = np.array(["train"] * 4 + ["test"] * 2)
     splits, fields = ("random", "unseen_city"), np.arange(6.0)[:, None]
-    table = geolocation.rivals(
+    table = baselines.untrained(
         photos, features, dict.fromkeys(splits, part), dict.fromkeys(splits, TRAIN), fields,
         dict.fromkeys(splits, fields[:4]), seed=5,
     )  # fmt: skip
@@ -229,9 +231,9 @@ def test_rivals_stand_in_one_table_with_split_kind_and_seed():
     assert set(table.photo_id) == {"y", "z"}
     assert set(table.seed) == {5}
     assert table[(table.split == "unseen_city") & (table.method == "chance")].right_city.all()
-    bare = geolocation.rivals(photos, features, {"random": part}, {"random": TRAIN}, None, None, seed=5)
-    assert set(bare.method) == {*geolocation.TRIVIAL, "gallery_floor"} - {"zero_shot"}
-    texts = geolocation.rivals(
+    bare = baselines.untrained(photos, features, {"random": part}, {"random": TRAIN}, None, None, seed=5)
+    assert set(bare.method) == {*baselines.BASELINES, "gallery_floor"} - {"zero_shot"}
+    texts = baselines.untrained(
         photos,
         features,
         {"random": part},
@@ -241,7 +243,7 @@ def test_rivals_stand_in_one_table_with_split_kind_and_seed():
         gallery_texts={"random": features[:4]},
         seed=5,
     )
-    assert set(texts.method) == {*geolocation.TRIVIAL, "gallery_floor"}
+    assert set(texts.method) == {*baselines.BASELINES, "gallery_floor"}
 
 
 def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():
@@ -252,7 +254,7 @@ def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():
     assert np.median(decoding.predictions(photos, photos, found).error_m) == 0
     shuffled = photos.assign(lat_deg=rng.permutation(photos.lat_deg))
     permuted = np.median(decoding.predictions(shuffled, photos, found).error_m)
-    chance = geolocation.trivial(shuffled, photos, photos, features, features, seed=0)["chance"].error_m.median()
+    chance = baselines.predictions(shuffled, photos, photos, features, features, seed=0)["chance"].error_m.median()
     assert permuted == pytest.approx(chance, rel=0.08)
     # two uniform points on a line of length L lie (1 - sqrt(1/2)) L apart in the median
     assert permuted == pytest.approx((1 - np.sqrt(0.5)) * 5_000, rel=0.06)
@@ -274,53 +276,57 @@ def errors_of(method="clip", seeds=(0, 1), blocks=25, scale=100.0, kind="method"
 
 
 def test_a_comparison_has_one_row_per_split_method_and_metric_with_its_interval():
-    errors = pd.concat([errors_of(), errors_of("chance", seeds=(0,), scale=900.0, kind="trivial")], ignore_index=True)
-    table = geolocation.compare(errors, replicates=50)
-    assert list(table.columns) == list(geolocation.COMPARE)
-    assert len(table) == 2 * len(geolocation.UNITS)
+    predicted = pd.concat(
+        [errors_of(), errors_of("chance", seeds=(0,), scale=900.0, kind="trivial")], ignore_index=True
+    )
+    table = errors.compare(predicted, replicates=50)
+    assert list(table.columns) == list(errors.COMPARE)
+    assert len(table) == 2 * len(errors.UNITS)
     assert (table.low <= table.high).all()
     assert table.groupby("method").seeds.first().to_dict() == {"clip": 2, "chance": 1}
     assert set(table.n) == {100}
     values = table.set_index(["method", "metric"]).value
-    assert values["clip", "median_error_m"] == errors[errors.method == "clip"].error_m.median()
+    assert values["clip", "median_error_m"] == predicted[predicted.method == "clip"].error_m.median()
     assert values["clip", "share_right_city"] == 0.5
 
 
 def test_the_order_of_rows_does_not_change_a_comparison():
-    errors = errors_of()
-    shuffled = errors.sample(frac=1, random_state=3)
-    a, b = geolocation.compare(errors, replicates=30), geolocation.compare(shuffled, replicates=30)
+    predicted = errors_of()
+    shuffled = predicted.sample(frac=1, random_state=3)
+    a, b = errors.compare(predicted, replicates=30), errors.compare(shuffled, replicates=30)
     pd.testing.assert_frame_equal(a, b)
 
 
 def test_below_20_blocks_a_comparison_has_values_but_no_interval():
-    table = geolocation.compare(errors_of(blocks=19), replicates=20)
+    table = errors.compare(errors_of(blocks=19), replicates=20)
     assert table.value.notna().all()
     assert table[["low", "high"]].isna().all(axis=None)
 
 
 def test_a_photo_that_stands_twice_in_a_run_is_an_error():
     with pytest.raises(ValueError, match="duplicate"):
-        geolocation.compare(pd.concat([errors_of(), errors_of()]), replicates=10)
+        errors.compare(pd.concat([errors_of(), errors_of()]), replicates=10)
 
 
 def test_the_ratio_of_a_method_that_halves_every_error_is_one_half_with_a_narrow_interval():
-    errors = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
-    ratio, low, high, p = geolocation.ratio(errors, "blocked", "sw_clip", "clip", replicates=100)
+    predicted = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
+    ratio, low, high, p = inference.ratio(predicted, "sw_clip", "clip", replicates=100)
     assert [ratio, low, high] == pytest.approx([0.5] * 3, rel=1e-3)
     assert p == pytest.approx(2 / 101)
 
 
 def test_ratios_of_many_methods_are_adjusted_and_the_verdict_knows_it():
     scales = {"clip": 1e7, "half": 5e6, "same": 1e7, "also": 1e7}
-    errors = pd.concat([errors_of(name, scale=scale) for name, scale in scales.items()], ignore_index=True)
-    table = geolocation.ratios(errors, ["half", "same", "also"], "clip", replicates=199).set_index("method")
-    assert list(table.reset_index()) == [name for name in geolocation.RATIOS if name != "split"] or "split" in table
+    predicted = pd.concat([errors_of(name, scale=scale) for name, scale in scales.items()], ignore_index=True)
+    others = dict.fromkeys(["half", "same", "also"], "clip")
+    table = inference.ratios(predicted, others, replicates=199)
+    assert list(table) == list(inference.RATIOS)
+    table = table.set_index("method")
     assert table.ratio.round(3).tolist() == [0.5, 1.0, 1.0]
     assert table.p_holm["half"] == pytest.approx(3 * 2 / 200)
     assert table.verdict["half"].startswith("It helps here")
     assert table.verdict["same"].startswith("Not shown")
-    few = geolocation.ratios(errors, ["half", "same", "also"], "clip", replicates=99).set_index("method")
+    few = inference.ratios(predicted, others, replicates=99).set_index("method")
     assert "with 3 methods compared p is 0.06 (Holm)" in few.verdict["half"]
 
 
@@ -329,23 +335,23 @@ def test_the_best_error_by_a_number_of_steps_is_that_of_the_geometric_mean_over_
         "split": "blocked", "method": "clip", "seed": [0, 0, 0, 1, 1], "step": [10, 20, 30, 10, 20],
         "validation_error_m": [100.0, 50.0, np.nan, 400.0, 800.0],
     })  # fmt: skip
-    table = geolocation.same_steps(curves, [10, 20])
+    table = errors.same_steps(curves, [10, 20])
     assert table[[10, 20]].to_numpy().ravel() == pytest.approx([200, np.sqrt(50 * 400)])
 
 
 def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
-    errors = pd.DataFrame({
+    predicted = pd.DataFrame({
         "split": "s", "photo_id": ["a", "b", "c"] * 2, "method": ["gallery_floor"] * 3 + ["m"] * 3,
         "kind": ["reference"] * 3 + ["method"] * 3, "error_m": [10.0, 20.0, 30.0, 10.0, 20.3, 45.0],
     })  # fmt: skip
-    row = geolocation.recall_paradox(errors).iloc[0]
+    row = errors.recall_paradox(predicted).iloc[0]
     assert (row.method, row.nearest, row.within_50m, row.median_error_m) == ("m", pytest.approx(2 / 3), 1.0, 20.3)
     with pytest.raises(ValueError, match="1 of 3 values of gallery_floor are missing"):
-        geolocation.recall_paradox(errors[1:])
+        errors.recall_paradox(predicted[1:])
 
 
 def test_headline_keys_name_metric_split_density_and_method():
-    rows = geolocation.headline(geolocation.compare(errors_of(), replicates=10), 1000, "07_compare/compare")
+    rows = errors.headline(errors.compare(errors_of(), replicates=10), 1000, "07_compare/compare")
     assert rows.key.tolist() == [
         f"{metric}.blocked.1000.clip"
         for metric in ("median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city")
@@ -354,17 +360,19 @@ def test_headline_keys_name_metric_split_density_and_method():
 
 
 def test_headline_ratios_are_those_of_median_mean_and_geometric_mean():
-    errors = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
-    rows = geolocation.headline_ratios(errors, "sw_clip", "clip", 100, "t", replicates=20)
-    assert rows.key.tolist() == [f"{name}.blocked.100.sw_clip_over_clip" for name in geolocation.HEADLINE_RATIOS]
+    predicted = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
+    rows = errors.headline_ratios(predicted, "sw_clip", "clip", 100, "t", replicates=20)
+    assert rows.key.tolist() == [
+        f"{name}_error_ratio.blocked.100.sw_clip_over_clip" for name in ("median", "mean", "geometric_mean")
+    ]
     assert rows[["value", "low", "high"]].to_numpy().ravel() == pytest.approx([0.5] * 9, rel=1e-3)
 
 
 def test_all_errors_joins_methods_and_rivals():
     rivals = errors_of("chance", kind="trivial")
     predicted = {"clip": errors_of().drop(columns=["method", "kind"]).assign(similarity=0.5)}
-    table = geolocation.all_errors(rivals, predicted)
-    assert set(geolocation.ERRORS) - set(table.columns) == {"predicted_city", "predicted_lat_deg", "predicted_lon_deg"}
+    table = errors.all_errors(rivals, predicted)
+    assert set(errors.ERRORS) - set(table.columns) == {"predicted_city", "predicted_lat_deg", "predicted_lon_deg"}
     assert table.groupby("method").kind.first().to_dict() == {"chance": "trivial", "clip": "method"}
     assert "similarity" not in table
 
@@ -377,7 +385,7 @@ def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
     ratios = pd.DataFrame({
         "split": ["blocked", "random"], "method": "sw_clip", "verdict": ["It helps here.", "Not this."],
     })  # fmt: skip
-    said = geolocation.answer(compared, "blocked", ["clip", "sw_clip"], ratios)
+    said = errors.answer(compared, "blocked", ["clip", "sw_clip"], ratios)
     assert "190 m (sw_clip)" in said
     assert "400 m without training. They place 60% and 40% of the photos in the right city" in said
     assert said.endswith("It helps here.")
@@ -387,10 +395,10 @@ def test_a_method_that_knows_when_it_is_right_has_small_errors_where_it_is_sures
     error_m = np.array([1.0, 10, 100, 1000, 1, 10, 100, 1000])
     table = pd.DataFrame({"split": "blocked", "seed": np.repeat([0, 1], 4), "error_m": error_m})
     knows = table.assign(similarity=-np.log(error_m))
-    found = geolocation.surest({"knows": knows, "alike": table.assign(similarity=1.0)}).set_index("method")
+    found = errors.surest({"knows": knows, "alike": table.assign(similarity=1.0)}).set_index("method")
     assert found.loc["knows"].tolist() == ["blocked", pytest.approx(1), pytest.approx(1), pytest.approx(10**1.5)]
     assert np.isnan(found.loc["alike", "rank_correlation"])
-    backwards = geolocation.surest({"b": table.assign(similarity=np.log(error_m))})
+    backwards = errors.surest({"b": table.assign(similarity=np.log(error_m))})
     assert backwards.rank_correlation[0] == pytest.approx(-1)
     assert backwards.surest_m[0] == pytest.approx(1000)
 
@@ -402,20 +410,19 @@ def test_shares_within_distances_are_compared_photo_by_photo():
         pd.DataFrame({"photo_id": own, "error_m": error, "method": name, "seed": seed, "block": own})
         for seed in (0, 1) for name, error in (("a", base / 2), ("b", base))
     ]  # fmt: skip
-    errors = pd.concat(rows).assign(split="here")
-    table = geolocation.share_differences(errors, ["a"], "b", [50.0, 500.0], replicates=200).set_index("within_m")
+    predicted = pd.concat(rows).assign(split="here")
+    table = inference.share_differences(predicted, ["a"], "b", [50.0, 500.0], replicates=200).set_index("within_m")
     assert table.difference[50.0] == pytest.approx((base <= 100).mean() - (base <= 50).mean())
     assert table.share[50.0] == pytest.approx((base <= 100).mean())
     assert table.low[50.0] < table.difference[50.0] < table.high[50.0]
     assert table.loc[500.0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
-    assert geolocation.share_differences(errors, [], "b", [50.0]).empty
+    assert inference.share_differences(predicted, [], "b", [50.0]).empty
 
 
 # ---- on the scale of the world ---------------------------------------------------------------------------------------
 def test_geoscore_is_that_of_the_data_set():
-    assert geolocation.geoscore(np.array([0.0, 1_492_700.0])) == pytest.approx([5000, 5000 / np.e])
-    names = list(geolocation.METRICS)
-    found = dict(zip(names, geolocation.statistics(np.array([900.0, 20_000.0, 700_000.0, 2_000_000.0])), strict=True))
+    assert errors.geoscore(np.array([0.0, 1_492_700.0])) == pytest.approx([5000, 5000 / np.e])
+    found = metrics_of([900.0, 20_000.0, 700_000.0, 2_000_000.0])
     shares = [found[f"share_within_{name}"] for name in ("1km", "25km", "200km", "750km", "2500km")]
     assert shares == [0.25, 0.5, 0.5, 0.75, 1.0]
     expected = 5000 * np.mean(np.exp([-0.0009 / 1.4927, -0.02 / 1.4927, -0.7 / 1.4927, -2 / 1.4927]))
@@ -429,11 +436,54 @@ def test_names_of_places_are_compared_level_by_level_where_there_is_one():
         return named.assign(town=named.town.where(named.town != "3", ""), distance_m=0.0)
 
     truth, told = np.array([1.5, 2.5, 3.5, 20.5]), np.array([1.6, 7.5, 3.5, 2.5])
-    errors = pd.DataFrame({
+    predicted = pd.DataFrame({
         "split": "random", "method": "clip", "seed": 0, "photo_id": list("abcd"), "block": list("abcd"), "lat_deg": 0.0,
         "lon_deg": truth, "predicted_lat_deg": 0.0, "predicted_lon_deg": told,
     })  # fmt: skip
-    found = geolocation.administrative(errors, names_of).set_index("level")
+    found = errors.administrative(predicted, names_of).set_index("level")
     assert found.share.to_dict() == {"country": 0.75, "town": pytest.approx(1 / 3)}
     assert found.n.to_dict() == {"country": 4, "town": 3}
     assert found.low.isna().all()  # four blocks
+
+
+# ---- ablations -------------------------------------------------------------------------------------------------------
+def test_a_decoding_that_halves_every_error_is_shown_to():
+    photo = np.arange(60)
+    tables = [
+        pd.DataFrame({
+            "method": "clip", "decoding": how, "value": 5.0, "seed": seed, "photo": photo, "block": photo % 30,
+            "error_m": (100.0 + photo) * factor,
+        })
+        for how, factor in (("best place", 1.0), ("smoothed posterior", 0.5)) for seed in (0, 1)
+    ]  # fmt: skip
+    table = errors.compare_decodings(pd.concat(tables, ignore_index=True), replicates=199)
+    assert list(table) == list(errors.DECODED)
+    assert table.ratio.tolist() == [1.0, pytest.approx(0.5)]
+    assert table.p_holm[1] == pytest.approx(0.01)
+    ratios = pd.DataFrame(
+        {"method": ["kernel: uniform", "prior: share 0.1"], "verdict": ["It harms here.", "Not shown."]}
+    )
+    said = errors.answer_ablations(ratios, table)
+    assert "none is shown to make it better, kernel: uniform worse" in said
+    assert "smoothed posterior (clip) is shown to beat" in said
+
+
+def test_regions_by_hand_and_districts_with_few_photos_do_not_count():
+    photo = [f"p{i}" for i in range(25)]
+    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": ["x"] * 10 + ["y"] * 10 + ["z"] * 5})
+    predicted = pd.DataFrame(
+        {"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 10 + [1e6] * 5}
+    )
+    row = errors.by_district(predicted, photos, ["m"]).iloc[0]
+    assert (row.districts, row.median_m, row.worst_m) == (2, pytest.approx(200), pytest.approx(400))
+    assert row.log_sd == pytest.approx(np.log(4) / np.sqrt(2))
+
+
+def test_photos_of_no_known_district_are_no_region():
+    photo = [f"p{i}" for i in range(40)]
+    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": np.repeat(["x", "y", "", None], 10)})
+    predicted = pd.DataFrame({"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 30})
+    assert errors.by_district(predicted, photos, ["m"]).districts.tolist() == [2]
+    none = errors.by_district(predicted, photos.assign(district=""), ["m", "another"])
+    assert none.districts.tolist() == [0, 0]
+    assert none[["median_m", "worst_m", "log_sd"]].isna().all(axis=None)

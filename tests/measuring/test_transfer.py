@@ -45,7 +45,7 @@ def always_north(true_m, city, rng):
 def test_knowing_the_place_is_told_from_knowing_the_city():
     rows = {"near": near, "anywhere": anywhere, "only_the_city": only_the_city}
     errors = pd.concat([answers(found, method=name) for name, found in rows.items()])
-    table = transfer.nulls(errors, inside_cities=True, permutations=199).set_index("method")
+    table = transfer.within_city(errors, permutations=199).set_index("method")
     assert table.loc["near", "median_error_m"] < 60 < table.loc["near", "null_low"]
     assert table.loc["near", "p"] == pytest.approx(0.01)
     assert table.loc["near", "p_holm"] == pytest.approx(0.03)
@@ -53,14 +53,12 @@ def test_knowing_the_place_is_told_from_knowing_the_city():
     middle = table.loc["only_the_city"]
     assert middle.p == 1
     assert middle.null_low == pytest.approx(middle.null_high) == pytest.approx(middle.median_error_m)
-    everywhere = transfer.nulls(errors, inside_cities=False, permutations=199).set_index("method")
-    assert everywhere.loc["only_the_city", "p"] < 0.05  # the city is knowledge where truths cross cities
 
 
 def test_only_photos_in_the_right_city_count_and_too_few_have_no_null():
-    table = transfer.nulls(answers(always_north), inside_cities=True, permutations=19)
+    table = transfer.within_city(answers(always_north), permutations=19)
     assert table.n[0] == 60
-    few = transfer.nulls(answers(always_north, n=19), inside_cities=True, permutations=19)
+    few = transfer.within_city(answers(always_north, n=19), permutations=19)
     assert few.n[0] == 19
     assert few[["median_error_m", "p", "p_holm"]].isna().all(axis=None)
     none = pd.DataFrame(columns=["low", "high", "ratio"], dtype=float)
@@ -94,9 +92,7 @@ def test_errors_by_distance_are_geometric_means_of_equal_shares():
 
 
 def test_the_answer_counts_what_is_shown():
-    table = transfer.nulls(
-        pd.concat([answers(near), answers(anywhere, method="b")]), inside_cities=True, permutations=99
-    )
+    table = transfer.within_city(pd.concat([answers(near), answers(anywhere, method="b")]), permutations=99)
     cities = pd.DataFrame({"ratio": [0.5, 1.2], "low": [0.4, 0.9], "high": [0.7, 1.5]})
     said = transfer.answer(table, cities, ["blocked"], "sw_clip", "clip")
     assert "In blocked 1 of 2 methods know more than chance" in said
@@ -105,7 +101,7 @@ def test_the_answer_counts_what_is_shown():
 
 def test_counts_that_are_none_are_refused():
     with pytest.raises(ValueError, match="permutations 0 must be a whole number of at least 1"):
-        transfer.nulls(answers(near), inside_cities=True, permutations=0)
+        transfer.within_city(answers(near), permutations=0)
     nearest = pd.DataFrame({"split": ["a"], "photo_id": ["p"], "nearest_train_m": [1.0]})
     for bins in (0, -2):
         with pytest.raises(ValueError, match=f"distance_bins {bins} must be a whole number of at least 1"):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.measuring import errors as geolocation
+from geonb.measuring import errors
 from geonb.photos import addresses
 
 
@@ -49,7 +49,7 @@ def test_fifty_published_predictions_get_their_published_scores_and_names():
     true, told = (game[[f"{side}_lat", f"{side}_lon"]].to_numpy() for side in ("true", "pred"))
     error_m = sphere.distance_m(true, told)
     np.testing.assert_allclose(error_m / 1000, game.distance, atol=0.05)
-    np.testing.assert_allclose(geolocation.geoscore(error_m), game.score, atol=0.01)
+    np.testing.assert_allclose(errors.geoscore(error_m), game.score, atol=0.01)
     there, here = addresses.of(true), addresses.of(told)
     assert (there.country == game.country).all()
     assert (there.region == game.region + ", " + game.country).mean() > 0.9

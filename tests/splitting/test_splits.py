@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geonb.earth import sphere
-from geonb.learning import places
-from geonb.measuring import leakage
+from geonb.measuring import transfer
 from geonb.splitting import splits
 
 SETTINGS = dict(seed=0, test_share=0.2, validation_share=0.1, block_size_m=300.0, buffer_m=60.0, gap_m=15.0)
@@ -311,7 +310,7 @@ def test_leakage_is_the_share_of_test_photos_near_a_training_photo():
     at = sphere.from_local_m([[0.0, 0], [40, 0], [500, 0], [530, 0]], [50.0, 7.0])
     parts = {"random": np.array(["train", "test", "test", "buffer"])}
     sequences = np.array(["a", "a", "b", ""], object)
-    row = leakage.leakage(parts, at, sequences, np.arange(4), within_m=50.0).iloc[0]
+    row = transfer.leakage(parts, at, sequences, np.arange(4), within_m=50.0).iloc[0]
     assert (row.share_within_range, row.shared_sequences, row.test_photos) == (0.5, 1, 2)
     assert np.isnan(row.low)
 
@@ -320,14 +319,14 @@ def test_random_leaks_more_than_blocks_do_and_the_headline_says_so():
     parts = {name: CUT[name] for name in NAMES}
     lat_lon_deg, city, _, sequences = arrays(WORLD)
     blocks = splits.block_ids(lat_lon_deg, city, 60.0)
-    table = leakage.leakage(parts, lat_lon_deg, sequences, blocks, within_m=70.0).set_index("split")
+    table = transfer.leakage(parts, lat_lon_deg, sequences, blocks, within_m=70.0).set_index("split")
     assert table.share_within_range["random"] == 1
     assert table.share_within_range["blocked"] < 1
     assert table.shared_sequences["other_drive"] == table.shared_sequences["blocked"] == 0
-    rows = leakage.headline(table.reset_index(), "04_splits/leakage").set_index("key")
+    rows = transfer.headline_leakage(table.reset_index(), "04_splits/leakage").set_index("key")
     assert list(rows.index) == [f"leakage_share_within_range.{name}" for name in ("random", "other_drive", "blocked")]
     assert (rows.low <= rows.value).all()
-    assert "100% (random)" in leakage.answer_leakage(table.reset_index(), 70.0)
+    assert "100% (random)" in transfer.answer_leakage(table.reset_index(), 70.0)
 
 
 # ---- official --------------------------------------------------------------------------------------------------------

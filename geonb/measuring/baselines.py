@@ -1,0 +1,75 @@
+"""Rows that need no training: chance, constants, the frozen tower. A method that does not beat them learned nothing."""
+
+import numpy as np
+import pandas as pd
+
+from geonb.earth import seeds, sphere
+from geonb.learning import decoding
+from geonb.measuring import ceilings
+
+BASELINES = {
+    "chance": "a random place of the gallery",
+    "mode": "the one training place that is nearest to all training photos in the median",
+    "city_centroid": "the centre of the training photos of the city of the frozen nearest neighbour",
+    "frozen_nearest": "the place of the training photo with the most similar frozen features: training places only",
+    "zero_shot": "the place whose name the frozen tower takes to be most like the photo: street, city, country",
+}
+
+
+def untrained(photos, features, parts, galleries, own_fields, gallery_fields, *, gallery_texts=None, seed):
+    """Predictions of the BASELINES and the ceilings in each split, with columns split, method, kind and seed.
+
+    photos: table of all photos; features (n, d); parts, galleries: by split; own_fields (n, K) and gallery_fields by
+    split, or None where nothing was planted; gallery_texts: split -> (m, d) what the frozen tower reads in the names of
+    its places, or None: then without zero_shot.
+    """
+    tables = []
+    for split, part in parts.items():
+        test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
+        known, gallery = split == "unseen_city", galleries[split]
+        sides = photos.iloc[test], photos.iloc[train], gallery, features[test], features[train]
+        texts = None if gallery_texts is None else gallery_texts[split]
+        fields = (None, None) if own_fields is None else (own_fields[test], gallery_fields[split])
+        rows = {
+            "trivial": predictions(*sides, texts, seed=seed, city_known=known),
+            "reference": ceilings.predictions(sides[0], gallery, *fields, city_known=known),
+        }
+        tables += [
+            table.assign(split=split, method=name, kind=kind, seed=seed)
+            for kind, named in rows.items()
+            for name, table in named.items()
+        ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def predictions(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):
+    """Predictions of the BASELINES by name. photos: the test photos; train, gallery: tables of places.
+
+    gallery_text (m, d): see untrained.
+    """
+    nearest = decoding.most_similar(test_features, train_features)[0]
+    centres, rng = centroids(train), seeds.stream(seed, "chance")
+    placed = lambda rule: (gallery, ceilings.choose(rule, photos, gallery, city_known))  # noqa: E731
+    found = {
+        "chance": placed(lambda q, g: rng.integers(0, len(g), len(q))),
+        "mode": (train, np.full(len(photos), best_constant(train))),
+        "city_centroid": (centres, centres.set_index("city").index.get_indexer(train.city.iloc[nearest])),
+        "frozen_nearest": (train, nearest),
+    }
+    if gallery_text is not None:
+        found["zero_shot"] = placed(lambda q, g: decoding.most_similar(test_features[q], gallery_text[g])[0])
+    return {name: decoding.predictions(photos, *chosen) for name, chosen in found.items()}
+
+
+def centroids(train):
+    """The middle of each city's training photos: city, lat_deg, lon_deg."""
+    rows = [(name, *sphere.centre(rows[["lat_deg", "lon_deg"]].to_numpy())) for name, rows in train.groupby("city")]
+    return pd.DataFrame(rows, columns=["city", "lat_deg", "lon_deg"])
+
+
+def best_constant(train, candidates=500):
+    """Index of the training place with the smallest median distance to all training photos (of 500 evenly drawn)."""
+    positions = train[["lat_deg", "lon_deg"]].to_numpy()
+    tried = np.unique(np.linspace(0, len(train) - 1, min(candidates, len(train))).astype(int))
+    medians = [np.median(sphere.distance_m(positions, positions[i])) for i in tried]
+    return int(tried[np.argmin(medians)])
