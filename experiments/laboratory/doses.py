@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.laboratory import experiments
-from experiments.words import probing
+from experiments.words import ridge_probe
 from geonb import checks
 from geonb.earth import seeds
 from geonb.learning import methods
@@ -79,7 +79,7 @@ def noise_sd(seen, city, r2):
     Of a field f and independent noise e a regression explains var f / (var f + var e): solved for var e.
     """
     share = np.clip(r2, LEAST_R2, 1.0)
-    return np.sqrt(probing.within(seen, city).var(axis=0) * (1 - share) / share)
+    return np.sqrt(ridge_probe.within(seen, city).var(axis=0) * (1 - share) / share)
 
 
 def photographed(dose, world_seed, sd):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from experiments.words import probing
+from experiments.words import ridge_probe
 from geonb import checks
 from geonb.earth import seeds, sphere
 from geonb.learning import decoding, encoders
@@ -104,7 +104,7 @@ def ladder(catalogue, features, part, own_fields, *, seed=0):
         {"other_drive": own_fields[train]},
         seed=seed,
     )
-    probe = probing.read(features[train], own_fields[train], catalogue.city.to_numpy()[train])
+    probe = ridge_probe.fitted(features[train], own_fields[train], catalogue.city.to_numpy()[train])
     chosen = decoding.nearest_vectors(probe.predict(features[test]), own_fields[train])
     probed = decoding.predictions(catalogue.iloc[test], gallery, chosen)
     return pd.concat(

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from experiments.words import layers, probing, supervision
+from experiments.words import layers, ridge_probe, supervision
 from geonb import checks
 from geonb.earth import seeds, sphere
 from geonb.learning import encoders, guesses
@@ -143,7 +143,7 @@ def cuts(splits, asked, sequence_id, *, seed=0):
         if split == "unseen_city" and not set(ANYWHERE) & set(asked.aims):
             continue  # nothing is asked there
         try:
-            fold = probing.folds_of(split, blocks=asked.block, sequence_id=sequence_id, city=asked.city, seed=seed)
+            fold = ridge_probe.folds_of(split, blocks=asked.block, sequence_id=sequence_id, city=asked.city, seed=seed)
         except ValueError as why:
             left_out.append(f"Not probed: {why}.")
             continue
@@ -184,13 +184,13 @@ def read(towers, labels, asked, folds, *, replicates=300, seed=0):
         if not aims:
             continue
         around, groups = () if unseen else WITHIN, asked.city if unseen else asked.block
-        probed = [probing.probe(layers, aims, fold, asked.city, around_city=around) for layers in runs]
+        probed = [ridge_probe.probe(layers, aims, fold, asked.city, around_city=around) for layers in runs]
         for aim in aims:
             own = [one[aim] for one in probed]
             chosen = np.bincount(np.concatenate([one.chosen for one in own])).argmax()
             told = {"tower": tower, "split": split, "aim": aim, "layer": labels[tower][chosen], "seeds": len(own)}
             if aim in NAMED:
-                can = probing.can_be_told(aims[aim], fold)
+                can = ridge_probe.can_be_told(aims[aim], fold)
                 rows += _accuracy(told, np.stack([one.hits() for one in own]), asked, can, groups, draws)
                 continue
             if unseen:
@@ -198,15 +198,17 @@ def read(towers, labels, asked, folds, *, replicates=300, seed=0):
             parts[tower, split, aim] = np.stack([one.squares() for one in own])
             rows += _r2(told, parts[tower, split, aim], asked, groups, draws)
             for k, name in enumerate(labels[tower]):
-                value = probing.r2_of(np.stack([one.squares(k) for one in own]))
+                value = ridge_probe.r2_of(np.stack([one.squares(k) for one in own]))
                 depth.append((tower, split, aim, name, _depth(labels[tower], k), value))
     return pd.DataFrame(rows, columns=list(READ)), pd.DataFrame(depth, columns=list(DEPTH)), parts
 
 
 def _within(probed, city):
     """The same around each city's own mean: what differs between unseen cities counts for nothing."""
-    layers = np.stack([probing.within(told, city) for told in probed.by_layer])
-    return probing.Probed(probing.within(probed.truth, city), probing.within(probed.told, city), layers, probed.chosen)
+    layers = np.stack([ridge_probe.within(told, city) for told in probed.by_layer])
+    return ridge_probe.Probed(
+        ridge_probe.within(probed.truth, city), ridge_probe.within(probed.told, city), layers, probed.chosen
+    )
 
 
 def _depth(labels, k):
@@ -230,7 +232,7 @@ def _accuracy(told, hits, asked, can, groups, draws):
 def _r2(told, squares, asked, groups, draws):
     """Rows of R2 from squares (seeds, 2, n)."""
     for scene, here in _scenes(asked.scene):
-        value, low, high = probing.r2(squares[:, :, here], groups[here], **draws)
+        value, low, high = ridge_probe.r2(squares[:, :, here], groups[here], **draws)
         measured = {"metric": "r2", "value": value, "low": low, "high": high}
         yield told | {"scene": scene, "n": int(here.sum())} | measured
 
@@ -252,8 +254,8 @@ def directions(features, asked, *, seed=0):
     rows = []
     for parts, part in (("city", asked.city), ("scene", asked.scene)):
         for aim, layer in features.items():
-            known, wanted = (probing.within(values, asked.city) for values in (layer, asked.aims[aim]))
-            own, other, count = probing.same_directions(known, wanted, part, asked.block, seed=seed)
+            known, wanted = (ridge_probe.within(values, asked.city) for values in (layer, asked.aims[aim]))
+            own, other, count = ridge_probe.same_directions(known, wanted, part, asked.block, seed=seed)
             rows.append((parts, aim, own.mean(), other.mean(), count))
     return pd.DataFrame(rows, columns=list(DIRECTIONS))
 
@@ -298,12 +300,12 @@ def doses(parts, words, asked, *, replicates=300, seed=0):
     for split, aim in dict.fromkeys(key[1:] for key in parts):
         own = {name: parts[name, split, aim] for name in supervision.DOSES if (name, split, aim) in parts}
         for name, squares in own.items():
-            value, low, high = probing.r2(squares, asked.block, **draws)
-            said = probing.r2_of(words[name, split, aim])
+            value, low, high = ridge_probe.r2(squares, asked.block, **draws)
+            said = ridge_probe.r2_of(words[name, split, aim])
             rows.append((name, split, aim, supervision.DOSES[name], said, value, low, high))
         if len(own) > 1:
             shares = [supervision.DOSES[name] for name in own]
-            slopes.append((aim, split, *probing.slope(shares, list(own.values()), asked.block, **draws)))
+            slopes.append((aim, split, *ridge_probe.slope(shares, list(own.values()), asked.block, **draws)))
     return pd.DataFrame(rows, columns=list(DOSE)), pd.DataFrame(slopes, columns=list(SLOPES))
 
 
@@ -317,7 +319,7 @@ def gaps(parts, asked, *, replicates=300, seed=0):
                 [np.concatenate([parts[name, split, aim] for split in BOTH], axis=1) for name in names]
                 for names in (supervision.TEXT, supervision.VISION)
             ]
-            rows.append((aim, *probing.gap_surviving(*groups, asked.block, replicates=replicates, seed=seed)))
+            rows.append((aim, *ridge_probe.gap_surviving(*groups, asked.block, replicates=replicates, seed=seed)))
     return pd.DataFrame(rows, columns=list(GAPS))
 
 

@@ -35,12 +35,12 @@ def held_out(features, targets, groups, *, folds=None):
         raise ValueError(f"a probe needs at least 3 groups that can be held out, there are {count}")
     predicted = np.empty(np.shape(targets))
     for train, test in GroupKFold(min(folds or count, count)).split(features, targets, groups):
-        told = read(features[train], targets[train], groups[train]).predict(features[test])
+        told = fitted(features[train], targets[train], groups[train]).predict(features[test])
         predicted[test] = told.reshape(predicted[test].shape)  # one target comes back without its axis
     return predicted
 
 
-def read(features, targets, groups):
+def fitted(features, targets, groups):
     """A fitted ridge regression on standardised features, its penalty chosen by whole groups."""
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold

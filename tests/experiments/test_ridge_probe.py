@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.words import probing
+from experiments.words import ridge_probe
 
 CITY = np.repeat(np.arange(6), 100)
 
@@ -16,9 +16,9 @@ def told(rng, strength=1.0):
 
 def test_what_features_hold_is_read_in_cities_that_were_held_out_and_what_they_lack_is_not():
     features, targets = told(np.random.default_rng(0), strength=2.0)
-    predicted = probing.held_out(features, targets, CITY)
-    table = probing.r2_table(targets, predicted, CITY, np.arange(600) // 20, ["first", "second"])
-    assert table.columns.tolist() == list(probing.PROBES)
+    predicted = ridge_probe.held_out(features, targets, CITY)
+    table = ridge_probe.r2_table(targets, predicted, CITY, np.arange(600) // 20, ["first", "second"])
+    assert table.columns.tolist() == list(ridge_probe.PROBES)
     first, second = table.r2
     assert first == pytest.approx(4 / 5, abs=0.08)  # variance told over variance
     assert -0.1 < second < 0.02
@@ -30,8 +30,8 @@ def test_a_probe_never_sees_what_it_tells(monkeypatch):
     """Features that name the photo read nothing: an in-sample fit would read everything."""
     rng = np.random.default_rng(0)
     features, targets = rng.normal(size=(600, 400)), rng.normal(size=(600, 1))
-    predicted = probing.held_out(features, targets, CITY)
-    table = probing.r2_table(targets, predicted, CITY, CITY, ["noise"])
+    predicted = ridge_probe.held_out(features, targets, CITY)
+    table = ridge_probe.r2_table(targets, predicted, CITY, CITY, ["noise"])
     assert table.r2[0] < 0.02
     assert np.isnan(table.low[0])  # six cities give no interval
 
@@ -39,13 +39,13 @@ def test_a_probe_never_sees_what_it_tells(monkeypatch):
 def test_the_mean_of_a_group_counts_for_nothing():
     values = np.random.default_rng(0).normal(size=(600, 2))
     shifted = values + np.arange(6)[CITY][:, None]
-    np.testing.assert_allclose(probing.within(values, CITY), probing.within(shifted, CITY), atol=1e-12)
-    assert np.abs(probing.within(shifted, CITY).reshape(6, 100, 2).mean(axis=1)).max() < 1e-12
+    np.testing.assert_allclose(ridge_probe.within(values, CITY), ridge_probe.within(shifted, CITY), atol=1e-12)
+    assert np.abs(ridge_probe.within(shifted, CITY).reshape(6, 100, 2).mean(axis=1)).max() < 1e-12
 
 
 def test_place_features_are_alike_near_by_and_not_in_another_city():
     at = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 0.0], [3000.0, 0.0]])
-    z = probing.place_features(at, np.array(["a", "a", "b", "a"]), count=4000)
+    z = ridge_probe.place_features(at, np.array(["a", "a", "b", "a"]), count=4000)
     similarity = z @ z.T
     assert similarity[0, 1] > 0.95
     assert abs(similarity[0, 2]) < 0.1
@@ -54,7 +54,7 @@ def test_place_features_are_alike_near_by_and_not_in_another_city():
 
 def test_two_groups_cannot_be_held_out():
     with pytest.raises(ValueError, match="at least 3 groups that can be held out, there are 2"):
-        probing.held_out(np.zeros((4, 2)), np.zeros((4, 1)), np.array([0, 0, 1, 1]))
+        ridge_probe.held_out(np.zeros((4, 2)), np.zeros((4, 1)), np.array([0, 0, 1, 1]))
 
 
 # ---- every layer of a tower ------------------------------------------------------------------------------------------
@@ -71,17 +71,17 @@ def towns(count=2):
 
 
 def folds(split, city, block):
-    return probing.folds_of(split, blocks=block, sequence_id=np.array([""] * len(city)), city=city)
+    return ridge_probe.folds_of(split, blocks=block, sequence_id=np.array([""] * len(city)), city=city)
 
 
 def position_r2(features, metres, city, block, split):
-    probed = probing.probe(features, {"position": metres}, folds(split, city, block), city, around_city=("position",))[
-        "position"
-    ]
-    return probing.r2_of(probed.squares()[None])
+    probed = ridge_probe.probe(
+        features, {"position": metres}, folds(split, city, block), city, around_city=("position",)
+    )["position"]
+    return ridge_probe.r2_of(probed.squares()[None])
 
 
-@pytest.mark.parametrize("penalty", probing.PENALTIES)
+@pytest.mark.parametrize("penalty", ridge_probe.PENALTIES)
 def test_the_path_of_penalties_is_that_of_scikit_learn(penalty):
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
@@ -89,7 +89,7 @@ def test_the_path_of_penalties_is_that_of_scikit_learn(penalty):
 
     rng = np.random.default_rng(0)
     x, y, z = rng.normal(size=(80, 12)) @ rng.normal(size=(12, 12)), rng.normal(size=(80, 3)), rng.normal(size=(9, 12))
-    told = probing.ridge_path(x, y, z, [penalty])[0]
+    told = ridge_probe.ridge_path(x, y, z, [penalty])[0]
     np.testing.assert_allclose(told, make_pipeline(StandardScaler(), Ridge(penalty)).fit(x, y).predict(z), atol=1e-9)
 
 
@@ -102,15 +102,15 @@ def test_the_chosen_penalty_is_that_of_ridgecv_with_the_same_folds():
     x = StandardScaler().fit_transform(rng.normal(size=(300, 40)))
     y = x[:, :3].sum(axis=1) + 3 * rng.normal(size=300)
     fold = np.arange(300) % 5
-    costs = probing._inner_costs(x, y[:, None], fold, probing.PENALTIES)[:, 0]
-    theirs = RidgeCV(probing.PENALTIES, cv=PredefinedSplit(fold), scoring="neg_mean_squared_error").fit(x, y)
-    assert probing.PENALTIES[costs.argmin()] == theirs.alpha_
+    costs = ridge_probe._inner_costs(x, y[:, None], fold, ridge_probe.PENALTIES)[:, 0]
+    theirs = RidgeCV(ridge_probe.PENALTIES, cv=PredefinedSplit(fold), scoring="neg_mean_squared_error").fit(x, y)
+    assert ridge_probe.PENALTIES[costs.argmin()] == theirs.alpha_
 
 
 def test_a_constant_feature_tells_nothing_and_breaks_nothing():
     rng = np.random.default_rng(0)
     x = np.column_stack([rng.normal(size=50), np.ones(50)])
-    assert np.isfinite(probing.ridge_path(x, x[:, :1], x)).all()
+    assert np.isfinite(ridge_probe.ridge_path(x, x[:, :1], x)).all()
 
 
 @pytest.mark.parametrize("split", ["random", "blocked"])
@@ -135,7 +135,7 @@ def test_features_that_are_alike_within_a_quarter_block_leak_in_random_folds_and
     rng = np.random.default_rng(0)
     metres = rng.uniform(0, 2000, (2000, 2))
     city, block = np.zeros(2000, int), (metres[:, 0] // 500 * 10 + metres[:, 1] // 500).astype(int)
-    waves = probing.place_features(metres, city, length_m=125.0 / 2, count=3000)
+    waves = ridge_probe.place_features(metres, city, length_m=125.0 / 2, count=3000)
     fields = waves @ rng.normal(size=(3000, 300))
     assert position_r2([fields], metres, city, block, "random") > 0.3
     assert position_r2([fields], metres, city, block, "blocked") < 0.1
@@ -145,7 +145,7 @@ def test_the_layer_is_chosen_by_the_training_folds():
     rng = np.random.default_rng(0)
     metres, city, block = towns()
     noise = rng.normal(size=(len(city), 8))
-    probed = probing.probe(
+    probed = ridge_probe.probe(
         [noise, metres + rng.normal(size=metres.shape), noise],
         {"position": metres},
         folds("blocked", city, block),
@@ -159,7 +159,7 @@ def test_missing_targets_are_refused_by_name():
     metres, city, block = towns()
     broken = np.where(metres == 0, np.nan, metres)
     with pytest.raises(ValueError, match=r"aim position has \d+ missing values"):
-        probing.probe([metres], {"position": broken}, folds("random", city, block), city)
+        ridge_probe.probe([metres], {"position": broken}, folds("random", city, block), city)
 
 
 @pytest.mark.parametrize(("split", "groups"), [("blocked", "block"), ("unseen_city", "city")])
@@ -172,7 +172,7 @@ def test_whole_groups_are_held_out(split, groups):
 
 def test_drives_stay_together_and_photos_of_none_stand_alone():
     drive = np.array(["a"] * 10 + ["b"] * 10 + [""] * 30, dtype=object)
-    fold = probing.folds_of("other_drive", blocks=np.zeros(50), sequence_id=drive, city=np.zeros(50))
+    fold = ridge_probe.folds_of("other_drive", blocks=np.zeros(50), sequence_id=drive, city=np.zeros(50))
     assert len(set(fold[:10])) == len(set(fold[10:20])) == 1
     assert len(set(fold[20:])) > 1
 
@@ -180,9 +180,9 @@ def test_drives_stay_together_and_photos_of_none_stand_alone():
 def test_an_unknown_cut_and_too_few_groups_are_refused():
     city = np.zeros(30)
     with pytest.raises(ValueError, match="no probe is cut as 'diagonal'"):
-        probing.folds_of("diagonal", blocks=city, sequence_id=[""] * 30, city=city)
+        ridge_probe.folds_of("diagonal", blocks=city, sequence_id=[""] * 30, city=city)
     with pytest.raises(ValueError, match=r"split blocked needs at least 3 groups .* there are 1"):
-        probing.folds_of("blocked", blocks=city, sequence_id=[""] * 30, city=city)
+        ridge_probe.folds_of("blocked", blocks=city, sequence_id=[""] * 30, city=city)
 
 
 # ---- numbers over towers ---------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def squares(r2, seeds=2):
 
 
 def test_the_slope_over_doses_is_the_slope():
-    slope, low, high = probing.slope([0, 0.5, 1], [squares(0.1), squares(0.3), squares(0.5)], BLOCKS)
+    slope, low, high = ridge_probe.slope([0, 0.5, 1], [squares(0.1), squares(0.3), squares(0.5)], BLOCKS)
     assert slope == pytest.approx(0.4, abs=0.01)
     assert low < 0.4 < high
     assert high - low < 0.05
@@ -204,27 +204,27 @@ def test_the_slope_over_doses_is_the_slope():
 
 def test_what_is_left_of_a_gap_after_blocking():
     both = lambda random, blocked: np.concatenate([squares(random), squares(blocked)], axis=1)  # noqa: E731
-    share, low, high = probing.gap_surviving([both(0.6, 0.25)], [both(0.2, 0.15), both(0.2, 0.15)], BLOCKS)
+    share, low, high = ridge_probe.gap_surviving([both(0.6, 0.25)], [both(0.2, 0.15), both(0.2, 0.15)], BLOCKS)
     assert share == pytest.approx(0.25, abs=0.03)
     assert low < share < high
-    assert np.isnan(probing.gap_surviving([both(0.2, 0.25)], [both(0.2, 0.15)], BLOCKS)).all()
+    assert np.isnan(ridge_probe.gap_surviving([both(0.2, 0.25)], [both(0.2, 0.15)], BLOCKS)).all()
 
 
 def test_few_blocks_give_no_interval():
-    assert np.isnan(probing.r2(squares(0.5), BLOCKS // 10)[1:]).all()
+    assert np.isnan(ridge_probe.r2(squares(0.5), BLOCKS // 10)[1:]).all()
 
 
 def test_the_published_number_flatters_by_the_way_between_cities():
     metres, city, _ = towns()
     degrees = metres / 1e5 + 10.0 * city[:, None]
-    assert probing.published_r2([np.eye(2)[city]], degrees)[0] > 0.99
+    assert ridge_probe.published_r2([np.eye(2)[city]], degrees)[0] > 0.99
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("n", "known"), [(3, False), (9, False), (10, True)])
 def test_the_published_number_is_missing_below_two_photos_a_fold(n, known):
     rng = np.random.default_rng(0)
-    found = probing.published_r2([rng.normal(size=(n, 3))], rng.normal(size=(n, 2)))
+    found = ridge_probe.published_r2([rng.normal(size=(n, 3))], rng.normal(size=(n, 2)))
     assert np.isfinite(found).tolist() == [known]
 
 
@@ -232,7 +232,7 @@ def test_few_dimensions_suffice_where_few_carry_it():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, 20))
     targets = features[:, [3, 7]]
-    needed = probing.dimensions_needed(features, targets, np.arange(400) % 5, [0.05, 1.0], penalty=0.1)
+    needed = ridge_probe.dimensions_needed(features, targets, np.arange(400) % 5, [0.05, 1.0], penalty=0.1)
     assert (needed > 0.99).all()  # one of twenty, another for each target
 
 
@@ -246,18 +246,18 @@ def parted(turned):
 
 
 def test_coefficients_agree_between_parts_where_the_same_feature_tells():
-    own, other, count = probing.same_directions(*parted(turned=False), penalty=1.0)
+    own, other, count = ridge_probe.same_directions(*parted(turned=False), penalty=1.0)
     assert count == 2
     assert own[0] > 0.99
     assert other[0] > 0.99
-    own, other, _ = probing.same_directions(*parted(turned=True), penalty=1.0)
+    own, other, _ = ridge_probe.same_directions(*parted(turned=True), penalty=1.0)
     assert own[0] > 0.99
     assert abs(other[0]) < 0.2
 
 
 def test_coefficients_of_noise_agree_nowhere():
     features, _, city, block = parted(turned=False)
-    own, other, _ = probing.same_directions(features, np.random.default_rng(1).normal(size=(800, 50)), city, block)
+    own, other, _ = ridge_probe.same_directions(features, np.random.default_rng(1).normal(size=(800, 50)), city, block)
     assert abs(own.mean()) < 0.1
     assert abs(other.mean()) < 0.1
 
@@ -270,20 +270,20 @@ def test_what_blocks_share_makes_no_two_parts_agree_more_than_one():
         features = rng.normal(size=(60, 8))[block] + 0.3 * rng.normal(size=(1200, 8))
         targets = rng.normal(size=(60, 1))[block] + 0.3 * rng.normal(size=(1200, 1))
         scene = np.where(np.arange(1200) % 2, "a", "b")
-        own, other, _ = probing.same_directions(features, targets, scene, block, seed=seed)
+        own, other, _ = ridge_probe.same_directions(features, targets, scene, block, seed=seed)
         both.append((own[0], other[0]))
     assert abs(np.mean(both, axis=0)).max() < 0.2
 
 
 def test_a_label_can_be_told_where_another_fold_holds_it():
     labels = np.eye(3)[[0, 0, 1, 1, 2]]
-    assert probing.can_be_told(labels, np.array([0, 1, 2, 2, 0])).tolist() == [True, True, False, False, False]
+    assert ridge_probe.can_be_told(labels, np.array([0, 1, 2, 2, 0])).tolist() == [True, True, False, False, False]
 
 
 def test_parts_of_few_photos_are_left_out():
     features, targets, _, block = parted(turned=False)
     few = np.where(np.arange(800) < 440, "a", "b")
-    own, other, count = probing.same_directions(features, targets, few, block, fewest=190)
+    own, other, count = ridge_probe.same_directions(features, targets, few, block, fewest=190)
     assert count == 1
     assert np.isnan([own[0], other[0]]).all()
 
@@ -292,6 +292,6 @@ def test_shares_and_folds_that_cannot_be_are_refused():
     features, targets, fold = np.ones((9, 3)), np.ones((9, 1)), np.arange(9) % 3
     for share in (0.0, np.nan, 1.5):
         with pytest.raises(ValueError, match=f"shares {share} must be a finite number above 0 and at most 1"):
-            probing.dimensions_needed(features, targets, fold, [share])
+            ridge_probe.dimensions_needed(features, targets, fold, [share])
     with pytest.raises(ValueError, match="folds 1 must be a whole number of at least 2"):
-        probing.held_out(features, targets, fold, folds=1)
+        ridge_probe.held_out(features, targets, fold, folds=1)
