@@ -41,36 +41,36 @@ def ratio_interval(parts, blocks, *, replicates=500, seed=0):
 
 
 def paired(statistic, ours, other, blocks, *, replicates, seed):
-    """(observed, draws) of a statistic (m,), (m,) -> number of values (seeds, n) of two methods, photos drawn together.
+    """Draws (replicates,) of a statistic (m,), (m,) -> number of values (seeds, n) of two methods on the same photos.
 
     Seeds are drawn in pairs; a method with fewer trainings, as one that needs none, takes its own in turn.
     """
     ours, other = np.atleast_2d(ours), np.atleast_2d(other)
     checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
-    drawn = [
+    return np.array([
         statistic(*(of[np.ix_(runs % len(of), photos)].ravel() for of in (ours, other)))
         for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
-    ]
-    return statistic(ours.ravel(), other.ravel()), np.array(drawn)
+    ])  # fmt: skip
 
 
 def ratio_of(statistic, ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high) of a statistic (m,) -> number of the values of two methods, see paired."""
+    """(ratio, low, high) of a statistic (m,) -> number of values (seeds, n) of two methods, see paired."""
     ratio = lambda a, b: statistic(a) / statistic(b)  # noqa: E731
-    observed, drawn = paired(ratio, ours, other, blocks, replicates=replicates, seed=seed)
-    return (observed, *resampling.interval95(drawn))
+    drawn = paired(ratio, ours, other, blocks, replicates=replicates, seed=seed)
+    return ratio(ours.ravel(), other.ravel()), *resampling.interval95(drawn)
 
 
 def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high, p) of geometric mean errors [m] of two methods on the same photos, see paired.
+    """(ratio, low, high, p) of geometric mean errors [m] (seeds, n) or (n,) of two methods, see paired.
 
     Not of medians: where about half of the photos meet the right city, a median jumps between a kilometre and hundreds
     of them with a single photo. Errors below 1 m count as 1 m. p is two-sided: twice the share of redraws on the rarer
     side of 1.
     """
-    logs = (np.log(np.maximum(errors, 1)) for errors in (ours, other))
-    observed, drawn = paired(lambda a, b: a.mean() - b.mean(), *logs, blocks, replicates=replicates, seed=seed)
-    return (*np.exp([observed, *resampling.interval95(drawn)]).tolist(), p_value(0.0, drawn))
+    ours, other = (np.log(np.maximum(errors, 1)) for errors in (ours, other))
+    drawn = paired(lambda a, b: a.mean() - b.mean(), ours, other, blocks, replicates=replicates, seed=seed)
+    ratio = float(np.exp(ours.mean() - other.mean()))
+    return ratio, *np.exp(resampling.interval95(drawn)).tolist(), p_value(0.0, drawn)
 
 
 # ---- p values --------------------------------------------------------------------------------------------------------
