@@ -5,7 +5,7 @@ import importlib.util
 
 import pytest
 
-from experiments.laboratory import laboratory
+from experiments.laboratory import planted
 from geonb.book.studies import notebooks_folder, parameters
 from geonb.files import ROOT
 from geonb.learning import encoders
@@ -44,7 +44,7 @@ def test_a_tower_matches_its_checksum_is_small_and_loads(name):
 def test_no_tower_saw_a_city_of_a_study(recipes):
     seeds = [recipe.world_seed for recipe in recipes.values()]
     assert min(seeds) >= 200
-    assert max(seeds) < laboratory.REDRAWN_SEED
+    assert max(seeds) < planted.REDRAWN_SEED
     for study in STUDIES:
         options = parameters("01_photos", study)["options"]
         assert options.get("world_seed", 0) < 200, study

@@ -1,0 +1,78 @@
+"""Small pictures that explain a simulated world, as a table: kinds of scenes, other days, neighbours, equal values."""
+
+import io
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from experiments.laboratory import planted
+from geonb.earth import seeds
+from geonb.photos.sources import simulated
+from simcities import day, fields, renderer, things
+
+JPEG_QUALITY = 85
+THUMBNAILS = {
+    "sheet": "figure that shows it: scenes, days, neighbours or values",
+    "title": "what stands above it",
+    "jpeg": "the picture as JPEG [bytes]",
+}
+
+
+def thumbnails(world, photos, pictures, *, seed=0):
+    """The pictures of four figures (columns THUMBNAILS) of a simulated.World and its catalogue.
+
+    pictures: rows of the catalogue -> PIL images.
+    """
+    cameras, truth = simulated.cameras(world), simulated.truth(world, planted.ahead(photos), photos.city.to_numpy())
+    scenes = [n for scene in things.SCENES for n in cameras[cameras.scene == scene].index[:4]]
+    longest = photos.sequence_id[photos.sequence_id != ""].value_counts().index[0]
+    drive, storeys = photos[photos.sequence_id == longest].index[:8], truth[:, fields.FIELDS.index("storeys")]
+    alike = same_values(storeys, photos.city.to_numpy(), (cameras.scene == "street").to_numpy())
+    shown = {
+        "scenes": (pictures(photos.loc[scenes]), cameras.scene[scenes]),
+        "days": (on_other_days(world, 10, 8, seed=seed), [""] * 8),
+        "neighbours": (pictures(photos.loc[drive]), photos.street[drive]),
+        "values": (pictures(photos.loc[alike]), [f"{photos.city[n]}, storeys {storeys[n]:+.1f}" for n in alike]),
+    }
+    rows = [
+        (sheet, title, jpeg(picture)) for sheet, both in shown.items() for picture, title in zip(*both, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(THUMBNAILS))
+
+
+def jpeg(picture):
+    """The bytes of a PIL image as JPEG."""
+    file = io.BytesIO()
+    picture.save(file, "jpeg", quality=JPEG_QUALITY)
+    return file.getvalue()
+
+
+def sheet(table, name):
+    """(PIL images, titles) of one figure of a table of thumbnails."""
+    own = table[table.sheet == name]
+    return [Image.open(io.BytesIO(picture)) for picture in own.jpeg], own.title.tolist()
+
+
+def on_other_days(world, photo, count, *, seed=0):
+    """One photo of the first city of a world as `count` pictures of the same camera on other days, half in winter."""
+    city = world.city(0)
+    camera = world.shots(city)[0].iloc[[photo] * count]
+    days = day.nuisance(np.arange(count) % 2, seeds.stream(seed, "other days"))
+    return [Image.fromarray(picture) for picture in renderer.render(city, camera, days, world.picture_px)]
+
+
+def same_values(values, city, eligible, steps=4):
+    """Photos (2 * steps,) in two cities with the same rising values: indices, city by city.
+
+    values, city, eligible (n,). The two cities are those whose values overlap most, among those with eligible photos.
+    ValueError where these are not two.
+    """
+    own = {name: np.flatnonzero((city == name) & eligible) for name in np.unique(city[eligible])}
+    spread = {name: np.quantile(values[at], [0.02, 0.98]) for name, at in own.items()}
+    shared = {(a, b): np.array([spread[a], spread[b]]).T for a in own for b in own if a < b}
+    if not shared:
+        raise ValueError(f"two cities are needed to compare them, there is {len(own)}")
+    pair = max(shared, key=lambda both: shared[both][1].min() - shared[both][0].max())
+    wanted = np.linspace(shared[pair][0].max(), shared[pair][1].min(), steps)
+    return [own[name][np.abs(values[own[name]] - value).argmin()] for name in pair for value in wanted]

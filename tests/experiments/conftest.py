@@ -1,0 +1,35 @@
+"""A small simulated world that several tests read with the shipped tower."""
+
+import pytest
+
+from experiments.laboratory import worlds
+from geonb import files
+from geonb.learning import encoders
+
+
+@pytest.fixture(scope="session")
+def options():
+    return {"city_count": 3, "photos_per_city": 60, "picture_px": 32, "world_seed": 0, "city_side_m": 900.0}
+
+
+@pytest.fixture(scope="session")
+def tower():
+    return encoders.load_tower("local-dir:data/towers/geonb-tiny")
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory, tower):
+    """A folder of its own for pictures and features, for all of a session: pictures are painted once."""
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture
+def painted(root, monkeypatch):
+    """Within it worlds are painted under root."""
+    monkeypatch.setattr(files, "ROOT", root)
+
+
+@pytest.fixture
+def world(painted, options, tower):
+    """(photos, features) of the small world."""
+    return worlds.photographed(options, tower)
