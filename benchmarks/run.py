@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from geonb.earth import seeds
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import lags
+from geonb.variograms import curves, lags
 
 PICTURES = 400
 REPEATS = 5
@@ -59,8 +58,8 @@ def embeddings(n):
 
 def ours(vectors, at):
     """geonb: every pair up to two millions, a sample with the same number in each lag beyond."""
-    pairs = lags.pairs(at, EDGES_M, distance="planar")
-    return semivariograms.lag_table(pairs, semivariograms.half_squares(vectors, pairs)).semivariance.to_numpy()[1:]
+    pairs = lags.pairs(at, EDGES_M, planar=True)
+    return curves.lag_table(pairs, curves.half_squares(vectors, pairs)).semivariance.to_numpy()[1:]
 
 
 def scikit_gstat(vectors, at):
@@ -99,10 +98,10 @@ def pictures(vectors, _at):
 def large(_vectors, _at):
     """100,000 photos, five million pairs, 200 bootstrap replicates."""
     vectors, at = embeddings(100_000)
-    pairs = lags.pairs(at, EDGES_M, distance="planar", max_pairs=5_000_000)
+    pairs = lags.pairs(at, EDGES_M, planar=True, max_pairs=5_000_000)
     blocks = np.floor(at / 400).astype(int) @ [1_000, 1]
-    half = semivariograms.half_squares(vectors, pairs)
-    return semivariograms.block_bootstrap(pairs, half, blocks, replicates=200)[:, 1:].mean(axis=0)
+    half = curves.half_squares(vectors, pairs)
+    return curves.block_bootstrap(pairs, half, blocks, replicates=200)[:, 1:].mean(axis=0)
 
 
 ROUTES = {route.__name__: route for route in (ours, scikit_gstat, gstools, large, pictures)}

@@ -14,12 +14,11 @@ import pandas as pd
 
 from geonb.book import results
 from geonb.earth import cells, sphere
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import lags
-from geonb.variograms import models as variogram_models
+from geonb.variograms import curves, models, yardstick
 
 STUDY, PAGE, ERRORS_PAGE = "real_sample", "03_semivariograms", "09_error_maps"
-READING = {"max_lag_m": 2_000.0, "lag_count": 8, "permutations": 999, "model": "exponential"}
+MODEL = "exponential"
+READING = {"models": [MODEL], "max_lag_m": 2_000.0, "lag_count": 8, "block_size_m": 400.0, "range_replicates": 200}
 CELLS = {"resolution": 2}  # of H3: about 300 km across
 MODELS = {"trained on OSV-5M": "pred_{}", "its baseline": "pred_{}_base"}  # method: columns of the predictions
 ERRORS = {
@@ -38,22 +37,13 @@ COLUMNS = {"sample": "folder of real photos", "photos": "photos in it [count]"}
 
 
 def read(folder):
-    """(lags, fit) of the photos of a folder with manifest.csv and embeddings_mobilenetv2_1280.npy."""
+    """(lags, fits) of the photos of a folder with manifest.csv and embeddings_mobilenetv2_1280.npy."""
     features = np.load(folder / "embeddings_mobilenetv2_1280.npy").astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     at = pd.read_csv(folder / "manifest.csv")[["lat", "lon"]].to_numpy(float)
-    pairs = lags.pairs(at, lags.edges_m(READING["max_lag_m"], READING["lag_count"]))
-    table = semivariograms.lag_table(pairs, semivariograms.half_squares(features, pairs))
-    observed, low, high = semivariograms.envelope(features, pairs, permutations=READING["permutations"])
-    table = table.assign(envelope_low=low, envelope_high=high, structure=(observed < low) | (observed > high))
-    fitted = variogram_models.fit(table, model=READING["model"])
-    if not table.structure.any() and not fitted["flag"]:
-        fitted = variogram_models.flagged(READING["model"], semivariograms.NO_STRUCTURE)
-    told = {"sample": folder.name, "photos": len(features)}
-    dimensions = semivariograms.effective_dimensions(features)
-    low_m, high_m = semivariograms.range_interval(fitted, at, pairs, dimensions=dimensions, replicates=200)
-    interval = dict(zip(semivariograms.RANGE, (low_m, high_m), strict=True))
-    return table.assign(**told), told | semivariograms.doubted(fitted, high_m) | interval
+    everywhere, about = np.full(len(at), folder.name, object), {"sample": folder.name, "photos": len(at)}
+    tables = yardstick.readings(features, at, everywhere, MODEL, yardstick.Reading(**READING))
+    return [table.assign(**about) for table in tables]
 
 
 def real_errors(folder):
@@ -84,12 +74,12 @@ def main():
     if "GEONB_REAL_DATA" not in os.environ:
         sys.exit("set GEONB_REAL_DATA to the folder of real photos: their embeddings are read there")
     folders = sorted(Path(os.environ["GEONB_REAL_DATA"]).glob("*/embeddings_mobilenetv2_1280.npy"))
-    found = [read(file.parent) for file in folders if len(np.load(file, mmap_mode="r")) >= semivariograms.FEWEST]
-    curves, fits = pd.concat([table for table, _ in found]), pd.DataFrame([fit for _, fit in found])
-    envelope = {name: text for name, text in semivariograms.INTERVAL.items() if name not in ("low", "high")}
-    columns = semivariograms.LAGS | envelope | COLUMNS
-    results.save_table(curves[list(columns)], STUDY, PAGE, "lags", parameters=READING, columns=columns)
-    columns = COLUMNS | variogram_models.FIT | semivariograms.RANGE
+    found = [read(file.parent) for file in folders if len(np.load(file, mmap_mode="r")) >= yardstick.FEWEST]
+    lags, fits = (pd.concat(tables) for tables in zip(*found, strict=True))
+    envelope = {name: yardstick.CITY_LAGS[name] for name in ("envelope_low", "envelope_high", "structure")}
+    columns = curves.LAGS | envelope | COLUMNS
+    results.save_table(lags[list(columns)], STUDY, PAGE, "lags", parameters=READING, columns=columns)
+    columns = COLUMNS | models.FIT | yardstick.RANGE
     results.save_table(fits[list(columns)], STUDY, PAGE, "fits", parameters=READING, columns=columns)
     errors, land = real_errors(Path(os.environ["GEONB_REAL_DATA"]) / "positions")
     results.save_table(errors, STUDY, ERRORS_PAGE, "errors", parameters=CELLS, columns=ERRORS)

@@ -10,7 +10,7 @@ from geonb.earth import seeds
 from geonb.photos import catalogue as photos
 from geonb.photos.sources import simulated
 from geonb.showing import lines, style
-from geonb.variograms import models as variogram_models
+from geonb.variograms.models import fitted_curves
 
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
 
@@ -20,7 +20,7 @@ def main():
     """Street views above, the semivariograms of their embeddings below."""
     catalogue = results.read_table(STUDY, "01_photos", "photos")
     lags, fits = (results.read_table(STUDY, "03_semivariograms", name) for name in ("lags", "fits"))
-    curves = variogram_models.curves(fits, max_lag_m=lags.distance_m.max())
+    curves = fitted_curves(fits, max_lag_m=lags.distance_m.max())
     street = (simulated.cameras(simulated.World()).scene == "street").to_numpy()
     shown = seeds.stream(3, "cover").permutation(np.flatnonzero(street))[: 2 * COLUMNS]
     figure = plt.figure(figsize=(style.WIDTH_IN, 4.6), layout="constrained", dpi=150)

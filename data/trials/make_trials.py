@@ -28,11 +28,10 @@ import torch
 from geonb.book import results
 from geonb.book.studies import parameters
 from geonb.learning import encoders, methods, negatives, places, training
-from geonb.splitting import galleries
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import models as variogram_models
 from geonb.photos import catalogue
-from geonb.splitting import splits
+from geonb.splitting import galleries, splits
+from geonb.variograms import models as variogram_models
+from geonb.variograms import yardstick
 
 STUDY, SPLITS, SEED = "simulated_cities", ("other_drive", "blocked", "unseen_city"), 0
 FILES = {"fourier": Path(__file__).with_name("trials.csv"), "text": Path(__file__).with_name("text_trials.csv")}
@@ -70,7 +69,7 @@ def arranged(place, split, tower):
     read = places.reader(place, tower, base, features, **said)
     train = parts[split] == "train"
     gallery = galleries.of_split(split, catalogue, parts[split], grid, training_places=place == "photo")
-    fitted = semivariograms.fit_of_pilots(*pilots, catalogue.city[train].unique())
+    fitted = yardstick.fit_of_pilots(*pilots, catalogue.city[train].unique())
     there = training.Places.of(gallery, read(gallery))
     inputs = training.Places.of(catalogue, read(catalogue), places.codes(catalogue))
     lags = {name: page[name] for name in ("max_lag_m", "lag_count")}

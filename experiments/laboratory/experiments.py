@@ -98,7 +98,7 @@ def guide_of(inputs, features, part):
     train = part == "train"
     photos = features[train], inputs.lat_lon_deg[train], inputs.city[train]
     reading = {"max_lag_m": MAX_LAG_M, "lag_count": LAGS}
-    lags = semivariograms.by_city(*photos, model="exponential", fewest=2, **reading)[0]
+    lags = semivariograms.by_city(*photos, **reading)
     fitted = variogram_models.fit(semivariograms.pooled(lags), model="exponential")
     return negatives.guide(*photos, fitted, **reading)
 

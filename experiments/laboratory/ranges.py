@@ -70,14 +70,23 @@ def likelihood_range_m(values, position_m, side_m):
     return RISE * float(found.kernel_.k1.k2.length_scale)
 
 
+def edges_m(side_m, lag_count):
+    """Edges (lag_count + 1,) [m] of lags up to half the side, the first of a hundredth of it, each of one factor more.
+
+    ValueError as lags.edges_m.
+    """
+    farthest_m = lags.edges_m(side_m / 2, lag_count)[-1]
+    return np.concatenate([[0.0], np.geomspace(0.01 * farthest_m, farthest_m, lag_count)])
+
+
 def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, replicates, seed):
     """One field, read both ways: values in the order of TRIALS."""
     rng, range_m = seeds.stream(seed, "recovery", str(range_share), str(nugget_share), number), range_share * side_m
     at = rng.uniform(-side_m / 2, side_m / 2, (photos, 2))
     values = field_at(at, range_m, nugget_share, rng)
-    pairs = lags.pairs(at, lags.edges_m(side_m / 2, lag_count, "log"), distance="planar")
+    pairs = lags.pairs(at, edges_m(side_m, lag_count), planar=True)
     fitted = models.fit(curves.lag_table(pairs, curves.half_squares(values[:, None], pairs)))
-    interval_m = curves.range_interval(fitted, at, pairs, replicates=replicates, seed=seed + number, distance="planar")
+    interval_m = curves.range_interval(fitted, at, pairs, replicates=replicates, seed=seed + number, planar=True)
     likelihood_m = likelihood_range_m(values, at, side_m)
     read = fitted["effective_range_m"], likelihood_m, *interval_m, fitted["flag"]
     return range_share, nugget_share, number, range_m, *read
@@ -96,7 +105,7 @@ def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, re
     checks.count("range_shares and nugget_shares", len(range_shares) * len(nugget_shares), way_out="name one of each")
     checks.count("photos", photos, least=2, way_out="a semivariogram needs pairs")
     checks.number("side_m", side_m, above=0)
-    lags.edges_m(side_m / 2, lag_count, "log")  # refused here and not in each process
+    edges_m(side_m, lag_count)  # refused here and not in each process
     resampling.check_replicates(replicates)
     asked = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
     how = {"photos": photos, "side_m": side_m, "lag_count": lag_count, "replicates": replicates, "seed": seed}

@@ -84,7 +84,12 @@ def fitted_again(lat_lon_deg, city, *, model, max_lag_m, lag_count, seed=0):
 def read_off(distance_m, guide):
     """(expected dissimilarity, spread) of a Guide at distances (...,), as tensors."""
     both = np.stack([guide.dissimilarity, guide.spread], axis=-1)
-    return semivariograms.Expected(guide.distance_m, both)(distance_m).unbind(-1)
+    knots, values = (torch.as_tensor(x, dtype=distance_m.dtype, device=distance_m.device)
+                     for x in (guide.distance_m, both))  # fmt: skip
+    inside = distance_m.clamp(knots[0], knots[-1])
+    right = torch.searchsorted(knots, inside.contiguous()).clamp(1, len(knots) - 1)
+    slope = (values[1:] - values[:-1]) / (knots[1:] - knots[:-1])[:, None]
+    return (values[right - 1] + (inside - knots[right - 1])[..., None] * slope[right - 1]).unbind(-1)
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

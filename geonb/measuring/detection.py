@@ -8,8 +8,7 @@ from geonb import checks, resampling
 from geonb.earth import seeds, sphere
 from geonb.learning import negatives
 from geonb.splitting import batches
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import lags
+from geonb.variograms import curves, lags
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
 ALIKE_SHARE = 0.1  # of far pairs: those whose planted fields are nearest count as alike
@@ -49,7 +48,7 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     apart = pairs.distance_m > negatives.PLACE_M
     kept = [rng.permutation(np.flatnonzero(side & apart))[: pairs_at_most // 2] for side in (~far, far)]
     found = pairs.where(np.sort(np.concatenate(kept)))
-    similarity = 1 - semivariograms.half_squares(features, found)
+    similarity = 1 - curves.half_squares(features, found)
     return pd.DataFrame(
         {"i": found.i, "j": found.j, "distance_m": found.distance_m, "similarity": similarity}
     ).assign(far=found.distance_m > range_m)  # fmt: skip

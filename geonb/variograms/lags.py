@@ -12,9 +12,6 @@ from scipy.spatial.distance import cdist
 from geonb import checks
 from geonb.earth import seeds, sphere
 
-DISTANCES = ("geodesic", "planar")
-SPACINGS = ("linear", "log")
-NEAREST_LOG_SHARE = 1 / 100  # of the largest lag: where logarithmic lags begin
 PAIRS_AT_MOST = 2_000_000
 ENUMERATED = 8_000  # photos whose pairs can all be looked at, if not read
 PROBED = 400_000  # random pairs that tell how many pairs a lag holds
@@ -42,49 +39,44 @@ class Pairs(NamedTuple):
         return self._replace(i=self.i[mask], j=self.j[mask], distance_m=self.distance_m[mask], lag=self.lag[mask])
 
 
-def edges_m(max_lag_m, lag_count, spacing="linear"):
-    """Edges (lag_count + 1,) of lags from 0 to max_lag_m; with spacing 'log' the first ends at a hundredth of that.
+def edges_m(max_lag_m, lag_count):
+    """Edges (lag_count + 1,) of lags of one width from 0 to max_lag_m.
 
     ValueError for a max_lag_m that is not above 0, or a lag_count outside 1 to LAGS_AT_MOST.
     """
     checks.number("max_lag_m", max_lag_m, above=0)
     checks.count("lag_count", lag_count, most=LAGS_AT_MOST, way_out="more lags hold too few pairs each")
-    if spacing not in SPACINGS:
-        raise ValueError(f"no spacing {spacing!r} of lags: there are {', '.join(SPACINGS)}")
-    if spacing == "linear":
-        return np.linspace(0, max_lag_m, lag_count + 1)
-    return np.concatenate([[0.0], np.geomspace(NEAREST_LOG_SHARE * max_lag_m, max_lag_m, lag_count)])
+    return np.linspace(0, max_lag_m, lag_count + 1)
 
 
-def pairs(position, edges_m, *, distance="geodesic", max_pairs=PAIRS_AT_MOST, seed=0):
+def pairs(position, edges_m, *, planar=False, max_pairs=PAIRS_AT_MOST, seed=0):
     """The Pairs of photos at positions (n, 2): all, or where there are more than max_pairs an equal share for each lag.
 
-    position: latitude and longitude [degree] with distance 'geodesic' (great circles), metres with 'planar'. Within a
-    lag every pair is equally likely. ValueError below two photos, for positions that are missing or none, and for edges
-    that do not rise.
+    position: latitude and longitude [degree], on great circles; planar: metres. Within a lag every pair is equally
+    likely. ValueError below two photos, for positions that are missing or none, and for edges that do not rise.
     """
-    position, n = checked(position, distance), len(position)
+    position, n = checked(position, planar), len(position)
     checks.count("max_pairs", max_pairs)
     checks.finite("edges_m", edges_m)
     if not 1 <= len(edges_m) <= LAGS_AT_MOST + 1 or (np.diff(edges_m) <= 0).any() or edges_m[0] < 0:
         raise ValueError(f"edges_m must be 1 to {LAGS_AT_MOST + 1} rising lengths [m] from 0 on, they are {edges_m}")
     if n * (n - 1) // 2 <= max_pairs:
-        i, j = np.triu_indices(n, 1)
-        return sorted_into(position, i, j, edges_m, distance)
-    points, reaches = plane_of(position, distance), chord_of(distance)(edges_m)
-    quota, rng = max(1, max_pairs // len(edges_m)), seeds.stream(seed, "pairs by lag")
-    if n <= ENUMERATED:
-        i, j, share = drawn_from_all(points, reaches, quota, rng)
+        return sorted_into(position, *np.triu_indices(n, 1), edges_m, planar)
+    # straight neighbours are neighbours on the ground; a little farther, so that rounding hides no pair
+    if planar:
+        points, reaches = position, edges_m * (1 + 1e-12) + 1e-9
     else:
-        i, j, share = drawn_from_many(points, reaches, quota, rng)
+        half = np.sin(np.minimum(edges_m / sphere.EARTH_RADIUS_M, np.pi) / 2)
+        points, reaches = sphere.unit_xyz(position), 2 * half * (1 + 1e-9) + 1e-12
+    quota, rng = max(1, max_pairs // len(edges_m)), seeds.stream(seed, "pairs by lag")
+    drawn = drawn_from_all if n <= ENUMERATED else drawn_from_many
+    i, j, share = drawn(points, reaches, quota, rng)
     order = np.argsort(i, kind="stable")  # one vector after the other: half the way through memory
-    return sorted_into(position, i[order], j[order], edges_m, distance)._replace(share=share)
+    return sorted_into(position, i[order], j[order], edges_m, planar)._replace(share=share)
 
 
-def checked(position, distance):
+def checked(position, planar):
     """Positions (n, 2) in float64, or a ValueError for photos that are too few, or have no position on the Earth."""
-    if distance not in DISTANCES:
-        raise ValueError(f"no distance {distance!r}: there are {', '.join(DISTANCES)}")
     position = np.asarray(position, dtype=np.float64)
     if len(position) < 2:
         raise ValueError(f"a semivariogram needs at least 2 photos, there are {len(position)}")
@@ -92,31 +84,17 @@ def checked(position, distance):
         raise ValueError(f"positions must be two numbers for each photo, (n, 2), they are {position.shape}")
     if missing := int((~np.isfinite(position)).any(axis=1).sum()):
         raise ValueError(f"{missing} of {len(position)} photos have no position: leave them out first")
-    return position if distance == "planar" else sphere.check_lat_lon_deg(position)
+    return position if planar else sphere.check_lat_lon_deg(position)
 
 
-def plane_of(position, distance):
-    """Points whose straight neighbours are neighbours on the ground: for a tree."""
-    return position if distance == "planar" else sphere.unit_xyz(position)
+def apart_m(a, b, planar):
+    """Distance (...,) [m] of positions (..., 2) that broadcast against each other."""
+    return np.linalg.norm(a - b, axis=-1) if planar else sphere.distance_m(a, b)
 
 
-def chord_of(distance):
-    """Metres on the ground -> distance between the points of plane_of, a little more, that rounding hides no pair."""
-    if distance == "planar":
-        return lambda metres: metres * (1 + 1e-12) + 1e-9
-    return lambda metres: 2 * np.sin(np.minimum(metres / sphere.EARTH_RADIUS_M, np.pi) / 2) * (1 + 1e-9) + 1e-12
-
-
-def apart_m(position, i, j, distance):
-    """Distance (m,) [m] of the pairs."""
-    if distance == "planar":
-        return np.linalg.norm(position[i] - position[j], axis=1)
-    return sphere.distance_m(position[i], position[j])
-
-
-def sorted_into(position, i, j, edges_m, distance):
+def sorted_into(position, i, j, edges_m, planar):
     """The Pairs of indices i, j that are no farther apart than the last edge, each in its lag."""
-    apart = apart_m(position, i, j, distance)
+    apart = apart_m(position[i], position[j], planar)
     # a right-closed lag that rounding must not cross
     lag = np.searchsorted(edges_m, apart * (1 - 1e-12), side="left")
     kept = lag < len(edges_m)

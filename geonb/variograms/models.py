@@ -11,17 +11,15 @@ from geonb import checks
 
 LEAST_RISE = 1e-6  # of the largest semivariance, of float32 features: less is rounding
 FARTHEST = 5.0  # largest lags: the bound of a range in a fit
-EXPONENTS = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
-BASIC = ("spherical", "exponential", "gaussian", "matern", "stable")
-MODELS = (*BASIC, "spherical+spherical", "spherical+exponential", "exponential+exponential")
+SHAPES = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
+MODELS = ("spherical", "exponential", "gaussian", "matern", "stable")
 WEIGHTS = {
     "cressie": "N / gamma(h; theta)^2, with the gamma of the fit itself (Cressie 1985)",
     "gstat": "N / h^2, the default of gstat",
-    "pairs": "N",
 }
 ROUNDS = 12  # of the weights of Cressie, which settle after three to five
 SETTLED = 1e-4  # relative change of the parameters from round to round
-TOLERANCE = {"cressie": 1e-8, "gstat": 1e-12, "pairs": 1e-12}  # of one round: of those that follow, the last one counts
+TOLERANCE = {"cressie": 1e-8, "gstat": 1e-12}  # of one round: of those that follow, the last one counts
 FIT = {
     "model": "model function of scikit-gstat",
     "nugget": "fitted semivariance at distance 0+ [-]",
@@ -29,104 +27,61 @@ FIT = {
     "effective_range_m": "distance at which the fitted curve has 95 % of its rise; missing when flagged [m]",
     "flag": "why the range must not be used; empty when it may",
     "nugget_flag": "why the nugget is no estimate; empty when it is one",
-    "theta": "range [m] and partial sill, then the shape of a Matern or stable, of each summand; empty without a fit",
+    "theta": "range [m] and partial sill, then the shape of a Matern or stable; empty without a fit",
 }
-
-
-def terms(model):
-    """Names of the models that a nested one sums. ValueError for an unknown one."""
-    if model not in MODELS:
-        raise ValueError(f"no model {model!r}: there are {', '.join(MODELS)}")
-    return model.split("+")
 
 
 def semivariance(model, distance_m, nugget, theta):
     """Semivariance (n,) of a model at distances (n,) > 0, with the parameters that FIT calls theta."""
     from skgstat import models
 
-    total, at = np.full(np.shape(distance_m), float(nugget)), 0
-    for name in terms(model):
-        count = 3 if name in EXPONENTS else 2
-        range_m, sill, *shape = theta[at : at + count]
-        # the underflow of K at many ranges is the sill
-        share = np.asarray(getattr(models, name)(distance_m, range_m, 1.0, *shape))
-        total, at = total + sill * np.where(np.isfinite(share), share, 1.0), at + count
-    return total
+    range_m, sill, *shape = theta
+    share = np.asarray(getattr(models, model)(distance_m, range_m, 1.0, *shape))
+    # the underflow of K at many ranges is the sill
+    return nugget + sill * np.where(np.isfinite(share), share, 1.0)
 
 
 def fit(lags, *, model="exponential", weights="cressie", start=None):
     """Least-squares fit of a model to a table of lags: a dict with the keys of FIT.
 
-    Lags without pairs and the lag of co-located pairs (distance 0) are left out. Nugget and sills are at least 0, the
-    sills free above, a range may reach FARTHEST largest lags; what ends at a bound is flagged. start: parameters
+    Lags without pairs and the lag of co-located pairs (distance 0) are left out. Nugget and sill are at least 0, the
+    sill free above, the range may reach FARTHEST largest lags; what ends at a bound is flagged. start: parameters
     (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and the same
     ranges and flags. ValueError for an unknown model or weights, or lags that are no numbers.
     """
-    terms(model)
-    if weights not in WEIGHTS:
-        raise ValueError(f"no weights {weights!r}: there are {', '.join(WEIGHTS)}")
+    for what, name, known in (("model", model, MODELS), ("weights", weights, WEIGHTS)):
+        if name not in known:
+            raise ValueError(f"no {what} {name!r}: there are {', '.join(known)}")
     filled = lags[(lags.pairs > 0) & (lags.distance_m > 0)]
     h, y, n = (filled[name].to_numpy(float) for name in ("distance_m", "semivariance", "pairs"))
-    if len(h) < (least := len(bounds(model, 1.0, 1.0)[0]) + 1):
+    if len(h) < (least := 5 if model in SHAPES else 4):  # one more than there are parameters
         return flagged(model, f"only {len(h)} lags hold pairs, {least} are needed")
     for name, values in {"distance_m": h, "semivariance": y, "pairs": n}.items():
         checks.finite(name, values)
     if np.ptp(y) <= LEAST_RISE * y.max():
         return flagged(model, "no rise with distance")
-    unit = unit_of(y)
-    found = best_fit(model, h, y / unit, n, weights, start if start is None else in_unit(model, start, 1 / unit))
-    if found is None:
-        return flagged(model, "the fit did not converge")
-    return reported(model, h, in_unit(model, found, unit))
-
-
-def unit_of(y):
-    """What semivariances are measured in during a fit, so that its tolerances suit them: the nearest power of 100.
-
-    1 for those of unit vectors, whose sills lie between 0.1 and 2.
-    """
-    return 100.0 ** round(np.log10(y.max()) / 2)
-
-
-def in_unit(model, parameters, unit):
-    """Parameters (nugget, *theta) with nugget and sills times a unit; ranges and shapes stay."""
-    scaled, at = np.array(parameters, float), 1
-    scaled[0] *= unit
-    for name in terms(model):
-        scaled[at + 1] *= unit
-        at += 3 if name in EXPONENTS else 2
-    return scaled
-
-
-def bounds(model, farthest_m, highest):
-    """Lower and upper bounds of (nugget, *theta)."""
-    low, high = [0.0], [highest]
-    for name in terms(model):
-        low += [farthest_m * 1e-4, 0.0, *EXPONENTS.get(name, ())[:1]]
-        high += [FARTHEST * farthest_m, 10 * highest, *EXPONENTS.get(name, ())[1:]]
-    return np.array(low), np.array(high)
-
-
-def starts(model, h, y, low, high):
-    """Some (nugget, *theta) to begin with: summands of several ranges, the nugget below the first lags."""
-    nugget, rise = 0.8 * y.min(), max(y.max() - 0.8 * y.min(), 1e-9)
-    for share in (0.1, 0.3, 0.7):
-        theta, count = [], len(terms(model))
-        for k, name in enumerate(terms(model)):
-            theta += [h.max() * share * (1 if k == 0 else 2.5), rise / count, *[1.0] * (name in EXPONENTS)]
-        yield np.clip([nugget, *theta], low + 1e-12, high - 1e-12)
+    # a power of 100 that suits the tolerances: 1 for unit vectors, whose sills lie between 0.1 and 2
+    unit = 100.0 ** round(np.log10(y.max()) / 2)
+    units = np.array([unit, 1.0, unit, 1.0])[: least - 1]  # of nugget, range, sill and shape
+    found = best_fit(model, h, y / unit, n, weights, None if start is None else start * (1 / units))
+    return flagged(model, "the fit did not converge") if found is None else reported(model, h, found * units)
 
 
 def best_fit(model, h, y, n, weights, start):
     """The parameters (nugget, *theta) of least weighted squares over some starts; None where none converged."""
-    low, high = bounds(model, h.max(), y.max())
-    begins = starts(model, h, y, low, high) if start is None else [np.clip(start, low + 1e-12, high - 1e-12)]
+    shape = SHAPES.get(model)
+    low, high = np.array([0.0, h.max() * 1e-4, 0.0]), np.array([y.max(), FARTHEST * h.max(), 10 * y.max()])
+    if shape:
+        low, high = np.append(low, shape[0]), np.append(high, shape[1])
+    nugget, rise = 0.8 * y.min(), max(y.max() - 0.8 * y.min(), 1e-9)  # the nugget below the first lags
+    several = [[nugget, h.max() * share, rise, *[1.0] * bool(shape)] for share in (0.1, 0.3, 0.7)]
+    begins = (np.clip(begin, low + 1e-12, high - 1e-12) for begin in (several if start is None else [start]))
     fits = [found for begin in begins if (found := one_fit(model, h, y, n, weights, begin, (low, high))) is not None]
     return min(fits, key=lambda found: found[1])[0] if fits else None
 
 
 def one_fit(model, h, y, n, weights, begin, limits):
-    """(parameters, weighted squares per lag) from one start; None where it does not converge."""
+    """(parameters, weighted squares) from one start; None where it does not converge."""
     from scipy.optimize import least_squares
 
     gamma = lambda p: semivariance(model, h, p[0], p[1:])  # noqa: E731
@@ -139,7 +94,7 @@ def one_fit(model, h, y, n, weights, begin, limits):
         last = found
         result = least_squares(
             lambda p, scale=scale: (gamma(p) - y) * scale, found, bounds=limits,
-            x_scale=np.maximum(np.abs(begin), 1e-6), max_nfev=400, **dict.fromkeys(("xtol", "ftol", "gtol"), close),
+            x_scale=np.maximum(np.abs(begin), 1e-6), max_nfev=400, xtol=close, ftol=close, gtol=close,
         )  # fmt: skip
         found = result.x
         if result.status < 0 or not np.isfinite(found).all():
@@ -165,10 +120,8 @@ def effective_range_m(model, theta):
     """Distance [m] at which the rise of a model reaches 95 % of its partial sill, solved on the curve."""
     from scipy.optimize import brentq
 
-    rise = lambda h: semivariance(model, np.array([h]), 0.0, theta)[0]  # noqa: E731
-    longest = max(theta[:: 3 if terms(model)[0] in EXPONENTS else 2])
-    far = 1e3 * longest
-    return float(brentq(lambda h: rise(h) - 0.95 * rise(far), 1e-6 * longest, far, xtol=1e-6 * longest, rtol=1e-12))
+    rise, far = lambda h: semivariance(model, np.array([h]), 0.0, theta)[0], 1e3 * theta[0]
+    return float(brentq(lambda h: rise(h) - 0.95 * rise(far), 1e-6 * theta[0], far, xtol=1e-6 * theta[0], rtol=1e-12))
 
 
 def flag_of(range_m, partial_sill, nugget, h):
@@ -195,22 +148,22 @@ def curve(fitted, distance_m):
     return semivariance(fitted["model"], h, fitted["nugget"], fitted["theta"])
 
 
-def kernel_curve(fitted, *, points=256):
-    """Lags (points,) [m] and weights (points,) of the variogram kernel: 1 - gamma(d) / (nugget + partial sill).
+def kernel_curve(fitted):
+    """Lags (256,) [m] and weights (256,) of the variogram kernel: 1 - gamma(d) / (nugget + partial sill).
 
     From 0 to twice the effective range; weights below 0 count as 0. What share of all that can differ two photos have
     in common at a distance, as the fit says. ValueError with the flag's text when the fit has no sill.
     """
     if fitted["flag"]:
         raise ValueError(f"no variogram kernel from this fit: {fitted['flag']}; choose a kernel with a bandwidth")
-    lag_m = np.linspace(0, 2 * fitted["effective_range_m"], points)
+    lag_m = np.linspace(0, 2 * fitted["effective_range_m"], 256)
     share = 1 - curve(fitted, lag_m) / (fitted["nugget"] + fitted["partial_sill"])
     return lag_m.astype(np.float32), np.clip(share, 0, 1).astype(np.float32)
 
 
-def curves(fits, *, max_lag_m, points=60):
+def fitted_curves(fits, *, max_lag_m):
     """The fitted curves as a table (city, distance_m, semivariance), for drawing."""
-    distance_m = np.linspace(0, max_lag_m, points)
+    distance_m = np.linspace(0, max_lag_m, 60)
     rows = [
         pd.DataFrame({"city": f["city"], "distance_m": distance_m, "semivariance": curve(f, distance_m)})
         for f in fits.to_dict("records")

@@ -1,0 +1,254 @@
+"""The spatial yardstick of a study: the model that held-out blocks choose, the curve of each city and what it is worth,
+and the length that pilot districts, which never test, give to blocks and buffers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from geonb import checks, resampling
+from geonb.earth import seeds
+from geonb.splitting.splits import block_ids
+from geonb.variograms import curves, lags, models
+
+FEWEST = 30  # photos of a city that has a curve
+FOLDS = 4
+PHOTOS_AT_MOST = 600  # of a city, for its envelope and the interval of its range
+PILOT_FEWEST = 300  # photos in pilot districts that make a yardstick
+ALL_PILOTS = "(all pilots)"
+STEP_M = 50.0  # to which a yardstick is rounded
+BEYOND = "a range beyond the lags cannot be told from the fitted one"
+NO_STRUCTURE = "nothing outside the envelope: places dealt at random give the same curve"
+CHOICE = {
+    "model": "model function of scikit-gstat",
+    "error": "mean squared relative error on the lags of held-out blocks, by pairs [-]",
+    "flag": "why some fold has no fit; empty when all have one",
+}
+CITY_LAGS = curves.LAGS | {
+    "city": "city of the photos",
+    "low": "2.5 % of the block bootstrap of the semivariance; missing below 20 blocks [-]",
+    "high": "97.5 % of the block bootstrap of the semivariance; missing below 20 blocks [-]",
+    "envelope_low": "lower edge of the global 95 % envelope were places permuted at random [-]",
+    "envelope_high": "upper edge of it [-]",
+    "structure": "whether the curve of the photos looked at leaves the envelope in this lag",
+    "planted": "planted curve between the fitted nugget and sill [-]",
+}
+RANGE = {
+    "range_low_m": "2.5 % of the parametric bootstrap of the effective range; missing where the fit is flagged [m]",
+    "range_high_m": "97.5 % of it; infinite where the range is flagged for it [m]",
+}
+CITY_FITS = {
+    "city": "city of the photos",
+    **models.FIT,
+    **RANGE,
+    "between_cities": "mean cosine distance of photos of different cities [-]",
+}
+YARDSTICK = {
+    "length_m": "spatial yardstick of the study: block size, and block of the bootstrap [m]",
+    "range_m": "effective range in the pilot districts; missing when flagged [m]",
+    "model": "model function of scikit-gstat, chosen on the pilot photos; empty when they are too few",
+    "pilot_photos": "photos in the pilot districts, which never test [count]",
+    "flag": "why length_m is the study's parameter instead; empty when it is the range, rounded",
+}
+PILOT_LAGS = curves.LAGS | {"city": "city of the pilot photos"}
+PILOT_FITS = {"city": f"city of the pilot photos, '{ALL_PILOTS}' for all together", **models.FIT}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the curves of a study are read: the parameters of 03_semivariograms. ValueError for those that are none."""
+
+    models: tuple[str, ...]  # of which held-out blocks choose one
+    max_lag_m: float
+    lag_count: int
+    block_size_m: float  # of folds and bootstrap; the yardstick where pilot photos show no range
+    replicates: int = 200  # of the block bootstrap of the lags
+    range_replicates: int = 60  # fields drawn for the interval of each range
+    permutations: int = 999  # of the places, for the envelope
+    seed: int = 0
+
+    def __post_init__(self):
+        if not self.models:
+            raise ValueError(f"models must name at least one model: there are {', '.join(models.MODELS)}")
+        checks.number("block_size_m", self.block_size_m, above=0)
+        resampling.check_replicates(self.replicates)
+        resampling.check_replicates(self.range_replicates, "range_replicates")
+
+    def pairs(self, lat_lon_deg):
+        """The lags.Pairs of photos at positions (n, 2)."""
+        return lags.pairs(lat_lon_deg, lags.edges_m(self.max_lag_m, self.lag_count), seed=self.seed)
+
+
+def choose_model(features, lat_lon_deg, city, reading):
+    """A table CHOICE of the models of a Reading, best first: how far curves of some blocks lie from lags of the others.
+
+    error: mean over the pairs of the squared relative error (gamma of the held-out lag / fitted gamma - 1)^2. Fitted to
+    pairs among photos of the other folds, read on pairs within the held-out one. A single photo makes no choice: the
+    names in their order, flagged.
+    """
+    curves.check_photos(features, lat_lon_deg, city)
+    if len(city) < 2:
+        flag = f"only {len(city)} photos, 2 are needed"
+        return pd.DataFrame({"model": reading.models, "error": np.nan, "flag": flag})
+    code = np.unique(block_ids(lat_lon_deg, city, reading.block_size_m), return_inverse=True)[1]
+    fold = seeds.stream(reading.seed, "semivariogram folds").permutation(int(code.max()) + 1)[code] % FOLDS
+    pairs = reading.pairs(lat_lon_deg)
+    half, first, second = curves.half_squares(features, pairs), fold[pairs.i], fold[pairs.j]
+    cut = []
+    for k in range(FOLDS):
+        masks = (first != k) & (second != k), (first == k) & (second == k)
+        cut.append([curves.lag_table(pairs.where(mask), half[mask]) for mask in masks])
+    table = pd.DataFrame([(name, *held_out_error(name, cut)) for name in reading.models], columns=list(CHOICE))
+    return table.sort_values("error", ignore_index=True)
+
+
+def held_out_error(model, cut):
+    """(error, flag) of a model in choose_model; cut: the lags of the other folds and of the held-out one, by fold."""
+    squares, count, flags = 0.0, 0.0, set()
+    for others, held_out in cut:
+        fitted, seen = models.fit(others, model=model), held_out[(held_out.pairs > 0) & (held_out.distance_m > 0)]
+        if not fitted["theta"]:
+            flags.add(fitted["flag"])
+            continue
+        gamma = models.semivariance(model, seen.distance_m.to_numpy(), fitted["nugget"], fitted["theta"])
+        squares += float((seen.pairs * (seen.semivariance / gamma - 1) ** 2).sum())
+        count += float(seen.pairs.sum())
+    return squares / count if count else np.nan, "; ".join(sorted(flags))
+
+
+# ---- the curve of each city ------------------------------------------------------------------------------------------
+def readings(features, lat_lon_deg, city, model, reading, planted=None):
+    """(lags, fits): the curve of each city, its fit, and what both are worth: columns CITY_LAGS and CITY_FITS.
+
+    planted: distances (n,) -> planted semivariance as a share of its sill, or None where nothing was planted. A city
+    below FEWEST photos has a flag alone.
+    """
+    curves.check_photos(features, lat_lon_deg, city)
+    tables, fits = [], []
+    for name in np.unique(city):
+        here = np.flatnonzero(city == name)
+        if len(here) < FEWEST:
+            flag = f"only {len(here)} photos, fewer than {FEWEST}"
+            fits.append({"city": name, **models.flagged(model, flag), **dict.fromkeys(RANGE, np.nan)})
+            continue
+        table, fitted = city_reading(features[here], lat_lon_deg[here], name, model, reading)
+        tables.append(table.assign(planted=np.nan if planted is None else planted_shape(table, fitted, planted)))
+        fits.append({"city": name, **fitted})
+    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CITY_LAGS))
+    return found, pd.DataFrame(fits).assign(between_cities=curves.between_cities(features, city))
+
+
+def city_reading(features, lat_lon_deg, name, model, reading):
+    """(lags, fit) of one city. Lags have an interval from blocks drawn again, the envelope and the interval of the
+    range are read from PHOTOS_AT_MOST photos, drawn by the seed. A curve that never leaves its envelope has no range,
+    and one without an upper end within the lags none that could be told.
+    """
+    seed = reading.seed
+    pairs = reading.pairs(lat_lon_deg)
+    half, interval = curves.half_squares(features, pairs), (np.nan, np.nan)
+    blocks = block_ids(lat_lon_deg, np.full(len(lat_lon_deg), name, object), reading.block_size_m)
+    if len(np.unique(blocks)) >= resampling.FEWEST_BLOCKS:
+        drawn = curves.block_bootstrap(pairs, half, blocks, replicates=reading.replicates, seed=seed)
+        interval = resampling.interval95(drawn)
+    table = curves.lag_table(pairs, half).assign(city=name, low=interval[0], high=interval[1])
+    some = np.sort(seeds.stream(seed, "readings", str(name)).permutation(len(features))[:PHOTOS_AT_MOST])
+    features, lat_lon_deg = features[some], lat_lon_deg[some]
+    fewer = reading.pairs(lat_lon_deg)
+    observed, low, high = curves.envelope(features, fewer, permutations=reading.permutations, seed=seed)
+    table = table.assign(envelope_low=low, envelope_high=high, structure=(observed < low) | (observed > high))
+    fitted = models.fit(table, model=model)
+    if not table.structure.any() and not fitted["flag"]:
+        fitted = models.flagged(model, NO_STRUCTURE)
+    ends_m = curves.range_interval(
+        fitted, lat_lon_deg, fewer, dimensions=curves.effective_dimensions(features),
+        replicates=reading.range_replicates, seed=seed,
+    )  # fmt: skip
+    if np.isinf(ends_m[1]):
+        fitted |= {"effective_range_m": np.nan, "flag": BEYOND}
+    return table, fitted | dict(zip(RANGE, ends_m, strict=True))
+
+
+def planted_shape(lags, fitted, planted):
+    """The planted curve (L,) on the scale of a city's fit: its structured part between fitted nugget and sill.
+
+    What share of an embedding's variance the fields explain is not planted, so only the shape can be compared.
+    planted: distances (n,) -> semivariance as a share of the sill.
+    """
+    near, far = planted(np.array([1e-6, 1e9]))
+    share = planted(np.nan_to_num(lags.distance_m.to_numpy(float)))
+    rise = (share - near) / (far - near) if far > near else np.ones(len(lags))  # a range of 0: all at once
+    return fitted["nugget"] + fitted["partial_sill"] * rise
+
+
+def answer(fits):
+    """What the fits of a study say, in one sentence."""
+    good = fits[fits.flag == ""]
+    if good.empty:
+        return f"No city has a curve whose range may be reported ({', '.join(sorted(set(fits.flag)))})."
+    share = (good.nugget / (good.nugget + good.partial_sill)).median()
+    low, high = good.effective_range_m.min(), good.effective_range_m.max()
+    return (
+        f"The fitted effective ranges lie between {low:.0f} and {high:.0f} m in {len(good)} of {len(fits)} cities; "
+        f"in the median {share:.0%} of the dissimilarity is there at once, between photos of the same place."
+    )
+
+
+# ---- pilot districts -------------------------------------------------------------------------------------------------
+def pilot_districts(city, district, *, seed=0):
+    """Mask (n,) of the photos in one district of each city, drawn by the seed; cities without districts have none."""
+    checks.same_length({"city": city, "district": district})
+    rng, chosen = seeds.stream(seed, "pilot districts"), np.zeros(len(city), bool)
+    for name in np.unique(city):
+        here = (city == name) & (district != "")
+        names = np.unique(district[here])
+        if len(names) > 1:  # the only district of a city cannot all be training
+            chosen |= here & (district == names[rng.integers(len(names))])
+    return chosen
+
+
+def of_pilots(features, lat_lon_deg, city, pilot, reading):
+    """(yardstick, lags, fits) of the photos of pilot districts: tables YARDSTICK, of one row, PILOT_LAGS, PILOT_FITS.
+
+    The yardstick is the effective range there, pooled within cities and rounded to STEP_M; block_size_m where fewer
+    than PILOT_FEWEST photos lie in them or the fit is flagged, and why. The model is chosen on the pilot photos alone:
+    no photo that tests has a say in how test photos are kept away. fits: that of all pilots, then each city's: what
+    targets may be made of. In unseen_city pilots of held-out cities are set aside: see fit_of_pilots.
+    """
+    curves.check_photos(features, lat_lon_deg, city, {"pilot": pilot})
+    photos = features[pilot], lat_lon_deg[pilot], city[pilot]
+    count, model, table = int(pilot.sum()), "", pd.DataFrame(columns=list(PILOT_LAGS))
+    if count < PILOT_FEWEST:
+        fitted = models.flagged(reading.models[0], f"only {count} photos in pilot districts, fewer than {PILOT_FEWEST}")
+    else:
+        model = choose_model(*photos, reading).model[0]
+        found = curves.by_city(*photos, max_lag_m=reading.max_lag_m, lag_count=reading.lag_count, seed=reading.seed)
+        fitted = models.fit(curves.pooled(found), model=model)
+        table = table if fitted["flag"] else found
+    range_m, names = fitted["effective_range_m"], [] if fitted["flag"] else np.unique(photos[2])
+    length_m = float(reading.block_size_m if fitted["flag"] else STEP_M * max(1, round(range_m / STEP_M)))
+    row = dict(zip(YARDSTICK, (length_m, range_m, model, count, fitted["flag"]), strict=True))
+    own = [{"city": name, **models.fit(table[table.city == name], model=model)} for name in names]
+    return pd.DataFrame([row]), table, pd.DataFrame([{"city": ALL_PILOTS, **fitted}, *own])
+
+
+def fit_of_pilots(lags, fits, cities):
+    """The fit of the pilots of these cities together, from the tables of of_pilots: what a split may know.
+
+    The model is the one that all pilots chose. Where their fit is flagged, so is this.
+    """
+    whole = fits[fits.city == ALL_PILOTS].to_dict("records")[0]
+    if whole["flag"]:
+        return whole
+    return {"city": ALL_PILOTS, **models.fit(curves.pooled(lags[lags.city.isin(cities)]), model=whole["model"])}
+
+
+def answer_yardstick(yardstick):
+    """What the yardstick of a study is, in one sentence."""
+    row = yardstick.iloc[0]
+    if row.flag:
+        return f"The yardstick is the study's own {row.length_m:.0f} m, since pilot districts show none: {row.flag}."
+    return (
+        f"In the pilot districts ({row.pilot_photos:,} photos) it is {row.range_m:.0f} m: the yardstick of this "
+        f"study is {row.length_m:.0f} m."
+    )
