@@ -12,7 +12,8 @@ from geonb.book import results
 from geonb.book.studies import build_folder
 from geonb.earth import sphere
 from geonb.files import ROOT
-from geonb.photos import catalogue as photos
+from geonb.photos.catalogue import lat_lon_deg
+from geonb.photos.pictures import picture_path
 
 pytestmark = [
     pytest.mark.real,
@@ -45,7 +46,7 @@ def html(study, page):
 def test_every_photo_is_kept_or_accounted_for(study):
     catalogue = results.read_table(study, "01_photos", "photos")
     left_out = results.read_table(study, "01_photos", "left_out")
-    folder = photos.picture_path(f"$GEONB_REAL_DATA/{study}/images")
+    folder = picture_path(f"$GEONB_REAL_DATA/{study}/images")
     there = {path.name for path in folder.iterdir()}
     named = {path.rsplit("/")[-1] for path in [*catalogue.path, *left_out.path]}
     assert there <= named
@@ -54,9 +55,9 @@ def test_every_photo_is_kept_or_accounted_for(study):
 
 def test_positions_are_those_of_the_manifest_within_a_metre(study):
     catalogue = results.read_table(study, "01_photos", "photos")
-    manifest = pd.read_csv(photos.picture_path(f"$GEONB_REAL_DATA/{study}/manifest.csv")).set_index("file")
+    manifest = pd.read_csv(picture_path(f"$GEONB_REAL_DATA/{study}/manifest.csv")).set_index("file")
     expected = manifest.loc[[f"images/{path.rsplit('/')[-1]}" for path in catalogue.path], ["lat", "lon"]].to_numpy()
-    assert sphere.geodesic_m(photos.lat_lon_deg(catalogue), expected).max() < 1
+    assert sphere.geodesic_m(lat_lon_deg(catalogue), expected).max() < 1
 
 
 def test_semivariogram_trainings_and_error_map_are_there(study):

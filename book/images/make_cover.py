@@ -7,7 +7,7 @@ import numpy as np
 
 from geonb.book import results
 from geonb.earth import seeds
-from geonb.photos import catalogue as photos
+from geonb.photos.pictures import open_picture
 from geonb.photos.sources import simulated
 from geonb.showing import lines, style
 from geonb.variograms.models import fitted_curves
@@ -26,7 +26,7 @@ def main():
     figure = plt.figure(figsize=(style.WIDTH_IN, 4.6), layout="constrained", dpi=150)
     above, below = figure.subfigures(2, 1, height_ratios=(2, 1.9))
     for ax, n in zip(above.subplots(2, COLUMNS).ravel(), shown, strict=True):
-        ax.imshow(photos.open_picture(catalogue.path[n]), interpolation="lanczos")
+        ax.imshow(open_picture(catalogue.path[n]), interpolation="lanczos")
         ax.set_axis_off()
     axes = below.subplots(1, CITIES, sharey=True)
     for ax, city in zip(axes, fits.city[:CITIES], strict=True):

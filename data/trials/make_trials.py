@@ -28,7 +28,7 @@ import torch
 from geonb.book import results
 from geonb.book.studies import parameters
 from geonb.learning import encoders, methods, negatives, places, training
-from geonb.photos import catalogue
+from geonb.photos.catalogue import with_lat_lon
 from geonb.splitting import galleries, splits
 from geonb.variograms import models as variogram_models
 from geonb.variograms import yardstick
@@ -50,7 +50,7 @@ def trials(name, split, tower):
 @functools.cache
 def tables():
     """What all trials of a process read: catalogue, features, parts by split, the grid, the pilots' tables."""
-    catalogue = catalogue.with_lat_lon(results.read_table(STUDY, "01_photos", "photos"))
+    catalogue = with_lat_lon(results.read_table(STUDY, "01_photos", "photos"))
     features = np.stack(results.read_table(STUDY, "02_embeddings", "features").feature)
     splits, grid = (results.read_table(STUDY, "04_splits", table) for table in ("splits", "grid"))
     pilots = [results.read_table(STUDY, "03_semivariograms", table) for table in ("pilot_lags", "pilot_fits")]

@@ -24,7 +24,7 @@ from geonb.earth import seeds
 from geonb.learning import encoders
 from geonb.learning.encoders import device, open_clip
 from geonb.photos import captions
-from geonb.photos import catalogue as photos
+from geonb.photos.pictures import open_picture
 from geonb.photos.sources import simulated
 from simcities import captions as picture_captions
 from simcities import fields
@@ -103,7 +103,7 @@ def lesson(world, catalogue):
     at = catalogue[["lat_deg", "lon_deg"]].to_numpy()
     places = captions.location_captions(at, **named, parts=list(named))
     pixels = np.stack(
-        [np.asarray(photos.open_picture(path)) for path in tqdm(catalogue.path, desc="pictures", file=sys.stdout)]
+        [np.asarray(open_picture(path)) for path in tqdm(catalogue.path, desc="pictures", file=sys.stdout)]
     )
     vocabulary = torch.unique(tokenizer()([*picture_captions.vocabulary(), *dict.fromkeys(places)]))
     nuisances = cameras.drop(columns="scene").to_numpy()

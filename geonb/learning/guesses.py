@@ -11,9 +11,8 @@ from safetensors import safe_open
 from geonb import checks
 from geonb.earth import sphere
 from geonb.learning import decoding, encoders, methods, places, training
-from geonb.photos import catalogue as photos
-from geonb.photos.sources import folder as folders
-from geonb.photos.sources import table as tables
+from geonb.photos.reasons import kept_and_left_out, left_out_table
+from geonb.photos.sources import listing, scan
 
 
 @dataclass(frozen=True)
@@ -197,21 +196,16 @@ def top(probability, places, *, count=3, apart_m=200.0):
 # ---- a folder of pictures --------------------------------------------------------------------------------------------
 def pictures_in(folder):
     """(pictures, left out) of all files below a folder, which need no position: tables with photo_id, path, sha256, and
-    of photos.LEFT_OUT_COLUMNS.
+    of reasons.LEFT_OUT_COLUMNS.
 
     ValueError where the folder is none, or holds no picture that can be read.
     """
-    root = photos.picture_path(folder)
-    if not root.is_dir():
-        raise ValueError(f"folder {folder!r} is not a folder on this machine: {root}")
-    there, left_out = folders.readable(root, folders.entries(root), folder)
-    rows, examine = [], tables.look(list(there.values()), root, 0)
-    for name, path in there.items():
-        try:
-            rows.append({"photo_id": name, "path": path} | examine(path))
-        except photos.Unreadable as why:
-            left_out.append({"path": path, "reason": why.reason, "detail": why.detail})
-    refused = photos.left_out_table(left_out)
+    root = listing.root_of(folder)
+    there, left_out = listing.readable(root, listing.entries(root), folder)
+    examine = scan.examiner(list(there.values()), root, 0)
+    entries = [(path, "", name) for name, path in there.items()]
+    rows, more = kept_and_left_out(entries, lambda path, name: {"photo_id": name} | examine(path))
+    refused = left_out_table(left_out + more)
     if not rows:
         why = (
             ", ".join(f"{count} x {reason}" for reason, count in refused.reason.value_counts().items()) or "it is empty"

@@ -7,7 +7,6 @@ import torch
 from geonb.earth import sphere
 from geonb.learning import encoders, geoclip
 from geonb.photos import captions
-from geonb.photos import catalogue as photos
 
 
 def reader(place, location_tower, base, features, *, parts, decimals):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from geonb.earth.sphere import length
-from geonb.photos import addresses
-from geonb.photos import catalogue as photos
+from geonb.photos import addresses, sources
+from geonb.photos.catalogue import lat_lon_deg
+from geonb.photos.pictures import picture_path
 
 TOWN_M = 20_000.0  # a place of GeoNames that is farther does not name a photo
 STREET_M = 30.0  # nor does a street
@@ -16,6 +17,24 @@ OSM, OWED = (".pbf", ".osm"), "streets © OpenStreetMap contributors, ODbL"
 HIGHWAYS = ("motorway", "trunk", "primary", "secondary", "tertiary", "unclassified", "residential", "living_street",
             "pedestrian", "service", "road")  # fmt: skip
 
+STREETS = {
+    "city": "city of the street",
+    "country": "its country",
+    "street": "its name",
+    "licence": "notice that a map of them owes; empty for none",
+    "geometry": "its line, longitude and latitude [degree]",
+}
+
+
+def gathered(source, options, geonames, streets_file):
+    """(catalogue, left_out, streets) of a source, with what lies around where it does not tell: see named and along."""
+    catalogue, left_out = sources.gather(source, options)
+    catalogue = named(catalogue) if geonames else catalogue
+    if not streets_file:
+        return catalogue, left_out, sources.streets(source, options)
+    lines = streets(streets_file, catalogue)
+    return along(catalogue, lines), left_out, lines
+
 
 def named(catalogue):
     """The catalogue with country and district from the nearest place of GeoNames (CC BY 4.0) where they were empty.
@@ -25,7 +44,7 @@ def named(catalogue):
     after the place of most of its photos ('near Altstadt Nord, DE'), unless two would share that name. Photos farther
     than TOWN_M from every place keep what they have.
     """
-    found, catalogue = addresses.of(photos.lat_lon_deg(catalogue)), catalogue.copy()
+    found, catalogue = addresses.of(lat_lon_deg(catalogue)), catalogue.copy()
     near = (found.distance_m <= TOWN_M).to_numpy()
     town = found.town.str.partition(",")[0].to_numpy(dtype=object)
     empty = {column: (catalogue[column].fillna("") == "").to_numpy() for column in ("country", "district")}
@@ -46,7 +65,7 @@ def caveats(catalogue, source):
     sea, and exchanged CLOSER times as near to one. Towns on both sides of the diagonal cannot be told apart, and
     simulated cities lie where they like.
     """
-    at = photos.lat_lon_deg(catalogue)
+    at = lat_lon_deg(catalogue)
     other = at[:, ::-1]
     possible = np.abs(other[:, 0]) <= 90
     if source == "simulated" or not possible.any():
@@ -82,7 +101,7 @@ def streets(file, catalogue):
     """
     import geopandas
 
-    path = photos.picture_path(str(file))
+    path = picture_path(str(file))
     if not path.exists():
         raise FileNotFoundError(f"streets_file {file} does not exist: download an extract, or leave it empty")
     rows = []

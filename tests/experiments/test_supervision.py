@@ -2,11 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from experiments.words import readout, supervision
 from geonb import files
-from geonb.photos import catalogue as photos
 from geonb.photos import sources
+from geonb.photos.catalogue import with_lat_lon
+from geonb.photos.pictures import open_picture
 
 OPTIONS = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
 SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
@@ -14,7 +16,7 @@ SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
 
 @pytest.fixture(scope="module")
 def catalogue():
-    return photos.with_lat_lon(sources.gather("simulated", OPTIONS)[0])
+    return with_lat_lon(sources.gather("simulated", OPTIONS)[0])
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def words(lesson, name, epoch=0):
 
 
 def test_a_lesson_shows_what_the_photos_show(lesson, catalogue):
-    first = np.asarray(photos.open_picture(catalogue.path[0]))
+    first = np.asarray(open_picture(catalogue.path[0]))
     np.testing.assert_array_equal(lesson.pixels[0], first)
     street = (lesson.scenes == "street") & (catalogue.caption.str.contains("no trees|not one tree")).to_numpy()
     assert lesson.traits[street, 5].mean() < lesson.traits[lesson.scenes == "street", 5].mean()
@@ -87,7 +89,7 @@ def test_a_tower_is_taught_once(lesson, tmp_path, monkeypatch):
     monkeypatch.setattr(supervision, "teach", None)
     again, curve_again = supervision.taught_tower("words_half", lesson, **SETTINGS)
     np.testing.assert_array_equal(curve, curve_again)
-    picture = supervision.as_taught(photos.Image.fromarray(lesson.pixels[0]))[None]
+    picture = supervision.as_taught(Image.fromarray(lesson.pixels[0]))[None]
     assert torch.equal(tower.model.visual(picture), again.model.visual(picture))
 
 

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from experiments.laboratory import thumbnails
-from geonb.photos import catalogue
+from geonb.photos.pictures import open_picture
 from geonb.photos.sources import simulated
 
 
 def test_every_figure_of_a_world_has_its_pictures_and_titles(world, options):
     photos, _ = world
     table = thumbnails.thumbnails(
-        simulated.World(**options), photos, lambda rows: [catalogue.open_picture(path) for path in rows.path]
+        simulated.World(**options), photos, lambda rows: [open_picture(path) for path in rows.path]
     )
     assert table.columns.tolist() == list(thumbnails.THUMBNAILS)
     assert table.sheet.unique().tolist() == ["scenes", "days", "neighbours", "values"]

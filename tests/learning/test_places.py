@@ -8,7 +8,7 @@ import torch
 
 from geonb.book import machine
 from geonb.learning import encoders, places
-from geonb.photos import catalogue
+from geonb.photos.catalogue import with_lat_lon
 from geonb.splitting import splits
 
 PLACES = pd.DataFrame({
@@ -22,7 +22,7 @@ def test_a_catalogue_becomes_plain_columns_with_latitude_first():
     catalogue = geopandas.GeoDataFrame(
         table, geometry=geopandas.points_from_xy(PLACES.lon_deg, PLACES.lat_deg), crs="EPSG:4326"
     )
-    plain = catalogue.with_lat_lon(catalogue)
+    plain = with_lat_lon(catalogue)
     assert "geometry" not in plain
     assert plain.lat_deg.tolist() == [50.5, -10.25]
     assert plain.lon_deg.tolist() == [7.125, 179.5]

@@ -13,7 +13,8 @@ from sklearn.cluster import DBSCAN
 from geonb import files
 from geonb.earth import sphere
 from geonb.photos import catalogue as photos
-from geonb.photos.catalogue import Unreadable
+from geonb.photos import pictures, reasons
+from geonb.photos.reasons import Unreadable
 
 
 def noise(width=32, height=24, seed=0):
@@ -38,8 +39,8 @@ def rows(count=3, **changes):
 
 def reason_of(path):
     with pytest.raises(Unreadable) as told:
-        photos.examine(path)
-    assert told.value.reason in photos.REASONS
+        pictures.examine(path)
+    assert told.value.reason in reasons.REASONS
     return told.value.reason
 
 
@@ -112,11 +113,11 @@ def test_of_equal_photos_the_first_by_path_stays_and_the_other_is_told():
 
 def test_a_reason_outside_the_fixed_set_is_refused():
     with pytest.raises(ValueError, match="does not name \\['bad mood'\\]"):
-        photos.left_out_table([{"path": "a.jpg", "reason": "bad mood", "detail": ""}])
+        reasons.left_out_table([{"path": "a.jpg", "reason": "bad mood", "detail": ""}])
 
 
 def test_every_column_has_a_meaning_with_its_unit():
-    for meaning in [*photos.COLUMNS.values(), *photos.LEFT_OUT_COLUMNS.values()]:
+    for meaning in [*photos.COLUMNS.values(), *reasons.LEFT_OUT_COLUMNS.values()]:
         assert meaning.endswith("]")
 
 
@@ -158,9 +159,9 @@ def test_a_chain_of_photos_is_one_city_and_poles_and_antipodes_do_not_break_it()
 
 def test_cities_are_named_after_their_middle_whatever_the_order_of_the_rows():
     table = rows(4, lat_deg=[50.94, 50.942, -33.87, 50.947], lon_deg=[6.96, 6.962, 151.21, -0.001], city="")
-    named = photos.assign_cities(table)
+    named = photos.assign_cities(table, 1e4)
     assert list(named["city"]) == ["near 50.94N 6.96E", "near 50.94N 6.96E", "near 33.87S 151.21E", "near 50.95N 0.00W"]
-    mixed = photos.assign_cities(table.sample(frac=1, random_state=1)).sort_index()
+    mixed = photos.assign_cities(table.sample(frac=1, random_state=1), 1e4).sort_index()
     assert list(mixed["city"]) == list(named["city"])
 
 
@@ -179,18 +180,18 @@ def test_a_link_without_length_is_refused():
 def test_paths_begin_at_a_variable_the_home_or_the_repository(monkeypatch, tmp_path):
     monkeypatch.setenv("GEONB_TEST_PHOTOS", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert photos.picture_path("$GEONB_TEST_PHOTOS/ä/1.jpg") == tmp_path / "ä" / "1.jpg"
-    assert photos.picture_path("${GEONB_TEST_PHOTOS}/1.jpg") == tmp_path / "1.jpg"
-    assert photos.picture_path("~/1.jpg") == tmp_path / "home" / "1.jpg"
-    assert photos.picture_path("build/1.jpg") == files.ROOT / "build" / "1.jpg"
-    assert photos.picture_path("/1.jpg").as_posix() == "/1.jpg"
-    assert photos.picture_path("prices/5$.jpg") == files.ROOT / "prices" / "5$.jpg"
+    assert pictures.picture_path("$GEONB_TEST_PHOTOS/ä/1.jpg") == tmp_path / "ä" / "1.jpg"
+    assert pictures.picture_path("${GEONB_TEST_PHOTOS}/1.jpg") == tmp_path / "1.jpg"
+    assert pictures.picture_path("~/1.jpg") == tmp_path / "home" / "1.jpg"
+    assert pictures.picture_path("build/1.jpg") == files.ROOT / "build" / "1.jpg"
+    assert pictures.picture_path("/1.jpg").as_posix() == "/1.jpg"
+    assert pictures.picture_path("prices/5$.jpg") == files.ROOT / "prices" / "5$.jpg"
 
 
 def test_a_variable_that_is_not_set_is_named(monkeypatch):
     monkeypatch.delenv("GEONB_NOWHERE", raising=False)
     with pytest.raises(ValueError, match="begins with \\$GEONB_NOWHERE, which is not set"):
-        photos.picture_path("$GEONB_NOWHERE/1.jpg")
+        pictures.picture_path("$GEONB_NOWHERE/1.jpg")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -203,9 +204,9 @@ def test_pictures_come_back_upright_and_their_size_is_that_of_the_upright_pictur
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(turns[orientation](upright))).save(tmp_path / "a.png", exif=exif)
-    picture = photos.open_picture(tmp_path / "a.png")
+    picture = pictures.open_picture(tmp_path / "a.png")
     assert np.array_equal(np.asarray(picture), upright)
-    facts = photos.examine(tmp_path / "a.png")
+    facts = pictures.examine(tmp_path / "a.png")
     assert (facts["width_px"], facts["height_px"]) == picture.size == (32, 16)
 
 
@@ -217,14 +218,14 @@ def test_every_mode_is_opened_as_rgb_without_a_warning(tmp_path, mode):
     picture.save(file, **more)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert photos.open_picture(file).mode == "RGB"
-        photos.examine(file)
+        assert pictures.open_picture(file).mode == "RGB"
+        pictures.examine(file)
 
 
 def test_an_exif_that_cannot_be_read_does_not_cost_the_picture(tmp_path):
     noise().save(tmp_path / "a.jpg", exif=b"Exif\0\0this is no TIFF header")
-    assert photos.open_picture(tmp_path / "a.jpg").size == (32, 24)
-    assert photos.examine(tmp_path / "a.jpg")["width_px"] == 32
+    assert pictures.open_picture(tmp_path / "a.jpg").size == (32, 24)
+    assert pictures.examine(tmp_path / "a.jpg")["width_px"] == 32
 
 
 @pytest.mark.parametrize(("kept", "reason"), [(0.0, "empty file"), (0.02, "truncated"), (0.6, "truncated")])
@@ -249,7 +250,7 @@ def test_other_content_is_not_a_picture_whatever_its_name(tmp_path, content):
 def test_heic_is_told_by_its_content_with_the_way_out(tmp_path, brands):
     (tmp_path / "renamed.jpg").write_bytes(b"\0\0\0\x18ftyp" + brands + b"\0" * 100)
     with pytest.raises(Unreadable, match="HEIC: convert it to JPEG"):
-        photos.examine(tmp_path / "renamed.jpg")
+        pictures.examine(tmp_path / "renamed.jpg")
 
 
 def test_a_picture_that_could_exhaust_the_memory_is_refused_and_a_large_one_is_not(tmp_path, monkeypatch):
@@ -257,7 +258,7 @@ def test_a_picture_that_could_exhaust_the_memory_is_refused_and_a_large_one_is_n
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 32 * 24 - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert photos.examine(tmp_path / "a.png")["width_px"] == 32
+        assert pictures.examine(tmp_path / "a.png")["width_px"] == 32
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 32 * 24 // 3)
     assert reason_of(tmp_path / "a.png") == "too many pixels"
 
@@ -276,7 +277,7 @@ def test_a_file_without_permission_is_told(tmp_path, monkeypatch):
     def forbidden(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(photos.Image, "open", forbidden)
+    monkeypatch.setattr(pictures.Image, "open", forbidden)
     assert reason_of(tmp_path / "a.jpg") == "unreadable"
 
 
@@ -294,7 +295,7 @@ def test_damaged_pictures_never_end_the_run(tmp_path):
                 broken[place] = rng.integers(256)
             (tmp_path / "a.jpg").write_bytes(broken)
             with contextlib.suppress(Unreadable):
-                assert photos.examine(tmp_path / "a.jpg")["width_px"] > 0
+                assert pictures.examine(tmp_path / "a.jpg")["width_px"] > 0
 
 
 # ---- pictures of more than 8 bits ------------------------------------------------------------------------------------
@@ -316,10 +317,10 @@ RAMP = np.linspace(0, 1, 32 * 24).reshape(24, 32)
 )
 def test_greys_of_more_than_8_bits_are_scaled_by_their_own_range(tmp_path, values, name):
     Image.fromarray(values).save(tmp_path / name)
-    shown = np.asarray(photos.open_picture(tmp_path / name))[..., 0].astype(float)
+    shown = np.asarray(pictures.open_picture(tmp_path / name))[..., 0].astype(float)
     low, high = float(values.min()), float(values.max())
     assert np.abs(shown - 255 * (values.astype(float) - low) / (high - low)).max() <= 0.5
-    assert photos.examine(tmp_path / name)["width_px"] == 32
+    assert pictures.examine(tmp_path / name)["width_px"] == 32
 
 
 def test_unsigned_values_of_32_bits_are_not_taken_for_negative_ones(tmp_path):
@@ -327,7 +328,7 @@ def test_unsigned_values_of_32_bits_are_not_taken_for_negative_ones(tmp_path):
     content = values.astype("<u4").tobytes()
     tags = {256: (4, 32), 257: (4, 24), 258: (3, 32), 259: (3, 1), 262: (3, 1), 277: (3, 1), 278: (4, 24), 339: (3, 1)}
     write_tiff(tmp_path / "a.tif", tags, content)
-    shown = np.asarray(photos.open_picture(tmp_path / "a.tif"))[..., 0].astype(float)
+    shown = np.asarray(pictures.open_picture(tmp_path / "a.tif"))[..., 0].astype(float)
     assert np.abs(shown - 255 * RAMP).max() <= 0.5
 
 
@@ -335,7 +336,7 @@ def test_what_is_not_finite_in_a_picture_of_floats_is_black(tmp_path):
     values = 5 + RAMP.astype(np.float32)
     values[0, :3] = np.nan, np.inf, -np.inf
     Image.fromarray(values).save(tmp_path / "a.tif")
-    shown = np.asarray(photos.open_picture(tmp_path / "a.tif"))[..., 0]
+    shown = np.asarray(pictures.open_picture(tmp_path / "a.tif"))[..., 0]
     assert shown[0, :3].tolist() == [0, 0, 0]
     assert shown.max() == 255
 
@@ -354,15 +355,15 @@ def test_a_picture_without_a_range_of_greys_is_left_out(tmp_path, values):
 
 def test_a_flat_picture_of_8_bits_stays(tmp_path):
     Image.new("L", (32, 24), 200).save(tmp_path / "a.tif")
-    assert np.asarray(photos.open_picture(tmp_path / "a.tif")).min() == 200
-    photos.examine(tmp_path / "a.tif")
+    assert np.asarray(pictures.open_picture(tmp_path / "a.tif")).min() == 200
+    pictures.examine(tmp_path / "a.tif")
 
 
 def test_16_bits_with_an_orientation_are_turned(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray((RAMP * 4095).astype(np.uint16)).save(tmp_path / "a.png", exif=exif)
-    assert photos.open_picture(tmp_path / "a.png").size == (24, 32)
+    assert pictures.open_picture(tmp_path / "a.png").size == (24, 32)
 
 
 def test_a_tiff_that_pillow_cannot_decode_is_not_called_cut_off(tmp_path):
@@ -370,7 +371,7 @@ def test_a_tiff_that_pillow_cannot_decode_is_not_called_cut_off(tmp_path):
     tags = {256: (4, 32), 257: (4, 24), 258: (3, 32), 259: (3, 1), 262: (3, 2), 277: (3, 3), 278: (4, 24), 339: (3, 3)}
     write_tiff(tmp_path / "a.tif", tags, content)
     with pytest.raises(Unreadable, match="broken picture: a TIFF of values that Pillow does not read: save it as RGB"):
-        photos.examine(tmp_path / "a.tif")
+        pictures.examine(tmp_path / "a.tif")
     whole = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "cut.tif").write_bytes(whole[:40])
     assert reason_of(tmp_path / "cut.tif") == "truncated"
@@ -420,7 +421,7 @@ FULL = {254: (4, 0), 256: (4, 6000), 257: (4, 4000), 262: (3, 32803)}
 def test_a_camera_raw_file_is_left_out_whose_preview_would_be_a_second_photo(tmp_path, name, tags, how):
     write_tiff(tmp_path / name, tags, PIXELS, **how)
     with pytest.raises(Unreadable, match="camera raw: export it as JPEG"):
-        photos.examine(tmp_path / name)
+        pictures.examine(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -443,7 +444,7 @@ def test_a_raw_file_of_any_content_is_told_by_its_ending(tmp_path, ending):
 
 def test_a_jpeg_that_is_called_raw_stays_a_jpeg(tmp_path):
     noise().save(tmp_path / "a.dng", "JPEG")
-    assert photos.examine(tmp_path / "a.dng")["width_px"] == 32
+    assert pictures.examine(tmp_path / "a.dng")["width_px"] == 32
 
 
 @pytest.mark.parametrize("how", [{}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"big_tiff": True}])
@@ -452,16 +453,16 @@ def test_an_ordinary_tiff_is_read(tmp_path, mode, how):
     if mode == "I;16" and "compression" in how:
         how = {}
     noise().convert("L").convert(mode).save(tmp_path / "scan.tif", **how)
-    assert photos.examine(tmp_path / "scan.tif")["width_px"] == 32
+    assert pictures.examine(tmp_path / "scan.tif")["width_px"] == 32
 
 
 def test_pages_and_pyramids_of_an_ordinary_tiff_do_not_make_it_raw(tmp_path):
     noise(64, 48).save(tmp_path / "pages.tif", save_all=True, append_images=[noise(32, 24)])
-    assert photos.examine(tmp_path / "pages.tif")["width_px"] == 64
+    assert pictures.examine(tmp_path / "pages.tif")["width_px"] == 64
     write_tiff(tmp_path / "pyramid.tif", THUMBNAIL | {254: (4, 0), 330: (4, 8)}, PIXELS, more=PREVIEW)
-    assert photos.examine(tmp_path / "pyramid.tif")["width_px"] == 160
+    assert pictures.examine(tmp_path / "pyramid.tif")["width_px"] == 160
     write_tiff(tmp_path / "alone.tif", PREVIEW, PIXELS)  # calls itself a preview, of nothing that is there
-    assert photos.examine(tmp_path / "alone.tif")["width_px"] == 160
+    assert pictures.examine(tmp_path / "alone.tif")["width_px"] == 160
 
 
 # ---- near-duplicates -------------------------------------------------------------------------------------------------
@@ -480,7 +481,7 @@ def taken(folder, name, picture, **changes):
     picture.save(folder / name, quality=changes.pop("quality", 90))
     known = {"path": str(folder / name), "lat_deg": 50.94, "lon_deg": 6.96, "city": "Köln", "source": "test",
              "captured_at": pd.Timestamp("2024-07-09 03:25:24.2", tz="UTC"), "heading_deg": np.nan}  # fmt: skip
-    return known | {"licence": "CC0"} | changes | photos.examine(folder / name)
+    return known | {"licence": "CC0"} | changes | pictures.examine(folder / name)
 
 
 def kept_of(rows):
@@ -562,6 +563,6 @@ def test_a_picture_between_two_others_does_not_join_them(tmp_path):
 
 def test_a_large_picture_of_16_bits_is_scaled_in_bands_to_what_it_is_at_once(tmp_path, monkeypatch):
     Image.fromarray((1000 + RAMP * 3000).astype(np.uint16)).save(tmp_path / "a.tif")
-    at_once = np.asarray(photos.open_picture(tmp_path / "a.tif"))
-    monkeypatch.setattr(photos, "PIXELS_AT_ONCE", 70)
-    assert np.array_equal(at_once, np.asarray(photos.open_picture(tmp_path / "a.tif")))
+    at_once = np.asarray(pictures.open_picture(tmp_path / "a.tif"))
+    monkeypatch.setattr(pictures, "PIXELS_AT_ONCE", 70)
+    assert np.array_equal(at_once, np.asarray(pictures.open_picture(tmp_path / "a.tif")))

@@ -17,7 +17,8 @@ from PIL.ExifTags import GPS, Base
 from geonb.earth import sphere
 from geonb.files import ROOT
 from geonb.photos import catalogue as photos
-from geonb.photos.sources import folder, scan, table
+from geonb.photos import pictures
+from geonb.photos.sources import exif, folder, scan, table
 from tests.photos.test_table import cologne, left_out_of, picture, rationals, text
 
 HANGS_S = 1800  # no busy machine comes near it
@@ -92,7 +93,7 @@ def test_an_xmp_that_tells_no_heading_takes_nothing_from_the_photo(tmp_path, xmp
     ],
 )  # fmt: skip
 def test_a_camera_s_clock_counts_with_the_offset_that_stands(shot, time):
-    found = folder.captured_at({Base[name]: value for name, value in shot.items()}, {})
+    found = exif.captured_at({Base[name]: value for name, value in shot.items()}, {})
     assert found == (pd.Timestamp(time, tz="UTC") if time else None)
 
 
@@ -210,9 +211,9 @@ def same(one, other):
 
 
 def count_reads(monkeypatch):
-    """The list of what photos.examine is asked for from now on."""
-    asked, examine = [], photos.examine
-    monkeypatch.setattr(photos, "examine", lambda path: asked.append(Path(path).name) or examine(path))
+    """The list of what pictures.examine is asked for from now on."""
+    asked, examine = [], pictures.examine
+    monkeypatch.setattr(pictures, "examine", lambda path: asked.append(Path(path).name) or examine(path))
     return asked
 
 
@@ -296,7 +297,7 @@ def test_what_may_pass_is_asked_again(tmp_path):
 
 
 def test_an_interrupted_scan_keeps_what_it_read(many, monkeypatch):
-    examine = photos.examine
+    examine = pictures.examine
 
     def interrupted(path):
         if path.endswith("10.jpg"):
@@ -304,7 +305,7 @@ def test_an_interrupted_scan_keeps_what_it_read(many, monkeypatch):
         return examine(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(photos, "examine", interrupted)
+        patch.setattr(pictures, "examine", interrupted)
         with pytest.raises(KeyboardInterrupt):
             folder.read(folder=str(many))
     asked = count_reads(monkeypatch)
@@ -406,7 +407,7 @@ def test_a_fix_that_holds_is_kept(tmp_path, changes):
 )  # fmt: skip
 def test_a_datum_within_metres_of_wgs_84_is_taken_as_it(datum):
     tags = {GPS.GPSMapDatum: datum, GPS.GPSLatitude: (35.0,), GPS.GPSLongitude: (135.0,)}
-    assert folder.position(tags | {GPS.GPSLatitudeRef: "N", GPS.GPSLongitudeRef: "E"}) == (35.0, 135.0)
+    assert exif.position(tags | {GPS.GPSLatitudeRef: "N", GPS.GPSLongitudeRef: "E"}) == (35.0, 135.0)
 
 
 @pytest.mark.parametrize(
@@ -463,7 +464,7 @@ def test_an_unknown_datum_and_one_of_elsewhere_are_left_out(tmp_path, datum, wor
 )
 def test_a_gps_clock_that_lost_1024_weeks_is_set_by_the_camera(camera, day, time):
     shot = {Base.DateTimeOriginal: camera} if camera else {}
-    found = folder.captured_at(shot, {GPS.GPSDateStamp: day, GPS.GPSTimeStamp: (12.0, 12.0, 31.0)})
+    found = exif.captured_at(shot, {GPS.GPSDateStamp: day, GPS.GPSTimeStamp: (12.0, 12.0, 31.0)})
     assert found == (pd.Timestamp(time, tz="UTC") if time else None)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from pyproj import Geod
 
 from geonb import files
-from geonb.photos.sources import folder, gather, global_streetscapes
+from geonb.photos.sources import gather, global_streetscapes, listing
 
 REAL = os.environ.get("GEONB_REAL_DATA")
 ROOT = files.ROOT
@@ -212,7 +212,7 @@ def test_folders_that_cannot_be_listed_are_told(tree, monkeypatch):
         onerror(PermissionError(13, "Permission denied", locked))
         yield from (found for found in walk(there) if found[0] != locked)
 
-    monkeypatch.setattr(folder.os, "walk", refused)
+    monkeypatch.setattr(listing.os, "walk", refused)
     assert read(tree, night=True)[1]["n"] == "unreadable"
 
 

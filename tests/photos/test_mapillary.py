@@ -187,7 +187,7 @@ def test_an_answer_that_is_none_counts_as_busy(server, content):
 
 def test_a_silent_server_ends_the_run_and_the_next_goes_on(server, tmp_path):
     scattered(server, 8)
-    south, west, north, east = mapillary.Area(BOX).boxes()[0]
+    south, west, north, east = mapillary.boxes_of(mapillary.area_of(BOX, ""))[0]
     server.first = [server.answer(f"/images?bbox={west},{south},{east},{north}")] + [
         (503, {}, b"")
     ] * mapillary.ATTEMPTS
@@ -303,7 +303,7 @@ def test_sequences_are_thinned_and_a_number_is_drawn(server):
 
 @pytest.mark.parametrize("box", [[52.0, 4.35, 52.015, 4.37], [52.0, 4.3, 52.06, 4.4], [-0.01, -0.03, 0.03, 0.005]])
 def test_an_area_is_covered_by_boxes_none_of_which_is_empty(box):
-    sides = np.array(mapillary.Area(box).boxes())
+    sides = np.array(mapillary.boxes_of(mapillary.area_of(box, "")))
     extent = sides[:, 2:] - sides[:, :2]
     least = np.ceil(np.round((np.array(box[2:]) - box[:2]) / mapillary.SIDE_DEG, 6)).prod()
     assert len(sides) == least
@@ -314,16 +314,16 @@ def test_an_area_is_covered_by_boxes_none_of_which_is_empty(box):
 
 
 def test_boxes_that_a_polygon_does_not_touch_are_not_asked():
-    box, corner = (52.0, 4.0, 52.06, 4.06), shapely.Polygon([(4.0, 52.0), (4.03, 52.0), (4.0, 52.03)])
-    asked = mapillary.Area(box, corner).boxes()
-    assert len(asked) == 3
-    assert set(asked) < set(mapillary.Area(box).boxes())
+    corner = shapely.Polygon([(4.0, 52.0), (4.03, 52.0), (4.0, 52.03)])
+    asked = mapillary.boxes_of(corner.union(shapely.Point(4.06, 52.06)))
+    assert len(asked) == 4
+    assert set(asked) < set(mapillary.boxes_of(mapillary.area_of([52.0, 4.0, 52.06, 4.06], "")))
 
 
 def test_the_box_of_the_template_is_one_question():
     study = ROOT / "notebooks" / "studies" / "mapillary.yml"
     box = yaml.safe_load(study.read_text(encoding="utf-8"))["01_photos"]["options"]["box"]
-    assert mapillary.Area(box).boxes() == [tuple(box)]
+    assert mapillary.boxes_of(mapillary.area_of(box, "")) == [tuple(box)]
 
 
 def test_other_fields_are_asked_for_anew(server, monkeypatch):

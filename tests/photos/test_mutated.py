@@ -18,6 +18,7 @@ from PIL import Image
 
 from geonb.files import ROOT
 from geonb.photos import catalogue as photos
+from geonb.photos import reasons
 from geonb.photos.sources import folder, table
 from tests.photos.test_table import cologne, gps_exif, picture, rationals, text
 
@@ -74,13 +75,13 @@ def test_a_position_is_what_the_rationals_encode_or_left_out(tmp_path, lat, lon)
         for name, letter in zip(LETTERED, (lat[2], lon[2]), strict=True)
     }
     picture(tmp_path / "one.jpg", exif=gps_exif(cologne(**tags)), seed=0)
-    told = folder.seen(tmp_path / "one.jpg")
+    told = folder.look(tmp_path / "one.jpg")
     expected = meant(lat[0], lat[2], [b"N", b"S"]), meant(lon[0], lon[2], [b"E", b"W"])
     known = None not in expected and abs(expected[0]) <= 90 and abs(expected[1]) <= 180
     if known and max(map(abs, expected)) >= Fraction(1, 10_000):
         assert (told["lat_deg"], told["lon_deg"]) == pytest.approx(tuple(map(float, expected)), abs=1e-9)
     else:
-        assert told["reason"] in photos.REASONS
+        assert told["reason"] in reasons.REASONS
         assert "lat_deg" not in told
 
 
@@ -211,7 +212,7 @@ def test_tiny_files_that_claim_billions_of_pixels_are_refused_before_they_take_m
     for form in ("JPEG", "PNG", "BMP", "GIF"):
         (there / f"{form}.jpg").write_bytes(claiming(form, 60_000))
         assert (there / f"{form}.jpg").stat().st_size < 1_200
-        assert folder.seen(there / f"{form}.jpg")["reason"] == "too many pixels"
+        assert folder.look(there / f"{form}.jpg")["reason"] == "too many pixels"
     kept, left_out, peak_mb = read_apart(there)
     assert (kept, left_out) == (0, 4)
     assert peak_mb < 700

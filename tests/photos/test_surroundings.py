@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from geonb.book.studies import cells, defaults
+from geonb.book.studies import cells
 from geonb.photos import sources, surroundings
 from geonb.showing import intervals, maps
 from geonb.splitting import galleries
@@ -228,21 +228,14 @@ def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(ext
     intervals.photo_counts(alone)
 
 
-def page_01(**parameters):
-    """The value of the cell of page 01 that warns, with these parameters."""
-    names = defaults("01_photos") | parameters
-    code = [cell.source for cell in cells("01_photos") if cell.cell_type == "code"]
-    (gathers,), (warns,) = ([text for text in code if words in text] for words in ("sources.gather(", "wording.note("))
-    exec("from geonb.photos import sources, surroundings\nfrom geonb.book import wording", names)
-    exec(gathers, names)
-    return eval(warns, names)
-
-
 def test_page_01_warns_of_exchanged_coordinates_and_no_longer_once_they_are_exchanged_back(tmp_path):
     picture(tmp_path / "a.jpg")
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,6.9583,50.9413\n")
+    assert any("*surroundings.caveats(catalogue, source)" in cell.source for cell in cells("01_photos"))
     options = {"table": str(tmp_path / "t.csv")}
-    said = page_01(source="table", options=options).data
-    assert "1 of 1 photos lie far from every town" in said
-    assert "set swap" in said
-    assert "from every town" not in page_01(source="table", options=options | {"swap_lat_lon": True}).data
+    exchanged, back = (
+        surroundings.gathered("table", options | {"swap_lat_lon": swap}, False, "")[0] for swap in (False, True)
+    )
+    (said,) = surroundings.caveats(exchanged, "table")
+    assert said.startswith("1 of 1 photos lie far from every town")
+    assert surroundings.caveats(back, "table") == []

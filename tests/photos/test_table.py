@@ -18,7 +18,8 @@ from pyproj import CRS
 from geonb.earth import sphere
 from geonb.files import ROOT
 from geonb.photos import catalogue as photos
-from geonb.photos.sources import SOURCES, check_options, folder, gather, table
+from geonb.photos import pictures, reasons
+from geonb.photos.sources import check_options, exif, fields, folder, gather, listing, table, takes_options
 
 REAL = os.environ.get("GEONB_REAL_DATA")
 needs_real_data = pytest.mark.skipif(not REAL, reason="GEONB_REAL_DATA is not set: no real photos to read")
@@ -183,7 +184,7 @@ def test_an_exif_of_random_damage_ends_in_a_row(tmp_path):
 )
 def test_a_heading_is_within_the_circle_or_unknown(value, heading):
     tags = {GPS.GPSImgDirection: value[0] / value[1] if value[1] else float("nan")}
-    assert folder.heading_deg(tags) == pytest.approx(heading, nan_ok=True)
+    assert exif.heading_deg(tags) == pytest.approx(heading, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_a_heading_is_within_the_circle_or_unknown(value, heading):
     ],
 )
 def test_the_time_is_that_of_the_gps_then_that_of_the_camera(shot, gps, time):
-    found = folder.captured_at(
+    found = exif.captured_at(
         {Base[name]: value for name, value in shot.items()}, {GPS[name]: value for name, value in gps.items()}
     )
     assert found == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)
@@ -295,7 +296,7 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch):
         onerror(PermissionError(13, "Permission denied", str(tmp_path / "locked")))
         yield str(root), ["locked"], ["a.jpg"]
 
-    monkeypatch.setattr(folder.os, "walk", walk)
+    monkeypatch.setattr(listing.os, "walk", walk)
     rows, left_out = folder.read(folder=str(tmp_path))
     assert len(rows) == 1
     assert list(left_out["reason"]) == ["unreadable"]
@@ -306,7 +307,7 @@ def test_paths_stay_as_portable_as_they_were_written(tmp_path, monkeypatch):
     picture(tmp_path / "köln" / "a.jpg", cologne())
     rows, _ = folder.read(folder="$GEONB_TEST_PHOTOS")
     assert list(rows["path"]) == ["$GEONB_TEST_PHOTOS/köln/a.jpg"]
-    assert photos.open_picture(rows["path"][0]).size == (16, 12)
+    assert pictures.open_picture(rows["path"][0]).size == (16, 12)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
@@ -535,7 +536,7 @@ def test_north_and_east_outside_the_area_of_their_grid_are_left_out(place):
     ],
 )
 def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
-    assert photos.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
+    assert fields.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
 
 
 def test_a_grid_that_nobody_knows_or_columns_that_are_not_there_are_told(place):
@@ -788,7 +789,7 @@ def test_gather_gives_a_catalogue_and_what_was_left_out(tmp_path):
     picture(tmp_path / "b.jpg")
     found, left_out = gather("folder", {"folder": str(tmp_path)})
     assert list(found.columns) == list(photos.COLUMNS)
-    assert list(left_out.columns) == list(photos.LEFT_OUT_COLUMNS)
+    assert list(left_out.columns) == list(reasons.LEFT_OUT_COLUMNS)
     assert list(left_out["reason"]) == ["no position"]
 
 
@@ -866,15 +867,15 @@ def test_the_templates_only_use_options_that_exist(study, source):
     for variant in (written, re.sub(r"^    # (\w+: )", r"    \1", written, flags=re.MULTILINE)):
         parameters = yaml.safe_load(variant)["01_photos"]
         assert parameters["source"] == source
-        check_options(SOURCES[source](), parameters["options"], study)
+        check_options(takes_options(source), parameters["options"], study)
 
 
 # ---- real photos -----------------------------------------------------------------------------------------------------
 def gathered(name):
     found, left_out = gather("folder", {"folder": f"$GEONB_REAL_DATA/{name}"})
-    manifest = pd.read_csv(photos.picture_path(f"$GEONB_REAL_DATA/{name}/manifest.csv"), keep_default_na=False)
+    manifest = pd.read_csv(pictures.picture_path(f"$GEONB_REAL_DATA/{name}/manifest.csv"), keep_default_na=False)
     manifest["path"] = f"$GEONB_REAL_DATA/{name}/" + manifest["file"]
-    files = [path for path in photos.picture_path(f"$GEONB_REAL_DATA/{name}").rglob("*") if path.is_file()]
+    files = [path for path in pictures.picture_path(f"$GEONB_REAL_DATA/{name}").rglob("*") if path.is_file()]
     assert len(found) + len(left_out) == len(files)
     assert set(left_out["reason"]) <= {"not a picture", "duplicate"}
     return found, left_out, found.merge(manifest, on="path", how="left", validate="1:1", suffixes=("", "_listed"))
@@ -894,7 +895,7 @@ def test_real_photos_lie_where_their_manifest_says(name, count):
 def test_a_table_of_real_photos_keeps_its_korean_streets():
     options = {"table": "$GEONB_REAL_DATA/seoul_jongno/manifest.csv", "path_column": "file"}
     found, left_out = gather("table", options | {"columns": {"heading_deg": "compass"}})
-    manifest = pd.read_csv(photos.picture_path(options["table"]), keep_default_na=False)
+    manifest = pd.read_csv(pictures.picture_path(options["table"]), keep_default_na=False)
     both = found.merge(
         manifest.assign(path="$GEONB_REAL_DATA/seoul_jongno/" + manifest["file"]),
         on="path",
@@ -914,5 +915,5 @@ def test_what_nests_deeper_than_python_calls_is_searched_all_the_same():
     deep = {"PoseHeadingDegrees": "12"}
     for _ in range(5000):
         deep = {"more": [deep]}
-    assert folder.found_in(deep, "PoseHeadingDegrees") == "12"
-    assert folder.found_in(deep, "elsewhere") is None
+    assert exif.found_in(deep, "PoseHeadingDegrees") == "12"
+    assert exif.found_in(deep, "elsewhere") is None

@@ -10,7 +10,7 @@ from PIL import Image
 from geonb import files
 from geonb.earth import sphere
 from geonb.photos import catalogue as photos
-from geonb.photos.sources import folder, gather, vpr
+from geonb.photos.sources import gather, listing, vpr
 
 # the CN Tower: a known example of UTM, in zone 17 T
 TOWER, EAST, NORTH = (43.642567, -79.387139), "630084.30", "4833438.55"
@@ -244,7 +244,7 @@ def test_folders_that_cannot_be_listed_and_linked_ones_are_told(root, tmp_path, 
         onerror(PermissionError(13, "Permission denied", str(root / "locked")))
         yield str(there), ["linked", "locked"], [name()]
 
-    monkeypatch.setattr(folder.os, "walk", walk)
+    monkeypatch.setattr(listing.os, "walk", walk)
     catalogue, left_out = gather("vpr", {"folder": "d", "city": "Toronto"})
     assert len(catalogue) == 1
     assert dict(zip(left_out.path, left_out.reason, strict=True)) == {"d/linked": "link", "d/locked": "unreadable"}

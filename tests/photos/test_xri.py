@@ -10,7 +10,8 @@ from PIL import Image
 from geonb import files
 from geonb.earth import sphere
 from geonb.photos import catalogue as photos
-from geonb.photos.sources import folder, gather, xri
+from geonb.photos import pictures
+from geonb.photos.sources import gather, listing, xri
 
 # Elizabeth Tower (Big Ben), TQ 302 796: on the British National Grid, and in WGS 84
 TOWER_GRID, TOWER = ("530268", "179640"), (51.50072, -0.12463)
@@ -88,11 +89,11 @@ def test_pictures_of_one_name_in_other_parts_and_folders_are_brightened_apart(ro
     for below in ("xri", "other"):
         catalogue, left_out = gather("xri", {"folder": below, "uprn_table": "osopenuprn.csv"})
         assert left_out.empty
-        levels += [np.asarray(photos.open_picture(path)).mean() for path in catalogue.path]
+        levels += [np.asarray(pictures.open_picture(path)).mean() for path in catalogue.path]
     assert levels == pytest.approx([255 * (40 * n / 255) ** 0.4545 for n in (1, 2, 3)], abs=4)
     picture(tmp_path / "other" / "part-1" / name, level=200)  # the same name with other content
     (path,) = gather("xri", {"folder": "other", "uprn_table": "osopenuprn.csv"})[0].path
-    assert np.asarray(photos.open_picture(path)).mean() == pytest.approx(255 * (200 / 255) ** 0.4545, abs=4)
+    assert np.asarray(pictures.open_picture(path)).mean() == pytest.approx(255 * (200 / 255) ** 0.4545, abs=4)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_folders_that_cannot_be_listed_are_told(tree, root, monkeypatch):
         onerror(PermissionError(13, "Permission denied", str(root / "part-2")))
         yield from (found for found in walk(there) if "part-2" not in found[0])
 
-    monkeypatch.setattr(folder.os, "walk", refused)
+    monkeypatch.setattr(listing.os, "walk", refused)
     left_out = gather("xri", tree)[1]
     assert ["xri/part-2", "unreadable"] in left_out[["path", "reason"]].to_numpy().tolist()
 

@@ -1,12 +1,29 @@
 """Sources of photos: each gives rows and the list of what it left out; ``gather`` makes the catalogue of them."""
 
+import importlib
 import inspect
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geonb import checks
-from geonb.photos import catalogue as photos
+from geonb.photos.catalogue import catalogue
+from geonb.photos.pictures import is_here, open_picture
+from geonb.photos.reasons import left_out_table
 
+if TYPE_CHECKING:  # each is loaded only when it is asked for; what a page depends on is read from these lines
+    from geonb.photos.sources import (  # noqa: F401
+        folder,
+        global_streetscapes,
+        mapillary,
+        osv5m,
+        simulated,
+        table,
+        vpr,
+        xri,
+    )
+
+SOURCES = ("simulated", "folder", "table", "osv5m", "vpr", "mapillary", "xri", "global_streetscapes")
 WAYS_OUT = {
     "no position": "use source 'table' with a CSV of positions, or photos that kept their EXIF (messengers remove it)",
     "missing file": "check the options folder and path_column",
@@ -21,77 +38,32 @@ WAYS_OUT = {
 }
 
 
-# Imports inside functions: no source loads what another needs, and the code that a page depends on stays traceable.
-def _simulated():
-    from geonb.photos.sources.simulated import read
-
-    return read
-
-
-def _folder():
-    from geonb.photos.sources.folder import read
-
-    return read
-
-
-def _table():
-    from geonb.photos.sources.table import read
-
-    return read
-
-
-def _osv5m():
-    from geonb.photos.sources.osv5m import read
-
-    return read
-
-
-def _vpr():
-    from geonb.photos.sources.vpr import read
-
-    return read
-
-
-def _mapillary():
-    from geonb.photos.sources.mapillary import read
-
-    return read
-
-
-def _xri():
-    from geonb.photos.sources.xri import read
-
-    return read
-
-
-def _global_streetscapes():
-    from geonb.photos.sources.global_streetscapes import read
-
-    return read
-
-
-SOURCES = {
-    "simulated": _simulated, "folder": _folder, "table": _table, "osv5m": _osv5m, "vpr": _vpr, "mapillary": _mapillary,
-    "xri": _xri, "global_streetscapes": _global_streetscapes,
-}  # fmt: skip
-
-
 def gather(source, options):
-    """(catalogue, left_out) of a source; the options are the keyword arguments of its ``read``.
+    """(catalogue, left_out) of a source; the options are those of its ``read``, of a simulated one those of its World.
 
     ValueError for an unknown source, an unknown, missing or wrongly typed option, and a source without a usable photo.
     """
-    if source not in SOURCES:
-        raise ValueError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
     if not isinstance(options, dict):
         raise ValueError(f"options of source {source!r} must be a list of names and values, not {options}")
-    read = SOURCES[source]()
-    check_options(read, options, f"source {source!r}")
-    rows, left_out = read(**options)
-    left_out = photos.left_out_table(left_out)
+    check_options(takes_options(source), options, f"source {source!r}")
+    if source == "simulated":
+        return catalogue(module_of(source).read(world(source, options))), left_out_table([])
+    rows, left_out = module_of(source).read(**options)
     if not len(rows):
         raise ValueError(_nothing(source, options, left_out))
-    return photos.catalogue(rows), left_out
+    return catalogue(rows), left_out
+
+
+def module_of(source):
+    """The module of a source; ValueError names those that there are."""
+    if source not in SOURCES:
+        raise ValueError(f"there is no source {source!r}; there are {', '.join(SOURCES)}")
+    return importlib.import_module(f"geonb.photos.sources.{source}")
+
+
+def takes_options(source):
+    """What takes the options of a source as keyword arguments."""
+    return module_of(source).World if source == "simulated" else module_of(source).read
 
 
 def check_options(read, options, who):
@@ -138,23 +110,21 @@ def pictures(source, options, rows):
     Where they are not, those of a simulated source are painted again, the same as they were; of any other source there
     are none: an empty list.
     """
-    if all(map(_is_here, rows.path)):
-        return [photos.open_picture(path) for path in rows.path]
+    if all(map(is_here, rows.path)):
+        return [open_picture(path) for path in rows.path]
     if source != "simulated":
         return []
-    from geonb.photos.sources import simulated
-
-    return simulated.painted_again(simulated.World(**options), rows.photo_id)
-
-
-def _is_here(path):
-    try:
-        return photos.picture_path(path).is_file()
-    except ValueError:  # it begins with a variable that is not set
-        return False
+    return module_of(source).painted_again(world(source, options), rows.photo_id)
 
 
 # ---- what only a simulated source knows ------------------------------------------------------------------------------
+def world(source, options):
+    """The simulated World of a source's options; ValueError for any other source."""
+    if source != "simulated":
+        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
+    return module_of(source).World(**options)
+
+
 def streets(source, options):
     """The street lines of a source (city, country, street, licence, geometry; EPSG:4326); empty where it knows none.
 
@@ -162,50 +132,34 @@ def streets(source, options):
     """
     import geopandas
 
-    if source != "simulated":
-        names = ("city", "country", "street", "licence")
-        empty = geopandas.GeoDataFrame({name: [] for name in (*names, "geometry")}, crs="EPSG:4326")
-        return empty.astype(dict.fromkeys(names, str))
-    from geonb.photos.sources import simulated
-
-    return simulated.streets(simulated.World(**options)).assign(licence="")
+    if source == "simulated":
+        return module_of(source).streets(world(source, options)).assign(licence="")
+    names = ("city", "country", "street", "licence")
+    empty = geopandas.GeoDataFrame({name: [] for name in (*names, "geometry")}, crs="EPSG:4326")
+    return empty.astype(dict.fromkeys(names, str))
 
 
 def planted_fields(source, options, lat_lon_deg, city):
     """The planted fields (n, K) at positions (n, 2) in cities (n,); None where nothing was planted."""
     if source != "simulated":
         return None
-    from geonb.photos.sources import simulated
-
-    return simulated.truth(simulated.World(**options), lat_lon_deg, city)
+    return module_of(source).truth(world(source, options), lat_lon_deg, city)
 
 
 def planted_semivariogram(source, options, distance_m):
     """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
     if source != "simulated":
         return None
-    from geonb.photos.sources import simulated
     from simcities.fields import planted_semivariogram as curve
 
-    return curve(simulated.World(**options).planted(), distance_m)
-
-
-def world(source, options):
-    """The simulated world of a source's options; ValueError for any other source."""
-    if source != "simulated":
-        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
-    from geonb.photos.sources import simulated
-
-    return simulated.World(**options)
+    return curve(world(source, options).planted(), distance_m)
 
 
 def scenes(source, options, photo_id):
     """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
     if source != "simulated":
         return np.full(len(photo_id), "photo", dtype=object)
-    from geonb.photos.sources import simulated
-
-    cameras = simulated.cameras(world(source, options)).set_index("photo_id")
+    cameras = module_of(source).cameras(world(source, options)).set_index("photo_id")
     return cameras.scene.loc[photo_id].to_numpy(dtype=object)
 
 

@@ -10,18 +10,20 @@ import json
 import math
 import os
 import sys
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import requests
+import shapely
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
 from geonb import checks, files
 from geonb.earth import seeds, sphere
-from geonb.photos import catalogue as photos
-from geonb.photos.catalogue import Unreadable
-from geonb.photos.sources import table
+from geonb.photos.catalogue import collected
+from geonb.photos.pictures import examine, picture_path
+from geonb.photos.reasons import Unreadable, kept_and_left_out
+from geonb.photos.sources import fields
 
 API = "https://graph.mapillary.com"
 LICENCE = "CC BY-SA 4.0"
@@ -51,18 +53,9 @@ class TooMuch(Exception):
 
 
 def read(
-    *,
-    box: list | None = None,
-    polygon: str = "",
-    size_px: int = 1024,
-    panoramas: bool = False,
-    thin_m: float = 0.0,
-    limit: int = 0,
-    seed: int = 0,
-    city: str = "",
-    country: str = "",
-    city_link_m: float = 10_000.0,
-):
+    *, box: list | None = None, polygon: str = "", size_px: int = 1024, panoramas: bool = False, thin_m: float = 0.0,
+    limit: int = 0, seed: int = 0, city: str = "", country: str = "", city_link_m: float = 10_000.0,
+):  # fmt: skip
     """(rows, left_out) of the photos in a box or a polygon: each that is not thinned out ends in one of the two.
 
     box: [south, west, north, east] in degrees; polygon: a GeoJSON file, in its place. size_px: 256, 1024 or 2048.
@@ -72,7 +65,7 @@ def read(
     for a wrong option or without a token, ConnectionError when the server stays silent; the next run goes on where
     this one ended.
     """
-    area = Area.of(box, polygon)
+    area = area_of(box, polygon)
     if size_px not in SIZES:
         raise ValueError(f"size_px {size_px} must be {', '.join(map(str, SIZES))}")
     checks.number("thin_m", thin_m, least=0)
@@ -81,86 +74,42 @@ def read(
     ask = Questions()
     records, full = found_in(area, ask)
     if not records and not full:
-        raise ValueError(f"Mapillary has no photo in {where(box, polygon)}")
-    records, unusable = parted(records, panoramas)
-    known = chosen(records, thin_m, limit, seed)
+        raise ValueError(f"Mapillary has no photo in {words_of(box, polygon)}")
     given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
-    rows = []
-    left_out = [{"path": "", "reason": "full box", "detail": f"south, west, north, east {box}"} for box in full]
-    left_out += [row_left_out(record, size_px, why) for record, why in unusable]
-    for record in tqdm(known, desc="photos", unit="photo", file=sys.stdout):
-        path = path_of(record, size_px)
-        try:
-            download(record["id"], size_px, files.ROOT / path, ask)
-            rows.append(table.photo(path, fields(record), given))
-        except Unreadable as why:
-            left_out.append(row_left_out(record, size_px, why))
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+    def photo(path, record):
+        if why := unwanted(record, panoramas):
+            raise why
+        download(record["id"], size_px, files.ROOT / path, ask)
+        return fields.photo(path, fields_of(record), given)
+
+    usable = chosen([record for record in records if not unwanted(record, panoramas)], thin_m, limit, seed)
+    told = usable + [record for record in records if unwanted(record, panoramas)]
+    entries = [(f"build/mapillary/{size_px}/{one['id']}.jpg", f"id {one['id']}: ", one) for one in told]
+    rows, left_out = kept_and_left_out(entries, photo, progress=True)
+    left_out += [{"path": "", "reason": "full box", "detail": f"south, west, north, east {box}"} for box in full]
+    return collected(rows, left_out, city_link_m=city_link_m)
 
 
-def where(box, polygon):
+def words_of(box, polygon):
     """The words for an area without photos."""
     if polygon:
         return f"polygon {polygon!r}"
-    other = photos.exchanged(box)
+    other = fields.exchanged(box)
     return f"box {box} (south, west, north, east): if it was meant as west, south, east, north, write {other}"
 
 
-def path_of(record, size_px):
-    """Where the photo of a record lies, for the catalogue."""
-    return f"build/mapillary/{size_px}/{record['id']}.jpg"
-
-
-def row_left_out(record, size_px, why):
-    """The row of left_out of a record that is Unreadable."""
-    return {"path": path_of(record, size_px), "reason": why.reason, "detail": f"id {record['id']}: {why.detail}"}
-
-
 # ---- where -----------------------------------------------------------------------------------------------------------
-class Area:
-    """A box, and the polygon within it if there is one."""
-
-    def __init__(self, box, outline=None):
-        self.box, self.outline = tuple(float(side) for side in box), outline
-
-    @classmethod
-    def of(cls, box, polygon):
-        """From the options: exactly one of the two."""
-        if (box is None) == (not polygon):
-            raise ValueError("source 'mapillary' needs a box [south, west, north, east] or a polygon, one of the two")
-        if polygon:
-            outline = outline_of(polygon)
-            west, south, east, north = outline.bounds
-            return cls((south, west, north, east), outline)
-        return cls(photos.sides(box))
-
-    def holds(self, lat_deg, lon_deg):
-        """Whether a position lies in it."""
-        south, west, north, east = self.box
-        if not (south <= lat_deg <= north and west <= lon_deg <= east):
-            return False
-        if self.outline is None:
-            return True
-        import shapely
-
-        return bool(shapely.contains_xy(self.outline, lon_deg, lat_deg))
-
-    def boxes(self):
-        """The boxes, equal ones of SIDE_DEG at most, that cover it, each (south, west, north, east) [degree]."""
-        south, west, north, east = self.box
-        grid = [(s, w, n, e) for s, n in pairwise(edges(south, north)) for w, e in pairwise(edges(west, east))]
-        if self.outline is None:
-            return grid
-        import shapely
-
-        return [(s, w, n, e) for s, w, n, e in grid if self.outline.intersects(shapely.box(w, s, e, n))]
-
-
-def outline_of(polygon):
-    """The polygons of a file as one shape in degrees; FileNotFoundError, ValueError where they have no area."""
+def area_of(box, polygon):
+    """The shape [degree] of a box, or of the polygons of a file; ValueError unless one is given, and has an area."""
+    if (box is None) == (not polygon):
+        raise ValueError("source 'mapillary' needs a box [south, west, north, east] or a polygon, one of the two")
+    if not polygon:
+        south, west, north, east = fields.box_sides(box)
+        return shapely.box(west, south, east, north)
     import geopandas
 
-    file = photos.picture_path(polygon)
+    file = picture_path(polygon)
     if not file.is_file():
         raise FileNotFoundError(f"polygon {polygon!r} is not a file on this machine: {file}")
     table = geopandas.read_file(file)
@@ -172,6 +121,13 @@ def outline_of(polygon):
     return outline
 
 
+def boxes_of(area):
+    """The boxes, equal ones of SIDE_DEG at most, that cover an area, each (south, west, north, east) [degree]."""
+    west, south, east, north = area.bounds
+    grid = [(s, w, n, e) for s, n in pairwise(edges(south, north)) for w, e in pairwise(edges(west, east))]
+    return [(s, w, n, e) for s, w, n, e in grid if area.intersects(shapely.box(w, s, e, n))]
+
+
 def edges(low, high):
     """The edges of as many equal parts from low to high as are needed for parts of SIDE_DEG at most."""
     return np.linspace(low, high, math.ceil(round((high - low) / SIDE_DEG, 6)) + 1).tolist()
@@ -180,12 +136,12 @@ def edges(low, high):
 def found_in(area, ask):
     """(records of all photos in an area or without a position, each once, full boxes); answered boxes are kept."""
     found, full = {}, []
-    for box in tqdm(area.boxes(), desc="boxes", unit="box", file=sys.stdout):
+    for box in tqdm(boxes_of(area), desc="boxes", unit="box", file=sys.stdout):
         records, full_there = answered(box, ask)
         full += full_there
         for record in records:
-            lon_deg, lat_deg = position(record)
-            if np.isnan(lat_deg) or area.holds(lat_deg, lon_deg):
+            at = position(record)
+            if np.isnan(at[0]) or shapely.intersects_xy(area, *at):
                 found[record["id"]] = record
     return [found[id_] for id_ in sorted(found)], full
 
@@ -204,19 +160,16 @@ def answered(box, ask):
 def cut(box, ask):
     """(records, full boxes) of a box, from its quarters where one answer may not hold them all."""
     south, west, north, east = box
-    small = max(north - south, east - west) < LEAST_DEG
     try:
-        records, dense = ask.about(box), False
+        records, all_there = ask.about(box), True
     except TooMuch:
-        records, dense = [], True
-    if not dense and len(records) < FULL:
+        records, all_there = [], False
+    if all_there and len(records) < FULL:
         return records, []
-    if small:
+    if max(north - south, east - west) < LEAST_DEG:
         return records, [box]
-    middle, between = (south + north) / 2, (west + east) / 2
-    quarters = [
-        (s, w, n, e) for s, n in ((south, middle), (middle, north)) for w, e in ((west, between), (between, east))
-    ]
+    rows, columns = (pairwise((low, (low + high) / 2, high)) for low, high in ((south, north), (west, east)))
+    quarters = [(s, w, n, e) for (s, n), (w, e) in product(rows, columns)]
     answers = [cut(quarter, ask) for quarter in quarters]
     every = {record["id"]: record for records, _ in answers for record in records}
     return list(every.values()), [box for _, full in answers for box in full]
@@ -232,57 +185,55 @@ def position(record):
     return np.nan, np.nan
 
 
-def parted(records, panoramas):
-    """(records that can be photos, (record, Unreadable) of the others: without a position, unwanted panoramas)."""
-    kept, others = [], []
-    for record in records:
-        if np.isnan(position(record)[0]):
-            others.append((record, Unreadable("no position", "Mapillary names none")))
-        elif record.get("is_pano") and not panoramas:
-            others.append((record, Unreadable("panorama", "option panoramas: true keeps it")))
-        else:
-            kept.append(record)
-    return kept, others
+def unwanted(record, panoramas):
+    """Why a record cannot be a photo, as an Unreadable; None where it can."""
+    if np.isnan(position(record)[0]):
+        return Unreadable("no position", "Mapillary names none")
+    if record.get("is_pano") and not panoramas:
+        return Unreadable("panorama", "option panoramas: true keeps it")
+    return None
 
 
 def chosen(records, thin_m, limit, seed):
     """The records that are kept: thinned along their sequences, then at most `limit` of them."""
     kept = thinned(records, thin_m) if thin_m else records
-    if limit and limit < len(kept):
-        drawn = np.sort(seeds.stream(seed, "mapillary").choice(len(kept), limit, replace=False))
-        kept = [kept[n] for n in drawn]
-    return kept
+    if not limit or limit >= len(kept):
+        return kept
+    return [kept[n] for n in np.sort(seeds.stream(seed, "mapillary").choice(len(kept), limit, replace=False))]
 
 
 def thinned(records, thin_m):
     """Along every sequence, in the order of time, the photos at least thin_m from the last one that was kept."""
-    by_sequence = {}
+    last, kept = {}, []
     for record in sorted(records, key=lambda record: (record.get("captured_at") or 0, record["id"])):
-        by_sequence.setdefault(record.get("sequence") or record["id"], []).append(record)
-    kept = []
-    for drive in by_sequence.values():
-        last = None
-        for record in drive:
-            at = np.array([position(record)[::-1]])
-            if last is None or sphere.distance_m(at, last)[0] >= thin_m:
-                kept.append(record)
-                last = at
+        drive, at = record.get("sequence") or record["id"], np.array([position(record)[::-1]])
+        if drive not in last or sphere.distance_m(at, last[drive])[0] >= thin_m:
+            kept.append(record)
+            last[drive] = at
     return sorted(kept, key=lambda record: record["id"])
 
 
-def fields(record):
+def fields_of(record):
     """A record with the keys of the catalogue; what is optional may be absent."""
     lon_deg, lat_deg = position(record)
     headings = (record.get(name) for name in ("computed_compass_angle", "compass_angle"))
     heading_deg = next((angle for angle in headings if angle is not None and 0 <= angle <= 360), "")
     return {
         "lat_deg": lat_deg, "lon_deg": lon_deg, "heading_deg": heading_deg,
-        "captured_at": table.of_milliseconds(record.get("captured_at")),
+        "captured_at": fields.of_milliseconds(record.get("captured_at")),
         "sequence_id": record.get("sequence", ""), "author": (record.get("creator") or {}).get("username", ""),
     }  # fmt: skip
 
 
 # ---- the server ------------------------------------------------------------------------------------------------------
+def gave_up(state):
+    """ConnectionError after the last attempt."""
+    why = state.outcome.exception()
+    raise ConnectionError(
+        f"Mapillary does not answer after {state.attempt_number} attempts ({why}): run again later, what is there stays"
+    ) from None
+
+
 def patience(state: RetryCallState):
     """Seconds until the next attempt: 1, 2, 4 ..., or more if the server asks for it, LONGEST_S at most."""
     asked = getattr(state.outcome.exception(), "after_s", 0.0)
@@ -318,7 +269,7 @@ class Questions:
 
     @retry(
         retry=retry_if_exception_type(Busy), stop=stop_after_attempt(ATTEMPTS), wait=patience,
-        retry_error_callback=lambda state: gave_up(state),
+        retry_error_callback=gave_up,
     )  # fmt: skip
     def get(self, address, asked=None, wanted=""):
         """One answer, of the API if something is wanted of its JSON, else of where pictures lie, without the token.
@@ -361,14 +312,6 @@ def told(answer):
     return found if isinstance(found, dict) else {}
 
 
-def gave_up(state):
-    """ConnectionError after the last attempt."""
-    why = state.outcome.exception()
-    raise ConnectionError(
-        f"Mapillary does not answer after {state.attempt_number} attempts ({why}): run again later, what is there stays"
-    ) from None
-
-
 def download(id_, size_px, file, ask):
     """The thumbnail of a photo, verified as a picture before it appears; nothing where it is there already."""
     if file.exists():
@@ -384,4 +327,4 @@ def download(id_, size_px, file, ask):
 def verified(file, content):
     """Write a picture; Unreadable where it is none."""
     file.write_bytes(content)
-    photos.examine(file)
+    examine(file)

@@ -6,7 +6,6 @@ Layout and columns of the data set on the Hugging Face Hub (osv5m/osv5m, CC BY-S
 
 import os
 import re
-import sys
 import zipfile
 import zlib
 from collections import Counter
@@ -15,34 +14,27 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from geonb import checks, files
 from geonb.earth import seeds
-from geonb.photos import catalogue as photos
-from geonb.photos.catalogue import Unreadable
-from geonb.photos.sources import table
+from geonb.photos.catalogue import collected
+from geonb.photos.pictures import picture_path
+from geonb.photos.reasons import Unreadable, kept_and_left_out
+from geonb.photos.sources import fields, text_tables
 
 HUB, LICENCE = "osv5m/osv5m", "CC BY-SA 4.0"
 NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
 CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
-ROWS_AT_ONCE, COMING = 200_000, ".coming"
+COMING = ".coming"  # where files of the Hub lie until they are whole
 COUNTRIES = 300  # that are named at most
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
 
 def read(
-    *,
-    folder: str,
-    part: str = "train",
-    country: str = "",
-    box: list | None = None,
-    limit: int = 0,
-    seed: int = 0,
-    download: list | None = None,
-    city_link_m: float = 10_000.0,
-):
+    *, folder: str, part: str = "train", country: str = "", box: list | None = None, limit: int = 0, seed: int = 0,
+    download: list | None = None, city_link_m: float = 10_000.0,
+):  # fmt: skip
     """(rows, left_out) of the data set below a folder: each chosen row of a csv ends in one of the two.
 
     part: train, test or both, which split official of page 04 then takes over. country: an ISO code as in the csv;
@@ -58,32 +50,38 @@ def read(
     checks.count("limit", limit, least=0)
     checks.count("seed", seed, least=0)
     if box is not None:
-        photos.sides(box, across=True)
-    root, rows, left_out, nothing = photos.picture_path(folder), [], [], []
+        fields.box_sides(box, across=True)
+    root, entries, nothing = picture_path(folder), [], []
     fetch(root, download or [])
     for name in PARTS[part]:
-        there = set(pictures(root / "images" / name)) if download else None
-        entries = chosen(root / f"{name}.csv", country, box, limit, seed, there, nothing)
-        there, missing = photos_of(entries, folder, name)
-        rows, left_out = rows + there, left_out + missing
-    if not rows and not left_out:
+        csv, images = root / f"{name}.csv", root / "images" / name
+        rows, why_none = chosen(csv, country, box, limit, seed, set(pictures(images)) if download else None)
+        nothing.append(why_none)
+        where = pictures(images, set(rows.id))
+        for row in rows.to_dict("records"):
+            found = where.get(row["id"])
+            below = f"{folder.rstrip('/')}/images/{name}/{found or row['id'] + '.jpg'}"
+            path = f"build/osv5m/{name}/{row['id']}.jpg" if isinstance(found, tuple) else below
+            entries.append((path, f"id {row['id']}: ", row | {"given_part": name}, found))
+    if not entries:
         raise ValueError("; ".join(nothing))
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+    return collected(*kept_and_left_out(entries, photo, progress=True), city_link_m=city_link_m)
 
 
-def photos_of(entries, folder, part):
-    """(rows, left_out) of the chosen entries of one part."""
-    where = pictures(photos.picture_path(folder) / "images" / part, set(entries.id))
-    given = {"licence": LICENCE, "source": "osv5m", "given_part": part}
-    rows, left_out = [], []
-    for entry in tqdm(entries.to_dict("records"), desc=f"photos of {part}", unit="row", file=sys.stdout):
-        path = f"{folder.rstrip('/')}/images/{part}/{entry['id']}.jpg"
-        try:
-            path = place(where, entry["id"], folder, part)
-            rows.append(table.photo(path, fields(entry), given))
-        except Unreadable as why:
-            left_out.append({"path": path, "reason": why.reason, "detail": f"id {entry['id']}: {why.detail}"})
-    return rows, left_out
+def photo(path, row, found):
+    """The row of the catalogue of a row of the csv; found: as in pictures. Unreadable tells why there is none."""
+    if found is None or not row["id"].isdigit():
+        raise Unreadable("missing file", f"no picture of that id below images/{row['given_part']}")
+    if isinstance(found, tuple):
+        take_out(*found, files.ROOT / path)
+    names = [row[level] for level in ("city", "region", "country") if row[level]]
+    told = {
+        "lat_deg": row["latitude"], "lon_deg": row["longitude"], "country": row["country"],
+        "city": ", ".join(names) if row["city"] else "",  # a name alone stands for many cities of the world
+        "sequence_id": row["sequence"], "author": row.get(CREATOR, ""), "given_part": row["given_part"],
+        "captured_at": fields.of_milliseconds(row["captured_at"]),  # Mapillary's
+    }  # fmt: skip
+    return fields.photo(path, told, {"licence": LICENCE, "source": "osv5m"})
 
 
 # ---- the Hub ---------------------------------------------------------------------------------------------------------
@@ -121,69 +119,54 @@ def fetch_file(root, name):
 
 
 # ---- the csv ---------------------------------------------------------------------------------------------------------
-def chosen(file, country, box, limit, seed, there=None, nothing=None):
-    """The rows of a csv as text, those of a country and within a box, at most `limit` of them in the csv's order.
-
-    there: the ids that alone are chosen among, all when None; nothing: a list to which the reason is added when no row
-    is chosen.
+def chosen(csv, country, box, limit, seed, there=None):
+    """(rows of a csv as text, why there are none): those of a country and within a box, at most `limit` of them in the
+    csv's order. there: the ids that alone are chosen among, all when None.
     """
-    if not file.is_file():
-        raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
-    with table.csv_named(file):
-        header = pd.read_csv(file, nrows=0).columns
-    if missing := [name for name in NEEDED if name not in header]:
-        raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(header)}")
-    kept = [name for name in (*NEEDED, CREATOR) if name in header]
-    found, told = [], Told()
-    with table.csv_named(file):
-        for rows in pd.read_csv(file, dtype=str, keep_default_na=False, usecols=kept, chunksize=ROWS_AT_ONCE):
-            found.append(told.kept(rows, country, box, there))
-    entries = pd.concat(found, ignore_index=True)
-    if not len(entries) and nothing is not None:
-        nothing.append(told.words(file.name, box))
-    if limit and limit < len(entries):
-        drawn = seeds.stream(seed, "osv5m").choice(len(entries), limit, replace=False)
-        entries = entries.iloc[np.sort(drawn)]
-    return entries.reset_index(drop=True)
+    rows, left = filtered(csv, country, box, there)
+    if rows.empty:
+        return rows, why_none(csv, country, box, there, left)
+    if limit and limit < len(rows):
+        rows = rows.iloc[np.sort(seeds.stream(seed, "osv5m").choice(len(rows), limit, replace=False))]
+    return rows.reset_index(drop=True), ""
 
 
-class Told:
-    """How many rows each filter left of those that the one before had left, and what else could have been meant."""
+def filtered(csv, country, box, there):
+    """(the rows that pass each filter that is asked for, {its words: how many it left of those that came to it})."""
+    asked, left = {}, Counter()
+    if country:
+        asked[f"country {country!r}"] = lambda rows: rows.country == country
+    if there is not None:
+        asked["having a picture in the folder"] = lambda rows: rows.id.isin(there)
+    if box is not None:
+        asked[f"box {box} (south, west, north, east)"] = lambda rows: within(rows, box)
 
-    def __init__(self):
-        self.left, self.countries, self.exchanged = Counter(), set(), 0
-
-    def kept(self, rows, country, box, there):
-        """The rows that pass every filter that is asked for; they are counted."""
-        self.left["all"] += len(rows)
-        self.countries |= set(rows.country)
-        if country:
-            rows = rows[rows.country == country]
-            self.left[f"country {country!r}"] += len(rows)
-        if there is not None:
-            rows = rows[rows.id.isin(there)]
-            self.left["having a picture in the folder"] += len(rows)
-        if box is not None:
-            self.exchanged += int(within(rows, photos.exchanged(box)).sum())
-            rows = rows[within(rows, box)]
-            self.left[f"box {box} (south, west, north, east)"] += len(rows)
+    def keep(rows):
+        left["all"] += len(rows)
+        for words, passes in asked.items():
+            rows = rows[passes(rows)]
+            left[words] += len(rows)
         return rows
 
-    def words(self, name, box):
-        """Which filter of a csv of this name left how many of how many, down to the one that left none."""
-        if not self.left["all"]:
-            return f"{name} has no rows"
-        said, names = [], list(self.left)
-        for before, filter_ in pairwise(names):
-            said.append(f"{filter_} leaves {self.left[filter_]:,} of {self.left[before]:,}")
-            if not self.left[filter_]:
-                break
-        said[0] += f" rows of {name}"
-        if filter_.startswith("country"):
-            said[-1] += f", which names the countries {', '.join(sorted(self.countries)[:COUNTRIES])}"
-        if filter_.startswith("box") and self.exchanged:
-            said.append(f"{self.exchanged:,} lies in {photos.exchanged(box)}, as if it read west, south, east, north")
-        return ", ".join(said)
+    return text_tables.rows_of(csv, NEEDED, more=(CREATOR,), keep=keep), left
+
+
+def why_none(csv, country, box, there, left):
+    """Which filter left how many of how many, down to the one that left none, and what else could have been meant."""
+    if not left["all"]:
+        return f"{csv.name} has no rows"
+    said = []
+    for before, words in pairwise(left):
+        said.append(f"{words} leaves {left[words]:,} of {left[before]:,}")
+        if not left[words]:
+            break
+    said[0] += f" rows of {csv.name}"
+    if words.startswith("country"):
+        names = sorted(set(text_tables.rows_of(csv, ("country",)).country))[:COUNTRIES]
+        said[-1] += f", which names the countries {', '.join(names)}"
+    if words.startswith("box") and (other := len(filtered(csv, country, fields.exchanged(box), there)[0])):
+        said.append(f"{other:,} lies in {fields.exchanged(box)}, as if it read west, south, east, north")
+    return ", ".join(said)
 
 
 def within(rows, box):
@@ -194,32 +177,19 @@ def within(rows, box):
     return (lat >= south) & (lat <= north) & across
 
 
-def fields(entry):
-    """A row of the csv with the keys of the catalogue; the time of Mapillary is in milliseconds since 1970."""
-    names = [entry[level] for level in ("city", "region", "country") if entry[level]]
-    city = ", ".join(names) if entry["city"] else ""  # a name alone stands for many cities of the world
-    return {
-        "lat_deg": entry["latitude"], "lon_deg": entry["longitude"], "city": city, "country": entry["country"],
-        "sequence_id": entry["sequence"], "author": entry.get(CREATOR, ""),
-        "captured_at": table.of_milliseconds(entry["captured_at"]),
-    }  # fmt: skip
-
-
 # ---- the pictures ----------------------------------------------------------------------------------------------------
-def pictures(folder, wanted=None):
-    """{id: a folder's name, '' for none, or (zip file, name in it)} of wanted ids, or all, below images/<part>."""
+def pictures(images, wanted=None):
+    """{id: its name below images/<part>, or (zip file, name in it)} of wanted ids, or all."""
     found = {}
-    if not folder.is_dir():
-        return found
-    for below in sorted(folder.iterdir()):
+    for below in sorted(images.iterdir()) if images.is_dir() else ():
         if below.is_dir():
-            ids = (entry.name.removesuffix(".jpg") for entry in os.scandir(below))
-            found |= {id_: below.name for id_ in ids if wanted is None or id_ in wanted}
+            here = {entry.name.removesuffix(".jpg"): f"{below.name}/{entry.name}" for entry in os.scandir(below)}
         elif below.suffix == ".zip":
-            ids = ((name.rpartition("/")[2].removesuffix(".jpg"), name) for name in members(below))
-            found = {id_: (below, name) for id_, name in ids if wanted is None or id_ in wanted} | found
-        elif below.suffix == ".jpg" and (wanted is None or below.stem in wanted):
-            found[below.stem] = ""
+            here = {name.rpartition("/")[2].removesuffix(".jpg"): (below, name) for name in members(below)}
+        else:
+            here = {below.stem: below.name} if below.suffix == ".jpg" else {}
+        here = {id_: place for id_, place in here.items() if wanted is None or id_ in wanted}
+        found = here | found if below.suffix == ".zip" else found | here  # what was unpacked goes before
     return found
 
 
@@ -232,36 +202,26 @@ def members(archive):
         raise ValueError(f"{archive.name} is no whole zip file ({error}): fetch it again") from error
 
 
-def place(where, id_, folder, part):
-    """The path, for the catalogue, of a picture; taken out of its zip file if it lies in one."""
-    if id_ not in where or not id_.isdigit():
-        raise Unreadable("missing file", f"no picture of that id below images/{part}")
-    found = where[id_]
-    if isinstance(found, str):
-        return "/".join([folder.rstrip("/"), "images", part, *([found] if found else []), f"{id_}.jpg"])
-    archive, member = found
+def take_out(archive, member, file):
+    """Write one member of a zip file, if it is not there already, whole or not at all.
+
+    Unreadable where its name leads out of the folder that it is unpacked in, where it is damaged or too large.
+    """
     if leads_out(member):
         raise Unreadable("unreadable", f"{archive.name} calls it {member}, outside of its folder: do not trust it")
-    path = f"build/osv5m/{part}/{id_}.jpg"  # named by the id, whatever the archive calls it
-    if not (files.ROOT / path).exists():
-        take_out(archive, member, files.ROOT / path)
-    return path
+    if file.exists():
+        return
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            if (size := packed.getinfo(member).file_size) > LARGEST_BYTES:
+                raise Unreadable("broken picture", f"{member} in {archive.name} has {size:,} bytes")
+            content = packed.read(member)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: a password
+        raise Unreadable("unreadable", f"{member} in {archive.name} cannot be taken out: {error}") from error
+    files.write_whole(file, lambda partial: partial.write_bytes(content))
 
 
 def leads_out(member):
     """Whether the name of a member of a zip file leads out of the folder that it is unpacked in, on any system."""
     ways = PurePosixPath(member), PureWindowsPath(member)
     return any(way.anchor or ".." in way.parts for way in ways)
-
-
-def take_out(archive, name, file):
-    """Write one member of a zip file, whole or not at all; Unreadable when it is damaged or too large."""
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            if packed.getinfo(name).file_size > LARGEST_BYTES:
-                size = f"{packed.getinfo(name).file_size:,} bytes"
-                raise Unreadable("broken picture", f"{name} in {archive.name} has {size}")
-            content = packed.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: a password
-        raise Unreadable("unreadable", f"{name} in {archive.name} cannot be taken out: {error}") from error
-    files.write_whole(file, lambda partial: partial.write_bytes(content))

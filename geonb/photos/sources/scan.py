@@ -14,8 +14,8 @@ import PIL
 from tqdm import tqdm
 
 from geonb import checks, files
-from geonb.photos import catalogue as photos
-from geonb.photos.catalogue import Unreadable
+from geonb.photos import pictures
+from geonb.photos.reasons import Unreadable
 
 SCANS = files.ROOT / "build" / "scans"
 FEW = 200  # below so many files to read, starting processes takes longer than reading
@@ -33,7 +33,7 @@ def scanned(paths, read, *, where, workers=0):
     checks.count("workers", workers, least=0, way_out="0 is one process per core")
     stamps = [stamp(path) for path in paths]
     memory = SCANS / f"{hashlib.sha256(f'{read.__module__} {where}'.encode()).hexdigest()[:16]}.json"
-    version = version_of(read)
+    version = code_version()
     known = remembered(memory, version)
     found = {path: known[mark] for path, mark in zip(paths, stamps, strict=True) if mark in known}
     new = [path for path in paths if path not in found]
@@ -43,14 +43,27 @@ def scanned(paths, read, *, where, workers=0):
     finally:  # what was read before an interruption is not lost
         marks = {mark: found[path] for path, mark in zip(paths, stamps, strict=True) if path in found}
         lasting = {mark: told for mark, told in marks.items() if told.get("reason") not in PASSING}
-        _try_to_remember(memory, version, lasting)
+        remember(memory, version, lasting)
     return [found[path] for path in paths]
 
 
+def examiner(paths, where, workers):
+    """A function that stands for pictures.examine of any of the paths, each of which is read once, or not again."""
+    named = list(dict.fromkeys(path for path in paths if path))
+    told = dict(zip(named, scanned(named, examined, where=where, workers=workers), strict=True))
+
+    def examine(path):
+        if "reason" in told[path]:
+            raise Unreadable(told[path]["reason"], told[path]["detail"])
+        return told[path]
+
+    return examine
+
+
 def examined(path):
-    """What photos.examine tells of a picture, or the reason and the detail of why it cannot be used."""
+    """What pictures.examine tells of a picture, or the reason and the detail of why it cannot be used."""
     try:
-        return photos.examine(path)
+        return pictures.examine(path)
     except Unreadable as why:
         return {"reason": why.reason, "detail": why.detail}
 
@@ -58,7 +71,7 @@ def examined(path):
 # ---- what is known -------------------------------------------------------------------------------------------------
 def stamp(path):
     """A text that changes with the file: its place on this machine, its size and when it was changed."""
-    file = os.path.abspath(photos.picture_path(path))
+    file = os.path.abspath(pictures.picture_path(path))
     try:
         state = os.stat(file)
     except (OSError, ValueError):  # ValueError: a zero byte within the name
@@ -66,11 +79,11 @@ def stamp(path):
     return f"{file} {state.st_size} {state.st_mtime_ns}"
 
 
-def version_of(read):
+def code_version():
     """A short text that changes with the code that reads, and with Pillow."""
-    rooms = (sys.modules[read.__module__], photos, sys.modules[__name__])
-    codes = [files.code_digest(Path(room.__file__).read_text(encoding="utf-8")) for room in rooms]
-    return " ".join([*codes, PIL.__version__])
+    rooms = sorted(Path(__file__).parents[1].rglob("*.py"))
+    code = " ".join(files.code_digest(room.read_text(encoding="utf-8")) for room in rooms)
+    return f"{hashlib.sha256(code.encode()).hexdigest()[:16]} {PIL.__version__}"
 
 
 def remembered(file, version):
@@ -83,16 +96,14 @@ def remembered(file, version):
 
 
 def remember(file, version, known):
-    """Write what was read below the digest of it, whole or not at all."""
+    """Write what was read below the digest of it, whole or not at all.
+
+    One line where nothing can be written: a full disk costs only that pictures are read again.
+    """
     content = json.dumps(known).encode()
     sealed = _seal(version, content).encode() + b"\n" + content
-    files.write_whole(file, lambda partial: partial.write_bytes(sealed))
-
-
-def _try_to_remember(file, version, known):
-    """As remember; one line where nothing can be written: a full disk costs only that pictures are read again."""
     try:
-        remember(file, version, known)
+        files.write_whole(file, lambda partial: partial.write_bytes(sealed))
     except OSError as error:
         print(f"{error.strerror}: what was read of the photos is not kept in build/scans, the next run reads it again")
 

@@ -17,10 +17,11 @@ from PIL import Image
 from shapely.geometry import LineString
 from tqdm import tqdm
 
-from geonb import files
+from geonb import checks, files
 from geonb.earth import seeds, sphere
+from geonb.resampling import interval95
 from simcities import captions, day, fields, geography, globe, renderer
-from simcities import world as worlds
+from simcities.world import save
 
 JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
@@ -74,27 +75,18 @@ class World:
     country_sd: float = 0.4
 
     def __post_init__(self):
-        if not 0 <= self.continents <= len(globe.CONTINENTS):
-            raise ValueError(f"continents {self.continents} must be 0 to {len(globe.CONTINENTS)}")
-        if not (0 <= self.continent_sd < np.inf and 0 <= self.country_sd < np.inf):
-            raise ValueError(
-                f"continent_sd {self.continent_sd} and country_sd {self.country_sd} must be at least 0 and finite"
-            )
-        most = globe.MOST_ON_ONE * self.continents or len(geography.NAMES)
-        if not 1 <= self.city_count <= most or self.photos_per_city < 1:
-            raise ValueError(
-                f"city_count {self.city_count} must be 1 to {most}, photos_per_city {self.photos_per_city} at least 1"
-            )
+        checks.count("continents", self.continents, least=0, most=len(globe.CONTINENTS))
+        checks.count("city_count", self.city_count, most=globe.MOST_ON_ONE * self.continents or len(geography.NAMES))
+        checks.count("photos_per_city", self.photos_per_city)
+        checks.count("world_seed", self.world_seed, least=0)
+        for name in ("continent_sd", "country_sd", "range_scale"):
+            checks.number(name, getattr(self, name), least=0)
+        for name in ("isolated_share", "caption_share"):
+            checks.number(name, getattr(self, name), least=0, most=1)
         if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
+            near = PATCH_PX * max(1, round(self.picture_px / PATCH_PX))
             raise ValueError(
-                f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take "
-                f"{PATCH_PX * max(1, round(self.picture_px / PATCH_PX))}"
-            )
-        if not self.range_scale >= 0 or self.world_seed < 0:
-            raise ValueError(f"range_scale {self.range_scale} and world_seed {self.world_seed} must be at least 0")
-        if not (0 <= self.isolated_share <= 1 and 0 <= self.caption_share <= 1):
-            raise ValueError(
-                f"isolated_share {self.isolated_share} and caption_share {self.caption_share} must be 0 to 1"
+                f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take {near}"
             )
         if self.places not in PLACES:
             raise ValueError(f"places {self.places!r} must be {' or '.join(PLACES)}")
@@ -143,43 +135,22 @@ def drawn_city(world, index):
     return geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=world.home(index))
 
 
-def read(
-    *,
-    city_count: int = World.city_count,
-    photos_per_city: int = World.photos_per_city,
-    picture_px: int = World.picture_px,
-    world_seed: int = World.world_seed,
-    range_scale: float = World.range_scale,
-    city_side_m: float = World.city_side_m,
-    nugget: float = World.nugget,
-    city_mean_sd: float = World.city_mean_sd,
-    trend_share: float = World.trend_share,
-    isolated_share: float = World.isolated_share,
-    places: str = World.places,
-    caption_share: float = World.caption_share,
-    continents: int = World.continents,
-    continent_sd: float = World.continent_sd,
-    country_sd: float = World.country_sd,
-):
-    """Rows of the catalogue, and an empty list of what was left out: see World.
+def read(world):
+    """Rows of the catalogue of a World, painted where it was not yet.
 
     Beside the pictures lie world.npz, from which they can be painted again, and planted.json.
     """
-    world = World(
-        city_count, photos_per_city, picture_px, world_seed, range_scale, city_side_m, nugget, city_mean_sd,
-        trend_share, isolated_share, places, caption_share, continents, continent_sd, country_sd,
-    )  # fmt: skip
     folder = world.pictures_folder()
-    cities, shots, rows = [], [], []
-    for i in tqdm(range(city_count), desc="cities", unit="city", file=sys.stdout, disable=not sys.stdout.isatty()):
-        cities.append(world.city(i))
-        shots.append(world.shots(cities[-1]))
-        rows.append(city_rows(world, cities[-1], *shots[-1], folder / cities[-1].name))
+    drawn, rows = [], []
+    quiet = not sys.stdout.isatty()
+    for i in tqdm(range(world.city_count), desc="cities", unit="city", file=sys.stdout, disable=quiet):
+        drawn.append((world.city(i), *world.shots(world.city(i))))
+        rows.append(city_rows(world, *drawn[-1], folder / drawn[-1][0].name))
     if not (file := folder / "world.npz").exists():
-        photos, nuisances = zip(*shots, strict=True)
-        worlds.save(cities, world.planted(), file, photos, nuisances)
+        cities, photos, nuisances = zip(*drawn, strict=True)
+        save(cities, world.planted(), file, photos, nuisances)
     table = pd.concat(rows, ignore_index=True)
-    return (permuted(table, world_seed) if places == "permuted" else table), []
+    return permuted(table, world.world_seed) if world.places == "permuted" else table
 
 
 def permuted(rows, world_seed):
@@ -206,7 +177,7 @@ def cameras(world):
     return pd.concat(tables).sort_values("photo_id", ignore_index=True)  # as the catalogue is
 
 
-def curves(world, *, places, redraws, seed=0, lag_edges_m=LAG_EDGES_M):
+def curves(world, *, places, redraws, seed=0):
     """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
     rows = []
     for i in range(world.city_count):
@@ -220,11 +191,10 @@ def curves(world, *, places, redraws, seed=0, lag_edges_m=LAG_EDGES_M):
         for k, name in enumerate(fields.FIELDS):
             drawn = fields.redrawn(field=name, redraws=redraws, rng=rng, **planted)
             drawn = np.column_stack([known[:, k], drawn])
-            found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, lag_edges_m)
-            low, high = np.quantile(found[:, 1:], [0.025, 0.975], axis=1)
-            truth = fields.field_semivariogram(field=name, lag_edges_m=lag_edges_m, **planted)
-            distance_m = fields.mean_in_lags(apart_m, apart_m, lag_edges_m)
-            table = zip(distance_m, found[:, 0], truth, low, high, strict=True)
+            found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, LAG_EDGES_M)
+            truth = fields.field_semivariogram(field=name, lag_edges_m=LAG_EDGES_M, **planted)
+            distance_m = fields.mean_in_lags(apart_m, apart_m, LAG_EDGES_M)
+            table = zip(distance_m, found[:, 0], truth, *interval95(found[:, 1:], axis=1), strict=True)
             rows += [(city.name, name, *row) for row in table]
     return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)
 

@@ -2,20 +2,18 @@
 
 import re
 import warnings
-from contextlib import contextmanager
-from datetime import UTC
 from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 
 from geonb.earth import sphere
-from geonb.photos import catalogue as photos
-from geonb.photos.catalogue import Unreadable
-from geonb.photos.sources import scan
+from geonb.photos.catalogue import collected
+from geonb.photos.pictures import picture_path
+from geonb.photos.reasons import Unreadable, kept_and_left_out
+from geonb.photos.sources import fields, scan
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
-REQUIRED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # measured here, or options of their own
 # Names of columns, their letters and digits alone, that an option may mean; those of GRIDS are often in metres.
 LIKELY = {
     "path_column": ("path", "filepath", "imagepath", "file", "filename", "image", "img", "photo", "picture"),
@@ -28,30 +26,15 @@ GRIDS = ("x", "y", "north", "northing", "east", "easting")
 APART_M = 1.0  # between a row's point and its columns: the same place, rounded otherwise
 SLIPS = 0.01  # share of the rows that may have a longitude above 180 degrees by mistake
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that spreadsheets write and read
-LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
-FIELDS = [name for name in photos.COLUMNS if name not in REQUIRED]
 
 
 def read(
-    *,
-    table: str,
-    folder: str = "",
-    path_column: str = "path",
-    lat_column: str = "lat",
-    lon_column: str = "lon",
-    crs: str = "",
-    layer: str = "",
-    swap_lat_lon: bool = False,
-    lon_0_to_360: bool = False,
-    columns: dict | None = None,
-    city: str = "",
-    country: str = "",
-    licence: str = "unknown",
-    author: str = "",
-    city_link_m: float = 10_000.0,
+    *, table: str, folder: str = "", path_column: str = "path", lat_column: str = "lat", lon_column: str = "lon",
+    crs: str = "", layer: str = "", swap_lat_lon: bool = False, lon_0_to_360: bool = False, columns: dict | None = None,
+    city: str = "", country: str = "", licence: str = "unknown", author: str = "", city_link_m: float = 10_000.0,
     workers: int = 0,
-):
+):  # fmt: skip
     """(rows, left_out) of a table: each of its rows ends in one of the two.
 
     ``folder`` is where its paths begin, without it the folder of the table. ``columns`` maps fields of the catalogue to
@@ -69,66 +52,57 @@ def read(
     """
     if crs and lon_0_to_360:
         raise ValueError(f"lon_0_to_360 is of degrees: leave it out beside crs {crs!r}")
-    if swap_lat_lon:
-        lat_column, lon_column = lon_column, lat_column
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
+    lat_lon = (lon_column, lat_column) if swap_lat_lon else (lat_column, lon_column)
     frame = load(table, layer)
-    placed = Grid(crs, frame, lat_column, lon_column).placed if crs else dict
-    told = fields(frame, path_column, lat_column, lon_column, columns or {}, grid=bool(crs), swap_points=swap_lat_lon)
-    of_points = only_points(frame, lat_column, lon_column)
+    placed = Grid(crs, frame, *lat_lon).placed if crs else dict
+    of_points = hasattr(frame, "geom_type") and not set(lat_lon) & set(frame)  # it has neither of the columns
+    at = _points(frame, swap_lat_lon) if of_points else {}
+    told = told_by(frame, path_column, lat_lon, columns or {}, at)
     if not crs:
-        names = ("latitude", "longitude") if of_points else (lat_column, lon_column)
-        told = plausible(told, names, of_points=of_points, lon_0_to_360=lon_0_to_360)
+        told = parsed(told, ("lat_deg", "lon_deg"), _numbers)
+        told = plausible(told, ("latitude", "longitude") if at else lat_lon, bool(at), lon_0_to_360)
     entries = told.to_dict("records")
-    if hasattr(frame, "geom_type") and not of_points:
-        refuse_apart(frame, entries, placed, f"{lat_column}, {lon_column}")
-    start = folder or str(PurePosixPath(table).parent)
-    paths = [_joined(start, entry["path"]) for entry in entries]
-    seen = look(paths, photos.picture_path(table), workers)
-    rows, left_out = [], []
-    for number, (path, entry) in enumerate(zip(paths, entries, strict=True), 1):
-        try:
-            rows.append(photo(path, placed(entry), given, seen))
-        except Unreadable as why:
-            left_out.append({"path": path, "reason": why.reason, "detail": f"row {number}: {why.detail}"})
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+    if hasattr(frame, "geom_type") and not at:
+        refuse_apart(frame, entries, placed, ", ".join(lat_lon))
+    paths = [_joined(folder or str(PurePosixPath(table).parent), entry["path"]) for entry in entries]
+    examine = scan.examiner(paths, picture_path(table), workers)
 
+    def photo(path, entry):
+        if not path:
+            raise Unreadable("no path", "the row names no file")
+        return fields.photo(path, placed(entry), given, examine)
 
-def look(paths, where, workers):
-    """A function that stands for photos.examine of any of the paths, each of which is read once, or not again."""
-    named = list(dict.fromkeys(path for path in paths if path))
-    told = dict(zip(named, scan.scanned(named, scan.examined, where=where, workers=workers), strict=True))
-
-    def examine(path):
-        if "reason" in told[path]:
-            raise Unreadable(told[path]["reason"], told[path]["detail"])
-        return told[path]
-
-    return examine
+    numbered = [(path, f"row {n}: ", entry) for n, (path, entry) in enumerate(zip(paths, entries, strict=True), 1)]
+    return collected(*kept_and_left_out(numbered, photo), city_link_m=city_link_m)
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
-def load(table, layer=""):
+def load(table, layer):
     """The table as it is: a CSV as text, a file of points as a GeoDataFrame in EPSG:4326. ValueError without a row."""
-    path = photos.picture_path(table)
+    path = picture_path(table)
     if not path.is_file():
         raise FileNotFoundError(f"table {table!r} is not a file on this machine: {path}")
     if layer and path.suffix.lower() not in POINTS:
         raise ValueError(f"{path.name} has no layers: leave out the option layer")
-    frame = _frame(path, layer)
+    frame = _with_types(path, layer) if path.suffix.lower() in (*PARQUET, *POINTS) else _csv(path)
     if not len(frame):
         raise ValueError(f"{path.name} has columns {', '.join(map(str, frame))} and no rows: one row for each photo")
     return frame
 
 
-def _frame(path, layer):
-    if path.suffix.lower() not in (*PARQUET, *POINTS):
-        return _csv(path)
-    from pyarrow import ArrowInvalid
+def _with_types(path, layer):
+    """A file of points, or a Parquet file with or without them; points in degrees."""
+    import geopandas
+    import pyarrow.parquet
 
     try:
-        frame = _with_types(path, layer)
-    except (ArrowInvalid, RuntimeError) as error:  # RuntimeError: what GDAL says of a file
+        if path.suffix.lower() in POINTS:
+            frame = geopandas.read_file(path, layer=_layer_of(path, layer))
+        else:
+            points = b"geo" in (pyarrow.parquet.read_schema(path).metadata or {})
+            frame = geopandas.read_parquet(path) if points else pd.read_parquet(path)
+    except (pyarrow.ArrowInvalid, RuntimeError) as error:  # RuntimeError: what GDAL says of a file
         raise ValueError(f"{path.name} cannot be read as what its name says it is: {error}") from error
     if not hasattr(frame, "geom_type"):
         return frame
@@ -137,18 +111,7 @@ def _frame(path, layer):
     return frame.to_crs(4326)
 
 
-def _with_types(path, layer):
-    """A file of points, or a Parquet file with or without them, as it is."""
-    import geopandas
-    import pyarrow.parquet
-
-    if path.suffix.lower() in POINTS:
-        return geopandas.read_file(path, layer=layer_of(path, layer))
-    points = b"geo" in (pyarrow.parquet.read_schema(path).metadata or {})
-    return geopandas.read_parquet(path) if points else pd.read_parquet(path)
-
-
-def layer_of(path, layer):
+def _layer_of(path, layer):
     """The layer of a file that is read: the one that is named, or the only one. ValueError lists them."""
     import geopandas
 
@@ -164,56 +127,44 @@ def _csv(path):
         with path.open(encoding="utf-8-sig") as lines:
             header = lines.readline()
         told = SEPARATOR.fullmatch(header)
-        separator = told[1] if told else max(",;\t", key=header.count)
+        how = {"sep": told[1] if told else max(",;\t", key=header.count), "skiprows": 1 if told else 0}
+        how |= {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
-            how = {"sep": separator, "skiprows": 1 if told else 0, "dtype": str, "keep_default_na": False}
-            names = pd.read_csv(path, nrows=1, header=None, encoding="utf-8-sig", **how).iloc[0].str.strip()
-            frame = pd.read_csv(path, encoding="utf-8-sig", index_col=False, **how)
+            names = pd.read_csv(path, nrows=1, header=None, **how).iloc[0].str.strip()
+            frame = pd.read_csv(path, index_col=False, **how)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path.name} is not a CSV with one header and equally long rows: {error}") from error
-    if (twice := names[names.duplicated() & (names != "")]).any():  # pandas would call the second one lat.1
+    twice = names[names.duplicated() & (names != "")]
+    if len(twice):  # pandas would call the second one lat.1
         raise ValueError(
             f"{path.name} has {(names == twice.iloc[0]).sum()} columns {twice.iloc[0]!r}: rename one of them"
         )
     return frame.set_axis(list(names), axis=1)
 
 
-@contextmanager
-def csv_named(file):
-    """Any error of reading a CSV becomes a ValueError that names the file."""
-    try:
-        yield
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{file.name} is no CSV in UTF-8 ({error}): fetch it again, or save it so") from error
-
-
 # ---- its columns -----------------------------------------------------------------------------------------------------
-def fields(frame, path_column, lat_column, lon_column, columns, *, grid=False, swap_points=False):
-    """A table with columns named as in the catalogue; a number or a time that cannot be read stays as written.
+def told_by(frame, path_column, lat_lon, columns, points):
+    """A table of path, lat_deg, lon_deg and fields of the catalogue; what cannot be read stays as written.
 
-    grid: latitude and longitude are north and east, and stay as written; swap_points: points are (latitude, longitude).
+    lat_lon: names of two columns, whose cells stay as written; points: what stands in their place. ValueError for
+    columns that are not there.
     """
-    names = {name: name for name in FIELDS if name in frame} | columns
-    unknown = [name for name in columns if name not in FIELDS]
-    if unknown:
-        raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {', '.join(FIELDS)}")
+    if unknown := [name for name in columns if name not in fields.FIELDS]:
+        known = ", ".join(fields.FIELDS)
+        raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {known}")
+    names = {name: name for name in fields.FIELDS if name in frame} | columns
     names = {name: column for name, column in names.items() if column}
-    of_points = only_points(frame, lat_column, lon_column)
-    named = {"path_column": path_column} | ({} if of_points else {"lat_column": lat_column, "lon_column": lon_column})
+    named = {"path_column": path_column} | (
+        {} if points else dict(zip(("lat_column", "lon_column"), lat_lon, strict=True))
+    )
     _refuse_columns(frame, named, names)
-    chosen = {name: frame[column] for name, column in names.items()}
-    points = _points(frame, swap_points) if of_points else {"lat_deg": frame[lat_column], "lon_deg": frame[lon_column]}
-    told = pd.DataFrame({"path": frame[path_column]} | points | chosen).astype(object).reset_index(drop=True)
-    parsed = {name: parse for name, parse in PARSED.items() if name in told and not (grid and name in points)}
-    return told.assign(**{name: _at_once(told[name], parse) for name, parse in parsed.items()})
-
-
-def only_points(frame, lat_column, lon_column):
-    """Whether positions come from the points of a GeoDataFrame: it has neither of the columns."""
-    return lat_column not in frame and lon_column not in frame and hasattr(frame, "geom_type")
+    points = points or {name: frame[column] for name, column in zip(("lat_deg", "lon_deg"), lat_lon, strict=True)}
+    told = pd.DataFrame({"path": frame[path_column]} | points | {name: frame[column] for name, column in names.items()})
+    told = told.astype(object).reset_index(drop=True)
+    return parsed(parsed(told, ("heading_deg",), _numbers), ("captured_at",), _times)
 
 
 def _refuse_columns(frame, named, names):
@@ -239,21 +190,18 @@ def _way_out(frame, options):
     return f": set {said}{metres}" if said else ""
 
 
-def _at_once(cells, parse):
-    """The cells with what their column parses to, else as they are: one by one, parsing takes most of the time."""
-    parsed = parse(cells.map(_text)).astype(object)
-    return parsed.where(parsed.notna(), cells)
+def parsed(told, names, parse):
+    """The table, cells of these columns parsed where they can be: one by one, that takes most of the time."""
+    found = {name: parse(told[name].map(fields.text)).astype(object) for name in names if name in told}
+    return told.assign(**{name: cells.where(cells.notna(), told[name]) for name, cells in found.items()})
 
 
 def _numbers(texts):
-    return pd.to_numeric(texts.map(_with_point), errors="coerce")
+    return pd.to_numeric(texts.map(fields.with_point), errors="coerce")
 
 
 def _times(texts):
     return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
-
-
-PARSED = {"lat_deg": _numbers, "lon_deg": _numbers, "heading_deg": _numbers, "captured_at": _times}
 
 
 def _points(frame, swap):
@@ -265,12 +213,20 @@ def _points(frame, swap):
     return {"lat_deg": lat_deg, "lon_deg": lon_deg}
 
 
-# ---- what coordinates seem to be -------------------------------------------------------------------------------------
-def plausible(told, names, *, of_points, lon_0_to_360):
-    """What a table tells, as from fields, with longitudes up to 360 turned where the option says that they are such.
+def _joined(start, name):
+    """The path of a photo; one that begins with /, $ or ~ does not need the folder."""
+    name = fields.text(name)
+    if not name or name.startswith(("/", "$", "~")) or start in ("", "."):
+        return name
+    return f"{start.rstrip('/')}/{name}"
 
-    names: its columns of latitude and longitude, for the words. ValueError where most rows are in metres, or only make
-    sense with latitude and longitude exchanged, or where longitudes run from 0 to 360 without the option.
+
+# ---- what coordinates seem to be -------------------------------------------------------------------------------------
+def plausible(told, names, of_points, lon_0_to_360):
+    """What a table tells, with longitudes up to 360 turned where the option says that they are such.
+
+    names: of latitude and longitude, for the words. ValueError where most rows are in metres, or only make sense with
+    latitude and longitude exchanged, or where longitudes run from 0 to 360 without the option.
     """
     lat, lon = (pd.to_numeric(told[name], errors="coerce").astype(float) for name in ("lat_deg", "lon_deg"))
     known = np.isfinite(lat) & np.isfinite(lon)
@@ -293,11 +249,14 @@ def _refuse_metres(lat, lon, names, of_points):
     far = np.maximum(lat.abs(), lon.abs()) > 360
     if far.sum() <= len(far) / 2:
         return
+    what = f"{far.sum()} of {len(far)} rows look"
     way_out = "name their coordinate system in the option crs, such as EPSG:32633 for UTM zone 33 N"
     if of_points:
-        way_out = "the file says that its points are degrees: save it with the system that they are in"
-    what, (first, second) = "its points look" if of_points else f"{far.sum()} of {len(far)} rows look", names
-    where = f"{first} {lat[far.idxmax()]:.10g}, {second} {lon[far.idxmax()]:.10g}"
+        what, way_out = (
+            "its points look",
+            "the file calls them degrees: save it with the system that they are in",
+        )
+    where = f"{names[0]} {lat[far.idxmax()]:.10g}, {names[1]} {lon[far.idxmax()]:.10g}"
     raise ValueError(f"row {far.idxmax() + 1} has {where}: {what} like metres, not degrees; {way_out}")
 
 
@@ -337,7 +296,7 @@ def _placed_at(placed, entry):
     """Latitude and longitude [degree] of a row's columns, NaN where they tell none."""
     try:
         entry = placed(entry)
-        return [number_of(entry[name]) for name in ("lat_deg", "lon_deg")]
+        return [fields.number(entry[name]) for name in ("lat_deg", "lon_deg")]
     except Unreadable:
         return [np.nan, np.nan]
 
@@ -368,91 +327,15 @@ class Grid:
         """The entry in degrees; Unreadable where north or east is no number, or outside of the system's own area."""
         told = entry["lat_deg"], entry["lon_deg"]
         for value, name in zip(told, self.names, strict=True):
-            if THOUSANDS.fullmatch(_text(value)):
-                words = f"{name} is {_text(value)!r}, whose comma may part thousands or decimals: write it without"
+            if THOUSANDS.fullmatch(fields.text(value)):
+                words = (
+                    f"{name} is {fields.text(value)!r}, whose comma may part thousands or decimals: write it without"
+                )
                 raise Unreadable("not a number", words)
-        north, east = (required_number(value, name) for value, name in zip(told, self.names, strict=True))
+        north, east = (fields.required_number(value, name) for value, name in zip(told, self.names, strict=True))
         lon_deg, lat_deg = self.to_degrees.transform(east, north)
         area = self.system.area_of_use
-        if not photos.within(area, lat_deg, lon_deg):
+        if not fields.within(area, lat_deg, lon_deg):
             where = f"{self.names[0]} {north:.10g}, {self.names[1]} {east:.10g}"
             raise Unreadable("broken position", f"{where} lies outside of {area.name} ({self.system.name})")
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
-
-
-# ---- a row -----------------------------------------------------------------------------------------------------------
-def photo(path, entry, given, examine=photos.examine):
-    """The row of the catalogue; Unreadable tells why there is none."""
-    if not path:
-        raise Unreadable("no path", "the row names no file")
-    lat, lon = (required_number(entry[name], name) for name in ("lat_deg", "lon_deg"))
-    photos.check_position(lat, lon)
-    texts = {name: _text(entry.get(name)) or given.get(name, "") for name in FIELDS}
-    seen = {"heading_deg": _heading(entry.get("heading_deg")), "captured_at": _time(entry.get("captured_at"))}
-    facts = examine(path)
-    position = {"lat_deg": lat, "lon_deg": lon, "photo_id": facts["sha256"][:16]}
-    return {"path": path} | texts | seen | facts | position
-
-
-def _joined(start, name):
-    """The path of a photo; one that begins with /, $ or ~ does not need the folder."""
-    name = _text(name)
-    if not name or name.startswith(("/", "$", "~")) or start in ("", "."):
-        return name
-    return f"{start.rstrip('/')}/{name}"
-
-
-def _text(value):
-    return "" if value is None or pd.isna(value) else str(value).strip()
-
-
-def number_of(value):
-    """The number, also with a decimal comma; not-a-number for anything else."""
-    if type(value) is float:
-        return value
-    words = _with_point(_text(value))
-    return float(pd.to_numeric(words, errors="coerce")) if words else float("nan")
-
-
-def _with_point(words):
-    return words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
-
-
-def required_number(value, name):
-    """The number; Unreadable where there is none. name: field of the catalogue, for the words."""
-    number = number_of(value)
-    if number != number:
-        what = name.removesuffix("_deg")
-        if _text(value):
-            unit = "decimal degrees" if what != name else "a number"
-            raise Unreadable("not a number", f"{what} is {_text(value)!r}, not {unit}")
-        raise Unreadable("no position", f"{what} is empty")
-    return number
-
-
-def _heading(value):
-    """Degrees within [0, 360), not-a-number where empty; -180..180 is understood."""
-    number = number_of(value)
-    if number != number and _text(value):
-        raise Unreadable("not a number", f"heading_deg is {_text(value)!r}, not degrees")
-    if abs(number) > 360:
-        raise Unreadable("heading out of range", f"heading_deg is {number}, not within -360..360")
-    return number % 360
-
-
-def _time(value):
-    """The time in UTC, NaT where empty."""
-    if isinstance(value, pd.Timestamp) and value.tz is UTC:
-        return value
-    if not _text(value):
-        return pd.NaT
-    try:
-        return pd.to_datetime(value if hasattr(value, "year") else _text(value), utc=True, format="ISO8601")
-    except (ValueError, OverflowError):
-        raise Unreadable("not a time", f"captured_at is {_text(value)!r}, not ISO 8601") from None
-
-
-def of_milliseconds(value):
-    """The time that is so many milliseconds after 1970, '' for what is no such number, or lies beyond LATEST_MS."""
-    number = pd.to_numeric(str(value), errors="coerce")
-    return pd.Timestamp(int(number), unit="ms", tz="UTC") if 0 < number < LATEST_MS else ""

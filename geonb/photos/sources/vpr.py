@@ -6,37 +6,31 @@ al. (2022, arXiv 2210.10239). MSLS: Warburg et al. (CVPR 2020), its folder train
 """
 
 import functools
-import sys
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
-from tqdm import tqdm
 
 from geonb.earth import sphere
-from geonb.photos import catalogue as photos
-from geonb.photos.catalogue import Unreadable
-from geonb.photos.sources import folder as folders
-from geonb.photos.sources import table
+from geonb.photos.catalogue import collected
+from geonb.photos.reasons import Unreadable, kept_and_left_out
+from geonb.photos.sources import fields, listing, text_tables
 
-EAST, NORTH, ZONE, LETTER, LAT, LON, TIME, HEADING = 1, 2, 3, 4, 5, 6, 13, 9
+EAST, LON, TIME, HEADING = 1, 6, 13, 9  # places in a name
 APART_M = 100.0  # between the two positions of one name: more and nobody knows which one holds
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 GSV_COLUMNS = ("place_id", "year", "month", "northdeg", "city_id", "lat", "lon", "panoid")
+# columns of the tables of MSLS: (those that must be there, those that are taken where they are there)
+MSLS = {
+    "raw": (("key", "lat", "lon"), ("ca", "captured_at", "pano")),
+    "postprocessed": (("key",), ("night",)),
+    "seq_info": (("key",), ("sequence_id", "sequence_key")),
+}
 
 
 def read(
-    *,
-    folder: str,
-    layout: str = "names",
-    city: str = "",
-    country: str = "",
-    licence: str = "unknown",
-    author: str = "",
-    night: bool = False,
-    panoramas: bool = False,
-    city_link_m: float = 10_000.0,
-):
+    *, folder: str, layout: str = "names", city: str = "", country: str = "", licence: str = "unknown",
+    author: str = "", night: bool = False, panoramas: bool = False, city_link_m: float = 10_000.0,
+):  # fmt: skip
     """(rows, left_out) of a data set of place recognition: each of its photos ends in one of the two.
 
     layout: names (positions in the names of all pictures below the folder), gsv_cities (its folders Dataframes and
@@ -47,31 +41,37 @@ def read(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout {layout!r} must be {', '.join(LAYOUTS)}")
-    root = photos.picture_path(folder)
-    if not root.is_dir():
-        raise FileNotFoundError(f"folder {folder!r} is not a folder on this machine: {root}")
+    root, unwanted = listing.root_of(folder), {"night": not night, "panoramas": not panoramas}
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "vpr"}
-    rows, left_out, entries = [], [], LAYOUTS[layout](root)
+    entries = [(f"{folder.rstrip('/')}/{name}", "", *told) for name, *told in LAYOUTS[layout](root)]
     if not entries:
         raise ValueError(f"folder {folder!r} holds no picture ({', '.join(PICTURES)}), or its tables have no rows")
-    for name, told in tqdm(entries, desc="photos", unit="photo", file=sys.stdout):
-        path = f"{folder.rstrip('/')}/{name}"
-        try:
-            rows.append(table.photo(path, told(night, panoramas), given))
-        except Unreadable as why:
-            left_out.append({"path": path, "reason": why.reason, "detail": why.detail})
-    return photos.collected(rows, left_out, city_link_m=city_link_m)
+
+    def photo(path, tell, *what):
+        told = tell(*what)
+        for option, refused in unwanted.items():
+            if refused and told.get(option):
+                raise Unreadable(option.removesuffix("s"), f"the data set says so: option {option}: true keeps it")
+        return fields.photo(path, told, given)
+
+    return collected(*kept_and_left_out(entries, photo, progress=True), city_link_m=city_link_m)
+
+
+# Each layout gives (name below the folder, function, *arguments): what the function says of that picture.
+def refuse(reason, detail):
+    """Raise Unreadable, of a picture of which nothing else is to say."""
+    raise Unreadable(reason, detail)
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------
 def names(root):
-    """(name below the folder, (night, panoramas) -> keys of the catalogue) of every picture."""
-    return [(name, functools.partial(of_name, name, root)) for name in folders.pictures(root, PICTURES)]
+    """The layout of pictures whose names tell their positions."""
+    return [(name, of_name, root, name) for name in listing.pictures_below(root, PICTURES)]
 
 
-def of_name(name, root, _night, _panoramas):
+def of_name(root, name):
     """What the name of a picture says."""
-    folders.refuse_by_name(root, name)
+    listing.refuse_by_name(root, name)
     said = PurePosixPath(name).name.split("@")
     if len(said) < LON + 2:
         raise Unreadable("no position", f"{said[0] or name} is no name of the form @UTM east@UTM north@zone@letter@...")
@@ -88,9 +88,9 @@ def position(east, north, zone, letter, lat, lon):
         if not zoned:
             raise Unreadable("no position", f"UTM {east} {north} without a zone, and no latitude and longitude")
         return from_utm(east, north, zone, letter)
-    told = table.required_number(lat, "lat_deg"), table.required_number(lon, "lon_deg")
-    photos.check_position(*told)
-    if not zoned or not np.isfinite([table.number_of(east), table.number_of(north)]).all():
+    told = fields.required_number(lat, "lat_deg"), fields.required_number(lon, "lon_deg")
+    fields.check_position(*told)
+    if not zoned or not np.isfinite([fields.number(east), fields.number(north)]).all():
         return told
     apart_m = float(sphere.distance_m([told], [from_utm(east, north, zone, letter)])[0])
     if not apart_m <= APART_M:
@@ -100,50 +100,31 @@ def position(east, north, zone, letter, lat, lon):
 
 def from_utm(east, north, zone, letter):
     """(latitude, longitude) of a position in UTM on WGS 84; bands from N on are north of the equator."""
-    east, north = (table.required_number(value, name) for value, name in ((east, "UTM east"), (north, "UTM north")))
+    east, north = fields.required_number(east, "UTM east"), fields.required_number(north, "UTM north")
     if not 1 <= int(zone) <= 60 or letter.strip().upper() not in "CDEFGHJKLMNPQRSTUVWX":
         raise Unreadable("broken position", f"there is no UTM zone {zone}{letter}")
-    lon_deg, lat_deg = transformer(int(zone), letter.strip().upper() >= "N").transform(east, north)
+    lon_deg, lat_deg = from_zone(int(zone), letter.strip().upper() >= "N").transform(east, north)
     return lat_deg, lon_deg
 
 
 @functools.cache
-def transformer(zone, northern):
-    """From UTM of a zone to longitude and latitude."""
+def from_zone(zone, northern):
+    """What transforms UTM of a zone to longitude and latitude."""
     from pyproj import Transformer
 
     return Transformer.from_crs(f"EPSG:{(32600 if northern else 32700) + zone}", "EPSG:4326", always_xy=True)
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------
-def text_table(file, needed):
-    """A csv as text; FileNotFoundError where it is not there, ValueError where it lacks a column that is needed."""
-    if not file.is_file():
-        raise FileNotFoundError(f"{file.name} is not in {file.parent}: the folder must be that of the data set")
-    with table.csv_named(file):
-        rows = pd.read_csv(file, dtype=str, keep_default_na=False)
-    if missing := [name for name in needed if name not in rows]:
-        raise ValueError(f"{file.name} has no column {', '.join(missing)}; it has {', '.join(rows.columns)}")
-    return rows
-
-
-def refused(reason, detail):
-    """A function in place of one that tells the keys of the catalogue: it raises Unreadable."""
-
-    def told(_night, _panoramas):
-        raise Unreadable(reason, detail)
-
-    return told
-
-
+# ---- GSV-Cities ------------------------------------------------------------------------------------------------------
 def gsv_cities(root):
-    """(name below the folder, ...) of every row of Dataframes/<city>.csv, and of what lies in Images without a row."""
+    """The layout of every row of Dataframes/<city>.csv, and of what lies in Images without a row."""
     files = sorted((root / "Dataframes").glob("*.csv"))
     if not files:
         raise FileNotFoundError(f"there is no table in {root / 'Dataframes'}: the folder must be that of the data set")
-    known = {file.stem for file in files}
-    others = sorted(path.name for path in (root / "Images").glob("*") if path.is_dir() and path.name not in known)
-    without = [(f"Images/{city}", refused("missing table", f"there is no Dataframes/{city}.csv")) for city in others]
+    cities = {path.name for path in (root / "Images").glob("*") if path.is_dir()} - {file.stem for file in files}
+    without = [
+        (f"Images/{city}", refuse, "missing table", f"there is no Dataframes/{city}.csv") for city in sorted(cities)
+    ]
     return [entry for file in files for entry in gsv_city(root, file)] + without
 
 
@@ -151,18 +132,17 @@ def gsv_city(root, file):
     """gsv_cities of one city, whose table is the file."""
     there = {path.stem.lower(): path.name for path in (root / "Images" / file.stem).glob("*")}
     found = []
-    for number, row in enumerate(text_table(file, GSV_COLUMNS).to_dict("records"), 1):
+    for number, row in enumerate(text_tables.rows_of(file, GSV_COLUMNS).to_dict("records"), 1):
         try:
             stem = stem_of(row)
         except Unreadable as why:
             detail = f"row {number} of {file.name}: {why.detail}"
-            found.append((f"Dataframes/{file.name}", refused(why.reason, detail)))
+            found.append((f"Dataframes/{file.name}", refuse, why.reason, detail))
             continue
         told = {"lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row["northdeg"], "city": file.stem}
-        name = f"Images/{file.stem}/{there.pop(stem.lower(), f'{stem}.JPG')}"
-        found.append((name, lambda _night, _panoramas, told=told: told))
-    no_row = refused("no position", f"no row of {file.name} names it")
-    return found + [(f"Images/{file.stem}/{name}", no_row) for name in sorted(there.values())]
+        found.append((f"Images/{file.stem}/{there.pop(stem.lower(), f'{stem}.JPG')}", dict, told))
+    no_row = refuse, "no position", f"no row of {file.name} names it"
+    return found + [(f"Images/{file.stem}/{name}", *no_row) for name in sorted(there.values())]
 
 
 def stem_of(row):
@@ -174,15 +154,16 @@ def stem_of(row):
 
 def whole(row, name):
     """The whole number in a column of a row, also written as 2017.0; Unreadable where there is none."""
-    number = table.number_of(row[name])
+    number = fields.number(row[name])
     if not number.is_integer():  # neither are what is missing and what is infinite
         raise Unreadable("not a number", f"{name} is {row[name]!r}, not a whole number, of which the file name is made")
     return int(number)
 
 
+# ---- MSLS ------------------------------------------------------------------------------------------------------------
 def msls(root):
-    """(name below the folder, ...) of every row of train_val/<city>/<query or database>/raw.csv, and of what lies there
-    without a row or a table.
+    """The layout of every row of train_val/<city>/<query or database>/raw.csv, and of what lies there without a row or
+    a table.
     """
     if not any((root / "train_val").glob("*/*/raw.csv")):
         raise FileNotFoundError(f"there is no train_val/<city>/query/raw.csv in {root}: take the folder that holds it")
@@ -194,31 +175,26 @@ def msls(root):
 def msls_side(below, side):
     """msls of one folder, query or database of a city; below: its name below the root."""
     if not (side / "raw.csv").is_file():
-        return [(below, refused("missing table", "there is no raw.csv, which tells where its photos were taken"))]
-    known = text_table(side / "raw.csv", ("key", "lat", "lon"))
+        return [(below, refuse, "missing table", "there is no raw.csv, which tells where its photos were taken")]
+    tables = [text_tables.rows_of(side / f"{name}.csv", needed, more=more) for name, (needed, more) in MSLS.items()]
+    known = functools.reduce(lambda one, other: one.merge(other, on="key", how="left"), tables).fillna("")
     there = {path.stem: path.name for path in (side / "images").glob("*.jpg")}
-    for name in ("postprocessed", "seq_info"):
-        more = text_table(side / f"{name}.csv", ("key",)).filter(regex="^(?!Unnamed)")
-        known = known.merge(more, on="key", how="left")
-    city, rows = Path(below).parts[1], known.fillna("").to_dict("records")
-    found = [(f"{below}/images/{row['key']}.jpg", functools.partial(of_msls, row, city)) for row in rows]
-    no_row = refused("no position", "no row of raw.csv names it")
-    return found + [(f"{below}/images/{there[key]}", no_row) for key in sorted(set(there) - set(known["key"]))]
+    city = Path(below).parts[1]
+    found = [(f"{below}/images/{row['key']}.jpg", of_msls, row, city) for row in known.to_dict("records")]
+    no_row = refuse, "no position", "no row of raw.csv names it"
+    return found + [(f"{below}/images/{there[key]}", *no_row) for key in sorted(set(there) - set(known["key"]))]
 
 
-def of_msls(row, city, night, panoramas):
+def of_msls(row, city):
     """The keys of the catalogue of a row of MSLS, whose times are days or milliseconds since 1970."""
-    if row.get("night", "").lower() in ("true", "1", "night") and not night:
-        raise Unreadable("night", "the data set says so: option night: true keeps it")
-    if row.get("pano", "").lower() in ("true", "1") and not panoramas:
-        raise Unreadable("panorama", "the data set says so: option panoramas: true keeps it")
-    taken = row.get("captured_at", "")
-    heading = row.get("ca", "")
+    taken, heading = row.get("captured_at", ""), row.get("ca", "")
     return {
         "lat_deg": row["lat"], "lon_deg": row["lon"], "city": city,
         "heading_deg": "" if heading.startswith("-") else heading,
-        "captured_at": table.of_milliseconds(taken) if taken.isdigit() and len(taken) > 8 else taken,
+        "captured_at": fields.of_milliseconds(taken) if taken.isdigit() and len(taken) > 8 else taken,
         "sequence_id": row.get("sequence_id", "") or row.get("sequence_key", ""),
+        "night": row.get("night", "").lower() in ("true", "1", "night"),
+        "panoramas": row.get("pano", "").lower() in ("true", "1"),
     }  # fmt: skip
 
 

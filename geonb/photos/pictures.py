@@ -1,0 +1,215 @@
+"""Pictures: found on this machine, opened upright in RGB, and examined, so that nothing odd ends a run."""
+
+import os
+import re
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+
+from geonb import files
+from geonb.photos.reasons import Unreadable
+
+# Only what cameras and editors write: Pillow would start Ghostscript to decode an EPS file.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+# Camera raw files that are no TIFF, by their first bytes: Olympus, Panasonic, Fujifilm, Sigma, Minolta, Canon's CRW.
+RAWS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILM", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR")
+RAW_ENDINGS = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".k25", ".kdc", ".mef",
+    ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
+SUBFILE, PHOTOMETRIC, SUB_PICTURES, SAMPLE_FORMAT, DNG_VERSION = 254, 262, 330, 339, 50706  # tags of a TIFF
+PIXELS = (273, 324)  # where they are, by strips or by tiles
+REDUCED = (1, 3)  # types of a subfile: smaller than another picture in the file, also as a page of several
+SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and a sensor's linear values
+PIXELS_AT_ONCE = 4_000_000  # as floats of 8 bytes
+
+
+def picture_path(path):
+    """The Path on this machine of a path in the catalogue: $NAME and ~ at its start expanded, others in the repository.
+
+    ValueError names an environment variable that is not set.
+    """
+    path = str(path)
+    if variable := re.match(r"\$(?:\{(\w+)\}|(\w+))(?=/|$)", path):
+        name = variable[1] or variable[2]
+        if not os.environ.get(name):
+            raise ValueError(f"{path!r} begins with ${name}, which is not set: `export {name}=/the/folder`")
+        path = os.environ[name] + path[variable.end() :]
+    return files.ROOT / os.path.expanduser(path)
+
+
+def is_here(path):
+    """Whether the file of a path in the catalogue is on this machine."""
+    try:
+        return picture_path(path).is_file()
+    except ValueError:  # it begins with a variable that is not set
+        return False
+
+
+# ---- opening ---------------------------------------------------------------------------------------------------------
+@contextmanager
+def opened(path):
+    """The picture as Pillow opens it, not yet decoded; twice Image.MAX_IMAGE_PIXELS and more is refused."""
+    with warnings.catch_warnings():
+        # Pillow warns from 89 megapixels on, where phones and panoramas lie, and refuses at 179.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        picture = Image.open(picture_path(path), formats=FORMATS)
+    with picture:
+        yield picture
+
+
+def open_picture(path):
+    """The picture of a path in the catalogue, RGB and upright (EXIF orientation applied).
+
+    Grey pictures of 16 or 32 bits or of floats are scaled by their own range; Unreadable where they have none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # damaged EXIF is reported where positions are read
+        with opened(path) as picture:
+            signed = getattr(picture, "tag_v2", {}).get(SAMPLE_FORMAT) in (2, (2,))
+            upright = _in_eight_bits(_turned(picture), signed)
+    if upright.mode == "RGB":  # converting would only copy it
+        return upright
+    return (upright.convert("RGBA") if upright.has_transparency_data else upright).convert("RGB")
+
+
+def _turned(picture):
+    """The decoded picture, turned as its EXIF says; an EXIF that cannot be read turns nothing."""
+    picture.load()
+    try:
+        picture.getexif()
+    except Exception:  # any bytes can stand there, and Pillow's reader fails in many ways
+        return picture.copy()
+    for name in ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"):
+        picture.info.pop(name, None)  # exif_transpose would write it again, and fail on odd tags
+    return ImageOps.exif_transpose(picture)
+
+
+def _in_eight_bits(picture, signed):
+    """The picture; greys of more than 8 bits become 0 for the least finite value to 255 for the largest.
+
+    What is not finite becomes black. Pillow would clip them: a 16-bit picture is white then, one of floats black.
+    """
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture)
+    values = values if signed or picture.mode != "I" else values.view(np.uint32)
+    bands = np.array_split(values, min(len(values), 1 + values.size // PIXELS_AT_ONCE))
+    ends = [(known.min(), known.max()) for band in bands if (known := band[np.isfinite(band)]).size]
+    low, high = (np.float64(of([end[n] for end in ends], default=np.nan)) for n, of in enumerate((min, max)))
+    if not low < high:
+        raise Unreadable("no range", f"all grey values are {low}: save it with 8 bits if it is a picture")
+    return Image.fromarray(np.concatenate([_scaled(band, low, high) for band in bands]))
+
+
+def _scaled(values, low, high):
+    """The values from 0 for low to 255 for high, as bytes; 0 for what is not finite."""
+    share = np.where(np.isfinite(values), values - low, 0) / (high - low)
+    return (255 * share).round().astype(np.uint8)
+
+
+def thumbnail(path, height_px):
+    """A small copy of a picture, upright, height_px high."""
+    picture = open_picture(path)
+    return picture.resize((max(1, round(picture.width * height_px / picture.height)), height_px))
+
+
+# ---- examining -------------------------------------------------------------------------------------------------------
+def examine(path):
+    """width_px, height_px and difference_hash of the upright picture, and the sha256 of its file; decodes all of it.
+
+    Unreadable tells why a file cannot be used: missing, empty, no picture, cut off, HEIC, camera raw, too many pixels.
+    """
+    file = picture_path(path)
+    try:
+        _refuse_at_sight(file)
+        picture = open_picture(path)
+        look = difference_hash(picture)
+        sha256 = files.sha256_of(file)
+    except (Unreadable, MemoryError):
+        raise
+    except Exception as error:  # decoders fail in many ways: each is a row of left_out, never the end of the run
+        raise _why(error, file) from error
+    return {"width_px": picture.width, "height_px": picture.height, "difference_hash": look, "sha256": sha256}
+
+
+def difference_hash(picture):
+    """What a picture looks like, 64 hexadecimal digits: a bit for each of 16 x 16 greys, brighter than its left one."""
+    small = picture.reduce((max(1, picture.width // 170), max(1, picture.height // 160)))  # so that the rest is quick
+    grey = np.asarray(small.convert("L").resize((17, 16), Image.Resampling.BOX))
+    return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
+
+
+def _refuse_at_sight(file):
+    """Nothing, or Unreadable for what the file system and the first bytes tell."""
+    if not file.is_file():
+        there = file.exists()
+        raise Unreadable(*(("not a picture", "not a regular file") if there else ("missing file", "there is no file")))
+    with file.open("rb") as content:
+        head = content.read(64)
+    if not head:
+        raise Unreadable("empty file", "0 bytes")
+    brands = {head[start : start + 4] for start in (8, *range(16, min(int.from_bytes(head[:4], "big"), 64), 4))}
+    if head[4:8] == b"ftyp" and brands & HEIF_BRANDS and not brands & {b"avif", b"avis"}:
+        raise Unreadable("HEIC", "convert it to JPEG, which keeps its EXIF: `magick photo.heic photo.jpg`")
+    if _is_raw(file, head):
+        raise Unreadable("camera raw", "export it as JPEG, or leave it out where a JPEG of the same photo is there")
+
+
+def _is_raw(file, head):
+    """Whether a file with these first bytes is the raw data of a camera, however it is called.
+
+    A TIFF is raw that says so, or whose first picture is a preview of another one in it. An ending decides only where
+    the content is no JPEG, PNG or GIF.
+    """
+    if head.startswith(RAWS) or head[4:12] == b"ftypcrx ":
+        return True
+    if file.suffix.lower() in RAW_ENDINGS:
+        return not head.startswith(SIGNATURES)
+    if not head.startswith(TIFFS) or len(head) < 16:
+        return False
+    if head[8:10] == b"CR" or head[8:12] == b"IIII":  # Canon's CR2, Phase One's IIQ
+        return True
+    tags = _tags(file, head)
+    preview = tags.get(SUBFILE) in REDUCED and (SUB_PICTURES in tags or tags.next)
+    return DNG_VERSION in tags or tags.get(PHOTOMETRIC) in SENSOR or bool(preview)
+
+
+def _tags(file, head):
+    """The tags of the first picture of a TIFF with these first bytes, as Pillow reads them, as far as they go."""
+    with file.open("rb") as content, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # tags that end too early
+        tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if head[2:4] in (b"+\0", b"\0+") else 8])
+        content.seek(tags.next)
+        tags.load(content)
+    return tags
+
+
+def _why(error, file):
+    """The Unreadable that tells what an error of opening or decoding means."""
+    if isinstance(error, PermissionError):
+        return Unreadable("unreadable", "permission denied")
+    if isinstance(error, Image.DecompressionBombError):
+        return Unreadable("too many pixels", f"above {2 * Image.MAX_IMAGE_PIXELS:,} pixels: shrink it first")
+    if isinstance(error, UnidentifiedImageError):
+        return _unidentified(file)
+    words = f"{type(error).__name__}: {error}".replace(str(file), "the file")
+    if isinstance(error, OSError) and error.errno is not None:
+        return Unreadable("unreadable", error.strerror or words)
+    cut = isinstance(error, EOFError) or "truncated" in words.lower()
+    return Unreadable("truncated" if cut else "broken picture", words)
+
+
+def _unidentified(file):
+    """The Unreadable of a file that Pillow does not know: no picture, cut off in its header, an odd TIFF."""
+    with file.open("rb") as content:
+        head = content.read(16)
+    if len(head) == 16 and head.startswith(TIFFS) and any(tag in _tags(file, head) for tag in PIXELS):
+        return Unreadable("broken picture", "a TIFF of values that Pillow does not read: save it as RGB of 8 bits")
+    begun = head.startswith((*SIGNATURES, *TIFFS))
+    return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))

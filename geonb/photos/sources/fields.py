@@ -1,0 +1,133 @@
+"""The fields of a photo as sources tell them: texts, numbers, times and positions, read without guessing."""
+
+import math
+from datetime import UTC
+from numbers import Real
+
+import pandas as pd
+
+from geonb.photos import catalogue, pictures
+from geonb.photos.reasons import Unreadable
+
+MEASURED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")  # or options of their own
+FIELDS = [name for name in catalogue.COLUMNS if name not in MEASURED]
+LATEST_MS = 4e12  # year 2096: what lies beyond is no time
+MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
+
+
+def photo(path, told, given, examine=pictures.examine):
+    """The row of the catalogue of a picture; Unreadable tells why there is none.
+
+    told: what its source says of it, by fields of the catalogue, lat_deg and lon_deg; given: what holds where it says
+    nothing.
+    """
+    lat, lon = (required_number(told[name], name) for name in ("lat_deg", "lon_deg"))
+    check_position(lat, lon)
+    texts = {name: text(told.get(name)) or given.get(name, "") for name in FIELDS}
+    read = {"heading_deg": heading(told.get("heading_deg")), "captured_at": time(told.get("captured_at"))}
+    seen = examine(path)
+    return texts | read | seen | {"path": path, "lat_deg": lat, "lon_deg": lon, "photo_id": seen["sha256"][:16]}
+
+
+# ---- texts, numbers, times -------------------------------------------------------------------------------------------
+def text(value):
+    """The text of a cell, '' where it is missing."""
+    return "" if value is None or pd.isna(value) else str(value).strip()
+
+
+def with_point(words):
+    """A number as it is written, its decimal comma as a point."""
+    return words.replace(",", ".") if words.count(",") == 1 and "." not in words else words
+
+
+def number(value):
+    """The number, also with a decimal comma; not-a-number for anything else."""
+    if type(value) is float:
+        return value
+    words = with_point(text(value))
+    return float(pd.to_numeric(words, errors="coerce")) if words else float("nan")
+
+
+def required_number(value, name):
+    """The number; Unreadable where there is none. name: field of the catalogue, for the words."""
+    found = number(value)
+    if math.isnan(found):
+        what = name.removesuffix("_deg")
+        if text(value):
+            unit = "decimal degrees" if what != name else "a number"
+            raise Unreadable("not a number", f"{what} is {text(value)!r}, not {unit}")
+        raise Unreadable("no position", f"{what} is empty")
+    return found
+
+
+def heading(value):
+    """Degrees within [0, 360), not-a-number where empty; -180..180 is understood."""
+    found = number(value)
+    if math.isnan(found) and text(value):
+        raise Unreadable("not a number", f"heading_deg is {text(value)!r}, not degrees")
+    if abs(found) > 360:
+        raise Unreadable("heading out of range", f"heading_deg is {found}, not within -360..360")
+    return found % 360
+
+
+def time(value):
+    """The time in UTC, NaT where empty."""
+    if isinstance(value, pd.Timestamp) and value.tz is UTC:
+        return value
+    if not text(value):
+        return pd.NaT
+    try:
+        return pd.to_datetime(value if hasattr(value, "year") else text(value), utc=True, format="ISO8601")
+    except (ValueError, OverflowError):
+        raise Unreadable("not a time", f"captured_at is {text(value)!r}, not ISO 8601") from None
+
+
+def of_milliseconds(value):
+    """The time that is so many milliseconds after 1970, '' for what is no such number, or lies beyond LATEST_MS."""
+    found = number(str(value))
+    return pd.Timestamp(int(found), unit="ms", tz="UTC") if 0 < found < LATEST_MS else ""
+
+
+# ---- positions -------------------------------------------------------------------------------------------------------
+def check_position(lat_deg, lon_deg):
+    """Nothing, or Unreadable: out of range, or within 10 m of 0, 0, where no street is."""
+    for name, value, bound in (("latitude", lat_deg, 90), ("longitude", lon_deg, 180)):
+        if not abs(value) <= bound:
+            raise Unreadable(f"{name} out of range", f"{name} is {value}, not within -{bound}..{bound} degrees")
+    if max(abs(lat_deg), abs(lon_deg)) < 1e-4:
+        raise Unreadable("position 0,0", f"latitude {lat_deg}, longitude {lon_deg}: a receiver without a fix")
+
+
+def box_sides(box, *, across=False):
+    """South, west, north and east of an option box as floats [degree]; ValueError where it is none.
+
+    across: west may lie east of east, across the date line. Sides that only make sense as west, south, east, north are
+    refused with the order that is wanted.
+    """
+    if _is_box(box, across):
+        return [float(side) for side in box]
+    words = f"box {box} must be [south, west, north, east] in degrees" + ("" if across else "; cut it at the date line")
+    if len(box) == 4 and _is_box(other := exchanged(box), across=False):
+        words += f"; it reads like west, south, east, north: write {other}"
+    raise ValueError(words)
+
+
+def exchanged(box):
+    """A box whose sides were written in the other order: longitude before latitude."""
+    return [box[1], box[0], box[3], box[2]]
+
+
+def _is_box(box, across):
+    if len(box) != 4 or not all(isinstance(side, Real) and math.isfinite(side) for side in box):
+        return False
+    south, west, north, east = box
+    return -90 <= south < north <= 90 and max(abs(west), abs(east)) <= 180 and (west < east or across)
+
+
+def within(area, lat_deg, lon_deg):
+    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
+    if area is None:
+        return True
+    width = (area.east - area.west) % 360 or 360
+    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
+    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG
