@@ -61,6 +61,7 @@ def opened(browser, path, *, width_px=1200, height_px=900):
     for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get(path.as_uri())
+    until(browser, "return document.readyState === 'complete' && document.body !== null", "the page never loads")
     return browser
 
 
