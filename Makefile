@@ -22,7 +22,7 @@ endif
 # what lies here is used, also where .venv came along with a copied folder
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup book why test test-real publish bench lab
+.PHONY: help setup book why check test test-real publish verify bench lab
 
 help:       ## this list
 	@grep -hE '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*##/ -/'
@@ -51,13 +51,22 @@ why: setup  ## what `make book` would run, and why
 	@$(BIN)/snakemake all $(CONFIG) --dry-run --quiet host
 
 publish: book  ## copy the tables and headline numbers of a finished study to data/results/, to be committed alone
-	@$(BIN)/python -m geonb.book.results publish --study $(STUDY)
+	@$(BIN)/python -m geonb.book.headline publish --study $(STUDY)
+
+verify: setup  ## does a finished run of a study repeat the published numbers?
+	@$(BIN)/python -m geonb.book.headline verify --study $(STUDY)
 
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+check: setup  ## style and unit tests, for everyday work: minutes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
+	$(BIN)/python -m pytest tests -m "not real and not browser and not slow"
 
 test: setup  ## everything but the books of real photos: unit tests, every notebook once, the book with warnings as errors
 	@rm -rf build/smoke

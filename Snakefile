@@ -99,9 +99,9 @@ rule headline:
     input: manifests(READS)
     output: f"{BUILD}/headline.json"
     log: f"{BUILD}/logs/headline.log"
-    params: code=code_digest(Path("geonb/book/results.py").read_text(encoding="utf-8")), pages=all_pages(READS)
+    params: code=code_digest(Path("geonb/book/headline.py").read_text(encoding="utf-8")), pages=all_pages(READS)
     message: "gathering headline.json"
-    shell: "python -m geonb.book.results headline --study {STUDY:q} > {log:q} 2>&1"
+    shell: "python -m geonb.book.headline gather --study {STUDY:q} > {log:q} 2>&1"
 
 
 rule book:

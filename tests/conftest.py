@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from geonb import files
-from geonb.book import results, runner
+from geonb.book import results, runner, studies
 from geonb.learning import _torchvision  # noqa: F401  tests import open_clip themselves
 
 # how long an example takes is the machine's affair
@@ -73,3 +73,10 @@ def study(toy):
 def notebook(toy):
     """notebook(name, *cells): write a notebook of the project anew."""
     return lambda name, *cells: write_notebook(toy / "notebooks" / f"{name}.ipynb", *cells)
+
+
+@pytest.fixture
+def in_the_pipeline(monkeypatch):
+    """Tables are written where the pipeline has its finished ones."""
+    monkeypatch.setenv("GEONB_MODE", "compute")
+    monkeypatch.setattr(results, "unfinished_folder", studies.page_folder)

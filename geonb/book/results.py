@@ -6,7 +6,6 @@ The path says who made a table: build/<study>/tables/<page>/<name>.parquet. Publ
 import json
 import os
 import platform
-import shutil
 from importlib.metadata import version
 
 import pandas as pd
@@ -14,16 +13,10 @@ import pyarrow.parquet as pq
 
 from geonb import files
 from geonb.book.studies import (
-    DEFAULT,
-    all_pages,
-    build_folder,
     by_hand_folder,
     page_folder,
-    replace_folder,
-    tables_folder,
     unfinished_folder,
 )
-from geonb.earth.sphere import length
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "scikit-gstat", "esda")  # could change a number
 HEADLINE = {
@@ -195,112 +188,3 @@ def has_table(study, page, name):
         return bool(find_table(study, page, name))
     except FileNotFoundError:
         return False
-
-
-# ---- the numbers the project stands by -------------------------------------------------------------------------------
-def gather_headline(study, pages):
-    """headline.json of a study: {key: {value, low, high, unit, seeds, n, table}} from the pages' `headline` tables."""
-    tables = [read_table(study, page, "headline") for page in pages if has_table(study, page, "headline")]
-    rows = pd.concat(tables) if tables else pd.DataFrame(columns=list(HEADLINE))
-    if rows.key.duplicated().any():
-        raise ValueError(f"two pages give {rows.key[rows.key.duplicated()].tolist()}: a headline has one source")
-    undefined = rows.isna() | rows.isin([float("inf"), float("-inf")])  # JSON knows neither
-    rows = rows.astype(object).mask(undefined, None).set_index("key").sort_index()
-    return rows.to_dict(orient="index")
-
-
-def write_headline(study, pages):
-    """Write build/<study>/headline.json."""
-    text = json.dumps(gather_headline(study, pages), indent=1, ensure_ascii=False) + "\n"
-    path = build_folder(study) / "headline.json"
-    files.write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-def publish(study, chosen=()):
-    """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing.
-
-    chosen: pages that alone are copied, as those that other studies show beside their own; the study need not be
-    finished for them, and has no headline then. ValueError names what is missing.
-    """
-    made, headline = tables_folder(study), build_folder(study) / "headline.json"
-    if unknown := set(chosen) - set(all_pages(study)):
-        raise ValueError(f"study {study} has no page {', '.join(sorted(unknown))}")
-    wanted = list(chosen) or all_pages(study)
-    unfinished = [page for page in wanted if not (made / page / "manifest.json").exists()]
-    if unfinished or not (chosen or headline.exists()):
-        raise ValueError(
-            f"study {study} is not finished ({', '.join(unfinished) or 'no headline'}): run `make book STUDY={study}`"
-        )
-    target = published_folder(study)
-    fresh = target.with_name(f"{study}.partial")
-    shutil.rmtree(fresh, ignore_errors=True)
-    for page in wanted:  # not what an earlier list of methods left behind
-        shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
-    for file in (headline, headline.with_name("run.json")):  # what was found; on which device and in which time
-        if file.exists() and not chosen:
-            shutil.copy(file, fresh)
-    replace_folder(fresh, target)
-    return target
-
-
-def readme_table(headline):
-    """The medians of a headline, {key: row}, as Markdown tables, one for each density: methods down, splits across."""
-    medians = {tuple(key.split(".")[1:]): row for key, row in headline.items() if key.startswith("median_error_m.")}
-    splits = list(dict.fromkeys(split for split, _, _ in medians))
-    tables = []
-    for density in sorted({density for _, density, _ in medians}, key=int, reverse=True):
-        own = {(split, method): row for (split, of, method), row in medians.items() if of == density}
-        largest = {method: max(row["value"] for key, row in own.items() if key[1] == method) for _, method in own}
-        lines = [
-            f"| median error, {int(density):,} photos per city | {' | '.join(splits)} |",
-            "|---|" + "---:|" * len(splits),
-        ]
-        for name in sorted(largest, key=lambda method: (-largest[method], method)):
-            lines.append(f"| {name} | {' | '.join(told(own.get((split, name))) for split in splits)} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
-
-
-def told(row):
-    """A headline row of a length as text: value, and its interval where there is one."""
-    if row is None:
-        return ""
-    bounds = "" if row["low"] is None else f" ({length(row['low'])} to {length(row['high'])})"
-    return f"{length(row['value'])}{bounds}"
-
-
-def write_readme(study, readme=files.ROOT / "README.md"):
-    """Put the published headline of a study between the two marks of the README."""
-    headline = json.loads((published_folder(study) / "headline.json").read_text(encoding="utf-8"))
-    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- headline: written by `make publish` -->\n")
-    after = rest[rest.index("<!-- /headline -->") :]
-    mark = "<!-- headline: written by `make publish` -->\n"
-    files.write_whole(
-        readme, lambda partial: partial.write_text(f"{before}{mark}{readme_table(headline)}\n{after}", "utf-8")
-    )
-
-
-def main():
-    """Gather or publish, as the Snakefile and `make publish` do."""
-    import argparse
-
-    ask = argparse.ArgumentParser(prog="python -m geonb.book.results", description="headline and publishing of a study")
-    ask.add_argument("act", choices=["headline", "publish"])
-    ask.add_argument("--study", required=True)
-    ask.add_argument("--pages", nargs="*", default=[], help="publish these alone")
-    got = ask.parse_args()
-    os.environ["GEONB_MODE"] = "show"  # nothing that was made by hand is gathered or published
-    try:
-        if got.act == "headline":
-            write_headline(got.study, all_pages(got.study))
-        else:
-            folder = publish(got.study, got.pages).relative_to(files.ROOT)
-            print(f"published {folder}: look at `git diff --stat`, commit it alone")
-            if got.study == DEFAULT and not got.pages:
-                write_readme(got.study)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"geonb.results: {error}") from None
-
-
-if __name__ == "__main__":
-    main()

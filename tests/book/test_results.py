@@ -12,44 +12,20 @@ import pandas as pd
 import pytest
 
 from geonb import files
-from geonb.book import results, studies
+from geonb.book import headline, results, studies
 from geonb.book.pages import Page
 from geonb.book.results import (
-    gather_headline,
     has_table,
-    publish,
     read_beside,
     read_table,
     save_table,
-    write_headline,
 )
-
-TABLE = pd.DataFrame({"photo_id": ["a", "b"], "error_m": [1.5, None]})
-COLUMNS = {"photo_id": "name of the photo", "error_m": "distance to the truth [m]"}
-NUMBER = {"key": "median_error_m.clip", "value": 12.5, "low": float("nan"), "high": float("inf"), "unit": "m"}
-NUMBER |= {"seeds": 2, "n": 10, "table": "01_photos/errors"}
+from tests.book.made_tables import COLUMNS, TABLE, finish_every_page, save
 
 
 @pytest.fixture(autouse=True)
-def pipeline(monkeypatch):
+def pipeline(in_the_pipeline):
     """Tables are written where the pipeline has its finished ones."""
-    monkeypatch.setenv("GEONB_MODE", "compute")
-    monkeypatch.setattr(results, "unfinished_folder", studies.page_folder)
-
-
-def save(name="errors", table=TABLE, page="01_photos", columns=COLUMNS, seed=0):
-    save_table(table, "toy", page, name, parameters={"seed": seed}, columns=columns)
-    return studies.tables_folder("toy") / page / f"{name}.parquet"
-
-
-def save_numbers(rows, page):
-    Page(page, {"study": "toy"}).headline(rows)
-
-
-def finish_every_page(toy):
-    for page in ("01_photos", "06_train/hard", "06_train/soft", "07_compare"):
-        save(page=page)
-        (toy / "build" / "toy" / "tables" / page / "manifest.json").write_text("{}")
 
 
 def test_a_table_comes_back_as_it_was_saved(toy, capsys):
@@ -124,8 +100,8 @@ def chain(toy, monkeypatch):
     for page in ("06_train/hard", "06_train/soft"):
         make(page, 2.0, ["01_photos"])
     make("07_compare", 3.0, ["06_train/hard"])
-    write_headline("toy", [])
-    publish("toy")
+    headline.write("toy", [])
+    headline.publish("toy")
     shutil.rmtree(studies.tables_folder("toy"))
     monkeypatch.setattr(results, "_read", {})
     return make
@@ -220,74 +196,11 @@ def test_a_kill_in_the_middle_of_writing_leaves_no_half_file(tmp_path):
     assert path.read_bytes() == b"whole"
 
 
-# ---- headline and publishing
-def test_the_headline_gathers_numbers_and_leaves_the_undefined_null(toy):
-    save_numbers([NUMBER], "07_compare")
-    row = gather_headline("toy", ["01_photos", "07_compare"])["median_error_m.clip"]
-    assert row == {
-        "value": 12.5, "low": None, "high": None, "unit": "m", "seeds": 2, "n": 10, "table": "01_photos/errors",
-    }  # fmt: skip
-
-
-def test_the_headline_file_is_plain_json_in_one_order(toy):
-    save_numbers([NUMBER, NUMBER | {"key": "cities", "value": 3}], "07_compare")
-    write_headline("toy", ["07_compare"])
-    text = (toy / "build" / "toy" / "headline.json").read_text()
-    assert list(json.loads(text, parse_constant=pytest.fail)) == ["cities", "median_error_m.clip"]
-
-
-def test_a_number_with_two_sources_is_refused(toy):
-    save_numbers([NUMBER], "01_photos")
-    save_numbers([NUMBER], "07_compare")
-    with pytest.raises(ValueError, match="a headline has one source"):
-        gather_headline("toy", ["01_photos", "07_compare"])
-
-
-def test_no_headline_at_all_is_an_empty_one(toy):
-    assert gather_headline("toy", ["01_photos"]) == {}
-
-
-def test_an_unfinished_study_is_not_published(toy):
-    finish_every_page(toy)
-    with pytest.raises(ValueError, match="no headline"):
-        publish("toy")
-    write_headline("toy", [])
-    (toy / "build" / "toy" / "tables" / "06_train" / "soft" / "manifest.json").unlink()
-    with pytest.raises(ValueError, match=r"not finished \(06_train/soft\)"):
-        publish("toy")
-    assert not (toy / "data").exists()
-
-
-def test_publishing_replaces_the_whole_of_what_was_published(toy):
-    finish_every_page(toy)
-    save("leftover", page="06_train/forgotten")
-    write_headline("toy", [])
-    stale = toy / "data" / "results" / "toy" / "01_photos" / "stale.parquet"
-    stale.parent.mkdir(parents=True)
-    stale.write_text("old")
-    target = publish("toy")
-    assert (target / "headline.json").exists()
-    assert (target / "06_train" / "soft" / "errors.parquet").exists()
-    assert not stale.exists()
-    assert not (target / "06_train" / "forgotten").exists()
-    assert [path.name for path in target.parent.iterdir()] == ["toy"]
-
-
-def test_chosen_pages_of_an_unfinished_study_are_published_alone(toy):
-    finish_every_page(toy)
-    (toy / "build" / "toy" / "tables" / "06_train" / "soft" / "manifest.json").unlink()
-    target = publish("toy", ["01_photos"])
-    assert [path.name for path in target.iterdir()] == ["01_photos"]
-    with pytest.raises(ValueError, match=r"not finished \(06_train/soft\)"):
-        publish("toy", ["01_photos", "06_train/soft"])
-    with pytest.raises(ValueError, match="has no page 99_nothing"):
-        publish("toy", ["99_nothing"])
-
-
+# ---- published tables
 def test_published_tables_are_found_where_nothing_was_made(toy, capsys):
     finish_every_page(toy)
-    write_headline("toy", [])
-    publish("toy")
+    headline.write("toy", [])
+    headline.publish("toy")
     for made in (toy / "build" / "toy" / "tables").rglob("errors.parquet"):
         made.unlink()
     assert len(read_table("toy", "07_compare", "errors")) == 2
