@@ -10,10 +10,8 @@ import pandas as pd
 
 from geonb import checks
 from geonb.earth import sphere
-from geonb.earth.sphere import length
 from geonb.measuring import inference
 
-FEWEST = 50
 LARGEST_M = np.pi * sphere.EARTH_RADIUS_M  # nothing on a sphere is farther away
 RULES = {
     "scaled": "radius in proportion to the error that the posterior itself expects: it differs from photo to photo",
@@ -31,18 +29,14 @@ def threshold(score, level):
 
     ValueError for a level outside 0 to 1, or a score that is no number.
     """
+    checks.number("level", level, above=0, below=1, way_out="0.9 for nine photos of ten")
     score = np.asarray(score, float)
-    if not 0 < level < 1:
-        raise ValueError(f"level {level} must lie between 0 and 1, as 0.9 for nine photos of ten")
-    if np.isnan(score).any():
-        raise ValueError(
-            f"{np.isnan(score).sum()} of {len(score)} calibration scores are missing: leave them out first"
-        )
+    checks.finite("the calibration scores", score)
     rank = int(np.ceil(np.round((len(score) + 1) * level, 9)))  # rounded: 10 * 0.7 is 7 and not a little more
     return float(np.sort(score)[rank - 1]) if rank <= len(score) else np.inf
 
 
-def thresholds(score, group, asked, level, fewest=FEWEST):
+def thresholds(score, group, asked, level, fewest):
     """(threshold (m,), photos behind it (m,)) for photos of groups asked (m,), from scores (n,) of groups (n,).
 
     A group with `fewest` photos or more is calibrated on its own (Mondrian conformal prediction, Vovk et al. 2005), so
@@ -60,42 +54,28 @@ def thresholds(score, group, asked, level, fewest=FEWEST):
     return np.where((behind >= fewest) & np.isfinite(found), found, np.nan), behind
 
 
-def novelty_bound(distance, share=0.99):
-    """The smallest of the calibration photos' distances (n,) that a share of them does not exceed.
-
-    ValueError where there are none, or for a share that is not above 0 and at most 1.
-    """
-    if not len(distance) or not 0 < share <= 1:
-        raise ValueError(f"{len(distance)} distances must be at least one, and share {share} above 0 and at most 1")
-    return float(np.quantile(distance, share, method="inverted_cdf"))
-
-
-def unit_m(rule, expected_m, floor_m):
-    """What a rule measures errors in (n,): the expected error plus a floor, or 1 m.
-
-    The floor keeps a posterior that is sure of one place from promising no error at all. ValueError for an unknown rule
-    or a floor that is not above 0.
-    """
-    checks.number("floor_m", floor_m, above=0)
-    if rule not in RULES:
-        raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}")
-    return np.asarray(expected_m) + floor_m if rule == "scaled" else np.ones(len(expected_m))
-
-
-def radii(calibration, asked, *, level, rule="scaled", floor_m=25.0, fewest=FEWEST, novel_share=0.99):
+def radii(calibration, asked, *, level, rule="scaled", floor_m=25.0, fewest=50, novel_share=0.99):
     """The asked photos with radius_m, calibration_photos behind it and refused, why there is none ('' where there is).
 
     calibration: table with error_m, expected_m, predicted_city, novelty of photos that did not train; asked: the same
-    without error_m. Photos are calibrated with those placed in the same city, see thresholds: where a photo was placed
-    is known without knowing where it was taken.
+    without error_m. Errors are measured in units of the expected error plus a floor, which keeps a posterior that is
+    sure of one place from promising no error at all; by rule constant in metres. Photos are calibrated with those
+    placed in the same city, see thresholds: where a photo was placed is known without knowing where it was taken. A
+    photo that is more novel than novel_share of the calibration photos has no radius. ValueError for an unknown rule, a
+    floor or a share that is none, or without calibration photos.
     """
-    score = calibration.error_m / unit_m(rule, calibration.expected_m, floor_m)
+    if rule not in RULES:
+        raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}")
+    checks.number("floor_m", floor_m, above=0)
+    checks.number("novel_share", novel_share, above=0, most=1)
+    checks.count("calibration photos", len(calibration))
+    unit_m, own_m = (table.expected_m + floor_m if rule == "scaled" else 1.0 for table in (calibration, asked))
     cities = (table.predicted_city.to_numpy(dtype=object) for table in (calibration, asked))
-    bound, behind = thresholds(score, *cities, level, fewest)
-    far = asked.novelty.to_numpy() > novelty_bound(calibration.novelty, novel_share)
+    bound, behind = thresholds(calibration.error_m / unit_m, *cities, level, fewest)
+    far = asked.novelty > np.quantile(calibration.novelty, novel_share, method="inverted_cdf")
     refused = np.where(np.isnan(bound), REFUSED["few"], np.where(far, REFUSED["far"], ""))
-    radius_m = np.minimum(bound * unit_m(rule, asked.expected_m, floor_m), LARGEST_M)
-    return asked.assign(radius_m=np.where(refused == "", radius_m, np.nan), calibration_photos=behind, refused=refused)
+    radius_m = np.where(refused == "", np.minimum(bound * own_m, LARGEST_M), np.nan)
+    return asked.assign(radius_m=radius_m, calibration_photos=behind, refused=refused)
 
 
 # ---- was the promise kept? -------------------------------------------------------------------------------------------
@@ -119,28 +99,33 @@ COVERAGE = {
     "rule": "how the radius is scaled: scaled or constant",
     "level": "share of photos for which the radius is asked to hold the truth [-]",
     "coverage": "share of the test photos with a radius whose truth lies within it, over all seeds [-]",
-    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
-    "high": "upper bound of it [-]",
+    **inference.bounds("-"),
     "median_radius_m": "median radius of the test photos that have one [m]",
-    "radius_low_m": "lower bound of its 95 % interval; missing below 20 blocks [m]",
-    "radius_high_m": "upper bound of it [m]",
+    **inference.bounds("m", "radius_low_m", "radius_high_m"),
     "refused": "share of the test photos without a radius [-]",
     "seeds": "trainings [count]",
     "n": "test photos [count]",
 }
+RISK = {
+    "split": "how test photos were kept away from training photos",
+    "order": "by what photos are answered first: radius, oracle (the error itself) or chance",
+    "share": "share of the test photos that are answered [-]",
+    "error_m": "geometric mean error of these, mean over seeds [m]",
+}
+STEPS = 20  # shares of the photos at which risk is looked at
 
 
 def coverage(table, *, replicates=200, seed=0):
     """One row (columns COVERAGE) per split, rule and level, from a table with columns RADII."""
     rows = []
-    for (split, rule, level), own in table.groupby(["split", "rule", "level"], sort=False):
+    for key, own in table.groupby(["split", "rule", "level"], sort=False):
         within = own.assign(within=(own.error_m <= own.radius_m).astype(float).where(own.refused == ""))
         found = []
         for column, statistic in (("within", of_known("mean")), ("radius_m", of_known("median"))):
             values, blocks = inference.by_seed(within, column)
             bounds = inference.block_bootstrap(values, blocks, statistic, replicates=replicates, seed=seed)
             found += [statistic(values.ravel()), *bounds]
-        rows.append((split, rule, level, *found, (own.refused != "").mean(), *values.shape))
+        rows.append((*key, *found, (own.refused != "").mean(), *values.shape))
     return pd.DataFrame(rows, columns=list(COVERAGE))
 
 
@@ -149,38 +134,27 @@ def of_known(statistic):
     return lambda values: pd.Series(values).agg(statistic)
 
 
-RISK = {
-    "split": "how test photos were kept away from training photos",
-    "order": "by what photos are answered first: radius, oracle (the error itself) or chance",
-    "share": "share of the test photos that are answered [-]",
-    "error_m": "geometric mean error of these, mean over seeds [m]",
-}
-
-
-def risk(table, steps=20):
+def risk(table):
     """Error of the surest photos by their share (columns RISK): the risk-coverage curve of El-Yaniv and Wiener 2010.
 
     table: columns RADII of one rule and level. Photos are answered in the order of their radius, those without one
     last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any
     order, so that its error is that of all.
     """
-    checks.count("steps", steps)
     rows = []
     for split, own in table.groupby("split", sort=False):
-        orders = {"oracle": own.error_m, "chance": None}
-        if own.radius_m.notna().any():
-            orders = {"radius": own.radius_m.fillna(np.inf)} | orders
-        for order, values in orders.items():
+        orders = {"radius": own.radius_m.fillna(np.inf)} if own.radius_m.notna().any() else {}
+        for order, by in (orders | {"oracle": own.error_m, "chance": None}).items():
             curves = [
-                surest_m(run.error_m.to_numpy(), None if values is None else values[run.index].to_numpy(), steps)
+                surest_m(run.error_m.to_numpy(), None if by is None else by[run.index].to_numpy())
                 for _, run in own.groupby("seed")
             ]
-            shares = np.arange(1, steps + 1) / steps
-            rows += [(split, order, *pair) for pair in zip(shares, np.exp(np.log(curves).mean(axis=0)), strict=True)]
+            points = zip(np.arange(1, STEPS + 1) / STEPS, np.exp(np.log(curves).mean(axis=0)), strict=True)
+            rows += [(split, order, *point) for point in points]
     return pd.DataFrame(rows, columns=list(RISK))
 
 
-def surest_m(error_m, order, steps):
+def surest_m(error_m, order, steps=STEPS):
     """Geometric mean error (steps,) of the first 1/steps, 2/steps, ... of photos with errors (n,), by an order (n,).
 
     Errors below 1 m count as 1 m; at least one photo is answered. order None: the mean of all, whatever the share.
@@ -193,6 +167,20 @@ def surest_m(error_m, order, steps):
     return np.exp(running[counts - 1])
 
 
+def headline(table, source):
+    """Headline rows conformal_coverage.<split> and conformal_median_radius_m.<split> of rows of COVERAGE.
+
+    source: page/table that it is. Splits without any radius have no row.
+    """
+    own = table[table.coverage.notna()].assign(table=source)
+    share = own.assign(key="conformal_coverage." + own.split, value=own.coverage, unit="share")
+    radius = own.drop(columns=["low", "high"]).rename(
+        columns={"median_radius_m": "value", "radius_low_m": "low", "radius_high_m": "high"}
+    )
+    radius = radius.assign(key="conformal_median_radius_m." + own.split, unit="m")
+    return pd.concat([share, radius]).sort_index(kind="stable")
+
+
 # ---- in words --------------------------------------------------------------------------------------------------------
 def verdict(row):
     """Whether a row of COVERAGE with some coverage keeps its promise, in words."""
@@ -203,59 +191,39 @@ def verdict(row):
     return "promise kept" if row.coverage >= row.level else "not shown to be broken"
 
 
-def answer(table, level, rule="scaled"):
-    """The measured coverage of every split beside the nominal one, in one or two sentences; nothing more is claimed."""
-    own = table[(table.rule == rule) & np.isclose(table.level, level)]
+def answer(table):
+    """The measured coverage of every split beside the nominal one: rows of COVERAGE of one rule and level, in words."""
     told = [
-        f"{row.coverage:.0%} in {row.split} (median radius {length(row.median_radius_m)}; {verdict(row)})"
-        for row in own.itertuples() if not np.isnan(row.coverage)
-    ]  # fmt: skip
-    none = [row.split for row in own.itertuples() if np.isnan(row.coverage)]
-    said = (
-        f"A {rule} radius that is asked to hold the truth for {level:.0%} of the photos holds it for {', '.join(told)}."
-    )
-    refused = f"No radius is given in {', '.join(none)}: too few photos to calibrate on, or none is alike."
-    return " ".join(part for part, there in ((said, told), (refused, none)) if there)
+        f"{row.coverage:.0%} in {row.split} (median radius {sphere.length(row.median_radius_m)}; {verdict(row)})"
+        for row in table[table.coverage.notna()].itertuples()
+    ]
+    none = ", ".join(table.split[table.coverage.isna()])
+    asked = f"A {table.rule.iloc[0]} radius that is asked to hold the truth for {table.level.iloc[0]:.0%} of the photos"
+    said = [f"{asked} holds it for {', '.join(told)}."] if told else []
+    refused = [f"No radius is given in {none}: too few photos to calibrate on, or none is alike."] if none else []
+    return " ".join([*said, *refused])
 
 
 def answer_risk(table, split, share=0.25):
     """What answering only the surest photos of a split gains, in one sentence; table: columns RISK."""
-    own = table[table.split == split]
-    if "radius" not in set(own.order):
+    own = table[(table.split == split) & np.isclose(table.share, share)].set_index("order").error_m.map(sphere.length)
+    if "radius" not in own:
         return f"In {split} no photo has a radius by which to choose."
-    near = own[np.isclose(own.share, own.share.iloc[(own.share - share).abs().argmin()])].set_index("order").error_m
     return (
-        f"In {split} the {share:.0%} of the photos with the smallest radius err by {length(near['radius'])} in the "
-        f"geometric mean, all photos by {length(near['chance'])}; an order that knew the errors would leave "
-        f"{length(near['oracle'])}."
+        f"In {split} the {share:.0%} of the photos with the smallest radius err by {own['radius']} in the geometric "
+        f"mean, all photos by {own['chance']}; an order that knew the errors would leave {own['oracle']}."
     )
 
 
 def told(row, level):
     """What may be said of one photo, a row of radii: its radius, or why it has none."""
-    return f"no radius: {row.refused}" if row.refused else f"{level:.0%} within {length(row.radius_m)}"
+    return f"no radius: {row.refused}" if row.refused else f"{level:.0%} within {sphere.length(row.radius_m)}"
 
 
 def answer_shown(table, level):
     """What may be said of a folder of photos in one sentence; table: see radii."""
     sure = table[table.refused == ""]
-    radius = f", in the median {length(sure.radius_m.median())}" if len(sure) else ""
+    radius = f", in the median {sphere.length(sure.radius_m.median())}" if len(sure) else ""
     why = [f"{reason} ({count})" for reason, count in table.refused[table.refused != ""].value_counts().items()]
     none = f"; without one: {', '.join(why)}" if why else ""
     return f"Of {len(table)} photos looked at here {len(sure)} have a radius for {level:.0%}{radius}{none}."
-
-
-def headline(table, level, source, rule="scaled"):
-    """Rows for results.save_headline: conformal_coverage.<split> and conformal_median_radius_m.<split>.
-
-    table: columns COVERAGE; source: page/table that it is. Splits without any radius have no row.
-    """
-    own = table[(table.rule == rule) & np.isclose(table.level, level) & table.coverage.notna()]
-    rows = []
-    for row in own.itertuples():
-        behind = {"seeds": row.seeds, "n": row.n, "table": source}
-        share = {"value": row.coverage, "low": row.low, "high": row.high, "unit": "share"}
-        metres = {"value": row.median_radius_m, "low": row.radius_low_m, "high": row.radius_high_m, "unit": "m"}
-        rows += [{"key": f"conformal_coverage.{row.split}"} | share | behind]
-        rows += [{"key": f"conformal_median_radius_m.{row.split}"} | metres | behind]
-    return pd.DataFrame(rows)

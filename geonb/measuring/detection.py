@@ -7,6 +7,7 @@ import torch
 from geonb import checks, resampling
 from geonb.earth import seeds, sphere
 from geonb.learning import negatives
+from geonb.measuring import inference
 from geonb.splitting import batches
 from geonb.variograms import curves, lags
 
@@ -17,8 +18,7 @@ DETECTED = {
     "kind": "false negative: near and alike in the planted fields; hard negative: far and alike",
     "rule": "what ranks the pairs",
     "auc": "area under the ROC curve within distance strata, their mean [-]",
-    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [-]",
-    "high": "upper bound of it [-]",
+    **inference.bounds("-"),
     "pairs": "pairs ranked [count]",
     "alike": "of them truly alike [count]",
 }
@@ -54,7 +54,7 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     ).assign(far=found.distance_m > range_m)  # fmt: skip
 
 
-def scored(pairs, guide, *, strength=1.0):
+def scored(pairs, guide):
     """The pairs with what is expected of them, and the weight that each rule of negatives.RULES gives (weight_<rule>).
 
     more_alike: how far a pair is more alike than expected, in spreads of its lag.
@@ -63,13 +63,12 @@ def scored(pairs, guide, *, strength=1.0):
         torch.from_numpy(pairs[name].to_numpy(np.float32)) for name in ("similarity", "distance_m")
     )
     expected, spread = negatives.read_off(distance_m, guide)
-    table = pairs.assign(
-        expected_dissimilarity=expected.numpy(), more_alike=((similarity - 1 + expected) / spread).numpy()
-    )
-    for name, rule in negatives.RULES.items():
-        given = (similarity, distance_m, expected, spread)
-        table[f"weight_{name}"] = rule(*given, range_m=guide.range_m, strength=strength).numpy()
-    return table
+    weights = {
+        f"weight_{name}": rule(similarity, distance_m, expected, spread, range_m=guide.range_m).numpy()
+        for name, rule in negatives.RULES.items()
+    }
+    more_alike = (similarity - 1 + expected) / spread
+    return pairs.assign(expected_dissimilarity=expected.numpy(), more_alike=more_alike.numpy(), **weights)
 
 
 def truly_alike(pairs, own_fields):
@@ -104,22 +103,20 @@ def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
         for rule, by_kind in scores.items():
             given = by_kind[kind][here], alike[here], stratum
             drawn = [mean_auc(*given, weight) for weight in weights]
-            low, high = resampling.interval95(drawn)
-            rows.append((kind, rule, mean_auc(*given), low, high, len(here), int(alike[here].sum())))
+            auc = mean_auc(*given, np.ones(len(here)))
+            rows.append((kind, rule, auc, *resampling.interval95(drawn), len(here), int(alike[here].sum())))
     return pd.DataFrame(rows, columns=list(DETECTED))
 
 
-def mean_auc(score, alike, stratum, weight=None):
+def mean_auc(score, alike, stratum, weight):
     """Mean over strata of the area under the ROC curve; strata without both kinds of pairs do not count."""
     from sklearn.metrics import roc_auc_score
 
     found = []
     for one in np.unique(stratum):
-        here = (stratum == one) & (True if weight is None else weight > 0)
+        here = (stratum == one) & (weight > 0)
         if 0 < alike[here].sum() < here.sum():
-            found.append(
-                roc_auc_score(alike[here], score[here], sample_weight=None if weight is None else weight[here])
-            )
+            found.append(roc_auc_score(alike[here], score[here], sample_weight=weight[here]))
     return float(np.mean(found)) if found else np.nan
 
 
@@ -142,36 +139,41 @@ def scores_of(table, probed=None):
     return found
 
 
-def excluded_share(lat_lon_deg, batch_size, queue, *, steps=20, seed=0):
+def excluded_share(lat_lon_deg, batch_size, queue, *, seed=0):
     """Share of the queue's places that stand where the photo does, itself or another, so that they are no negatives.
 
-    Mean over `steps` steps from the first at which the queue is full; NaN where nothing queues.
+    Mean over 20 steps from the first at which the queue is full; NaN where nothing queues.
     """
     checks.count("batch_size", batch_size)
     checks.count("queue", queue, least=0)
     draw = batches.drawer(lat_lon_deg, batch_size, neighbours=0, seed=seed)
     first, shares = -(-queue // batch_size), []
-    for step in range(first, first + steps):
+    for step in range(first, first + 20):
         waiting = batches.queued(draw, step, queue)
         apart_m = sphere.pair_distance_m(lat_lon_deg[draw(step)], lat_lon_deg[waiting])
         shares.append((apart_m <= negatives.PLACE_M).mean() if len(waiting) else np.nan)
     return float(np.mean(shares))
 
 
+def trainings(runs):
+    """How many trainings of each row had not converged (columns TRAINED); runs: method -> training.summary."""
+    rows = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
+    return pd.DataFrame(rows, columns=list(TRAINED))
+
+
+# ---- headline, and what is said --------------------------------------------------------------------------------------
 def headline(table, page):
-    """Rows for results.save_headline: false_negative_auc.<rule> and hard_negative_auc.<rule>."""
-    rules = table[table.rule.isin(negatives.RULES)]
-    keys = [f"{row.kind.replace(' ', '_')}_auc.{row.rule}" for row in rules.itertuples()]
-    columns = ["low", "high"]
-    return rules[columns].assign(
-        key=keys, value=rules.auc, unit="share", seeds=1, n=rules.pairs, table=f"{page}/detected"
-    )
+    """Headline rows false_negative_auc.<rule> and hard_negative_auc.<rule> of DETECTED."""
+    rows = table[table.rule.isin(negatives.RULES)]
+    keys = rows.kind.str.replace(" ", "_") + "_auc." + rows.rule
+    rows = rows.rename(columns={"auc": "value", "pairs": "n"})
+    return rows.assign(key=keys, unit="share", seeds=1, table=f"{page}/detected")
 
 
 def answer(table, ratios, flag="", beside=""):
     """What the rules find, and what they are worth in training, in a few sentences.
 
-    table: columns DETECTED, may be empty; ratios: as inference.ratios, may be empty; flag: why the curve has no fit;
+    table: columns DETECTED, may be empty; ratios: inference.RATIOS, may be empty; flag: why the curve has no fit;
     beside: the study that the ratios come from, '' for the page's own.
     """
     said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
@@ -185,48 +187,33 @@ def answer(table, ratios, flag="", beside=""):
         )
     if not len(ratios):
         said.append("What guiding is worth in training was not compared: this study trains no GeoCLIP.")
-    return " ".join([*said, *([guiding(ratios, beside)] if len(ratios) else [])])
+    return " ".join([*said, *(guiding(ratios, beside) if len(ratios) else [])])
 
 
 def guiding(ratios, beside=""):
-    """What guided trainings reached beside GeoCLIP, in two sentences; beside: as in answer.
+    """What guided trainings reached beside GeoCLIP, in sentences; beside: as in answer.
 
     Only comparisons with an interval count among those that could be shown.
     """
-    own = ratios[ratios.method == "geoclip_semivariogram"]
     where = f"In study {beside} guiding" if beside else "Guiding"
-    factors = ", ".join(f"{factor(row)} in {row.split}" for row in own.itertuples())
-    first = f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {factors}." if len(own) else ""
-    shown = {
-        word: [f"{row.method} in {row.split}" for row in ratios.itertuples() if row.verdict.startswith(f"It {word}")]
-        for word in ("helps", "harms")
-    }
-    told = "; ".join(
-        f"shown to {word.removesuffix('s')}: {', '.join(names) or 'none'}" for word, names in shown.items()
+    own = ratios[ratios.method == "geoclip_semivariogram"]
+    spread = np.where(
+        own.low.notna(), own.low.map("{:.2f}".format) + " to " + own.high.map("{:.2f}".format), "no interval"
     )
-    counted = f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval,"
-    return f"{first} {counted} {told}.".strip()
-
-
-def factor(row):
-    """A row of inference.RATIOS as text: the ratio, and its interval where there is one."""
-    bounds = f"{row.low:.2f} to {row.high:.2f}" if row.low == row.low else "no interval"
-    return f"{row.ratio:.2f} ({bounds})"
+    factors = own.ratio.map("{:.2f}".format) + " (" + spread + ") in " + own.split
+    shown = {word: inference.shown_to(word, ratios) for word in ("helps", "harms")}
+    named = {word: inference.listed(rows.method + " in " + rows.split) for word, rows in shown.items()}
+    by = f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {', '.join(factors)}."
+    return [by] * bool(len(own)) + [
+        f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval, "
+        f"shown to help: {named['helps']}; shown to harm: {named['harms']}."
+    ]
 
 
 def ends(best):
-    """How many of the best trials ended at an end of what was tried, and where, in a sentence.
-
-    best: rows of methods.best_trials.
-    """
+    """How many of the best trials (methods.best_trials) ended at an end of what was tried, and where, in a sentence."""
     at_end = [f"{name} in {split} ({row.at_an_end})" for (split, name), row in best.iterrows() if row.at_an_end]
     return (
         f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which better ones may "
-        f"lie: {', '.join(at_end) or 'none'}."
+        f"lie: {inference.listed(at_end)}."
     )
-
-
-def trainings(runs):
-    """How many trainings of each row had not converged (columns TRAINED); runs: method -> training.summary."""
-    rows = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
-    return pd.DataFrame(rows, columns=list(TRAINED))

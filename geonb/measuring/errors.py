@@ -8,8 +8,7 @@ from geonb.earth import sphere
 from geonb.measuring import inference
 
 ERRORS = {
-    "split": "how test photos were kept away from training photos",
-    "method": "method, baseline or ceiling",
+    **inference.ROW,
     "kind": "method, trivial (a baseline) or reference (a ceiling)",
     "seed": "seed of the training",
     "photo_id": "photo of the catalogue",
@@ -43,13 +42,11 @@ UNITS = (
     | {"geoscore": "points", "share_right_city": "share"}
 )
 COMPARE = {
-    "split": "how test photos were kept away from training photos",
-    "method": "method, baseline or ceiling",
+    **inference.ROW,
     "kind": "method, trivial (a baseline) or reference (a ceiling)",
     "metric": "what is measured",
     "value": "over all seeds and test photos [unit in column unit]",
-    "low": "lower bound of the 95 % interval over blocks and seeds; missing below 20 blocks [unit in column unit]",
-    "high": "upper bound of it [unit in column unit]",
+    **inference.bounds("unit in column unit"),
     "unit": "m, share or points",
     "seeds": "trainings [count]",
     "n": "test photos [count]",
@@ -113,12 +110,10 @@ def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed
 
 # ---- other views of the same errors ----------------------------------------------------------------------------------
 ADMINISTRATIVE = {
-    "split": "how test photos are kept away",
-    "method": "method, baseline or ceiling",
+    **inference.ROW,
     "level": "country, region, subregion or town of GeoNames, or country, city or district of the catalogue",
     "share": "share of the test photos whose chosen place has the right name there, over all seeds [-]",
-    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
-    "high": "upper bound of it [-]",
+    **inference.bounds("-"),
     "n": "test photos whose place has a name there [count]",
 }
 
@@ -147,20 +142,14 @@ def same_steps(curves, steps):
     curves: method, split, seed, step, validation_error_m. What learns faster shows in the first columns; what is more
     accurate in the last one.
     """
-    seen = curves.dropna(subset="validation_error_m")
-    columns = {
-        step: np.exp(
-            np.log(seen[seen.step <= step].groupby(["split", "method", "seed"]).validation_error_m.min())
-            .groupby(["split", "method"]).mean()
-        )
-        for step in steps
-    }  # fmt: skip
-    return pd.DataFrame(columns).rename_axis(columns="validation error [m] by step").reset_index()
+    seen, run = curves.dropna(subset="validation_error_m"), ["split", "method", "seed"]
+    best = {step: seen[seen.step <= step].groupby(run).validation_error_m.min() for step in steps}
+    means = np.exp(np.log(pd.DataFrame(best)).groupby(["split", "method"]).mean())
+    return means.rename_axis(columns="validation error [m] by step").reset_index()
 
 
 SUREST = {
-    "split": "how test photos were kept away from training photos",
-    "method": "method",
+    **inference.ROW,
     "rank_correlation": "Spearman's of similarity and minus error, mean over seeds [-]",
     "surest_m": "geometric mean error of the quarter of the photos with the largest similarity [m]",
     "all_m": "geometric mean error of all [m]",
@@ -207,8 +196,7 @@ DECODED = {
     "value": "what validation chose, median over seeds: bandwidth [m] or places [count], 0 for the best place",
     "median_error_m": "median error of the test photos [m]",
     "ratio": "geometric mean error over that of the best place, same towers [-]",
-    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
-    "high": "upper bound [-]",
+    **inference.bounds("-"),
     "p": "two-sided p of the redraws [-]",
     "p_holm": "p adjusted by Holm's rule for all rows [-]",
 }

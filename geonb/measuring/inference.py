@@ -114,24 +114,29 @@ def holm(p):
 
 
 # ---- method against method -------------------------------------------------------------------------------------------
+def bounds(unit, low="low", high="high"):
+    """Meanings of the columns of an interval, for the meanings of a table."""
+    return {
+        low: f"lower bound of its 95 % interval, blocks drawn again; missing below 20 blocks [{unit}]",
+        high: f"upper bound of it [{unit}]",
+    }
+
+
+ROW = {"split": "how test photos are kept away from training photos", "method": "method, baseline or ceiling"}
 RATIOS = {
-    "split": "how test photos are kept away",
-    "method": "method that is compared",
+    **ROW,
     "ratio": "its geometric mean error over that of the other, errors below 1 m as 1 m [-]",
-    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
-    "high": "upper bound [-]",
+    **bounds("-"),
     "p": "two-sided p of the redraws [-]",
     "p_holm": "p adjusted for the methods of the split by Holm's rule [-]",
     "verdict": "what may be said",
 }
 SHARES = {
-    "split": "how test photos are kept away",
-    "method": "method that is compared",
+    **ROW,
     "within_m": "distance within which photos are counted [m]",
     "share": "share of its test photos within it, over all seeds [-]",
-    "difference": "that share minus the other method's [-]",
-    "low": "lower bound of the 95 % interval of the difference; missing below 20 blocks [-]",
-    "high": "upper bound of it [-]",
+    "difference": "that share minus the other method's, with its interval [-]",
+    **bounds("-"),
 }
 
 
@@ -183,6 +188,11 @@ def verdict(row, other, compared=1):
     if row.p_holm >= 0.05:
         return f"Not shown: {change} ({bounds}), but with {compared} methods compared p is {row.p_holm:.2f} (Holm)."
     return f"It {'helps' if row.high < 1 else 'harms'} here: {change} ({bounds})."
+
+
+def listed(names):
+    """Names in a sentence: 'a, b', or 'none'."""
+    return ", ".join(names) or "none"
 
 
 def shown_to(word, table):

@@ -14,14 +14,12 @@ FEWEST_PHOTOS = 20  # of a method that are in the right city: with fewer no null
 LEAKAGE = {
     "split": "how test photos are kept away",
     "share_within_range": "share of test photos with a training photo nearer than the yardstick [share]",
-    "low": "2.5 % of its block bootstrap; missing below 20 blocks [share]",
-    "high": "97.5 % of it [share]",
+    **inference.bounds("share"),
     "shared_sequences": "test photos whose sequence also trains [count]",
     "test_photos": "test photos [count]",
 }
 WITHIN_CITY = {
-    "split": "how test photos are kept away",
-    "method": "method",
+    **inference.ROW,
     "n": "test photos that count [count]",
     "median_error_m": "median error of these photos [m]",
     "null_low": "2.5th percentile of it over truths permuted [m]",
@@ -34,8 +32,7 @@ BY_CITY = {
     "city": "city of the test photos",
     "range_m": "effective range of the features in the pilot district of the city; missing when flagged [m]",
     "ratio": "geometric mean error over that of the other method [-]",
-    "low": "lower bound of its 95 % interval; missing below 20 blocks [-]",
-    "high": "upper bound [-]",
+    **inference.bounds("-"),
     "n": "test photos [count]",
 }
 SURROUNDINGS = {
@@ -45,13 +42,11 @@ SURROUNDINGS = {
     "from": "least of it among the photos of the part [m or count]",
     "to": "most of it [m or count]",
     "error_m": "geometric mean of 1 m + error, mean over seeds [m]",
-    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [m]",
-    "high": "upper bound [m]",
+    **inference.bounds("m"),
     "n": "test photos of the part [count]",
 }
 BY_DISTANCE = {
-    "split": "how test photos are kept away",
-    "method": "method, baseline or ceiling",
+    **inference.ROW,
     "kind": "which of these it is",
     "from_m": "lower edge of the distances to the nearest training photo [m]",
     "to_m": "upper edge [m]",

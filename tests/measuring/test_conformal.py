@@ -11,27 +11,28 @@ from geonb.measuring import conformal
 RNG = np.random.default_rng(0)
 
 
-def photos(n, *, city="A", rng=None):
+def photos(n, rng=None):
     """A table of photos whose errors follow their expected errors up to a lognormal factor."""
     rng = rng or np.random.default_rng(1)
     expected_m = rng.lognormal(6, 1, n)
     return pd.DataFrame({
-        "photo_id": [f"p{k}" for k in range(n)], "predicted_city": city, "expected_m": expected_m,
+        "photo_id": [f"p{k}" for k in range(n)], "predicted_city": "A", "expected_m": expected_m,
         "error_m": expected_m * rng.lognormal(0, 0.7, n), "novelty": rng.uniform(0, 1, n),
     })  # fmt: skip
 
 
-def told(n=400, *, radius_m=None, refused="", seeds=(0, 1), rule="scaled", level=0.9, split="blocked"):
-    """A table with columns RADII, ten photos a block."""
-    table = photos(n).assign(split=split, rule=rule, level=level, block=np.arange(n) // 10, calibration_photos=99)
+def told(n=400, *, radius_m=None, refused="", split="blocked"):
+    """A table with columns RADII of two seeds, ten photos a block."""
+    table = photos(n).assign(split=split, rule="scaled", level=0.9, block=np.arange(n) // 10, calibration_photos=99)
     table = table.assign(radius_m=table.expected_m if radius_m is None else radius_m, refused=refused)
-    return pd.concat([table.assign(seed=seed) for seed in seeds], ignore_index=True)
+    return pd.concat([table.assign(seed=seed) for seed in (0, 1)], ignore_index=True)
 
 
 # ---- the threshold
 @pytest.mark.parametrize(("level", "expected"), [(0.5, 5.0), (0.7, 7.0), (0.8, 8.0), (0.9, 9.0), (0.95, np.inf)])
 def test_the_threshold_is_the_score_of_rank_ceil_n_plus_one_times_the_level(level, expected):
     assert conformal.threshold([3, 1, 2, 9, 8, 7, 4, 6, 5], level) == expected
+    assert conformal.threshold([], level) == np.inf
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9])
@@ -50,21 +51,6 @@ def test_a_higher_level_never_has_a_smaller_threshold(scores, one, other):
     assert conformal.threshold(scores, low) <= conformal.threshold(scores, high)
 
 
-def test_nothing_to_calibrate_on_gives_an_infinite_threshold():
-    assert conformal.threshold([], 0.5) == np.inf
-
-
-@pytest.mark.parametrize("level", [0, 1, 90, np.nan])
-def test_a_level_that_is_no_share_is_refused(level):
-    with pytest.raises(ValueError, match="must lie between 0 and 1"):
-        conformal.threshold([1.0], level)
-
-
-def test_a_missing_score_is_refused():
-    with pytest.raises(ValueError, match="1 of 2 calibration scores are missing"):
-        conformal.threshold([1.0, np.nan], 0.5)
-
-
 # ---- groups
 def test_a_large_group_has_the_threshold_of_its_own_and_a_small_one_that_of_all():
     score, group = RNG.lognormal(size=130), np.repeat(["A", "B", "C"], [60, 60, 10])
@@ -79,7 +65,7 @@ def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
     within = {"A": [], "B": []}
     for _ in range(800):
         score = factor * RNG.lognormal(size=120)
-        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), 0.9)
+        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), 0.9, fewest=50)
         for name, bound, scale in zip("AB", found, (1, 100), strict=True):
             within[name].append(scale * RNG.lognormal() <= bound)
     assert all(abs(np.mean(own) - 0.9) < 0.045 for own in within.values())
@@ -89,8 +75,7 @@ def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
                                                    (99, 0.99, True), (0, 0.9, False)])  # fmt: skip
 def test_with_too_few_photos_or_too_high_a_level_there_is_no_threshold(n, level, given):
     found, behind = conformal.thresholds(RNG.random(n), np.full(n, "A"), np.array(["A", "B"]), level, fewest=50)
-    assert np.isfinite(found).all() == given
-    assert np.isnan(found).all() != given
+    assert np.isfinite(found).tolist() == [given] * 2 == (~np.isnan(found)).tolist()
     assert (behind == n).all()
 
 
@@ -119,8 +104,7 @@ def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
 def test_exactly_the_photos_that_are_farther_than_the_share_have_no_radius():
     calibration = photos(100).assign(novelty=np.arange(1, 101) / 100)
     found = conformal.radii(calibration, calibration, level=0.9, novel_share=0.9)
-    assert list(found.refused != "") == [False] * 90 + [True] * 10
-    assert set(found.refused) == {"", conformal.REFUSED["far"]}
+    assert list(found.refused) == [""] * 90 + [conformal.REFUSED["far"]] * 10
     assert (found.radius_m.isna() == (found.refused != "")).all()
 
 
@@ -135,34 +119,43 @@ def test_no_radius_is_larger_than_the_way_to_the_antipode():
     assert (found.radius_m == conformal.LARGEST_M).all()
 
 
-@pytest.mark.parametrize(("given", "said"), [({"rule": "round"}, "scaled, constant"), ({"floor_m": 0.0}, "floor_m 0.0"),
-                                             ({"novel_share": 0.0}, "at most 1"), ({"level": 9.0}, "0.9")])  # fmt: skip
-def test_what_makes_no_sense_is_refused(given, said):
+@pytest.mark.parametrize(("given", "calibration", "said"), [
+    ({"rule": "round"}, photos(60), "rule 'round' must be one of scaled, constant"),
+    ({"floor_m": 0.0}, photos(60), "floor_m 0.0 must be a finite number above 0"),
+    ({"floor_m": np.nan}, photos(60), "floor_m nan must be a finite number above 0"),
+    ({"novel_share": 0.0}, photos(60), "novel_share 0.0 must be a finite number above 0 and at most 1"),
+    ({"novel_share": np.inf}, photos(60), "novel_share inf must be a finite number above 0 and at most 1"),
+    ({"level": 0}, photos(60), "level 0 must be a finite number above 0 and below 1"),
+    ({"level": 90}, photos(60), "level 90 must be a finite number above 0 and below 1: 0.9 for nine photos of ten"),
+    ({"level": np.nan}, photos(60), "level nan must be"), ({"level": np.inf}, photos(60), "level inf must be"),
+    ({"fewest": 0}, photos(60), "fewest 0 must be a whole number of at least 1"),
+    ({}, photos(2).assign(error_m=[1.0, np.nan]), "1 of 2 values of the calibration scores are missing"),
+    ({}, photos(60)[:0], "calibration photos 0 must be a whole number of at least 1"),
+])  # fmt: skip
+def test_what_makes_no_sense_is_refused(given, calibration, said):
     with pytest.raises(ValueError, match=said):
-        conformal.radii(photos(60), photos(3), **{"level": 0.9} | given)
-
-
-def test_no_calibration_photo_at_all_is_refused():
-    with pytest.raises(ValueError, match="must be at least one"):
-        conformal.novelty_bound(np.array([]))
+        conformal.radii(calibration, photos(3), **{"level": 0.9} | given)
 
 
 # ---- measured
 def test_coverage_counts_photos_with_a_radius_and_tells_the_share_without():
-    table = told(
-        radius_m=np.where(np.arange(400) < 300, 1e9, np.nan), refused=np.where(np.arange(400) < 300, "", "far")
-    )
-    row = conformal.coverage(table, replicates=20).iloc[0]
+    known = np.arange(400) < 300
+    table = told(radius_m=np.where(known, 1e9, np.nan), refused=np.where(known, "", "far"))
+    assert set(table) == set(conformal.RADII)
+    found = conformal.coverage(table, replicates=20)
+    assert list(found) == list(conformal.COVERAGE)
+    row = found.iloc[0]
     assert (row.coverage, row.low, row.high, row.refused) == (1, 1, 1, 0.25)
     assert (row.median_radius_m, row.seeds, row.n) == (1e9, 2, 400)
 
 
-def test_the_interval_of_coverage_holds_the_share():
+def test_the_interval_of_coverage_holds_the_share_and_needs_twenty_blocks():
     table = told()
     row = conformal.coverage(table, replicates=200).iloc[0]
     assert row.coverage == (table.error_m <= table.radius_m).mean()
     assert row.low < row.coverage < row.high
     assert row.radius_low_m < row.median_radius_m < row.radius_high_m
+    assert np.isnan(conformal.coverage(told(190), replicates=20).low).all()
 
 
 @pytest.mark.filterwarnings("error")
@@ -175,24 +168,18 @@ def test_where_every_photo_is_refused_nothing_is_measured_or_warned_of():
     assert conformal.answer_risk(risk, "blocked") == "In blocked no photo has a radius by which to choose."
 
 
-def test_fewer_than_twenty_blocks_have_no_interval():
-    assert np.isnan(conformal.coverage(told(190), replicates=20).low).all()
-
-
-def test_a_columns_meaning_stands_for_every_column():
-    assert list(conformal.coverage(told(), replicates=10)) == list(conformal.COVERAGE)
-    assert list(conformal.risk(told())) == list(conformal.RISK)
-    assert set(told()) == set(conformal.RADII)
-
-
 # ---- risk and coverage
 def test_the_oracle_errs_least_and_more_with_every_photo_and_all_orders_meet_at_the_end():
-    curves = conformal.risk(told()).pivot_table(index="share", columns="order", values="error_m")
+    found = conformal.risk(told())
+    assert list(found) == list(conformal.RISK)
+    curves = found.pivot_table(index="share", columns="order", values="error_m")
     assert (np.diff(curves.oracle) > 0).all()
     assert (curves.oracle <= curves.radius + 1e-9).all()
     assert np.ptp(curves.chance) < 1e-9
     np.testing.assert_allclose(curves.iloc[-1], curves.chance.iloc[-1])
     assert (curves.radius.iloc[:-1] < curves.chance.iloc[:-1]).all()  # these radii know something
+    said = conformal.answer_risk(found, "blocked")
+    assert said.startswith("In blocked the 25% of the photos with the smallest radius err by ")
 
 
 def test_a_radius_that_knows_nothing_is_as_good_as_chance():
@@ -207,41 +194,31 @@ def test_the_risk_of_four_photos_is_worked_out_by_hand():
 
 
 # ---- in words
-def test_a_broken_promise_is_called_broken():
-    row = conformal.coverage(told(radius_m=300.0), replicates=100)
-    assert conformal.verdict(row.iloc[0]) == "promise broken"
-    assert "promise broken" in conformal.answer(row, 0.9)
-
-
-def test_a_kept_promise_one_within_chance_and_one_without_interval_are_told_apart():
-    kept, near, none = (
-        pd.Series({"coverage": share, "low": low, "high": 0.95, "level": 0.9})
-        for share, low in ((0.92, 0.88), (0.89, 0.85), (0.5, np.nan))
+@pytest.mark.parametrize(("coverage", "low", "high", "said"), [
+    (0.92, 0.88, 0.95, "promise kept"), (0.89, 0.85, 0.95, "not shown to be broken"), (0.5, 0.4, 0.6, "promise broken"),
+    (0.5, np.nan, np.nan, "too few blocks to tell whether that is chance"),
+])  # fmt: skip
+def test_a_kept_promise_a_broken_one_and_what_cannot_be_told_are_told_apart(coverage, low, high, said):
+    row = {"split": "blocked", "rule": "scaled", "level": 0.9, "coverage": coverage, "low": low, "high": high}
+    assert conformal.answer(pd.DataFrame([row | {"median_radius_m": 120.0}])) == (
+        f"A scaled radius that is asked to hold the truth for 90% of the photos holds it for {coverage:.0%} in blocked "
+        f"(median radius 120 m; {said})."
     )
-    assert conformal.verdict(kept) == "promise kept"
-    assert conformal.verdict(near) == "not shown to be broken"
-    assert conformal.verdict(none).startswith("too few blocks")
 
 
 def test_a_split_without_a_radius_is_named_and_has_no_headline():
     tables = [told(), told(radius_m=np.nan, refused="few", split="unseen_city")]
     found = conformal.coverage(pd.concat(tables), replicates=20)
-    assert conformal.answer(found, 0.9).endswith(
+    assert conformal.answer(found).endswith(
         "No radius is given in unseen_city: too few photos to calibrate on, or none is alike."
     )
-    assert set(conformal.headline(found, 0.9, "page/coverage").key) == {
-        "conformal_coverage.blocked", "conformal_median_radius_m.blocked",
-    }  # fmt: skip
-    assert conformal.headline(found[found.split == "unseen_city"], 0.9, "page/coverage").empty
-
-
-def test_headline_rows_carry_value_interval_and_unit():
-    found = conformal.coverage(told(), replicates=20)
-    rows = conformal.headline(found, 0.9, "page/coverage").set_index("key")
-    assert rows.value["conformal_coverage.blocked"] == found.coverage[0]
+    rows = conformal.headline(found, "page/coverage").set_index("key")
+    assert list(rows.index) == ["conformal_coverage.blocked", "conformal_median_radius_m.blocked"]
+    assert rows.value.tolist() == [found.coverage[0], found.median_radius_m[0]]
     assert list(rows.unit) == ["share", "m"]
     assert (rows.low < rows.value).all()
     assert (rows.value < rows.high).all()
+    assert conformal.headline(found[found.split == "unseen_city"], "page/coverage").empty
 
 
 def test_photos_are_told_with_their_radius_or_the_reason():
@@ -253,25 +230,3 @@ def test_photos_are_told_with_their_radius_or_the_reason():
         "Of 2 photos looked at here 1 have a radius for 90%, in the median 120 m; without one: "
         "too few photos to calibrate on (1)."
     )
-
-
-def test_what_the_surest_quarter_gains_is_told_in_a_sentence():
-    said = conformal.answer_risk(conformal.risk(told()), "blocked")
-    assert said.startswith("In blocked the 25% of the photos with the smallest radius err by ")
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_levels_floors_and_shares_that_are_no_numbers_are_refused(wrong):
-    with pytest.raises(ValueError, match=f"level {wrong} must lie between 0 and 1"):
-        conformal.threshold([1.0, 2.0], wrong)
-    with pytest.raises(ValueError, match=f"floor_m {wrong} must be a finite number above 0"):
-        conformal.unit_m("scaled", np.ones(2), wrong)
-    with pytest.raises(ValueError, match=f"share {wrong} above 0 and at most 1"):
-        conformal.novelty_bound(np.ones(3), wrong)
-
-
-def test_counts_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="fewest 0 must be a whole number of at least 1"):
-        conformal.thresholds([1.0], ["a"], ["a"], 0.5, fewest=0)
-    with pytest.raises(ValueError, match="steps 0 must be a whole number of at least 1"):
-        conformal.risk(pd.DataFrame(), steps=0)

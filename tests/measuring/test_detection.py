@@ -87,8 +87,8 @@ def test_few_blocks_give_no_interval_and_a_stratum_of_one_kind_does_not_count(ph
     assert table.low.isna().all()
     assert table.auc.notna().all()
     score, one_kind = np.array([1.0, 2, 3, 4]), np.array([True, True, False, True])
-    assert detection.mean_auc(score, one_kind, np.array([0, 0, 1, 1])) == 1.0
-    assert np.isnan(detection.mean_auc(score, np.ones(4, bool), np.zeros(4)))
+    assert detection.mean_auc(score, one_kind, np.array([0, 0, 1, 1]), np.ones(4)) == 1.0
+    assert np.isnan(detection.mean_auc(score, np.ones(4, bool), np.zeros(4), np.ones(4)))
 
 
 def test_the_queue_leaves_out_photos_of_one_place(photos):
