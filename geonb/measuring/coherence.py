@@ -26,9 +26,10 @@ CLUSTERS = {
     "kind": "what local Moran's I says of its error beside its neighbours'",
 }
 LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")
-ERROR_LAGS = {
-    "method": "method",
-    "relative_semivariance": "semivariance over the variance within cities [-]",
+LAGS = {
+    "method": "method, or frozen tower",
+    "relative_semivariance": "semivariance over its level: of errors their variance within cities, of embeddings the "
+    "semivariance between cities [-]",
 } | curves.LAGS
 
 
@@ -114,7 +115,7 @@ def morans_i_by_method(errors, *, neighbours, permutations, seed):
 
 
 def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
-    """Semivariograms of log_error (one_per_photo) within cities, pooled (columns ERROR_LAGS).
+    """Semivariograms of log_error (one_per_photo) within cities, pooled (columns LAGS).
 
     Relative to the variance around each city's mean: 1 means as unlike as any two photos of a city. Missing where all
     errors of a city are alike.
@@ -132,15 +133,7 @@ def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
 
 def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
     """The semivariogram of features (n, d) within cities, pooled (curves.LAGS), without co-located pairs."""
-    curves.check_photos(features, lat_lon_deg, city)
-    names, count = np.unique(city, return_counts=True)
-    found = [
-        curves.semivariance_by_lag(
-            features[city == name], lat_lon_deg[city == name], max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
-        )
-        for name in names[count > 1]
-    ]
-    lags = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(curves.LAGS))
+    lags = curves.by_city(features, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
     return curves.pooled(lags[lags.lag_to_m > 0])
 
 
@@ -160,10 +153,6 @@ SMOOTHNESS = {
     "first_lag_share": "semivariance of the first lag with pairs over the level between cities; missing where all "
     "vectors are alike [share]",
 }
-LAGS = {
-    "method": "frozen tower or training",
-    "relative_semivariance": "semivariance over the level between cities [-]",
-} | curves.LAGS
 COMPONENTS = {
     "method": "frozen tower or training",
     "city": "city of the photo",
