@@ -83,6 +83,8 @@ def test_a_parameter_that_stands_as_in_another_notebook_has_the_same_default(not
 def test_a_template_has_the_parameter_of_which_it_is_one(notebook):
     if notebook in TEMPLATES:
         assert isinstance(defaults(notebook)[TEMPLATES[notebook]], str)
+        words = "\n".join(cell.source for cell in cells(notebook) if cell.cell_type == "markdown")
+        assert not re.search(r"^\(\S+\)=$|\{numref\}|\{ref\}", words, re.MULTILINE)  # it stands several times in a book
 
 
 @every_notebook

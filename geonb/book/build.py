@@ -69,8 +69,9 @@ def set_page(page, name, study, seconds, device):
     executed = nbformat.read(build_folder(study) / "executed" / f"{flat(page)}.ipynb", as_version=4).cells
     source.cells = with_outputs(page, source.cells, executed)
     refuse_stderr(page, source.cells)
-    if name != page.split("/")[0]:
-        source.cells = with_labels_of_its_own(source.cells, page.split("/")[1])
+    if name != page.split("/")[0]:  # a further page of a template: one label may stand once in a book
+        for cell in source.cells:
+            cell.metadata.get("mystnb", {}).get("figure", {}).pop("name", None)
     below_title(source.cells[0], page, f"```{{margin}}\n{run_line(page, study, seconds, device)}\n```")
     return source
 
@@ -100,28 +101,6 @@ def refuse_stderr(page, cells):
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
                 raise ValueError(f"{page}: a cell wrote to stderr, cure the reason:\n{output.text}\nin\n{cell.source}")
-
-
-def with_labels_of_its_own(cells, choice):
-    """The cells of a template's further page with its labels renamed: one label may stand once in a book."""
-    figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in cells]
-    words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    labels = {figure["name"] for figure in figures if "name" in figure} | labels_in(words)
-    for cell, figure in zip(cells, figures, strict=True):
-        if "name" in figure:
-            figure["name"] += f"-{choice}"
-        if cell.cell_type == "markdown":
-            for label in labels:
-                # (label)=, :name: label, {ref}`label`, {ref}`text <label>`, [text](#label): not the word in a sentence
-                place = rf"(?<=[(`<#]){re.escape(label)}(?=\)=|[`>)])|(?<=: ){re.escape(label)}$"
-                cell.source = re.sub(place, f"{label}-{choice}", cell.source, flags=re.MULTILINE)
-    return cells
-
-
-def labels_in(words):
-    """The labels that a text sets: (label)=, :name: label, :label: label."""
-    found = re.findall(r"^\((\S+)\)=$|^:(?:name|label): *(\S+)$", words, re.MULTILINE)
-    return {label for pair in found for label in pair if label}
 
 
 def below_title(cell, page, words):

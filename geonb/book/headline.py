@@ -67,7 +67,7 @@ def publish(study, chosen=()):
 def verify(study):
     """(lines, whether all are alike): what a finished run does not repeat of the published numbers, a line for each.
 
-    A number is repeated when it lies within SHARE of its published interval, or RELATIVE of its value where it has none.
+    A number is repeated when it lies within SHARE of its published interval, or RELATIVE of its value without one.
     FileNotFoundError for a study that is not finished or was not published.
     """
     made, published = build_folder(study) / "headline.json", published_folder(study) / "headline.json"
@@ -78,9 +78,7 @@ def verify(study):
         if not path.exists():
             raise FileNotFoundError(f"there is no {path.relative_to(files.ROOT)}: {way_out}")
     here, there = (json.loads(path.read_text(encoding="utf-8")) for path in (made, published))
-    lines = [
-        f"{key}: {'made here' if key in here else 'published'} alone" for key in sorted(here.keys() ^ there.keys())
-    ]
+    lines = [f"{key}: {'made here' if key in here else 'published'} alone" for key in sorted(here.keys() ^ there)]
     lines += [line for key in sorted(here.keys() & there.keys()) if (line := difference(key, here[key], there[key]))]
     alike = len(here.keys() | there.keys()) - len(lines)
     said = f"{alike} of {alike + len(lines)} published numbers of {study} are repeated"

@@ -276,18 +276,15 @@ def write_manifest(page, study, tables):
         path.stem: json.loads(path.read_text(encoding="utf-8"))["sha256"] for path in sorted(tables.glob("*.json"))
     }
     content = {"parameters": parameters(page, study), "code": computing_code(page.split("/")[0]), "tables": digests}
-    partial = tables / "manifest.partial"
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(tables / "manifest.json")
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    files.write_whole(tables / "manifest.json", lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def note_time(page, study, seconds):
     """One small file per page (pages run at the same time); the book gathers them into run.json."""
-    times = build_folder(study) / "times"
-    times.mkdir(parents=True, exist_ok=True)
-    (times / f"{flat(page)}.json").write_text(
-        json.dumps({"page": page, "seconds": round(seconds, 1)}), encoding="utf-8"
-    )
+    text = json.dumps({"page": page, "seconds": round(seconds, 1)})
+    file = build_folder(study) / "times" / f"{flat(page)}.json"
+    files.write_whole(file, lambda partial: partial.write_text(text, encoding="utf-8"))
     print(f"{page}: {seconds:.1f} s")
 
 

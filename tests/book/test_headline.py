@@ -123,9 +123,9 @@ def test_numbers_of_one_side_alone_are_named(beside, capsys):
 
 def test_a_run_that_is_not_finished_or_was_not_published_cannot_be_verified(toy, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["headline", "verify", "--study", "toy"])
-    with pytest.raises(SystemExit, match="there is no build/toy/headline.json: run `make book STUDY=toy`"):
+    with pytest.raises(SystemExit, match=r"there is no build/toy/headline.json: run `make book STUDY=toy`"):
         headline.main()
     (toy / "build" / "toy").mkdir(parents=True)
     (toy / "build" / "toy" / "headline.json").write_text("{}")
-    with pytest.raises(SystemExit, match="there is no data/results/toy/headline.json: only published studies"):
+    with pytest.raises(SystemExit, match=r"there is no data/results/toy/headline.json: only published studies"):
         headline.main()
