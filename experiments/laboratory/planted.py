@@ -85,10 +85,9 @@ def ladder_errors(photos, features, part, own_fields, *, seed=0):
     part (n,) of the split; own_fields (n, K) at the photos' places.
     """
     train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
-    gallery, split = photos.iloc[train].reset_index(drop=True), "other_drive"
-    rows = untrained(
-        photos, features, {split: part}, {split: gallery}, own_fields, {split: own_fields[train]}, seed=seed
-    )
+    gallery, split = photos.iloc[train], "other_drive"
+    planted = lambda table: own_fields[table.index]  # noqa: E731
+    rows = untrained(photos, features, {split: part}, {split: gallery}, planted, seed=seed)
     probe = ridge_probe.fitted(features[train], own_fields[train], photos.city.to_numpy()[train])
     chosen = decoding.nearest_vectors(probe.predict(features[test]), own_fields[train])
     probed = decoding.predictions(photos.iloc[test], gallery, chosen)

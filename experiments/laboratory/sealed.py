@@ -1,5 +1,7 @@
 """Worlds that no choice has seen: rows without training, names of what is read off, and what is said of it."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -21,8 +23,8 @@ def untrained(options, catalogue, features, split, cut, gallery_grid, *, seed):
     """
     part = experiments.parts_of(catalogue, split, cut, seed)
     gallery = galleries.of_split(split, catalogue, part, gallery_grid)
-    own, there = (places.planted(sources.planted_fields, "simulated", options, table) for table in (catalogue, gallery))
-    rows = baselines.untrained(catalogue, features, {split: part}, {split: gallery}, own, {split: there}, seed=seed)
+    planted = functools.partial(places.planted, sources.planted_fields, "simulated", options)
+    rows = baselines.untrained(catalogue, features, {split: part}, {split: gallery}, planted, seed=seed)
     return rows.assign(block=splitting.blocks_of(rows, cut["block_size_m"]))
 
 

@@ -16,22 +16,22 @@ BASELINES = {
 }
 
 
-def untrained(photos, features, parts, galleries, own_fields, gallery_fields, *, gallery_texts=None, seed):
+def untrained(photos, features, parts, galleries, planted, read_names=None, *, seed):
     """Predictions of the BASELINES and the ceilings in each split, with columns split, method, kind and seed.
 
-    photos: table of all photos; features (n, d); parts, galleries: by split; own_fields (n, K) and gallery_fields by
-    split, or None where nothing was planted; gallery_texts: split -> (m, d) what the frozen tower reads in the names of
-    its places, or None: then without zero_shot.
+    photos: table of all photos; features (n, d); parts, galleries: by split; planted: table of places -> fields (m, K)
+    there, None where nothing was planted; read_names: table of places -> (m, d) what the frozen tower reads in their
+    names, see learning.places.zero_shot; without it no zero_shot.
     """
-    tables = []
+    tables, own_fields = [], planted(photos)
     for split, part in parts.items():
         test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
         known, gallery = split == "unseen_city", galleries[split]
         sides = photos.iloc[test], photos.iloc[train], gallery, features[test], features[train]
-        texts = None if gallery_texts is None else gallery_texts[split]
-        fields = (None, None) if own_fields is None else (own_fields[test], gallery_fields[split])
+        names = None if read_names is None else read_names(gallery)
+        fields = (None, None) if own_fields is None else (own_fields[test], planted(gallery))
         rows = {
-            "trivial": predictions(*sides, texts, seed=seed, city_known=known),
+            "trivial": predictions(*sides, names, seed=seed, city_known=known),
             "reference": ceilings.predictions(sides[0], gallery, *fields, city_known=known),
         }
         tables += [

@@ -6,6 +6,7 @@ import pandas as pd
 from geonb import checks
 from geonb.earth import sphere
 from geonb.measuring import inference
+from geonb.splitting.splits import blocks_of
 
 ERRORS = {
     **inference.ROW,
@@ -24,10 +25,11 @@ ERRORS = {
 }
 
 
-def all_errors(untrained, predicted):
-    """One table of the predictions of each method (method -> table) and of the rows of baselines.untrained."""
-    tables = [table.drop(columns="similarity").assign(method=name, kind="method") for name, table in predicted.items()]
-    return pd.concat([*tables, untrained], ignore_index=True)
+def all_errors(untrained, predicted, block_size_m):
+    """A table with columns ERRORS of the predictions of each method (method -> table), and baselines.untrained."""
+    tables = [table.assign(method=name, kind="method") for name, table in predicted.items()]
+    found = pd.concat([*tables, untrained], ignore_index=True)
+    return found.assign(block=blocks_of(found, block_size_m))[list(ERRORS)]
 
 
 # ---- single metrics --------------------------------------------------------------------------------------------------
@@ -97,14 +99,15 @@ def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed
 
     A ratio of medians hangs on single photos, see inference.ratio_of_geometric_means; other papers report it.
     """
-    statistics = {"median": np.median, "mean": np.mean, "geometric_mean": geometric_mean_m}
-    rows = []
+    names, rows = ("median", "mean", "geometric_mean"), []
+    centres = lambda error_m: np.array([np.median(error_m), error_m.mean(), geometric_mean_m(error_m)])  # noqa: E731
     for split, here in errors.groupby("split", sort=False):
-        values = inference.errors_of_two(here, ours, other)
-        for name, statistic in statistics.items():
-            found = inference.ratio_of(statistic, *values, replicates=replicates, seed=seed)
-            key = f"{name}_error_ratio.{split}.{density}.{ours}_over_{other}"
-            rows.append((key, *found, "ratio", *values[0].shape, table))
+        ours_m, other_m, blocks = inference.errors_of_two(here, ours, other)
+        found = inference.ratio_of(centres, ours_m, other_m, blocks, replicates=replicates, seed=seed)
+        rows += [
+            (f"{name}_error_ratio.{split}.{density}.{ours}_over_{other}", *values, "ratio", *ours_m.shape, table)
+            for name, *values in zip(names, *found, strict=True)
+        ]
     return pd.DataFrame(rows, columns=["key", "value", "low", "high", "unit", "seeds", "n", "table"])
 
 
@@ -136,14 +139,16 @@ def administrative(errors, names_of, *, replicates=500, seed=0):
     return pd.DataFrame(rows, columns=list(ADMINISTRATIVE))
 
 
-def same_steps(curves, steps):
+def same_steps(curves):
     """Best validation error [m] reached by a number of steps, geometric mean over seeds: split, method, then the steps.
 
     curves: method, split, seed, step, validation_error_m. What learns faster shows in the first columns; what is more
     accurate in the last one.
     """
     seen, run = curves.dropna(subset="validation_error_m"), ["split", "method", "seed"]
-    best = {step: seen[seen.step <= step].groupby(run).validation_error_m.min() for step in steps}
+    steps = np.sort(seen.step.unique())
+    looks = np.unique(np.round(np.array([0, 0.1, 0.25, 0.5, 1]) * (len(steps) - 1)).astype(int))
+    best = {step: seen[seen.step <= step].groupby(run).validation_error_m.min() for step in steps[looks]}
     means = np.exp(np.log(pd.DataFrame(best)).groupby(["split", "method"]).mean())
     return means.rename_axis(columns="validation error [m] by step").reset_index()
 

@@ -30,7 +30,12 @@ def block_bootstrap(values, blocks, statistic, *, replicates=500, seed=0):
     checks.same_length({"values": values.T, "blocks": blocks})
     draws = redraws(len(values), blocks, replicates, seed)
     drawn = [statistic(values[np.ix_(runs, photos)].ravel()) for runs, photos in draws]
-    return resampling.interval95(np.reshape(drawn, (-1, *np.shape(statistic(values.ravel())))))
+    return interval_of(drawn, statistic(values.ravel()))
+
+
+def interval_of(drawn, found):
+    """95 % interval (2, ...) of draws of what was found (...), of the same shape; NaN where nothing was drawn."""
+    return resampling.interval95(np.reshape(drawn, (-1, *np.shape(found))))
 
 
 def ratio_interval(parts, blocks, *, replicates=500, seed=0):
@@ -41,7 +46,7 @@ def ratio_interval(parts, blocks, *, replicates=500, seed=0):
 
 
 def paired(statistic, ours, other, blocks, *, replicates, seed):
-    """Draws (replicates,) of a statistic (m,), (m,) -> number of values (seeds, n) of two methods on the same photos.
+    """Draws (replicates, ...) of a statistic (m,), (m,) -> (...) of two methods' values (seeds, n) of the same photos.
 
     Seeds are drawn in pairs; a method with fewer trainings, as one that needs none, takes its own in turn.
     """
@@ -54,10 +59,11 @@ def paired(statistic, ours, other, blocks, *, replicates, seed):
 
 
 def ratio_of(statistic, ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high) of a statistic (m,) -> number of values (seeds, n) of two methods, see paired."""
+    """(ratio, low, high), each (...), of a statistic, values (m,) -> (...), of two methods, see paired."""
     ratio = lambda a, b: statistic(a) / statistic(b)  # noqa: E731
     drawn = paired(ratio, ours, other, blocks, replicates=replicates, seed=seed)
-    return ratio(ours.ravel(), other.ravel()), *resampling.interval95(drawn)
+    found = ratio(np.ravel(ours), np.ravel(other))
+    return found, *interval_of(drawn, found)
 
 
 def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):

@@ -216,34 +216,27 @@ def test_the_field_reference_takes_the_place_with_the_nearest_fields():
     assert list(ceilings.predictions(TEST, TRAIN)) == ["gallery_floor"]
 
 
-def test_rivals_stand_in_one_table_with_split_kind_and_seed():
+def test_what_needs_no_training_stands_in_one_table_with_split_kind_and_seed():
     photos = pd.concat([TRAIN, TEST], ignore_index=True).assign(photo_id=[*"uvwxyz"])
     features = np.concatenate([TRAIN_FEATURES, TRAIN_FEATURES[[2, 3]]])
     part = np.array(["train"] * 4 + ["test"] * 2)
-    splits, fields = ("random", "unseen_city"), np.arange(6.0)[:, None]
-    table = baselines.untrained(
-        photos, features, dict.fromkeys(splits, part), dict.fromkeys(splits, TRAIN), fields,
-        dict.fromkeys(splits, fields[:4]), seed=5,
-    )  # fmt: skip
+
+    def untrained(planted, read_names=None, splits=("random",)):
+        given = dict.fromkeys(splits, part), dict.fromkeys(splits, TRAIN)
+        return baselines.untrained(photos, features, *given, planted, read_names, seed=5)
+
+    table = untrained(lambda places: np.arange(float(len(places)))[:, None], splits=("random", "unseen_city"))
     assert table.groupby(["split", "kind"]).method.nunique().to_dict() == {
-        (split, kind): count for split in splits for kind, count in (("trivial", 4), ("reference", 2))
+        (split, kind): count
+        for split in ("random", "unseen_city")
+        for kind, count in (("trivial", 4), ("reference", 2))
     }
     assert set(table.photo_id) == {"y", "z"}
     assert set(table.seed) == {5}
     assert table[(table.split == "unseen_city") & (table.method == "chance")].right_city.all()
-    bare = baselines.untrained(photos, features, {"random": part}, {"random": TRAIN}, None, None, seed=5)
-    assert set(bare.method) == {*baselines.BASELINES, "gallery_floor"} - {"zero_shot"}
-    texts = baselines.untrained(
-        photos,
-        features,
-        {"random": part},
-        {"random": TRAIN},
-        None,
-        None,
-        gallery_texts={"random": features[:4]},
-        seed=5,
-    )
-    assert set(texts.method) == {*baselines.BASELINES, "gallery_floor"}
+    nothing = lambda places: None  # noqa: E731
+    assert set(untrained(nothing).method) == {*baselines.BASELINES, "gallery_floor"} - {"zero_shot"}
+    assert set(untrained(nothing, lambda places: features[:4]).method) == {*baselines.BASELINES, "gallery_floor"}
 
 
 def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():
@@ -335,7 +328,7 @@ def test_the_best_error_by_a_number_of_steps_is_that_of_the_geometric_mean_over_
         "split": "blocked", "method": "clip", "seed": [0, 0, 0, 1, 1], "step": [10, 20, 30, 10, 20],
         "validation_error_m": [100.0, 50.0, np.nan, 400.0, 800.0],
     })  # fmt: skip
-    table = errors.same_steps(curves, [10, 20])
+    table = errors.same_steps(curves)
     assert table[[10, 20]].to_numpy().ravel() == pytest.approx([200, np.sqrt(50 * 400)])
 
 
@@ -368,13 +361,14 @@ def test_headline_ratios_are_those_of_median_mean_and_geometric_mean():
     assert rows[["value", "low", "high"]].to_numpy().ravel() == pytest.approx([0.5] * 9, rel=1e-3)
 
 
-def test_all_errors_joins_methods_and_rivals():
-    rivals = errors_of("chance", kind="trivial")
-    predicted = {"clip": errors_of().drop(columns=["method", "kind"]).assign(similarity=0.5)}
-    table = errors.all_errors(rivals, predicted)
-    assert set(errors.ERRORS) - set(table.columns) == {"predicted_city", "predicted_lat_deg", "predicted_lon_deg"}
+def test_all_errors_joins_methods_and_what_needs_no_training():
+    there = {"predicted_city": "a", "predicted_lat_deg": 0.0, "predicted_lon_deg": 0.0}
+    chance = errors_of("chance", kind="trivial").drop(columns="block").assign(**there)
+    clip = errors_of().drop(columns=["method", "kind", "block"]).assign(similarity=0.5, **there)
+    table = errors.all_errors(chance, {"clip": clip}, 100.0)
+    assert list(table) == list(errors.ERRORS)
     assert table.groupby("method").kind.first().to_dict() == {"chance": "trivial", "clip": "method"}
-    assert "similarity" not in table
+    assert table.block.notna().all()
 
 
 def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
