@@ -154,30 +154,30 @@ def step_cost(batch_size):
     Targets, forward, backward and optimiser, in one thread, of the smallest towers of the book: larger ones make the
     targets' share smaller. The two take turns, so that both meet the same machine.
     """
+    import pandas as pd
     import torch
 
     from geonb.earth import sphere
-    from geonb.learning import encoders, methods, training
+    from geonb.learning import encoders, inputs, recipes, training
 
     torch.set_num_threads(1)
     rng = seeds.stream(0, "benchmark step")
-    at = sphere.from_local_m(rng.uniform(-1_000, 1_000, (batch_size, 2)), (51.0, 10.0))
-    places = training.Places(
-        torch.from_numpy(encoders.fourier_features(at)), at, np.full(batch_size, "A", dtype=object)
-    )
-    features = torch.from_numpy(rng.standard_normal((batch_size, 128), dtype=np.float32))
-    given = dict(size=128, base=None, location_tower="fourier", train_backbone=False, cell_size_m=100.0)
-    meet = training.Meetings(places, np.full(batch_size, 100.0), torch.device("cpu"))
-    settings, batch = training.Settings(steps=10_000, batch_size=batch_size), np.arange(batch_size)
-    sides = {}
+    lat_deg, lon_deg = sphere.from_local_m(rng.uniform(-1_000, 1_000, (batch_size, 2)), (51.0, 10.0)).T
+    photos = pd.DataFrame({"city": "A", "country": "", "district": "", "street": "", "lat_deg": lat_deg,
+                           "lon_deg": lon_deg})  # fmt: skip
+    features = rng.standard_normal((batch_size, 128), dtype=np.float32)
+    data = inputs.Data(photos, features, {"all": np.full(batch_size, "train")}, photos)
+    sides, batch = {}, np.arange(batch_size)
     for name in ("clip", "sw_clip"):
-        towers = methods.builder(name, 128, places.inputs, **given)(at)
-        sides[name] = towers, torch.optim.AdamW(towers.parameters()), methods.objective(name, methods.Settings())
+        recipe = recipes.Recipe(name, "all", course=recipes.Course(steps=10_000, batch_size=batch_size))
+        given = inputs.read(recipe, data)
+        towers, meet = encoders.build(recipe, given), training.meetings(recipe, data, given)
+        sides[name] = towers, torch.optim.AdamW(towers.parameters()), meet
     seconds = {name: [] for name in sides}
     for step in range(60):
-        for name, (towers, optimizer, objective) in sides.items():
+        for name, (towers, optimizer, meet) in sides.items():
             started = time.perf_counter()
-            training.one_step(towers, optimizer, features, places.inputs, objective, meet(batch), settings, step)
+            training.one_step(towers, optimizer, given.images, given.places.inputs, meet(batch), step)
             seconds[name].append(time.perf_counter() - started)
     return round(float(np.median(np.divide(seconds["sw_clip"], seconds["clip"])[10:])), 3)
 

@@ -5,6 +5,7 @@ them: a training on them takes a second, and no picture is painted. The city of 
 matter of hundreds of metres, which is what bandwidths are about: a wrong city would drown it.
 """
 
+import dataclasses
 import itertools
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from experiments.laboratory import experiments
 from experiments.words import ridge_probe
 from geonb import checks
 from geonb.earth import seeds
-from geonb.learning import methods
+from geonb.learning import methods, recipes
 from geonb.measuring import inference
 from geonb.measuring.errors import geometric_mean_m
 from geonb.photos.sources import simulated
@@ -96,7 +97,7 @@ def dealt(features, world_seed, number):
 
 # ---- many ------------------------------------------------------------------------------------------------------------
 def trials(setting, names, splits, table, features, gallery_grid):
-    """What each method's grid of parameters reaches on the validation photos of a world: a table for methods.tuned."""
+    """What each method's grid of parameters reaches on the validation photos of a world: a table for recipes.tuned."""
     checks.count("splits", len(splits))
     rows = []
     for name, split in itertools.product(names, splits):
@@ -104,7 +105,7 @@ def trials(setting, names, splits, table, features, gallery_grid):
         for values in itertools.product(*tuned.values()):
             asked = dict(zip(tuned, values, strict=True))
             label = f"trial-{'-'.join(str(value) for value in values)}"
-            own = methods.UNTUNED | asked
+            own = dataclasses.asdict(recipes.Tuned()) | asked
             error_m = experiments.train(
                 setting, f"{label}-{name}", name, split, own, table, features, gallery_grid, city_given=True
             )[1]
@@ -127,7 +128,7 @@ def respond(setting, chosen, world_seeds, splits, tuned, photograph, spacing_m, 
             streets = experiments.grid(dose.world, world_seed, spacing_m)
             for name in ("sw_clip",) if dose.bandwidth_m else ("clip", "sw_clip"):
                 for split in splits:
-                    own = methods.tuned(name, split, tuned, {"bandwidth_m": dose.bandwidth_m or -1.0})
+                    own = recipes.tuned(name, split, tuned, {"bandwidth_m": dose.bandwidth_m or -1.0})
                     run = f"{label}-{dose.about}-{dose.value:g}-{world_seed}-{name}".replace(" ", "_")
                     errors, _ = experiments.train(
                         setting, run, name, split, own, table, features, streets, city_given=True

@@ -1,22 +1,20 @@
 """One training on a simulated world that no study keeps: from its places and features to errors, without notebooks."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from geonb import checks
 from geonb.earth import sphere
-from geonb.learning import methods, negatives, places, training, variants
+from geonb.learning import decoding, inputs, methods, recipes, training
 from geonb.photos.sources import simulated
 from geonb.splitting import galleries
 from geonb.splitting import splits as splitting
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import models as variogram_models
+from geonb.variograms import curves, models
 
-MAX_LAG_M, LAGS = 1_000.0, 20  # of the lags that guide negatives, as on page 03
 QUEUED_BATCHES = 2  # places of so many earlier batches are negatives too, as on page 06
 
 
@@ -24,8 +22,7 @@ QUEUED_BATCHES = 2  # places of so many earlier batches are negatives too, as on
 class Setting:
     """What all trainings of a page share.
 
-    cut: keywords of splits.make; size: of the embeddings; course: keywords of training.Settings but those that trials
-    choose; folder: of the checkpoints.
+    cut: keywords of splits.make; size: of the embeddings; course: keywords of recipes.Course; folder: of checkpoints.
     """
 
     cut: dict
@@ -48,63 +45,46 @@ def parts_of(table, split, cut, seed=0):
 
 
 def train(
-    setting, label, name, split, own, table, features, gallery_grid, *, curve=(), seed=0, ways=("best place",),
+    setting, label, name, split, own, table, features, gallery_grid, *, fitted=None, seed=0, ways=(decoding.BEST,),
     city_given=False,
 ):  # fmt: skip
     """(errors, validation error [m]) of one training of a method on a split of a world.
 
-    own: its parameters as methods.tuned gives them; table: see parts_of; features (n, d) float32; ways: of
-    variants.DECODINGS, others than the first for methods with a location tower; city_given: only places of the photo's
-    own city compete, as always in unseen_city. errors: as decoding.predictions, once for each way, with decoding,
-    split, method, seed and block.
+    own: its values as recipes.tuned gives them; table: see parts_of; features (n, d) float32; fitted: of models.fit,
+    what the variogram kernel is read off; ways: of decoding.WAYS, others than the first for methods with a location
+    tower; city_given: only places of the photo's own city compete, as always in unseen_city. errors: as
+    decoding.predictions, once for each way, with decoding, split, method, seed and block.
     """
-    part, row = parts_of(table, split, setting.cut, seed), methods.get(name)
-    place, tower = row.place, row.tower or "fourier"
-    read = places.reader(place, tower, None, features, parts=[], decimals=5)
-    inputs, images = training.Places.of(table, read(table), places.codes(table)), torch.from_numpy(features)
-    gallery = galleries.of_split(split, table, part, gallery_grid, training_places=place == "photo")
-    there = training.Places.of(gallery, read(gallery))
-    city_known = city_given or (split == "unseen_city" and place != "photo")
-    run = training.fit(
-        images, inputs, part, there,
-        build=methods.builder(
-            name, features.shape[1], inputs.inputs, size=setting.size, base=None, location_tower=tower,
-            train_backbone=False, cell_size_m=own["cell_size_m"], noise_m=own["noise_m"],
-        ),
-        objective=methods.objective(name, methods.Settings(
-            bandwidth_m=own["bandwidth_m"], prior_share=own["prior_share"], strength=own["strength"], curve=curve,
-            guide=guide_of(inputs, features, part) if row.guided else (),
-        )),
-        bandwidths=lambda trained: np.full(len(trained), own["bandwidth_m"], np.float32),
-        settings=training.Settings(
-            **setting.course, learning_rate=own["learning_rate"], weight_decay=own["weight_decay"],
-            queue=QUEUED_BATCHES * setting.course["batch_size"] if row.tower == "capsules" else 0,
-        ),
-        seed=seed, folder=setting.folder / label / f"{split}-{seed}", label=f"{name} {split} seed {seed}",
-        city_known=city_known,
+    part, course = parts_of(table, split, setting.cut, seed), dict(setting.course)
+    course = recipes.Course(**course, queue=QUEUED_BATCHES * course["batch_size"])
+    alone = city_given or (split == "unseen_city" and methods.get(name).place != "photo")
+    recipe = recipes.Recipe(
+        name, split, recipes.Tuned(**own), towers=recipes.Towers(size=setting.size), course=course, city_given=alone,
     )  # fmt: skip
-    errors = training.predictions({(split, seed): run}, table, {split: part}, {split: gallery})
+    curve = functools.partial(fit_of, table, features, part) if fitted is None else lambda cities: fitted
+    data = inputs.Data(table, features, {split: part}, gallery_grid, curve)
+    run = training.fit(recipe, data, seed, setting.folder / label / f"{split}-{seed}")
+    errors = training.predictions([run], data).drop(columns="name")
     tables = [errors.assign(decoding=ways[0])]
     if len(ways) > 1:
-        found = variants.decoded(run, images, inputs, part, there, city_known=city_known, ways=ways[1:])
+        found, gallery = training.decoded(run, data, ways[1:]), inputs.read(recipe, data).gallery_table
         tables += [read_off(errors, rows, gallery) for _, rows in found.groupby("decoding", sort=False)]
     errors = pd.concat(tables, ignore_index=True).assign(method=name)
     errors["block"] = splitting.blocks_of(errors, setting.cut["block_size_m"])
     return errors, run.curve.validation_error_m.min()
 
 
-def guide_of(inputs, features, part):
-    """The negatives.Guide of the training photos, its curve fitted to their own pooled lags."""
-    train = part == "train"
-    photos = features[train], inputs.lat_lon_deg[train], inputs.city[train]
-    reading = {"max_lag_m": MAX_LAG_M, "lag_count": LAGS}
-    lags = semivariograms.by_city(*photos, **reading)
-    fitted = variogram_models.fit(semivariograms.pooled(lags), model="exponential")
-    return negatives.guide(*photos, fitted, **reading)
+def fit_of(table, features, part, cities):
+    """The curve that fits the pooled lags of the training photos themselves, who lie in these cities."""
+    train = np.flatnonzero(part == "train")
+    at, city = table[["lat_deg", "lon_deg"]].to_numpy()[train], table.city.to_numpy(dtype=object)[train]
+    reading = {"max_lag_m": recipes.Loss().max_lag_m, "lag_count": recipes.Loss().lag_count}
+    lags = curves.by_city(features[train], at, city, **reading)
+    return models.fit(curves.pooled(lags), model="exponential")
 
 
 def read_off(errors, rows, gallery):
-    """The errors of one training with the answers of another decoding: rows of variants.decoded, in the same order."""
+    """The errors of one training with the answers of another decoding: rows of training.decoded, in the same order."""
     at = rows[["predicted_lat_deg", "predicted_lon_deg"]].to_numpy()
     city = gallery.city.to_numpy()[sphere.nearest(at, gallery[["lat_deg", "lon_deg"]].to_numpy())[0]]
     return errors.assign(

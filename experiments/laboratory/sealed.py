@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from experiments.laboratory import experiments
-from geonb.learning import places
 from geonb.measuring import baselines, errors
 from geonb.photos import sources
 from geonb.splitting import galleries
@@ -23,7 +22,7 @@ def untrained(options, catalogue, features, split, cut, gallery_grid, *, seed):
     """
     part = experiments.parts_of(catalogue, split, cut, seed)
     gallery = galleries.of_split(split, catalogue, part, gallery_grid)
-    planted = functools.partial(places.planted, sources.planted_fields, "simulated", options)
+    planted = functools.partial(sources.planted_at, "simulated", options)
     rows = baselines.untrained(catalogue, features, {split: part}, {split: gallery}, planted, seed=seed)
     return rows.assign(block=splitting.blocks_of(rows, cut["block_size_m"]))
 

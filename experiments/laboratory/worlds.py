@@ -1,6 +1,6 @@
 """A simulated world that no study keeps: its photos, how they are split, and methods trained on them."""
 
-from geonb.learning import encoders
+from geonb.learning import towers
 from geonb.photos import catalogue, pictures, sources
 from geonb.splitting import splits
 
@@ -13,7 +13,7 @@ def photographed(options, tower):
 
 def features_of(photos, tower):
     """Unit features (n, d) of the photos of a catalogue."""
-    return encoders.image_features([pictures.picture_path(path) for path in photos.path], photos.sha256, tower)
+    return towers.image_features([pictures.picture_path(path) for path in photos.path], photos.sha256, tower)
 
 
 def cut(yardstick_m):

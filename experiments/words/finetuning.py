@@ -14,7 +14,7 @@ from tqdm import tqdm
 from experiments.words import supervision
 from geonb import checks
 from geonb.earth import seeds
-from geonb.learning.encoders import device
+from geonb.learning.towers import device
 from geonb.measuring import inference
 
 FINETUNED = {

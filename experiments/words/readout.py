@@ -12,7 +12,7 @@ from tqdm import tqdm
 from experiments.words import layers, ridge_probe, supervision
 from geonb import checks
 from geonb.earth import seeds, sphere
-from geonb.learning import encoders, guesses
+from geonb.learning import guesses, towers
 from geonb.learning.decoding import posterior
 from geonb.measuring import inference
 
@@ -158,7 +158,7 @@ def cuts(splits, asked, sequence_id, *, seed=0):
 # ---- floors ----------------------------------------------------------------------------------------------------------
 def pixel_statistics(paths, side=8):
     """Mean colours (n, 3 * side ** 2) of a grid of each picture: what needs no tower."""
-    small = [encoders.open_picture(path).resize((side, side)) for path in tqdm(paths, desc="pixels", file=sys.stdout)]
+    small = [towers.open_picture(path).resize((side, side)) for path in tqdm(paths, desc="pixels", file=sys.stdout)]
     return np.stack([np.asarray(picture, dtype=np.float32).ravel() / 255 for picture in small])
 
 

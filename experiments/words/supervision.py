@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from geonb import checks, files
 from geonb.earth import seeds
-from geonb.learning import encoders
-from geonb.learning.encoders import device, open_clip
+from geonb.learning import towers
+from geonb.learning.towers import device, open_clip
 from geonb.photos import captions
 from geonb.photos.pictures import open_picture
 from geonb.photos.sources import simulated
@@ -340,7 +340,7 @@ def code_of_this_room():
 
 
 def taught_tower(name, lesson, *, steps, batch_size, learning_rate, seed=0):
-    """(encoders.Tower, loss (steps,)), taught once: its weights stay in folder_of, written whole."""
+    """(towers.Tower, loss (steps,)), taught once: its weights stay in folder_of, written whole."""
     checks.count("steps", steps)
     checks.number("learning_rate", learning_rate, above=0)
     settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
@@ -353,7 +353,7 @@ def taught_tower(name, lesson, *, steps, batch_size, learning_rate, seed=0):
     curve = state.pop("curve").numpy()
     model = model_of(teaching(name), lesson.pixels.shape[1], len(lesson.vocabulary)).float().eval()
     model.visual.load_state_dict(state)
-    return encoders.Tower(f"{name}, seed {seed}", model, as_taught, None, CONTEXT, file.stem), curve
+    return towers.Tower(f"{name}, seed {seed}", model, as_taught, None, CONTEXT, file.stem), curve
 
 
 def as_taught(picture):

@@ -3,13 +3,31 @@
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 from scipy.spatial import cKDTree
 
 from geonb import checks
 from geonb.earth import sphere
 
+PREDICTED = {
+    "photo_id": "photo of the catalogue",
+    "city": "city of the photo",
+    "lat_deg": "latitude of the photo [degree]",
+    "lon_deg": "longitude of the photo [degree]",
+    "predicted_city": "city of the chosen place",
+    "predicted_lat_deg": "latitude of the chosen place [degree]",
+    "predicted_lon_deg": "longitude of the chosen place [degree]",
+    "error_m": "great-circle distance from the chosen place to the photo [m]",
+    "right_city": "whether the chosen place is in the photo's city",
+}
 REACH = 3.0  # a kernel of smoothing ends at so many bandwidths
+BEST = "best place"
+WAYS = {  # to read off a position: the values among which validation chooses
+    BEST: (0,),
+    "smoothed posterior": (25.0, 50.0, 100.0, 200.0, 400.0),  # bandwidth [m]
+    "geometric median": (3, 10, 30, 100),  # of so many places
+}
 
 
 def posterior(similarity, scale):
@@ -74,12 +92,46 @@ def geometric_median(similarity, scale, lat_lon_deg, k, *, steps=50):
     return sphere.lat_lon_of(middle)
 
 
-def most_similar(queries, gallery, similarity_of=None, chunk=1024):
+def read_off(way, value, similarity, scale, lat_lon_deg):
+    """Positions (n, 2) that one of WAYS makes of similarities (n, m) to places (m, 2)."""
+    check_choice(similarity)
+    if way == BEST:
+        return lat_lon_deg[similarity.argmax(axis=1)]
+    if way == "geometric median":
+        return geometric_median(similarity, scale, lat_lon_deg, min(value, len(lat_lon_deg)))
+    return lat_lon_deg[best_neighbourhood(posterior(similarity, scale), smoother(lat_lon_deg, value))]
+
+
+def chosen_ways(ways, validation, validation_at, test, test_at, scale, lat_lon_deg):
+    """Answers for test photos under some of WAYS: decoding, value (chosen on validation), photo, error_m, position.
+
+    validation, test: similarities (n, m) to places (m, 2); *_at (n, 2): where those photos are; scale: see posterior.
+    """
+    tables = []
+    for way in ways:
+
+        def error_of(value, way=way):
+            found = read_off(way, value, validation, scale, lat_lon_deg)
+            return np.log1p(sphere.distance_m(validation_at, found)).mean()
+
+        value = min(WAYS[way], key=error_of)
+        at = read_off(way, value, test, scale, lat_lon_deg)
+        own = {"decoding": way, "value": float(value), "photo": np.arange(len(test_at)),
+               "error_m": sphere.distance_m(test_at, at)}  # fmt: skip
+        tables.append(pd.DataFrame(own | {"predicted_lat_deg": at[:, 0], "predicted_lon_deg": at[:, 1]}))
+    return pd.concat(tables, ignore_index=True)
+
+
+# ---- nearest and most similar ----------------------------------------------------------------------------------------
+def most_similar(queries, gallery, similarity_of=None, *, cities=None, chunk=1024):
     """Index (n,) of the gallery vector (m, d) most similar to each query (n, d), and that similarity.
 
-    similarity_of: (n, d), (m, d) -> (n, m), the inner product when it is None. Arrays of NumPy; where they come from a
-    device, that device has done its work. ValueError for an empty gallery, or a similarity that is no number.
+    similarity_of: (n, d), (m, d) -> (n, m), the inner product when it is None. cities: those (n,) of the queries and
+    those (m,) of the gallery, where only the own city's places compete. Arrays of NumPy; where they come from a device,
+    that device has done its work. ValueError for an empty gallery, or a similarity that is no number.
     """
+    if cities is not None:
+        return most_similar_in_city(queries, gallery, similarity_of, *cities)
     if not len(gallery):
         raise ValueError("there is no place to choose among: the gallery is empty")
     similarity_of = similarity_of or (lambda photos, places: photos @ places.T)
@@ -90,6 +142,18 @@ def most_similar(queries, gallery, similarity_of=None, chunk=1024):
         best[part] = similarity.argmax(axis=1)
         score[part] = similarity.max(axis=1)
     checks.finite("the largest similarity", score)  # argmax takes NaN for the largest of all
+    return best, score
+
+
+def most_similar_in_city(queries, gallery, similarity_of, city, gallery_city):
+    """As most_similar, among the places of each query's own city. ValueError for a city without a place."""
+    best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
+    for name in np.unique(city):
+        here, there = np.flatnonzero(city == name), np.flatnonzero(gallery_city == name)
+        if not len(there):
+            raise ValueError(f"the gallery has no place in {name}")
+        found, score[here] = most_similar(queries[here], gallery[there], similarity_of)
+        best[here] = there[found]
     return best, score
 
 
@@ -114,20 +178,17 @@ def most_similar_of_other_sequence(queries, gallery, sequence_id, gallery_sequen
 
 def nearest_vectors(queries, gallery):
     """Index (n,) of the gallery vector (m, d) at the smallest Euclidean distance from each query (n, d)."""
-    from scipy.spatial import cKDTree
-
     if not len(gallery):
         raise ValueError("there is no vector to be near to: the gallery is empty")
     return cKDTree(gallery).query(queries)[1]
 
 
 def predictions(photos, places, chosen):
-    """One row per photo: truth, chosen place, error, whether the city is right.
+    """One row (columns PREDICTED) per photo: truth, chosen place, error, whether the city is right.
 
     photos, places: tables with city, lat_deg, lon_deg (photos also photo_id); chosen (n,) indexes places.
     """
-    at = places.iloc[chosen].reset_index(drop=True)
-    photos = photos.reset_index(drop=True)
+    at, photos = places.iloc[chosen].reset_index(drop=True), photos.reset_index(drop=True)
     error_m = sphere.distance_m(photos[["lat_deg", "lon_deg"]].to_numpy(), at[["lat_deg", "lon_deg"]].to_numpy())
     return photos[["photo_id", "city", "lat_deg", "lon_deg"]].assign(
         predicted_city=at.city.to_numpy(), predicted_lat_deg=at.lat_deg.to_numpy(),

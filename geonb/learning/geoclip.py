@@ -5,8 +5,8 @@ the training places is exact; phases are taken in float32 whatever autocast says
 would be noise.
 """
 
+import os
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from geonb import checks
+from geonb import checks, files
 from geonb.earth import seeds, sphere
 
 # GeoCLIP scales Equal Earth's x in degrees so that the equator runs from -1 to 1
@@ -136,10 +136,12 @@ class ImageMLP(nn.Sequential):
 def load_released(towers, folder):
     """Put GeoCLIP's released weights (RELEASED_FILES, .safetensors or .pth, never unpickled) into two towers.
 
-    towers: encoders.TwoTowers of an ImageMLP(768) and a CapsuleTower as they stand by default; see READ_RAW.
+    folder: relative to the repository, may begin with ~ or $NAME; towers: encoders.TwoTowers of an ImageMLP(768) and a
+    CapsuleTower as they stand by default; see READ_RAW.
     FileNotFoundError without a file, ValueError where shapes differ.
     """
-    found = {part: read_weights(Path(folder), stem) for part, stem in RELEASED_FILES.items()}
+    folder = files.ROOT / os.path.expanduser(os.path.expandvars(folder))
+    found = {part: read_weights(folder, stem) for part, stem in RELEASED_FILES.items()}
     put(towers.image, found["image"])
     put(towers.location, found["location"])
     for module in towers.location.modules():

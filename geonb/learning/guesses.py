@@ -1,16 +1,15 @@
 """What a trained study says of photos: towers read back from 06_train, probabilities over places, the best of them."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
 
 from geonb import checks
 from geonb.earth import sphere
-from geonb.learning import decoding, encoders, methods, places, training
+from geonb.learning import decoding, inputs, methods, training
+from geonb.learning.recipes import Recipe
 from geonb.photos.reasons import kept_and_left_out, left_out_table
 from geonb.photos.sources import listing, scan
 
@@ -19,75 +18,43 @@ from geonb.photos.sources import listing, scan
 class Model:
     """Towers of one training at the step that validation chose, and the places (m) that they choose among.
 
-    places: table with city, country, street, lat_deg, lon_deg; vectors (m, d): what the towers make of them.
+    given: what they read of the study; vectors (m, d): what they make of the places.
     """
 
+    recipe: Recipe
     towers: torch.nn.Module
-    places: pd.DataFrame
+    given: inputs.Inputs
     vectors: np.ndarray
+
+    @property
+    def places(self):
+        """The places as a table with city, country, street, lat_deg, lon_deg."""
+        return self.given.gallery_table
 
 
 # ---- trained towers --------------------------------------------------------------------------------------------------
-def base_of(method, ran):
-    """The open_clip tower that a training read pictures or captions with; None where it read features alone.
+def check_method(name):
+    """Nothing, or a ValueError for a method that has no probability for each place."""
+    able = [other for other, row in methods.METHODS.items() if row.place in ("tower", "photo")]
+    if methods.get(name) and name not in able:
+        raise ValueError(f"{name} has no probabilities of places: choose one of {', '.join(able)}")
 
-    ran: the parameters with which 06_train of it ran. ValueError for a method that has no probability for each place.
+
+def model(checkpoint, data):
+    """The Model of the training that left a checkpoint (column of training.RUNS), with the inputs.Data that it read.
+
+    FileNotFoundError where the checkpoint is gone, ValueError for a method without probabilities of places.
     """
-    row = methods.get(method)
-    if row.place not in ("tower", "photo"):
-        able = [name for name, other in methods.METHODS.items() if other.place in ("tower", "photo")]
-        raise ValueError(f"{method} has no probabilities of places: choose one of {', '.join(able)}")
-    reads = row.tower or ran["location_tower"]
-    if not ran["train_backbone"] and reads != "text":
-        return None
-    base = encoders.load_tower(ran["tower"], ran["weights"])
-    return encoders.with_context(base, ran["context_length"]) if reads == "text" else base
-
-
-def model(ran, method, run, base, gallery, features, train_lat_lon_deg, folder):
-    """The Model of one training.
-
-    ran, base: see base_of; run: row of the table of trainings with split, seed, best_step, validation_error_m; gallery:
-    table of the places it chose among; features (n, d) of the catalogue's photos; train_lat_lon_deg (k, 2) of those
-    that trained; folder: of the checkpoints of its method. FileNotFoundError where its checkpoint is gone.
-    """
-    row = methods.get(method)
-    reads = row.tower or ran["location_tower"]
-    said = {"parts": ran["caption_parts"], "decimals": ran["caption_decimals"]}
-    inputs = places.reader(row.place, reads, base, features, **said)(gallery)
-    build = methods.builder(
-        method, features.shape[1], inputs, size=ran["embedding_size"], base=base, location_tower=reads,
-        train_backbone=ran["train_backbone"], cell_size_m=methods.UNTUNED["cell_size_m"], capsules=ran["capsules"],
-    )  # fmt: skip
-    towers = build(train_lat_lon_deg)
-    towers.load_state_dict(weights(folder, run))
-    towers = towers.to(encoders.device()).eval()
-    return Model(towers, gallery, training.embed_places(towers, training.Places.of(gallery, inputs)))
-
-
-def weights(folder, run):
-    """The weights that validation chose in one training, name -> tensor: those of the checkpoint whose step and
-    validation error are those of `run`, a row of the table of trainings.
-
-    FileNotFoundError where no checkpoint on this machine is that training's.
-    """
-    for path in sorted(folder.glob(f"*/{run.split}-{run.seed}/checkpoint.safetensors")):
-        with safe_open(path, "pt") as stored:
-            state = json.loads(stored.metadata()["state"])
-            if (state["best_step"], state["best_error_m"]) == (run.best_step, run.validation_error_m):
-                best = [name for name in stored.keys() if name.startswith("best.")]  # noqa: SIM118  not a dict
-                return {name.removeprefix("best."): stored.get_tensor(name) for name in best}
-    raise FileNotFoundError(
-        f"no checkpoint of {run.split}, seed {run.seed} in {folder} has its validation error "
-        f"{run.validation_error_m:.0f} m at step {run.best_step}: published tables hold no weights, train on this "
-        "machine"
-    )
+    recipe, towers = training.read_back(checkpoint, data)
+    check_method(recipe.method)
+    given = inputs.read(recipe, data)
+    return Model(recipe, towers, given, training.embed_places(towers, given.gallery))
 
 
 def posterior(trained, images, indices, city=None):
     """Probability (n, m) of every place of a Model for photos; city (n,): only places of these compete, None: all.
 
-    images: what 06_train gave the image tower, features as a tensor or encoders.Pictures; indices (n,): which of them.
+    images: what its image tower reads, features as a tensor or towers.Pictures; indices (n,): which of them.
     The probability is the one that the loss of the method gave to its places: softmax at the learned temperature.
     """
     vectors = training.embed_images(trained.towers, images, indices)
@@ -97,15 +64,17 @@ def posterior(trained, images, indices, city=None):
     return decoding.posterior(similarity, trained.towers.scale().item())
 
 
-def cities_searched(split, method, table):
-    """The city (n,) of each photo where the split gives it, as 06_train did; None where all places compete.
+def cities_searched(recipe, table):
+    """The city (n,) of each photo where the recipe gives it; None where all places compete.
 
     ValueError where it does and the table of photos has no column city.
     """
-    if split != "unseen_city" or methods.get(method).place == "photo":
+    if not recipe.city_given:
         return None
     if "city" not in table:
-        raise ValueError("split unseen_city gives the city of each photo, your photos have none: choose another split")
+        raise ValueError(
+            f"split {recipe.split} gives the city of each photo, your photos have none: choose another split"
+        )
     return table.city.to_numpy(dtype=object)
 
 
@@ -134,20 +103,21 @@ def novelty(features, train):
     return 1 - decoding.most_similar(features, train)[1].astype(float)
 
 
-def of_part(trained, images, features, catalogue, parts, part, split, method):
-    """Answers for the photos of one part of a split, beside the truth: photo_id, city, lat_deg, lon_deg, the columns of
-    answers, error_m and novelty.
+def of_part(trained, data, part):
+    """Answers of a Model for the photos of one part of its split, beside the truth: photo_id, city, lat_deg, lon_deg,
+    the columns of answers, split, part, error_m and novelty.
 
-    images: of all photos, see posterior; features (n, d) of all photos; parts (n,) of the split.
+    data: the inputs.Data that it read.
     """
-    own, train = np.flatnonzero(parts == part), np.flatnonzero(parts == "train")
-    table = catalogue.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
-    found = answers(posterior(trained, images, own, cities_searched(split, method, table)), trained.places)
-    at, told = table[["lat_deg", "lon_deg"]], found[["predicted_lat_deg", "predicted_lon_deg"]]
-    error_m = sphere.distance_m(at.to_numpy(), told.to_numpy())
+    own, train, split = trained.given.members(part), trained.given.members("train"), trained.recipe.split
+    table = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
+    probability = posterior(trained, trained.given.images, own, cities_searched(trained.recipe, table))
+    found = answers(probability, trained.places)
+    at, said = table[["lat_deg", "lon_deg"]], found[["predicted_lat_deg", "predicted_lon_deg"]]
     return table.join(found).assign(
-        split=split, part=part, error_m=error_m, novelty=novelty(features[own], features[train])
-    )
+        split=split, part=part, error_m=sphere.distance_m(at.to_numpy(), said.to_numpy()),
+        novelty=novelty(data.features[own], data.features[train]),
+    )  # fmt: skip
 
 
 def likely(probability, places, count=400):

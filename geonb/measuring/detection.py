@@ -9,6 +9,7 @@ from geonb.earth import seeds, sphere
 from geonb.learning import negatives
 from geonb.measuring import inference
 from geonb.splitting import batches
+from geonb.splitting.splits import block_ids
 from geonb.variograms import curves, lags
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
@@ -22,11 +23,46 @@ DETECTED = {
     "pairs": "pairs ranked [count]",
     "alike": "of them truly alike [count]",
 }
+PAIRS = {
+    "i": "first photo of the pair, counted from 0 among the test photos",
+    "j": "second photo of it, likewise",
+    "distance_m": "great-circle distance of the two [m]",
+    "similarity": "cosine of their frozen features [-]",
+    "far": "whether they lie farther apart than the curve's range",
+}
+GUIDE = {
+    "distance_m": "distance on the ground [m]",
+    "dissimilarity": "1 - similarity that is expected there; straight between rows, level beyond [-]",
+    "spread": "standard deviation of pairs around it [-]",
+    "range_m": "range of the curve, the same in each row [m]",
+}
 TRAINED = {
     "method": "row of geonb.learning.methods.METHODS",
     "trainings": "on all splits and seeds [count]",
     "still_improving": "of them not converged: the last fifth of the steps improved validation by 2 % or more [count]",
 }
+
+
+COMPARED = {"ratios": inference.RATIOS, "shares": inference.SHARES, "trained": TRAINED}
+
+
+def suspected(photos, features, part, fitted, lags, *, pairs_at_most, seed=0):
+    """(guide of the photos that train, pairs of those that test), tables with columns GUIDE and PAIRS.
+
+    photos: lat_deg, lon_deg, city; features (n, d), part (n,): of all; fitted: see negatives.guide; lags: with
+    max_lag_m and lag_count.
+    """
+    at, city, train = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object), part == "train"
+    lags = {name: lags[name] for name in ("max_lag_m", "lag_count")}
+    found = negatives.guide(features[train], at[train], city[train], fitted, **lags, seed=seed)
+    test = part == "test"
+    pairs = pairs_of(features[test], at[test], found.range_m, pairs_at_most=pairs_at_most, seed=seed)
+    return pd.DataFrame(found._asdict()), pairs
+
+
+def read_guide(table):
+    """The negatives.Guide of a table with columns GUIDE."""
+    return negatives.Guide(*(table[name].to_numpy() for name in list(GUIDE)[:3]), float(table.range_m[0]))
 
 
 def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
@@ -69,6 +105,44 @@ def scored(pairs, guide):
     }
     more_alike = (similarity - 1 + expected) / spread
     return pairs.assign(expected_dissimilarity=expected.numpy(), more_alike=more_alike.numpy(), **weights)
+
+
+def suspects(scored, photos, *, far, count=6):
+    """The pairs most alike for their distance: (rows of the photos, each pair's first and then its second, titles)."""
+    best = scored[scored.far == far].nlargest(count, "more_alike")
+    rows = photos.iloc[[*best.i.astype(int), *best.j.astype(int)]]
+    first = rows.city[: len(best)] if far else [f"{distance_m:,.0f} m" for distance_m in best.distance_m]
+    return rows, [*first, *rows.city[len(best) :]]
+
+
+def judged(scored, planted, features, photos, part, block_size_m, probe, *, replicates, seed=0):
+    """The table DETECTED of scored pairs of test photos; without a row where nobody knows which are alike.
+
+    planted (n, K), None where nothing was, features (n, d), photos (lat_deg, lon_deg, city), part (n,): of all photos;
+    probe: (features, planted, city) of those that train -> what predicts planted from features.
+    """
+    if planted is None or not 0 < scored.far.sum() < len(scored):
+        return pd.DataFrame(columns=list(DETECTED))
+    (train, test), city = (part == "train", part == "test"), photos.city.to_numpy()
+    read = probe(features[train], planted[train], city[train]).predict(features[test])
+    blocks = block_ids(photos[["lat_deg", "lon_deg"]].to_numpy()[test], city[test], block_size_m)
+    alike, scores = truly_alike(scored, planted[test]), scores_of(scored, read)
+    return detected(scored, alike, blocks, scores, replicates=replicates, seed=seed)
+
+
+def compared(errors, guided, runs, within_m, *, replicates, seed=0):
+    """The tables COMPARED of guided rows with GeoCLIP, from the errors of page 07; runs: method -> its trainings."""
+    ratios = inference.ratios(errors, dict.fromkeys(guided, "geoclip"), replicates=replicates, seed=seed)
+    shares = inference.share_differences(errors, guided, "geoclip", within_m, replicates=replicates, seed=seed)
+    return ratios, shares, trainings(runs)
+
+
+def wide(shares):
+    """For each split a table of the differences of shares, one row per method and one column per distance."""
+    within = shares.assign(within=[sphere.length(metres) for metres in shares.within_m])
+    for name, own in within.groupby("split", sort=False):
+        table = own.pivot_table(index="method", columns="within", values="difference", sort=False)
+        yield table.round(3).rename_axis(f"{name}, difference of shares")
 
 
 def truly_alike(pairs, own_fields):
@@ -211,7 +285,7 @@ def guiding(ratios, beside=""):
 
 
 def ends(best):
-    """How many of the best trials (methods.best_trials) ended at an end of what was tried, and where, in a sentence."""
+    """How many of the best trials (recipes.best_trials) ended at an end of what was tried, and where, in a sentence."""
     at_end = [f"{name} in {split} ({row.at_an_end})" for (split, name), row in best.iterrows() if row.at_an_end]
     return (
         f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which better ones may "

@@ -125,7 +125,7 @@ def administrative(errors, names_of, *, replicates=500, seed=0):
     """Shares of photos whose chosen place has the right name at each level (columns ADMINISTRATIVE).
 
     errors: table with columns ERRORS; names_of: positions (n, 2) -> table of names by level, '' where there is none, as
-    addresses.of and places.names_near give. Photos without a name at a level do not count there.
+    addresses.of and addresses.of_nearest give. Photos without a name at a level do not count there.
     """
     truth, chosen = (names_of(errors[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy()) for side in ("", "predicted_"))
     rows = []

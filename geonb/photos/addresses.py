@@ -24,6 +24,20 @@ def of(lat_lon_deg):
     return names.iloc[nearest].reset_index(drop=True).assign(distance_m=distance_m)
 
 
+def of_nearest(table):
+    """A function from positions (n, 2) to the country, city and district of the nearest place of a table, as a table.
+
+    Districts with the name of their city, so that two old towns differ.
+    """
+    at, city = table[["lat_deg", "lon_deg"]].to_numpy(), table.city.fillna("").astype(str)
+    district = table.district.fillna("").astype(str)
+    names = pd.DataFrame({
+        "country": table.country.fillna("").astype(str), "city": city,
+        "district": (district + ", " + city).where(district != "", ""),
+    })  # fmt: skip
+    return lambda lat_lon_deg: names.iloc[sphere.nearest(lat_lon_deg, at)[0]].reset_index(drop=True)
+
+
 @functools.cache
 def gazetteer():
     """(positions (m, 2) in degrees, table of LEVELS) of all known places."""

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.laboratory import worlds
 from geonb import files
-from geonb.learning import encoders
+from geonb.learning import towers
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def options():
 
 @pytest.fixture(scope="session")
 def tower():
-    return encoders.load_tower("local-dir:data/towers/geonb-tiny")
+    return towers.load_tower("local-dir:data/towers/geonb-tiny")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from experiments.laboratory import doses, experiments
-from geonb.learning import methods
+from geonb.learning import recipes
 from geonb.photos.sources import simulated
 from simcities import fields
 
@@ -94,7 +94,7 @@ def test_trials_try_the_whole_grid_of_a_method(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "train", train)
     table = doses.trials(None, ["clip"], ["blocked"], None, None, None)
     assert len(table) == len(seen) == 12
-    assert methods.tuned("clip", "blocked", table, {})["learning_rate"] == 0.001
+    assert recipes.tuned("clip", "blocked", table, {})["learning_rate"] == 0.001
 
 
 def test_the_base_stands_beside_every_dose():

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from experiments.words import layers
-from geonb.learning import encoders
+from geonb.learning import towers
 
 VISION = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}
 TEXT = {"context_length": 16, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
@@ -56,13 +56,13 @@ def open_clip_tower(tmp_path_factory):
 
     def load(name):
         if name not in OPEN_CLIP:
-            return encoders.load_tower(name)
+            return towers.load_tower(name)
         (folder / f"{name}.json").write_text(json.dumps(OPEN_CLIP[name]))
         open_clip.add_model_config(folder / f"{name}.json")
         torch.manual_seed(0)
         state = open_clip.create_model(name).state_dict()
         save_file({key: value.contiguous() for key, value in state.items()}, folder / f"{name}.safetensors")
-        return encoders.load_tower(name, str(folder / f"{name}.safetensors"))
+        return towers.load_tower(name, str(folder / f"{name}.safetensors"))
 
     return load
 
@@ -83,7 +83,7 @@ def first_changed(before, after):
 @pytest.mark.parametrize("name", list(OPEN_CLIP))
 def test_layers_of_an_open_clip_transformer_are_its_own_intermediates(open_clip_tower, pictures, name):
     tower = open_clip_tower(name)
-    seen = encoders.Pictures(pictures, tower.transform)[range(5)]
+    seen = towers.Pictures(pictures, tower.transform)[range(5)]
     visual = tower.model.visual
     with torch.no_grad():
         own = visual.forward_intermediates(seen, output_fmt="NLC", output_extra_tokens=True, intermediates_only=True)
@@ -99,8 +99,8 @@ def test_layers_of_an_open_clip_transformer_are_its_own_intermediates(open_clip_
 
 
 def test_layers_of_our_convolutional_tower_are_its_stages_and_its_output(pictures):
-    tower = encoders.load_tower("local-dir:data/towers/geonb-tiny")
-    seen = encoders.Pictures(pictures, tower.transform)[range(5)]
+    tower = towers.load_tower("local-dir:data/towers/geonb-tiny")
+    seen = towers.Pictures(pictures, tower.transform)[range(5)]
     with torch.no_grad():
         own = tower.model.visual.forward_intermediates(seen)
     found = layers.tower_layers(tower, pictures, batch_size=3)
@@ -157,7 +157,7 @@ def test_layers_of_a_timm_transformer_are_its_own_intermediates(timm_file, pictu
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
     with torch.no_grad():
         own = model.forward_intermediates(
-            encoders.Pictures(pictures, transform)[range(5)], output_fmt="NLC", return_prefix_tokens=True
+            towers.Pictures(pictures, transform)[range(5)], output_fmt="NLC", return_prefix_tokens=True
         )[1]
     found = layers.layer_features(f"timm:{name}", pictures, weights=file, batch_size=2)
     assert len(found) == 1 + len(own)
@@ -384,7 +384,7 @@ def test_a_chat_template_is_followed_and_begins_once(saved, pictures):
     import transformers
 
     processor = transformers.AutoProcessor.from_pretrained(saved("llava"))
-    seen = [encoders.open_picture(path) for path in pictures]
+    seen = [towers.open_picture(path) for path in pictures]
     plain, _ = layers.words(processor, seen, PROMPT)
     processor.chat_template = (
         "<s>user {% for part in messages[0]['content'] %}"
@@ -486,7 +486,7 @@ def test_without_transformers_the_error_names_the_way_out(saved, pictures, monke
 def test_a_tower_of_open_clip_is_read_by_its_name(pictures):
     name = "local-dir:data/towers/geonb-tiny"
     found = layers.layer_features(name, pictures)
-    for layer, same in zip(found, layers.tower_layers(encoders.load_tower(name), pictures), strict=True):
+    for layer, same in zip(found, layers.tower_layers(towers.load_tower(name), pictures), strict=True):
         np.testing.assert_array_equal(layer, same)
 
 

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from experiments.laboratory import experiments, sealed
-from geonb.learning import methods
+from geonb.learning import recipes
 from geonb.measuring.errors import ERRORS, compare
 from geonb.photos.sources import simulated
 
@@ -31,7 +33,7 @@ def test_a_world_goes_from_pictures_to_the_headline(tmp_path):
     table, seen = simulated.unpainted(simulated.World(**OPTIONS))
     features = np.float32(seen / np.linalg.norm(seen, axis=1, keepdims=True))
     setting = experiments.Setting(CUT, 16, {"steps": 6, "batch_size": 32, "evaluate_every": 3}, tmp_path)
-    grid, own, tables = experiments.grid(OPTIONS, 1, 50.0), methods.UNTUNED, []
+    grid, own, tables = experiments.grid(OPTIONS, 1, 50.0), dataclasses.asdict(recipes.Tuned()), []
     ways = ("best place", "smoothed posterior")
     for split in ("other_drive", "unseen_city"):
         for name in ("clip", "own"):

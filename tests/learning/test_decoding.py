@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geonb.earth import sphere
-from geonb.learning import decoding, variants
+from geonb.learning import decoding
 
 CENTRE = (51.0, 10.0)
 
@@ -65,7 +65,7 @@ def test_a_photo_that_no_place_is_left_to_is_refused_instead_of_standing_at_the_
     """As where the city of a photo is given, and the gallery has no place in it."""
     for decode in (
         lambda: decoding.posterior(similarity, 5.0),
-        lambda: variants.decode("best place", 0, similarity, 5.0, np.zeros((similarity.shape[1], 2))),
+        lambda: decoding.read_off(decoding.BEST, 0, similarity, 5.0, np.zeros((similarity.shape[1], 2))),
     ):
         with pytest.raises(ValueError, match=r"no place to choose among|have no place to choose among"):
             decode()
@@ -77,3 +77,12 @@ def test_a_photo_that_no_place_is_left_to_is_refused_instead_of_standing_at_the_
 def test_a_scale_that_is_no_number_is_refused(scale):
     with pytest.raises(ValueError, match=f"scale {scale} must be a finite number above 0"):
         decoding.posterior(np.ones((2, 3)), scale)
+
+
+def test_with_the_city_given_only_its_own_places_compete():
+    query, gallery = np.eye(2, dtype=np.float32), np.array([[1, 0], [0.5, 0.1], [0, 1]], dtype=np.float32)
+    cities = np.array(["B", "B"]), np.array(["A", "B", "B"])
+    np.testing.assert_array_equal(decoding.most_similar(query, gallery, cities=cities)[0], [1, 2])
+    np.testing.assert_array_equal(decoding.most_similar(query, gallery)[0], [0, 2])
+    with pytest.raises(ValueError, match="no place in C"):
+        decoding.most_similar(query, gallery, cities=(np.array(["C", "C"]), cities[1]))

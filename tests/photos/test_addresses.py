@@ -56,3 +56,14 @@ def test_fifty_published_predictions_get_their_published_scores_and_names():
     assert (there.country == here.country).mean() == game.country_hit.mean() == 0.66
     assert (there.town == here.town).mean() == pytest.approx(game.city_hit.mean(), abs=0.021)
     assert (there.region == here.region).mean() == pytest.approx(game.region_hit.mean(), abs=0.021)
+
+
+def test_names_are_those_of_the_nearest_place_and_districts_carry_their_city():
+    known = pd.DataFrame({
+        "lat_deg": [10.0, 10.0, 20.0], "lon_deg": [179.9, 10.0, 10.0], "country": ["X", "Y", None],
+        "city": ["a", "b", "c"], "district": ["Old Town", "Old Town", ""],
+    })  # fmt: skip
+    found = addresses.of_nearest(known)(np.array([[10.0, -179.9], [11.0, 10.5], [19.0, 9.0]]))
+    assert found.country.tolist() == ["X", "Y", ""]
+    assert found.city.tolist() == ["a", "b", "c"]
+    assert found.district.tolist() == ["Old Town, a", "Old Town, b", ""]

@@ -4,6 +4,7 @@ import os
 import struct
 import warnings
 
+import geopandas
 import numpy as np
 import pandas as pd
 import pytest
@@ -566,3 +567,13 @@ def test_a_large_picture_of_16_bits_is_scaled_in_bands_to_what_it_is_at_once(tmp
     at_once = np.asarray(pictures.open_picture(tmp_path / "a.tif"))
     monkeypatch.setattr(pictures, "PIXELS_AT_ONCE", 70)
     assert np.array_equal(at_once, np.asarray(pictures.open_picture(tmp_path / "a.tif")))
+
+
+def test_a_catalogue_becomes_plain_columns_with_latitude_first():
+    table = geopandas.GeoDataFrame(
+        {"city": ["a", "b"]}, geometry=geopandas.points_from_xy([7.125, 179.5], [50.5, -10.25]), crs="EPSG:4326"
+    )
+    plain = photos.with_lat_lon(table)
+    assert "geometry" not in plain
+    assert plain.lat_deg.tolist() == [50.5, -10.25]
+    assert plain.lon_deg.tolist() == [7.125, 179.5]

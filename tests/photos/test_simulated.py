@@ -285,6 +285,7 @@ def test_the_range_scale_multiplies_the_planted_ranges_and_zero_plants_none():
 
 def test_sources_that_planted_nothing_say_so():
     assert sources.planted_fields("folder", {}, np.zeros((1, 2)), np.array(["a"])) is None
+    assert sources.planted_at("folder", {}, pd.DataFrame({"lat_deg": [0], "lon_deg": [0], "city": ["a"]})) is None
     assert sources.planted_semivariogram("table", {}, np.array([1.0])) is None
     assert len(sources.streets("folder", {})) == 0
     assert sources.streets("simulated", OPTIONS).city.nunique() == 2

@@ -381,3 +381,22 @@ def test_columns_of_different_length_are_refused():
     many, few = np.full(9, "a", object), np.full(8, "a", object)
     with pytest.raises(ValueError, match="there are 9 lat_lon_deg, 9 city, 8 street"):
         splits.make("random", np.zeros((9, 2)), many, few, many, **SETTINGS | {"seed": 0})
+
+
+def test_parts_follow_the_order_of_the_photos_not_of_the_table():
+    table = pd.DataFrame({"photo_id": [*"abcabc"], "split": ["random"] * 3 + ["blocked"] * 3, "part": [*"123456"]})
+    parts = splits.parts_by_split(table.sample(frac=1, random_state=0), [*"cab"], ["blocked"])
+    assert list(parts) == ["blocked"]
+    assert parts["blocked"].tolist() == ["6", "4", "5"]
+
+
+def test_a_split_that_was_not_made_is_named():
+    table = pd.DataFrame({"photo_id": ["a"], "split": ["random"], "part": ["train"]})
+    with pytest.raises(ValueError, match="04_splits made no split blocked, unseen_city: it made random"):
+        splits.parts_by_split(table, ["a"], ["blocked", "random", "unseen_city"])
+
+
+def test_a_photo_without_a_part_is_an_error():
+    table = pd.DataFrame({"photo_id": ["a"], "split": ["random"], "part": ["train"]})
+    with pytest.raises(KeyError, match="b"):
+        splits.parts_by_split(table, ["a", "b"], ["random"])

@@ -146,6 +146,11 @@ def planted_fields(source, options, lat_lon_deg, city):
     return module_of(source).truth(world(source, options), lat_lon_deg, city)
 
 
+def planted_at(source, options, table):
+    """The planted fields (n, K) at the places of a table (lat_deg, lon_deg, city); None where nothing was planted."""
+    return planted_fields(source, options, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
+
+
 def planted_semivariogram(source, options, distance_m):
     """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
     if source != "simulated":

@@ -5,14 +5,23 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from geonb.learning import rivals
+from geonb.learning.baseline_losses import (
+    classification,
+    generalized_contrastive,
+    geography_matching,
+    haversine_smoothed,
+    near_negatives_weigh_more,
+    regression,
+    smoothed_classification,
+    soft_contrastive,
+)
 
 
 def test_near_negatives_that_weigh_nothing_more_are_clip():
     logits = torch.tensor([[2.0, 0.5], [1.0, 3.0]])
     right = torch.arange(2)
     clip = (torch.nn.functional.cross_entropy(logits, right) + torch.nn.functional.cross_entropy(logits.T, right)) / 2
-    torch.testing.assert_close(rivals.near_negatives_weigh_more(logits, torch.eye(2), strength=5.0), clip)
+    torch.testing.assert_close(near_negatives_weigh_more(logits, torch.eye(2), strength=5.0), clip)
 
 
 def test_near_negatives_by_hand():
@@ -21,7 +30,7 @@ def test_near_negatives_by_hand():
     rows = [-np.log(np.exp(2) / (np.exp(2) + w * np.exp(0.5))), -np.log(np.exp(3) / (np.exp(3) + w * np.exp(1)))]
     columns = [-np.log(np.exp(2) / (np.exp(2) + w * np.exp(1))), -np.log(np.exp(3) / (np.exp(3) + w * np.exp(0.5)))]
     near = torch.exp(-torch.tensor([[0.0, 50.0], [50.0, 0.0]]) / 100)
-    found = rivals.near_negatives_weigh_more(logits, near, strength=3.0)
+    found = near_negatives_weigh_more(logits, near, strength=3.0)
     assert found.item() == pytest.approx(np.mean(rows + columns), rel=1e-5)
 
 
@@ -30,7 +39,7 @@ def test_geography_matching_by_hand_within_each_city():
     position_m = torch.tensor([[0.0, 0.0], [500.0, 200.0], [0.0, 0.0], [40.0, 0.0]])
     city = torch.tensor([0, 0, 1, 1])
     # first city: D^U = |1| + |1| = 2, D^V = 1 - 0 = 1; second: D^U = 1 + 0, D^V = 0; both twice, and four zeros
-    assert rivals.geography_matching(image, position_m, city).item() == pytest.approx((2 * 1 + 2 * 1) / 8)
+    assert geography_matching(image, position_m, city).item() == pytest.approx((2 * 1 + 2 * 1) / 8)
 
 
 def test_geography_matching_wants_far_photos_to_look_different():
@@ -38,7 +47,7 @@ def test_geography_matching_wants_far_photos_to_look_different():
     city = torch.zeros(3, dtype=torch.long)
     as_on_the_ground = normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), dim=1)
     reversed_ = as_on_the_ground[[0, 2, 1]]
-    right, wrong = (rivals.geography_matching(image, position_m, city) for image in (as_on_the_ground, reversed_))
+    right, wrong = (geography_matching(image, position_m, city) for image in (as_on_the_ground, reversed_))
     assert right < wrong
 
 
@@ -49,7 +58,7 @@ def test_soft_contrastive_by_hand():
     # photo 0 sees photo 1 at 0 and photo 2 at 1; photo 1 sees both at 0; photo 2 is far from all
     expected = (np.log((1 + np.e) / s) + np.log(2 / s)) / 2
     near = torch.exp(-distance_m.square() / (2 * 100**2))
-    found = rivals.soft_contrastive(image, near, scale=torch.tensor(1.0))
+    found = soft_contrastive(image, near, scale=torch.tensor(1.0))
     assert found.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -58,28 +67,28 @@ def test_generalized_contrastive_by_hand():
     alike = torch.exp(-torch.tensor([[0.0, 0.5], [0.5, 0.0]]))
     psi, d = np.exp(-0.5), np.sqrt(0.4)
     expected = psi * d**2 / 2 + (1 - psi) * (0.8 - d) ** 2 / 2
-    found = rivals.generalized_contrastive(image, alike, margin=0.8)
+    found = generalized_contrastive(image, alike, margin=0.8)
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_haversine_smoothing_by_hand():
     cell_distance_m = torch.tensor([[30.0, 105.0, 180.0]])
     expected = [[1, np.exp(-1), np.exp(-2)]]
-    np.testing.assert_allclose(rivals.haversine_smoothed(cell_distance_m, bandwidth_m=75.0), expected, rtol=1e-5)
+    np.testing.assert_allclose(haversine_smoothed(cell_distance_m, bandwidth_m=75.0), expected, rtol=1e-5)
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
     said = -(np.log(0.5) + np.exp(-1) * np.log(0.3) + np.exp(-2) * np.log(0.2))
-    found = rivals.smoothed_classification(logits, cell_distance_m, bandwidth_m=75.0)
+    found = smoothed_classification(logits, cell_distance_m, bandwidth_m=75.0)
     assert found.item() == pytest.approx(said, rel=1e-5)
 
 
 def test_classification_is_the_surprise_about_the_nearest_cell():
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]]))
-    found = rivals.classification(logits, torch.tensor([[400.0, 20.0, 90.0]]))
+    found = classification(logits, torch.tensor([[400.0, 20.0, 90.0]]))
     assert found.item() == pytest.approx(-np.log(0.3), rel=1e-5)
 
 
 def test_regression_is_quadratic_near_and_linear_far():
     near, far = torch.tensor([[0.05, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 0.0]])
     truth = torch.zeros(1, 3)
-    assert rivals.regression(near, truth).item() == pytest.approx(0.5 * 0.05**2 / 0.1 / 3)
-    assert rivals.regression(far, truth).item() == pytest.approx((2.0 - 0.05) / 3)
+    assert regression(near, truth).item() == pytest.approx(0.5 * 0.05**2 / 0.1 / 3)
+    assert regression(far, truth).item() == pytest.approx((2.0 - 0.05) / 3)

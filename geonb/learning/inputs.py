@@ -1,0 +1,212 @@
+"""What trainings read: tables of photos and places brought into the arrays that a recipe's towers and loss need."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from geonb.earth import sphere
+from geonb.learning import encoders, geoclip, negatives, towers
+from geonb.photos import captions
+from geonb.splitting import galleries
+from geonb.variograms import models, yardstick
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What a study gives its trainings.
+
+    photos: table with city, country, district, street, lat_deg, lon_deg, numbered from 0; features (n, d) by the frozen
+    tower; parts: split -> part (n,) of each photo; grid: table of places, see galleries.of_split; fitted: cities that
+    train (k,) -> what models.fit found for them, for the variogram kernel and guided negatives; ranges_m: city -> its
+    fitted range [m]; picture_path: a path of the photos -> where it lies, for a backbone that is trained too.
+    """
+
+    photos: pd.DataFrame
+    features: np.ndarray
+    parts: dict
+    grid: pd.DataFrame
+    fitted: Callable | None = None
+    ranges_m: dict = field(default_factory=dict)
+    picture_path: Callable = Path
+
+
+def of_pilots(photos, features, parts, grid, pilot_lags, pilot_fits, picture_path=Path):
+    """The Data of a study with pilots: tables of lags and fits, see yardstick.of_pilots. No pilot ever tests."""
+    fitted = functools.partial(yardstick.fit_of_pilots, pilot_lags, pilot_fits)
+    ranges_m = pilot_fits.set_index("city").effective_range_m.dropna().to_dict()
+    return Data(photos, features, parts, grid, fitted, ranges_m, picture_path)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Positions (n, 2) with their city (n,) and what a location tower reads of them, (n, ...).
+
+    codes: street, district, city, country as whole numbers (n,), -1 where unknown; only trainings look at them.
+    """
+
+    inputs: torch.Tensor
+    lat_lon_deg: np.ndarray
+    city: np.ndarray
+    codes: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table, inputs, codes=None):
+        """The places of a table with columns lat_deg, lon_deg and city."""
+        return cls(inputs, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy(dtype=object), codes or {})
+
+    def __len__(self):
+        return len(self.city)
+
+    def __getitem__(self, chosen):
+        codes = {level: code[chosen] for level, code in self.codes.items()}
+        return Places(self.inputs[chosen], self.lat_lon_deg[chosen], self.city[chosen], codes)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the towers of a recipe read.
+
+    images: indexable, images[indices] is a tensor for the image tower; places: Places of the same n photos; part (n,);
+    gallery: Places to choose among, gallery_table the same as a table; feature_size: of a frozen feature; base: the
+    open_clip tower whose parts are trained, None without one.
+    """
+
+    images: Any
+    places: Places
+    part: np.ndarray
+    gallery: Places
+    gallery_table: pd.DataFrame
+    feature_size: int
+    base: Any
+
+    def members(self, part):
+        """Indices of the photos of a part."""
+        return np.flatnonzero(self.part == part)
+
+
+def read(recipe, data):
+    """The Inputs of a recipe. ValueError for a split without parts."""
+    if recipe.split not in data.parts:
+        raise ValueError(f"no split {recipe.split!r}: there are {', '.join(data.parts)}")
+    return _read(recipe.row.place, recipe.location, recipe.split, recipe.towers, data)
+
+
+@functools.lru_cache(maxsize=4)  # seeds and variants of one recipe read the same
+def _read(place, location, split, asked, data):
+    words = place == "tower" and location == "text"
+    context_length = asked.context_length if words else None
+    base = base_tower(asked.tower, asked.weights, context_length) if words or asked.train_backbone else None
+    images = torch.from_numpy(data.features)
+    if asked.train_backbone:
+        images = towers.Pictures(map(data.picture_path, data.photos.path), base.transform)
+    part = data.parts[split]
+    gallery = galleries.of_split(split, data.photos, part, data.grid, training_places=place == "photo")
+    of = reader(place, location, data.features, base, asked.caption_parts, asked.caption_decimals)
+    photos = Places.of(data.photos, of(data.photos), codes(data.photos))
+    return Inputs(images, photos, part, Places.of(gallery, of(gallery)), gallery, data.features.shape[1], base)
+
+
+@functools.lru_cache(maxsize=1)
+def base_tower(name, weights, context_length):
+    """An open_clip tower whose text part reads so many tokens, as many as it can for None."""
+    base = towers.load_tower(name, weights)
+    return base if context_length is None else towers.with_context(base, context_length)
+
+
+def reader(place, location, features, base, parts, decimals):
+    """The function from a table of places to what stands for them in a method (methods.Method.place).
+
+    Fourier features or tokens of captions for a location tower; image features (n, d) of the photos in the table's
+    index; positions for cells and regression.
+    """
+    if place == "photo":
+        return lambda table: torch.from_numpy(features[table.index])
+    of_position = encoders.split_positions
+    if place == "tower" and location == "text":
+        said = functools.partial(towers.captions_of, parts=parts, decimals=decimals)
+        return lambda table: captions.tokens(said(table), base.tokenizer, base.context_length)
+    if place == "tower":
+        waves = lambda lat_lon_deg: torch.from_numpy(encoders.fourier_features(lat_lon_deg))  # noqa: E731
+        of_position = {"fourier": waves, "capsules": geoclip.read_places}[location]
+    return lambda table: of_position(table[["lat_deg", "lon_deg"]].to_numpy())
+
+
+def codes(table):
+    """street, district, city and country of a table of places as whole numbers (n,), -1 where unknown.
+
+    Streets and districts of two cities are different ones, whatever their names.
+    """
+    city = table.city.fillna("").astype(str)
+    named = {"street": city + "|" + table.street.fillna(""), "district": city + "|" + table.district.fillna("")}
+    whole = {"city": city, "country": table.country.fillna("").astype(str)}
+    found = {level: pd.factorize(name)[0] for level, name in (named | whole).items()}
+    known = {level: table[level].fillna("").astype(str).to_numpy() != "" for level in found}
+    return {level: np.where(known[level], code, -1) for level, code in found.items()}
+
+
+def district_count(codes):
+    """How many districts places are known to lie in; codes: level -> whole numbers (n,), -1 where unknown."""
+    found = np.asarray(codes.get("district", ()))
+    return len(np.unique(found[found >= 0]))
+
+
+# ---- what a loss knows of the photos that train ----------------------------------------------------------------------
+def kernel_curve(recipe, data, places):
+    """(lag_m, weight) of the variogram kernel where the recipe asks for it, else (). places: those that train."""
+    return models.kernel_curve(data.fitted(np.unique(places.city))) if recipe.kernel == "variogram" else ()
+
+
+def guide(recipe, data, train, places):
+    """The negatives.Guide of a method that asks for one, else (). train: indices of the photos, places: theirs."""
+    if not recipe.row.guided:
+        return ()
+    features, fitted = data.features[train], data.fitted(np.unique(places.city))
+    if recipe.loss.guided_by == "training photos":
+        found = refit(recipe, data, places)(features)
+    else:
+        found = negatives.guide(features, places.lat_lon_deg, places.city, fitted, **lags_of(recipe))
+    return found._replace(range_m=recipe.loss.range_factor * found.range_m)
+
+
+def refit(recipe, data, places):
+    """The function from embeddings (n, d) of the places that train to the Guide of the curve that fits them all."""
+    model = data.fitted(np.unique(places.city))["model"]
+    return negatives.fitted_again(places.lat_lon_deg, places.city, model=model, **lags_of(recipe))
+
+
+def lags_of(recipe):
+    """The lags of a recipe's guide, by the names that the variograms have for them."""
+    return {"max_lag_m": recipe.loss.max_lag_m, "lag_count": recipe.loss.lag_count}
+
+
+def bandwidth_m(recipe, places, ranges_m):
+    """Bandwidth (n,) float32 of each of the Places that train [m].
+
+    'fixed': the tuned one for all; 'city': range_share of the city's fitted range (city -> m), the tuned one where none
+    was fitted; 'density': the distance to the neighbour-th distinct place. Never below min_bandwidth_m.
+    """
+    loss, tuned_m = recipe.loss, recipe.tuned.bandwidth_m
+    if loss.bandwidth == "density":
+        found = distance_to_neighbour_m(places.lat_lon_deg, loss.neighbour)
+    elif loss.bandwidth == "city":
+        found = np.array([loss.range_share * ranges_m[c] if c in ranges_m else tuned_m for c in places.city])
+    else:
+        found = np.full(len(places), tuned_m)
+    return np.maximum(found, loss.min_bandwidth_m).astype(np.float32)
+
+
+def distance_to_neighbour_m(lat_lon_deg, neighbour):
+    """Distance (n,) from each position to the neighbour-th distinct place other than its own [m]."""
+    from scipy.spatial import cKDTree
+
+    own = np.round(sphere.unit_xyz(lat_lon_deg) * sphere.EARTH_RADIUS_M)
+    places = np.unique(own, axis=0)
+    if neighbour >= len(places):
+        raise ValueError(f"neighbour {neighbour} must lie between 1 and {len(places) - 1}, the other places there are")
+    return cKDTree(places).query(own, k=neighbour + 1)[0][:, -1]

@@ -1,0 +1,254 @@
+"""Ready-made open_clip towers: their loading, their image features, cached, and what they read in words.
+
+All outputs are L2-normalised. This file takes paths and tables of places, never the catalogue.
+"""
+
+import copy
+import hashlib
+import json
+import logging
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.functional import normalize
+from tqdm import tqdm
+
+from geonb import checks, files
+from geonb.photos import captions
+
+
+@dataclass(frozen=True)
+class Tower:
+    """An open_clip model with its transform and tokenizer; digest names exactly these weights and this transform."""
+
+    name: str
+    model: nn.Module
+    transform: Any
+    tokenizer: Any
+    context_length: int
+    digest: str
+
+
+def open_clip():
+    """The package, which takes seconds to import: pages that train on cached features do without it."""
+    from geonb.learning import _torchvision  # noqa: F401  before open_clip, which imports torchvision
+
+    # isort: split
+    import open_clip
+
+    return open_clip
+
+
+def device():
+    """CUDA when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_tower(name, weights=""):
+    """A tower by (name, weights) exactly as open_clip takes them, or `local-dir:FOLDER`, relative to the repository.
+
+    weights: a tag of open_clip, which needs the network once, or the path of a safetensors file.
+    A safetensors file may hold few rows of `token_embedding.weight`, see all_token_rows.
+    ValueError lists what there is when the name or the tag is unknown.
+    """
+    if name.startswith("local-dir:"):
+        folder = files.ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
+        if not (folder / "open_clip_config.json").exists():
+            raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
+        model, transform = _quietly(lambda: create(f"local-dir:{folder}", "", folder / "open_clip_model.safetensors"))
+        tokenizer = open_clip().get_tokenizer(f"local-dir:{folder}")
+    else:
+        check_open_clip_name(name, weights)
+        model, transform = _quietly(lambda: create(name, weights, Path(weights)))
+        tokenizer = open_clip().get_tokenizer(name)
+    model = model.float().eval()
+    model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
+    return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
+
+
+def with_context(tower, context_length):
+    """The same tower whose text part reads at most `context_length` tokens: the same vectors, in less time.
+
+    What comes after the end of a text has no part in its vector, if the tower looks back only, as those of open_clip's
+    class CLIP do; other towers, and shorter ones, come back as they are. ValueError below 1.
+    """
+    checks.count("context_length", context_length)
+    mask = getattr(tower.model, "attn_mask", None)
+    if mask is None or context_length >= tower.context_length:
+        return tower
+    model = copy.deepcopy(tower.model)
+    model.positional_embedding = nn.Parameter(model.positional_embedding.detach()[:context_length].clone())
+    model.register_buffer("attn_mask", mask[:context_length, :context_length].clone(), persistent=False)
+    model.context_length = context_length
+    return replace(tower, model=model, context_length=context_length)
+
+
+def create(name, weights, file):
+    """open_clip's model and transform of a tower; file: where its weights may lie with few token rows."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return open_clip().create_model_from_pretrained(name, pretrained=weights)
+    with safe_open(file, "pt") as stored:
+        if "token_rows" not in stored.keys():  # noqa: SIM118  not a dict
+            return open_clip().create_model_from_pretrained(name, pretrained=weights)
+        state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    model, _, transform = open_clip().create_model_and_transforms(name, load_weights=False)
+    model.load_state_dict(all_token_rows(state, model.vocab_size))
+    return model, transform
+
+
+def all_token_rows(state, vocabulary_size):
+    """A state with every row of `token_embedding.weight`, from one with those named by `token_rows` (R,).
+
+    Most of a small tower's weights would be rows of words that its captions never use. The others are drawn anew, the
+    same at every loading, with the spread of those: different words stay different, as in a table never trained.
+    ValueError unless token_rows are as many different rows of the vocabulary as there are.
+    """
+    rows, kept = state["token_rows"], state["token_embedding.weight"]
+    if rows.is_floating_point() or rows.shape != kept.shape[:1]:
+        raise ValueError(
+            f"token_rows {tuple(rows.shape)} of {rows.dtype} must be one whole number for each of the {len(kept)} rows "
+            "of token_embedding.weight"
+        )
+    if len(rows.unique()) < len(rows) or not ((rows >= 0) & (rows < vocabulary_size)).all():
+        raise ValueError(
+            f"token_rows must be different numbers of 0..{vocabulary_size - 1}: {len(rows) - len(rows.unique())} are "
+            f"repeated, they run from {rows.min()} to {rows.max()}"
+        )
+    drawn = torch.randn(vocabulary_size, kept.shape[1], generator=torch.Generator().manual_seed(0))
+    whole = (drawn * kept.float().std()).to(kept.dtype)
+    whole[rows.long()] = kept
+    return {key: value for key, value in state.items() if key != "token_rows"} | {"token_embedding.weight": whole}
+
+
+def check_open_clip_name(name, weights):
+    """ValueError unless open_clip knows the model, and the tag or the file."""
+    if name not in open_clip().list_models() and not name.startswith("hf-hub:"):
+        raise ValueError(f"open_clip has no model {name!r}: see open_clip.list_models(), or give local-dir:FOLDER")
+    tags = open_clip().list_pretrained_tags_by_model(name)
+    if not name.startswith("hf-hub:") and weights not in tags and not Path(weights).is_file():
+        raise ValueError(f"{weights!r} is neither a file nor one of the weights of {name}: {', '.join(tags)}")
+
+
+def _quietly(make):
+    """open_clip reports what it loads on the root logger, which a published page would show as an error."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        return make()
+    finally:
+        root.setLevel(level)
+
+
+def digest_of(model, transform):
+    """sha256 of a model's weights and of its transform's settings, shortened."""
+    sha = hashlib.sha256(repr(transform).encode().split(b"<function")[0])
+    for name, value in sorted(model.state_dict().items()):
+        sha.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]
+
+
+# ---- image features --------------------------------------------------------------------------------------------------
+def open_picture(path):
+    """A picture upright, in RGB."""
+    with Image.open(path) as picture:
+        return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+class Pictures:
+    """Pictures that are opened when asked for: pictures[indices] is a float tensor (n, 3, height, width)."""
+
+    def __init__(self, paths, transform):
+        self.paths, self.transform = list(paths), transform
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, indices):
+        return torch.stack([self.transform(open_picture(self.paths[i])) for i in indices])
+
+
+def image_features(paths, sha256, tower, *, batch_size=64, folder="build/features"):
+    """Unit features (n, d) float32 of pictures, each computed once per content, tower and transform.
+
+    paths, sha256: where each picture lies, and the digest of its content. The cache in `folder`, relative to the
+    repository, is written whole.
+    ValueError without pictures.
+    """
+    checks.count("batch_size", batch_size)
+    if not len(sha256):
+        raise ValueError("there are no pictures to read features of: the catalogue is empty")
+    file = files.ROOT / folder / f"{Path(tower.name).name.removeprefix('local-dir:')}-{tower.digest}.safetensors"
+    known = read_features(file)
+    missing = {digest: path for digest, path in zip(sha256, paths, strict=True) if digest not in known}
+    if missing:
+        fresh = compute_features(list(missing.values()), tower, batch_size)
+        known |= dict(zip(missing, fresh, strict=True))
+        write_features(file, known)
+    return np.stack([known[digest] for digest in sha256])
+
+
+def read_features(file):
+    """{sha256: feature} of a cache file; empty when there is none."""
+    if not file.exists():
+        return {}
+    with safe_open(file, "np") as stored:
+        return dict(zip(json.loads(stored.metadata()["sha256"]), stored.get_tensor("features"), strict=True))
+
+
+def write_features(file, known):
+    """Write a cache file, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    features = torch.from_numpy(np.stack(list(known.values())))
+    save_file({"features": features}, partial, metadata={"sha256": json.dumps(list(known))})
+    partial.replace(file)
+
+
+@torch.inference_mode()
+def compute_features(paths, tower, batch_size):
+    """Unit image features (n, d) float32 of pictures, in bf16 on CUDA, float32 on the CPU."""
+    where = device()
+    model, pictures, found = tower.model.to(where), Pictures(paths, tower.transform), []
+    for first in tqdm(
+        range(0, len(paths), batch_size), desc=f"features of {tower.name}", unit="batch", file=sys.stdout
+    ):
+        seen = pictures[range(first, min(first + batch_size, len(paths)))].to(where)
+        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+            feature = model.encode_image(seen)
+        found.append(normalize(feature.float(), dim=-1).cpu())
+    return torch.cat(found).numpy()
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+def captions_of(table, parts, decimals=5):
+    """The captions of a table of places (street, city, country, lat_deg, lon_deg), see captions.location_captions."""
+    names = {name: table[name].to_numpy() for name in ("street", "city", "country")}
+    return captions.location_captions(table[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=parts, decimals=decimals)
+
+
+def zero_shot(tower, table):
+    """Unit features (n, d) of what the frozen tower reads in the names of places, see captions_of.
+
+    ValueError where a name is longer than the tower's context.
+    """
+    said, whose = np.unique(captions_of(table, ("street", "city", "country")), return_inverse=True)
+    return text_features(tower, captions.tokens(list(said), tower.tokenizer, tower.context_length))[whose]
+
+
+@torch.inference_mode()
+def text_features(tower, tokens, batch_size=256):
+    """Unit text features (n, d) float32 of token ids (n, context), as the tower came."""
+    where = device()
+    model = tower.model.to(where)
+    found = [model.encode_text(part.to(where), normalize=True).float().cpu() for part in tokens.split(batch_size)]
+    return torch.cat(found).numpy()

@@ -1,0 +1,131 @@
+"""What towers read of tables of photos and places, and what a loss knows of those that train."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from geonb.earth import sphere
+from geonb.learning import encoders, inputs
+from tests.learning.conftest import small, two_cities
+
+PLACES = pd.DataFrame({
+    "street": ["Elm Row", "Oak Lane"], "city": ["Velmora", "Ostrand"], "country": "Lutania",
+    "lat_deg": [50.5, -10.25], "lon_deg": [7.125, 179.5],
+})  # fmt: skip
+
+
+def reader(place, location, features=None, base=None, parts=("street",)):
+    return inputs.reader(place, location, features, base, parts, 2)
+
+
+def test_the_fourier_reader_gives_the_features_of_the_positions_alone():
+    read = reader("tower", "fourier")
+    found = read(PLACES)
+    expected = encoders.fourier_features(PLACES[["lat_deg", "lon_deg"]].to_numpy())
+    np.testing.assert_array_equal(found.numpy(), expected)
+    assert torch.equal(found, read(PLACES.assign(city="x", street="y", country="z")))
+
+
+class Words:
+    """A tokenizer whose tokens are the words themselves."""
+
+    def encode(self, caption):
+        return caption.split()
+
+    def __call__(self, captions, context_length):
+        return [caption.split() for caption in captions]
+
+
+def test_the_text_reader_gives_the_tokens_of_each_places_own_caption():
+    base = SimpleNamespace(tokenizer=Words(), context_length=77)
+    read = reader("tower", "text", base=base, parts=("street", "city", "coordinates"))
+    assert [" ".join(words) for words in read(PLACES)] == [
+        "[Street: Elm Row, City: Velmora. Lat: 50.50, Lon: 7.12.]",
+        "[Street: Oak Lane, City: Ostrand. Lat: -10.25, Lon: 179.50.]",
+    ]
+    with pytest.raises(ValueError, match="the text tower reads 6"):
+        reader("tower", "text", base=SimpleNamespace(tokenizer=Words(), context_length=6))(
+            PLACES.assign(street="a very long name of a street")
+        )
+
+
+def test_photos_cells_and_positions_are_read_from_the_rows_of_the_table():
+    features = np.arange(6.0, dtype=np.float32).reshape(3, 2)
+    read = reader("photo", "fourier", features)
+    assert read(PLACES.set_axis([2, 0])).tolist() == [[4, 5], [0, 1]]
+    where = reader("cell", "fourier", features)(PLACES)
+    assert torch.equal(where, encoders.split_positions(PLACES[["lat_deg", "lon_deg"]].to_numpy()))
+
+
+def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
+    table = pd.DataFrame({
+        "city": ["A", "A", "B", "B"], "street": ["Elm", "Elm", "Elm", ""], "district": ["x", "y", "x", None],
+        "country": ["L"] * 4,
+    })  # fmt: skip
+    codes = inputs.codes(table)
+    assert codes["street"].tolist() == [0, 0, 1, -1]
+    assert codes["district"].tolist()[3] == -1
+    assert len(set(codes["district"][:3])) == 3
+    assert codes["city"].tolist() == [0, 0, 1, 1]
+    assert codes["country"].tolist() == [0] * 4
+
+
+def test_seeds_of_one_recipe_read_the_same_and_a_split_without_parts_is_refused():
+    data, recipe = two_cities(), small()
+    given = inputs.read(recipe, data)
+    assert inputs.read(small(changes={"course": {"steps": 3}}), data) is given
+    assert inputs.read(recipe, two_cities()) is not given
+    assert given.members("test").tolist() == list(range(4, 300, 5))
+    assert given.feature_size == 24
+    with pytest.raises(ValueError, match="no split 'blocked': there are toy"):
+        inputs.read(small(changes={"split": "blocked"}), data)
+
+
+# ---- bandwidths ------------------------------------------------------------------------------------------------------
+def places(metres):
+    at = sphere.from_local_m(np.asarray(metres, float), (51.0, 10.0))
+    return inputs.Places(torch.zeros(len(metres), 1), at, np.full(len(metres), "A", dtype=object))
+
+
+def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
+    train = places([[0, 0], [0, 0], [100, 0], [130, 0], [1000, 0]])
+
+    def widths(how, ranges_m=None):
+        asked = {"bandwidth": how, "range_share": 0.5, "neighbour": 1, "min_bandwidth_m": 40.0}
+        return inputs.bandwidth_m(small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": asked}), train, ranges_m or {})
+
+    np.testing.assert_allclose(widths("fixed"), 80)
+    np.testing.assert_allclose(widths("city", {"A": 300.0}), 150)
+    np.testing.assert_allclose(widths("city"), 80)
+    # the photo at the same place is no other place; 30 m is below the least bandwidth
+    np.testing.assert_allclose(widths("density"), [100, 100, 40, 40, 870], atol=2)
+
+
+def test_a_neighbour_beyond_all_places_is_refused():
+    recipe = small(changes={"loss": {"bandwidth": "density", "neighbour": 3}})
+    with pytest.raises(ValueError, match="neighbour 3 must lie between 1 and 2"):
+        inputs.bandwidth_m(recipe, places([[0, 0], [0, 0], [50, 0], [90, 0]]), {})
+
+
+# ---- curves and guides -----------------------------------------------------------------------------------------------
+def test_only_methods_that_ask_have_a_curve_or_a_guide_and_factors_scale_its_range(data):
+    for name, curve, guided in (("clip", 0, 0), ("variogram_clip", 2, 0), ("geoclip_semivariogram", 0, 4)):
+        given = inputs.read(small(name), data)
+        train = given.members("train")
+        assert len(inputs.kernel_curve(small(name), data, given.places[train])) == curve
+        assert len(inputs.guide(small(name), data, train, given.places[train])) == guided
+    half = small("geoclip_semivariogram", {"loss": {"range_factor": 0.5}})
+    assert inputs.guide(half, data, train, given.places[train]).range_m == 150.0
+    own = small("geoclip_semivariogram", {"loss": {"guided_by": "training photos"}})
+    assert inputs.guide(own, data, train, given.places[train]).range_m not in (150.0, 300.0)
+
+
+def test_a_kernel_from_a_fit_without_a_range_is_refused(data):
+    flagged = replace(data, fitted=lambda cities: {"flag": "no rise with distance"})
+    train = inputs.read(small("variogram_clip"), flagged).places
+    with pytest.raises(ValueError, match="no variogram kernel from this fit: no rise"):
+        inputs.kernel_curve(small("variogram_clip"), flagged, train)

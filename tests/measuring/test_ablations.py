@@ -1,0 +1,101 @@
+"""Variants differ from their base in one thing that changes the training, and are measured beside it."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from geonb.learning import geoclip, methods, recipes, variants
+from geonb.measuring import ablations
+from tests.learning.conftest import small, two_cities, with_photos
+
+SHORT = {"course": {"steps": 20, "batch_size": 48, "evaluate_every": 10}, "loss": {"neighbour": 3}}
+DATA = two_cities(200)
+
+
+def differences(one, other):
+    """The paths at which two recipes differ."""
+    flat = [{(part, name): value for part, values in asdict(recipe).items()
+             for name, value in (values.items() if isinstance(values, dict) else [("", values)])}
+            for recipe in (one, other)]  # fmt: skip
+    return [path for path, value in flat[0].items() if value != flat[1][path]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(variants of page 08, its tables, runs), trained for a few steps."""
+    named, folder = variants.of_sw_clip(small(changes=SHORT), [32, 64], DATA), tmp_path_factory.mktemp("runs")
+    given = DATA, range(1), lambda recipe: folder / str(hash(recipe)), 200.0
+    tables = ablations.of_sw_clip(named, *given, replicates=19)
+    return named, tables, ablations.train(named, *given)[0]  # taken from the checkpoints
+
+
+@pytest.mark.slow
+def test_every_variant_changes_one_thing_that_changes_the_training(trained):
+    named, _, runs = trained
+    base = runs[0]
+    assert base.name == variants.BASE
+    for run in runs[1:]:
+        assert np.isfinite(run.curve.loss).all(), run.name
+        changed = differences(run.recipe, base.recipe)
+        assert len({part for part, _ in changed} - {"method"}) == (run.name != variants.ONE_HOT), run.name
+        assert not np.array_equal(run.embeddings, base.embeddings), f"{run.name} changes nothing"
+    assert [run.name for run in runs] == list(named)
+
+
+@pytest.mark.slow
+def test_the_tables_of_variants_have_their_columns_and_the_base_stands_in_no_ratio(trained):
+    named, tables, _ = trained
+    assert [list(table) for table in tables] == [list(columns) for columns in ablations.OF_SW_CLIP.values()]
+    errors, ratios, regions, decoded = tables
+    assert ratios.method.tolist() == list(named)[1:]
+    assert errors.method.unique().tolist() == list(named)
+    assert regions.method.tolist() == list(variants.FAIR)
+    assert decoded.method.unique().tolist() == ["sw_clip", "clip"]
+
+
+def test_what_the_photos_cannot_train_is_no_variant():
+    here = with_photos(DATA, city="A", district="")
+    named = variants.of_sw_clip(small(), [64, 10_000], here)
+    assert not [name for name in named if name.startswith("fairness") or "10000" in name]
+    assert "batch size: clip, 64 photos" in named
+
+
+def test_every_caption_has_both_targets_and_none_trains_nothing():
+    asked = [small(name, {"towers": {"location": "text"}}) for name in ("clip", "sw_clip")]
+    named = variants.spoken(asked, [["street"], ["city", "country"]])
+    assert [(name, recipe.method, recipe.towers.caption_parts) for name, recipe in named.items()] == [
+        ("street: clip", "clip", ("street",)), ("street: sw_clip", "sw_clip", ("street",)),
+        ("city, country: clip", "clip", ("city", "country")),
+        ("city, country: sw_clip", "sw_clip", ("city", "country")),
+    ]  # fmt: skip
+    for tables, columns in (
+        (ablations.of_words({}, DATA, range(1), None, 1.0, replicates=19), ablations.OF_WORDS),
+        (ablations.of_guided({}, DATA, range(1), None, 1.0, replicates=19), ablations.OF_GUIDED),
+    ):
+        assert [list(table) for table in tables] == [list(meanings) for meanings in columns.values()]
+        assert sum(map(len, tables)) == 0
+
+
+def test_guided_variants_change_one_thing_each_and_leave_out_what_the_base_is():
+    base = small("geoclip_semivariogram", {"course": {"queue": 64, "checkpoint_every": 100}})
+    named = variants.guided(base)
+    assert [len(differences(recipe, base)) for recipe in named.values()] == [0, *[1] * (len(named) - 1)]
+    coarse = recipes.changed(base, {"towers": {"capsules": {"sigmas": geoclip.RELEASED_SIGMAS}}})
+    assert set(named) - set(variants.guided(coarse)) == {"capsules: as released"}
+
+
+@pytest.mark.slow
+def test_guided_variants_are_measured_beside_their_base(tmp_path):
+    base = small("geoclip_semivariogram", {"course": {"steps": 10, "queue": 64, "checkpoint_every": 100}})
+    named = dict(list(variants.guided(base).items())[:3])
+    ratios, converged = ablations.of_guided(
+        named, DATA, range(2), lambda recipe: tmp_path / str(hash(recipe)), 200.0, replicates=19
+    )
+    assert ratios.method.tolist() == list(named)[1:]
+    assert converged.method.tolist() == list(named)
+    assert converged.converged.dtype == bool
+
+
+def test_names_of_methods_in_variants_are_known():
+    assert {recipe.method for recipe in variants.of_sw_clip(small(), [64], DATA).values()} <= set(methods.METHODS)
