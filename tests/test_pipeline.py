@@ -28,7 +28,8 @@ from geonb.files import ROOT
 
 TRAININGS = {"06_train/clip", "06_train/sw_clip"}
 PAGES = ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", *sorted(TRAININGS)]
-LONGER = {"splits": ["other_drive"], "seed_count": 1, "steps": 6000, "evaluate_every": 1500, "checkpoint_every": 100}
+COURSE = {"steps": 6000, "batch_size": 32, "evaluate_every": 1500, "checkpoint_every": 100}
+LONGER = {"splits": ["other_drive"], "seed_count": 1, "course": COURSE}
 NOT_COPIED = (  # but __pycache__ is: without the compiled renderer in it every copy would compile for a minute
     ".git",
     ".venv",
@@ -317,6 +318,6 @@ def test_a_killed_run_leaves_no_ghost_and_goes_on_to_the_same_numbers(finished, 
         (killed / "build" / "smoke" / "logs" / f"06_train-{name}.log").read_text() for name in ("clip", "sw_clip")
     )
     resumed = [int(step) for step in re.findall(r"resumed at step (\d+)", logs)]
-    assert any(0 < step < LONGER["steps"] for step in resumed), logs
+    assert any(0 < step < COURSE["steps"] for step in resumed), logs
     assert tables(killed) == tables(finished)  # and so: the same seed twice gives the same tables, on every page
     wait_for(lambda: not processes_in(killed))

@@ -35,7 +35,7 @@ NOT_COPIED = (".git", ".venv", ".snakemake", "build", "simulated_cities", "node_
 SECRET = "MLY|7|said-to-nobody"
 SHORT = {
     "03_semivariograms": {"replicates": 20, "range_replicates": 10, "permutations": 39, "lag_count": 8},
-    "06_train": {"steps": 10, "batch_size": 16, "seed_count": 1, "evaluate_every": 5},
+    "06_train": {"seed_count": 1, "course": {"steps": 10, "batch_size": 16, "evaluate_every": 5}},
     "14_textual_supervision": {"probed_per_city": 60, "replicates": 10},
 }
 TRAINING, WORDS = "06_train/clip", "14_textual_supervision"

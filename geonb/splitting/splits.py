@@ -261,7 +261,7 @@ def parts_by_split(table, photo_id, splits):
     """{split: part (n,) of each photo} from the table of 04_splits. ValueError names a split that it does not hold."""
     if missing := [split for split in splits if split not in set(table.split)]:
         raise ValueError(f"04_splits made no split {', '.join(missing)}: it made {', '.join(table.split.unique())}")
-    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]
+    wide = table.pivot(index="photo_id", columns="split", values="part").loc[photo_id]  # noqa: PD010  a photo has one part
     return {split: wide[split].to_numpy(dtype=object) for split in splits}
 
 

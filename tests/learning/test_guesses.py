@@ -9,7 +9,7 @@ from PIL import Image
 
 from geonb.earth import sphere
 from geonb.learning import guesses, training
-from geonb.photos import catalogue as photos
+from geonb.photos.pictures import picture_path
 from tests.learning.conftest import small
 
 PLACES = pd.DataFrame({
@@ -108,7 +108,7 @@ def test_pictures_need_no_position_and_what_cannot_be_read_has_its_reason(tmp_pa
     (tmp_path / "empty.jpg").touch()
     found, left_out = guesses.pictures_in(str(tmp_path))
     assert list(found.photo_id) == ["b.jpg", "trip/a.png"]
-    assert all(photos.picture_path(path).exists() for path in found.path)
+    assert all(picture_path(path).exists() for path in found.path)
     assert dict(zip(left_out.path.str.rsplit("/", n=1).str[1], left_out.reason, strict=True)) == {
         "notes.txt": "not a picture", "empty.jpg": "empty file",
     }  # fmt: skip
@@ -120,7 +120,7 @@ def test_a_folder_without_a_picture_is_refused_with_the_reasons(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(ValueError, match="1 x not a picture"):
         guesses.pictures_in(str(tmp_path))
-    with pytest.raises(ValueError, match="not a folder"):
+    with pytest.raises(FileNotFoundError, match="not a folder"):
         guesses.pictures_in(str(tmp_path / "nowhere"))
 
 

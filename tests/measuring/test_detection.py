@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.learning import methods, negatives
+from geonb.learning import negatives, recipes
 from geonb.measuring import detection
 
 RANGE_M = 300.0
@@ -138,10 +138,10 @@ def test_trials_that_ended_at_an_end_of_what_was_tried_are_named():
         "method": ["geoclip"] * 3 + ["clip"] * 3, "split": "blocked", "noise_m": [0.0, 10.0, 30.0] + [np.nan] * 3,
         "weight_decay": [np.nan] * 3 + [0.1, 0.2, 0.3], "validation_error_m": [9.0, 8.0, 7.0, 9.0, 7.0, 8.0],
     })  # fmt: skip
-    said = detection.ends(methods.best_trials(trials))
+    said = detection.ends(recipes.best_trials(trials))
     assert said.startswith("1 of the 2 best trials stand at an end of what was tried")
     assert said.endswith("may lie: geoclip in blocked (noise_m).")
-    assert detection.ends(methods.best_trials(trials[3:])).endswith("may lie: none.")
+    assert detection.ends(recipes.best_trials(trials[3:])).endswith("may lie: none.")
 
 
 @pytest.mark.parametrize("wrong", [0, 1, -2])
