@@ -14,6 +14,10 @@ from simcities import captions, day, fields, geography, globe
 TOKENS = open_clip.SimpleTokenizer()
 HALF_M = 200.0
 STEPS_M = np.arange(-HALF_M, HALF_M + fields.GRID_STEP_M, fields.GRID_STEP_M)
+SAYS = [captions.SAY, ("fields",), ("nuisance",)]
+FIELD_WAYS, DAY_WAYS = (
+    [way for levels in table.values() for ways in levels for way in ways] for table in (captions.PHRASES, captions.DAY)
+)
 GREENERY, STONE = (fields.FIELDS.index(name) for name in ("greenery", "stone"))
 
 
@@ -35,9 +39,9 @@ def count_of_fields(caption):
     return sum(any(way in caption for level in levels for way in level) for levels in captions.PHRASES.values())
 
 
-def city_of(buildings, layers=None):
-    """A city with buildings (B, 17) and fields that are 0 unless given."""
-    layers = np.zeros((7, len(STEPS_M), len(STEPS_M)), np.float32) if layers is None else layers
+def city_of(buildings, layers=0.0):
+    """A city with buildings (B, 17) and fields of one value, or of layers (7, n, n)."""
+    layers = np.broadcast_to(layers, (7, len(STEPS_M), len(STEPS_M)))
     return SimpleNamespace(buildings=np.asarray(buildings, float).reshape(-1, 17), fields=layers, half_side_m=HALF_M)
 
 
@@ -48,22 +52,15 @@ def house(east_m, north_m, value, kind=0):
 
 def camera(east_m=0.0, north_m=0.0, heading_deg=0.0, scene="street"):
     """One row of photos."""
-    row = {"east_m": east_m, "north_m": north_m, "heading_rad": np.radians(heading_deg), "scene": scene}
-    return pd.DataFrame([row])
+    row = east_m, north_m, np.radians(heading_deg), scene
+    return pd.DataFrame([row], columns=["east_m", "north_m", "heading_rad", "scene"])
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------
 def test_phrases_follow_the_order_of_the_fields_and_no_phrase_means_two_things():
     assert tuple(captions.PHRASES) == fields.FIELDS
     assert all(len(levels) == 5 and min(map(len, levels)) >= 2 for levels in captions.PHRASES.values())
-    levels = (*captions.PHRASES.values(), *captions.DAY.values())
-    ways = [way for level in levels for choices in level for way in choices]
-    assert len(set(ways)) == len(ways)
-
-
-def test_a_street_view_with_all_fields_speaks_of_each():
-    for say in (captions.SAY, ("fields",)):
-        assert {count_of_fields(caption) for caption in said(500, scenes=["street"], say=say)} == {7}
+    assert len({*FIELD_WAYS, *DAY_WAYS}) == len(FIELD_WAYS) + len(DAY_WAYS)
 
 
 @pytest.mark.parametrize("k", range(7))
@@ -77,17 +74,11 @@ def test_the_level_of_a_field_decides_its_phrase(k):
         assert spoken == set(levels[level])
 
 
-@pytest.mark.parametrize(
-    ("column", "values", "about"),
-    [
-        (day.SEASON, (0.0, 0.5, 1.0), "season"),
-        (day.CLOUD, (0.1, 0.4, 0.6, 0.9), "weather"),
-        (day.SUN_ELEVATION, np.radians((15, 35, 55)), "light"),
-        (day.HAZE, (0.0005, 0.002, 0.0035), "haze"),
-        (day.WET, (0.0, 0.3, 0.9), "wet"),
-        (day.TRAFFIC, (0.1, 0.4, 0.6, 0.9), "traffic"),
-    ],
-)
+@pytest.mark.parametrize(("column", "values", "about"), [
+    (day.SEASON, (0.0, 0.5, 1.0), "season"), (day.CLOUD, (0.1, 0.4, 0.6, 0.9), "weather"),
+    (day.SUN_ELEVATION, np.radians((15, 35, 55)), "light"), (day.HAZE, (0.0005, 0.002, 0.0035), "haze"),
+    (day.WET, (0.0, 0.3, 0.9), "wet"), (day.TRAFFIC, (0.1, 0.4, 0.6, 0.9), "traffic"),
+])  # fmt: skip
 def test_the_day_decides_what_is_said_of_it(column, values, about):
     for level, value in enumerate(values):
         nuisances = np.zeros((200, 12))
@@ -97,28 +88,25 @@ def test_the_day_decides_what_is_said_of_it(column, values, about):
         spoken = [any(way in found for way in ways) for ways in captions.DAY[about]]
         assert np.flatnonzero(spoken[:level] + spoken[level + 1 :]).size == 0
         assert spoken[level]
+    cloudy = np.zeros((3, 12))  # under clouds the light is soft however high the sun
+    cloudy[:, day.CLOUD], cloudy[:, day.SUN_ELEVATION] = 0.9, np.radians((15, 35, 55))
+    assert captions.levels_of_day(cloudy)[:, list(captions.DAY).index("light")].tolist() == [3, 3, 3]
 
 
-def test_under_clouds_the_light_is_soft_however_high_the_sun():
-    nuisances = np.zeros((3, 12))
-    nuisances[:, day.CLOUD], nuisances[:, day.SUN_ELEVATION] = 0.9, np.radians((15, 35, 55))
-    assert captions.levels_of_day(nuisances)[:, list(captions.DAY).index("light")].tolist() == [3, 3, 3]
-
-
-def test_only_scenes_that_show_houses_speak_of_them():
-    for scene in captions.SCENES:
-        found = said(100, scenes=[scene])
-        assert {count_of_fields(caption) for caption in found} == {len(captions.SHOWN.get(scene, ()))}
-        assert all(any(way in caption for way in captions.SCENES[scene]) for caption in found)
+@pytest.mark.parametrize("say", [captions.SAY, ("fields",)], ids=str)
+@pytest.mark.parametrize("scene", captions.SCENES)
+def test_only_scenes_that_show_houses_speak_of_them_and_a_street_view_of_all_fields(scene, say):
+    found = said(200, scenes=[scene], say=say)
+    count = 7 if scene == "street" else len(captions.SHOWN.get(scene, ()))
+    assert {count_of_fields(caption) for caption in found} == {count}
+    assert all(any(way in caption for way in captions.SCENES[scene]) for caption in found)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_the_share_kept_leaves_phrases_out_and_changes_nothing_else(seed, share):
     whole, part = (said(1, seed, ["street"], seed, share=s)[0] for s in (1.0, share))
-    phrases = [way for levels in captions.PHRASES.values() for ways in levels for way in ways]
-    assert {way for way in phrases if way in part} <= {way for way in phrases if way in whole}
-    for ways in (ways for levels in captions.DAY.values() for ways in levels):
-        assert {way for way in ways if way in whole} == {way for way in ways if way in part}
+    assert {way for way in FIELD_WAYS if way in part} <= {way for way in FIELD_WAYS if way in whole}
+    assert {way for way in DAY_WAYS if way in whole} == {way for way in DAY_WAYS if way in part}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5])
@@ -128,18 +116,13 @@ def test_the_share_of_phrases_that_is_asked_for_is_said(share):
 
 
 def test_whoever_says_only_fields_is_silent_about_the_day_and_the_other_way_round():
-    days = [way for levels in captions.DAY.values() for ways in levels for way in ways]
-    assert not any(way in caption for caption in said(300, say=("fields",)) for way in days)
+    assert not any(way in caption for caption in said(300, say=("fields",)) for way in DAY_WAYS)
     assert {count_of_fields(caption) for caption in said(300, say=("nuisance",))} == {0}
     for caption in said(300, say=("fields",), share=0.0):
         assert any(way in caption for ways in captions.SCENES.values() for way in ways)
 
 
-@given(
-    st.integers(0, 10_000),
-    st.sampled_from([captions.SAY, ("fields",), ("nuisance",)]),
-    st.sampled_from([0.0, 0.1, 0.3, 1.0]),
-)
+@given(st.integers(0, 10_000), st.sampled_from(SAYS), st.sampled_from([0.0, 0.1, 0.3, 1.0]))
 def test_a_caption_is_one_tidy_line(seed, say, share):
     for caption in said(5, seed, words=seed, say=say, share=share):
         assert caption == " ".join(caption.split()).strip(" ,:")
@@ -148,8 +131,7 @@ def test_a_caption_is_one_tidy_line(seed, say, share):
 
 
 def test_captions_are_the_same_for_the_same_seed_and_varied():
-    assert said(50, words=3) == said(50, words=3)
-    assert said(50, words=3) != said(50, words=4)
+    assert said(50, words=3) == said(50, words=3) != said(50, words=4)
     assert len(set(said(1_000, scenes=["street"]))) == 1_000
 
 
@@ -180,40 +162,25 @@ def test_no_street_caption_can_have_sixty_tokens():
 
 def test_the_vocabulary_has_every_token_of_every_caption():
     known = {token for text in captions.vocabulary() for token in TOKENS.encode(text)}
-    used = {
-        token
-        for say, share in ((captions.SAY, 1.0), (("fields",), 0.3), (("nuisance",), 1.0), (captions.SAY, 0.0))
-        for caption in said(3_000, say=say, share=share)
-        for token in TOKENS.encode(caption)
-    }
-    assert used == known
+    shares = ((captions.SAY, 1.0), (("fields",), 0.3), (("nuisance",), 1.0), (captions.SAY, 0.0))
+    spoken = [caption for say, share in shares for caption in said(3_000, say=say, share=share)]
+    assert {token for caption in spoken for token in TOKENS.encode(caption)} == known
     assert len(known) < 500
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("wrong", "match"),
-    [
-        ({"say": ("fields", "places")}, "cannot say places: choose among fields, nuisance"),
-        ({"say": ()}, "must say at least one of fields, nuisance"),
-        ({"share": 1.5}, r"share 1.5 of the phrases must lie in 0..1"),
-        ({"share": -0.1}, r"share -0.1"),
-        ({"share": float("nan")}, "share nan"),
-    ],
-)
+@pytest.mark.parametrize(("wrong", "match"), [
+    ({"say": ("fields", "places")}, "cannot say places: choose among fields, nuisance"),
+    ({"say": ()}, "must say at least one of fields, nuisance"),
+    ({"share": 1.5}, r"share 1.5 of the phrases must lie in 0..1"), ({"share": -0.1}, r"share -0.1"),
+    ({"share": float("nan")}, "share nan"), ({"scenes": ["harbour"]}, "no scene harbour: street, landmark"),
+    ({"traits": np.zeros((1, 6))}, r"must be \(1, 7\) finite numbers"),
+    ({"traits": np.full((1, 7), np.nan)}, r"must be \(1, 7\) finite numbers"),
+], ids=str)  # fmt: skip
 def test_what_cannot_be_said_is_named(wrong, match):
+    given = {"traits": np.zeros((1, 7)), "nuisances": np.zeros((1, 12)), "scenes": ["street"]}
     with pytest.raises(ValueError, match=match):
-        said(**wrong)
-
-
-def test_an_unknown_scene_and_traits_of_another_shape_are_refused():
-    traits, nuisances, _ = drawn(1)
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="no scene harbour: street, landmark"):
-        captions.describe(traits, nuisances, ["harbour"], rng)
-    for wrong in (traits[:, :6], np.full((1, 7), np.nan)):
-        with pytest.raises(ValueError, match=r"must be \(1, 7\) finite numbers"):
-            captions.describe(wrong, nuisances, ["street"], rng)
+        captions.describe(**given | {"rng": np.random.default_rng(0)} | wrong)
 
 
 # ---- traits ----------------------------------------------------------------------------------------------------------
@@ -221,28 +188,24 @@ def test_traits_are_the_mean_of_the_houses_ahead_and_near():
     city = city_of([house(-8, 10, 1.0), house(8, 20, 2.0), house(8, -10, 50.0), house(8, 40, 70.0)])
     found = captions.traits(city, camera())[0]
     assert np.delete(found, (GREENERY, STONE)) == pytest.approx([1.5] * 5)
-    assert np.delete(captions.traits(city, camera(heading_deg=180.0))[0], (GREENERY, STONE)) == pytest.approx(
-        [50.0] * 5
-    )
+    behind = captions.traits(city, camera(heading_deg=180.0))[0]
+    assert np.delete(behind, (GREENERY, STONE)) == pytest.approx([50.0] * 5)
 
 
-def test_landmarks_follow_no_field():
+def test_landmarks_follow_no_field_and_a_facade_is_of_the_nearest_house_ahead():
     city = city_of([house(8, 10, 1.0), house(-8, 10, 99.0, kind=10)])
     assert captions.traits(city, camera())[0, 0] == pytest.approx(1.0)
-
-
-def test_a_facade_is_of_the_nearest_house_ahead():
     city = city_of([house(12, 5, 1.0), house(15, -9, 3.0), house(-2, 0, 7.0)])
     assert captions.traits(city, camera(heading_deg=90.0, scene="facade"))[0, 0] == pytest.approx(1.0)
     assert captions.traits(city, camera(heading_deg=90.0))[0, 0] == pytest.approx(2.0)
 
 
 def test_trees_stone_and_empty_places_follow_the_fields_ahead():
-    east = np.broadcast_to(STEPS_M, (7, len(STEPS_M), len(STEPS_M)))  # fields that rise to the east
-    ahead = fields.value_at(east, HALF_M, np.array([[10.0 + captions.AHEAD_M, 0.0]]))[0]
+    view, ahead_m = camera(10.0, heading_deg=90.0), np.array([[10.0 + captions.AHEAD_M, 0.0]])
+    ahead = fields.value_at(city_of([], STEPS_M).fields, HALF_M, ahead_m)[0]  # fields that rise to the east
     for buildings in ([], [house(0, 190, 1.0)]):
-        assert captions.traits(city_of(buildings, east), camera(10.0, heading_deg=90.0))[0] == pytest.approx(ahead)
-    found = captions.traits(city_of([house(20, 5, 1.0)], east), camera(10.0, heading_deg=90.0))[0]
+        assert captions.traits(city_of(buildings, STEPS_M), view)[0] == pytest.approx(ahead)
+    found = captions.traits(city_of([house(20, 5, 1.0)], STEPS_M), view)[0]
     assert found[[GREENERY, STONE]] == pytest.approx(ahead[[GREENERY, STONE]])
     assert np.delete(found, (GREENERY, STONE)) == pytest.approx([1.0] * 5)
 
@@ -250,12 +213,8 @@ def test_trees_stone_and_empty_places_follow_the_fields_ahead():
 def test_traits_are_bit_identical_in_any_batch_and_order():
     rng = np.random.default_rng(0)
     city = city_of([house(*rng.uniform(-HALF_M, HALF_M, 2), rng.normal()) for _ in range(400)])
-    photos = pd.concat(
-        [
-            camera(*rng.uniform(-HALF_M, HALF_M, 2), rng.uniform(0, 360), rng.choice(["street", "facade"]))
-            for _ in range(60)
-        ]
-    )
+    photos = pd.concat([camera(*rng.uniform(-HALF_M, HALF_M, 2), rng.uniform(0, 360), scene)
+                        for scene in rng.choice(["street", "facade"], 60)])  # fmt: skip
     whole = captions.traits(city, photos)
     order = rng.permutation(60)
     np.testing.assert_array_equal(captions.traits(city, photos.iloc[order]), whole[order])
