@@ -98,8 +98,8 @@ def test_the_largest_city_has_names_for_all_its_streets():
     (lambda: geography.street_names(391, None), "391 streets, but only 390 street names"),
     (lambda: geography.directed(np.empty((0, 2)), np.empty((0, 2))), "at least one street, this network has none"),
     (lambda: geography.directed(np.zeros((2, 2)), np.array([[1.0, 0.0], [0.0, 0.0]])), "street 1 has no length"),
-    *[(lambda n=n, share=share: geography.drives(None, n, None, share), f"photo_count {n} must .* isolated_share {share}")
-      for n, share in ((0, 0.1), (10, -0.1), (10, 1.1))],
+    *[(lambda n=n, far=far: geography.drives(None, n, None, far), f"photo_count {n} must .* isolated_share {far}")
+      for n, far in ((0, 0.1), (10, -0.1), (10, 1.1))],
 ])  # fmt: skip
 def test_cities_without_room_for_ranges_streets_and_names_and_impossible_drives_are_refused(make, match):
     with pytest.raises(ValueError, match=match):
