@@ -22,7 +22,7 @@ QUEUED_BATCHES = 2  # places of so many earlier batches are negatives too, as on
 class Setting:
     """What all trainings of a page share.
 
-    cut: keywords of splits.make; size: of the embeddings; course: keywords of recipes.Course; folder: of checkpoints.
+    cut: keywords of splits.Cut; size: of the embeddings; course: keywords of recipes.Course; folder: of checkpoints.
     """
 
     cut: dict
@@ -40,8 +40,7 @@ def grid(options, world_seed, spacing_m):
 
 def parts_of(table, split, cut, seed=0):
     """The part (n,) of each place of a table with lat_deg, lon_deg, city, street and sequence_id."""
-    columns = [table[column].to_numpy(dtype=object) for column in ("city", "street", "sequence_id")]
-    return splitting.make(split, table[["lat_deg", "lon_deg"]].to_numpy(), *columns, seed=seed, **cut)
+    return splitting.make(split, table, splitting.Cut(**cut, seed=seed))
 
 
 def train(

@@ -18,7 +18,7 @@ BEST = "best place"
 def untrained(options, catalogue, features, split, cut, gallery_grid, *, seed):
     """Predictions of the trivial rows and the references in one split of a world, with block.
 
-    options: of the simulated world; catalogue: its photos with lat_deg and lon_deg; cut: keywords of splits.make.
+    options: of the simulated world; catalogue: its photos with lat_deg and lon_deg; cut: keywords of splits.Cut.
     """
     part = experiments.parts_of(catalogue, split, cut, seed)
     gallery = galleries.of_split(split, catalogue, part, gallery_grid)

@@ -17,7 +17,7 @@ def features_of(photos, tower):
 
 
 def cut(yardstick_m):
-    """How the places of a world are split: keywords of splits.make, as those of page 04."""
+    """How the places of a world are split: keywords of splits.Cut, as those of page 04."""
     return {
         "test_share": 0.2, "validation_share": 0.1, "block_size_m": yardstick_m, "buffer_m": yardstick_m / 4,
         "gap_m": 15.0,
@@ -26,5 +26,4 @@ def cut(yardstick_m):
 
 def parts(places, split, cut, seed=0):
     """The part (n,) of each place of a table with lat_deg, lon_deg, city, street and sequence_id; cut: see cut."""
-    columns = [places[column].to_numpy(dtype=object) for column in ("city", "street", "sequence_id")]
-    return splits.make(split, places[["lat_deg", "lon_deg"]].to_numpy(), *columns, seed=seed, **cut)
+    return splits.make(split, places, splits.Cut(**cut, seed=seed))

@@ -106,3 +106,25 @@ def test_counts_that_are_none_are_refused():
     for bins in (0, -2):
         with pytest.raises(ValueError, match=f"distance_bins {bins} must be a whole number of at least 1"):
             transfer.by_distance(answers(near), nearest, bins=bins)
+
+
+def test_leakage_is_the_share_of_test_photos_near_a_training_photo():
+    at = sphere.from_local_m([[0.0, 0], [40, 0], [500, 0], [530, 0]], [50.0, 7.0])
+    parts = {"random": np.array(["train", "test", "test", "buffer"])}
+    sequences = np.array(["a", "a", "b", ""], object)
+    row = transfer.leakage(parts, at, sequences, np.arange(4), within_m=50.0).iloc[0]
+    assert (row.share_within_range, row.shared_sequences, row.test_photos) == (0.5, 1, 2)
+    assert np.isnan(row.low)
+
+
+def test_what_alternates_leaks_more_than_halves_do_and_the_headline_holds_splits_within_cities():
+    at = sphere.from_local_m(np.stack([100.0 * np.arange(80), np.zeros(80)], axis=1), [50.0, 7.0])
+    odd, half = np.arange(80) % 2 == 1, np.arange(80) >= 40
+    parts = {"random": odd, "blocked": half, "unseen_city": half}
+    parts = {name: np.where(test, "test", "train") for name, test in parts.items()}
+    table = transfer.leakage(parts, at, np.full(80, "", object), np.arange(80), within_m=150.0)
+    assert table.share_within_range.tolist() == [1, 1 / 40, 1 / 40]
+    rows = transfer.headline_leakage(table, "04_splits/leakage")
+    assert rows.key.tolist() == [f"leakage_share_within_range.{name}" for name in ("random", "blocked")]
+    assert (rows.low <= rows.value).all()
+    assert "100% (random)" in transfer.answer_leakage(table, 150.0)

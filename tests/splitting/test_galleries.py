@@ -28,15 +28,11 @@ def test_places_follow_each_other_along_a_street_at_the_spacing():
 
 
 def test_places_lie_on_their_street_and_carry_its_names():
-    places = galleries.along_streets(streets([[0, 0], [99, 0]], [[0, 0], [0, 70]]), 20.0)
-    assert places.street.value_counts().to_dict() == {"s0": 5, "s1": 4}
-    assert set(places.city) == {"a"}
-    assert set(places.country) == {"k"}
+    places = galleries.along_streets(streets([[0, 0], [99, 0]], [[0, 0], [0, 70]], [[0, 0], [3, 4]]), 20.0)
+    assert list(places.columns) == list(galleries.GRID)
+    assert places.street.value_counts().to_dict() == {"s0": 5, "s1": 4, "s2": 1}
+    assert (set(places.city), set(places.country)) == ({"a"}, {"k"})
     np.testing.assert_allclose(local(places[places.street == "s1"]), [[0, 0], [0, 20], [0, 40], [0, 60]], atol=1e-3)
-
-
-def test_a_street_shorter_than_the_spacing_has_one_place():
-    assert len(galleries.along_streets(streets([[0, 0], [3, 4]]), 25.0)) == 1
 
 
 def test_a_bent_street_is_measured_along_its_bend():
@@ -91,12 +87,13 @@ def test_each_city_has_a_grid_of_its_own():
     assert local(places[places.city == "a"])[:, 0].max() < 400 < local(places[places.city == "b"])[:, 0].min()
 
 
-def test_a_grid_that_is_too_large_is_refused_with_its_size_and_the_way_out():
-    at, city = photos_in([[0.0, 0.0], [100_000, 100_000]])
-    with pytest.raises(
-        ValueError, match=r"a: a grid of 25 m has 1\d{7} places, at most 200000: raise gallery_spacing_m"
-    ):
-        galleries.over_cities(at, city, 25.0)
+@pytest.mark.parametrize(("far_m", "spacing"), [(100_000, 25.0), (9, 1e-9)])
+def test_a_grid_that_is_too_large_is_refused_with_its_size_and_the_way_out_before_it_takes_memory(far_m, spacing):
+    at, city = photos_in([[0.0, 0.0], [far_m, far_m]])
+    with pytest.raises(ValueError, match=r"a: a grid of \d+ m has \d+ places, at most 200000: raise gallery_spacing_m"):
+        galleries.over_cities(at, city, spacing)
+    with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
+        galleries.along_streets(streets([[0, 0], [60 * far_m, 0]]), spacing)
 
 
 @pytest.mark.parametrize("spacing", [0.0, -25.0, np.nan, np.inf])
@@ -117,13 +114,7 @@ def test_random_and_other_drive_search_training_places_and_the_others_the_grid()
     for split in ("random", "other_drive"):
         gallery = galleries.of_split(split, table, parts, grid)
         assert gallery.lat_deg.tolist() == [1.0]
-        assert list(gallery.columns) == ["city", "country", "street", "lat_deg", "lon_deg"]
+        assert list(gallery.columns) == list(galleries.GRID)
     for split in ("blocked", "unseen_city"):
         assert galleries.of_split(split, table, parts, grid) is grid
-
-
-def test_a_spacing_of_nanometres_is_refused_before_it_takes_memory():
-    with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
-        galleries.along_streets(streets([[0, 0], [100, 0]]), 1e-9)
-    with pytest.raises(ValueError, match="at most 200000: raise gallery_spacing_m"):
-        galleries.over_cities(*photos_in([[0.0, 0.0], [9, 9]]), 1e-9)
+        assert galleries.of_split(split, table, parts, grid, training_places=True).lat_deg.tolist() == [1.0]
