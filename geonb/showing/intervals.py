@@ -1,450 +1,203 @@
-"""Dots with intervals: one number for each method, split or city, and how sure it is."""
+"""Dots with intervals: one number for each row of a list, how sure it is, and what chance would give."""
 
 import textwrap
 
 import numpy as np
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+import pandas as pd
 
-from geonb.showing.style import (
-    COLOURS,
-    GREY,
-    PALE,
-    SPLITS,
-    bottom_legend,
-    cycle_colours,
-    dot,
-    grid_columns,
-    house_style,
-    label_outer,
-    log_metres,
-    metres_in_words,
-    need,
-    panels,
-    round_ticks,
-    short,
-    show_nothing_as_nothing,
-    with_note,
-)
+from geonb.earth.sphere import length
+from geonb.showing import style
+
+UNSURE = "not shown to differ"
 
 
-@house_style
+@style.house
+def dots(table, title, *, row, value, label=None, panel=None, colour=None, reference=None, hollow=""):
+    """Figure of dots with intervals: a place for every name in column `row`, in each panel.
+
+    row, value, panel, colour: columns. Where the table has them it draws low and high as an interval, null_low and
+    null_high as a grey band, text at the right, and dots whose `filled` is false hollow, which `hollow` explains.
+    label: of the axis, one for all panels or one for each; its unit sets the scale. reference: where a line stands.
+    """
+    style.need(table, [column for column in (row, value, panel, colour) if column], title)
+    groups, _ = style.by_panel(table, panel)
+    apart = panel is not None and table.groupby(row)[panel].nunique().max() < len(groups) / 2  # panels have own rows
+    names = {name: list(dict.fromkeys((own if apart else table)[row])) for name, own in groups.items()}
+    shades = style.looks(table[colour]) if colour else {"": (style.BLUE, "-", "o")}
+    several = table.duplicated([column for column in (row, panel) if column]).any()
+    step = min(0.2, 0.7 / len(shades)) if several else 0  # between dots of one row
+    height_in = 0.75 + (0.26 + 0.5 * step) * max(map(len, names.values()))
+    shared = reference is not None and not isinstance(label, list)
+    figure, axes = style.panels(len(groups), height_in, sharey=not apart, sharex=shared)
+    for ax, (name, own) in zip(axes, groups.items(), strict=True):
+        for k, (shade, look) in enumerate(shades.items()):
+            rows = own[own[colour] == shade] if colour else own
+            at = np.array([names[name].index(one) for one in rows[row]]) + step * (k - (len(shades) - 1) / 2)
+            draw(ax, at, rows, value, look)
+        if reference is not None:
+            ax.axvline(reference, color=style.GREY, lw=0.8)
+        ax.set_yticks(range(len(names[name])), [style.short(one, 36) for one in names[name]])
+        ax.set_ylim(len(names[name]) - 0.4, -0.6)
+        ax.set_title(textwrap.fill(style.short(name, 120), 104 // ax.get_gridspec().ncols))
+    style.label_x(axes, label or style.LABELS[value])
+    style.legend(figure, marks(table, shades, colour, hollow))
+    return style.titled(figure, title)
+
+
+def draw(ax, at, rows, value, look):
+    """Draw the rows of one colour at their places: bands of chance, intervals, dots, text."""
+    colour, _, marker = look
+    if "null_low" in rows:
+        ax.hlines(at, rows["null_low"], rows["null_high"], color=style.PALE, lw=7)
+    if "low" in rows:
+        ax.hlines(at, rows["low"], rows["high"], color=colour, lw=1.3)
+    face = np.where(rows.get("filled", pd.Series(True, rows.index)), colour, "white")
+    ax.scatter(rows[value], at, 24, color=face, ec=colour, marker=marker, zorder=3)
+    for place, words in zip(at, rows.get("text", [""] * len(rows)), strict=True):
+        ax.text(1.01, place, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8, color="#222222")
+
+
+def marks(table, shades, colour, hollow):
+    """Legend marks of the colours, of what hollow dots are, and of the band of chance."""
+    found = []
+    for name, (shade, _, marker) in shades.items() if colour else ():
+        empty = not hollow and "filled" in table and not table.loc[table[colour] == name, "filled"].any()
+        found.append(style.dot(name, shade, marker, face="white" if empty else shade))
+    found += [style.dot(hollow, style.BLUE, face="white")] if hollow else []
+    return found + ([style.line("95 % of what chance gives", style.PALE, width=6)] if "null_low" in table else [])
+
+
+# ---------------------------------------------------------------------------------------------- photos and errors
+
+
 def photo_counts(photos):
-    """Figure of the number of photos per city, largest first; cities beyond thirty share one bar."""
-    need(photos, ("city",), "photos")
+    """Figure of the number of photos per city, largest first; cities beyond thirty share one row. photos: city."""
     counts = photos["city"].astype(object).where(photos["city"].notna(), "(no city)").value_counts()
-    shown, rest = counts.iloc[:30], counts.iloc[30:]
-    names = [short(name, 28) for name in shown.index] + ([f"{len(rest)} other cities"] if len(rest) else [])
-    values = [*shown, rest.sum()] if len(rest) else list(shown)
-    figure, (ax,) = panels(1, 1, height_in=0.9 + 0.21 * len(values))
-    bars = ax.barh(range(len(values)), values, color=COLOURS[0], height=0.72)
-    ax.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8)
-    ax.set_yticks(range(len(values)), names)
-    ax.set_ylim(len(values) - 0.4, -0.6)
-    ax.margins(x=0.1)
-    ax.grid(axis="y", visible=False)
-    round_ticks(ax.xaxis, 6)
-    ax.set(xlabel="photos [count]")
-    return with_note(figure)
+    rest = {f"{len(counts) - 30} other cities": counts.iloc[30:].sum()} if len(counts) > 30 else {}
+    table = pd.DataFrame((dict(counts.iloc[:30]) | rest).items(), columns=["city", "photos"])
+    table["text"] = table["photos"].map("{:,}".format)
+    return dots(table, "Photos in each city", row="city", value="photos", reference=0)
 
 
-@house_style
-def probes(table):
-    """Figure of R2 by target, one colour per tower, with intervals. table : tower, target, r2, low, high."""
-    need(table, ("tower", "target", "r2", "low", "high"), "probes")
-    targets, towers = list(table["target"].unique()), list(table["tower"].unique())
-    figure, (ax,) = panels(1, 1, height_in=1.0 + 0.32 * len(targets))
-    for k, (tower, colour) in enumerate(zip(towers, cycle_colours(), strict=False)):
-        rows = table[table["tower"] == tower].set_index("target").loc[targets]
-        at = np.arange(len(targets)) + (k - (len(towers) - 1) / 2) * 0.16
-        ax.hlines(at, rows["low"], rows["high"], color=colour, lw=1)
-        ax.plot(rows["r2"], at, "o", color=colour, ms=4)
-    ax.set_yticks(range(len(targets)), [target.replace("_", " ") for target in targets])
-    ax.invert_yaxis()
-    ax.axvline(0, color=GREY, lw=0.8)
-    ax.set(xlabel="R² within unseen cities [share of variance]")
-    bottom_legend(figure, [dot(colour, tower) for tower, colour in zip(towers, cycle_colours(), strict=False)])
-    return with_note(figure)
+def comparison(compare, split):
+    """Figure of the median error of every method, best first; references, which know the answer, are hollow.
 
-
-@house_style
-def readout(table):
-    """Figure of what is read from each tower, one panel per aim, one colour per split, with intervals.
-
-    table: tower, split, aim, value, low, high.
+    compare: split, method, kind, metric, value, low, high. ValueError names the splits that there are.
     """
-    need(table, ("tower", "split", "aim", "value", "low", "high"), "readout")
-    towers, aims = list(table["tower"].unique()), list(table["aim"].unique())
-    splits = [split for split in SPLITS if split in set(table["split"])]
-    figure, axes = panels(len(aims), len(aims), height_in=0.8 + 0.3 * len(towers), sharey=True)
-    for ax, aim in zip(axes, aims, strict=True):
-        for row in table[table["aim"] == aim].itertuples():
-            colour = COLOURS[splits.index(row.split)]
-            at = towers.index(row.tower) + 0.18 * (splits.index(row.split) - (len(splits) - 1) / 2)
-            ax.hlines(at, row.low, row.high, color=colour, lw=1)
-            ax.plot(row.value, at, "o", color=colour, ms=3.5)
-        ax.axvline(0, color=GREY, lw=0.8)
-        ax.set_title(aim)
-        show_nothing_as_nothing(ax.xaxis)
-        ax.set_xlabel("accuracy [share]" if aim in ("city", "country") else "R² [share]", fontsize=8)
-    axes[0].set_yticks(range(len(towers)), [short(tower.replace("_", " "), 28) for tower in towers])
-    axes[0].set_ylim(len(towers) - 0.4, -0.6)
-    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
-    return with_note(figure)
+    rows = compare[(compare["metric"] == "median_error_m") & (compare["split"] == split)]
+    if len(rows) == 0:
+        raise ValueError(f"no median errors in split {split!r}; there are {sorted(set(compare['split']))}")
+    kinds = rows["kind"].replace("reference", "reference (knows the answer)")
+    rows = rows.assign(filled=rows["kind"] != "reference", kind=kinds, text=rows["value"].map(length))
+    rows = rows.sort_values(["filled", "value"], ascending=[False, True], kind="stable")
+    title = f"Median error of every method, {split}"
+    return dots(rows, title, row="method", value="value", colour="kind", label="median error [m, km]")
 
 
-@house_style
-def doses(table):
-    """Figure of R2 of towers against R2 of the words that taught them, one panel per aim, one colour per split.
-
-    table: split, aim, share, words_r2, tower_r2, low, high.
-    """
-    need(table, ("split", "aim", "share", "words_r2", "tower_r2", "low", "high"), "doses")
-    aims, splits = list(table["aim"].unique()), [split for split in SPLITS if split in set(table["split"])]
-    figure, axes = panels(len(aims), max(2, len(aims)), height_in=3.0)
-    for ax, aim in zip(axes, aims, strict=True):
-        for split in splits:
-            rows = table[(table["aim"] == aim) & (table["split"] == split)].sort_values("share")
-            colour = COLOURS[SPLITS.index(split)]
-            ax.vlines(rows["words_r2"], rows["low"], rows["high"], color=colour, lw=1)
-            ax.plot(rows["words_r2"], rows["tower_r2"], "o-", color=colour, ms=4, lw=1.2)
-        for row in rows.itertuples() if np.ptp(rows["words_r2"]) > 0.02 else ():  # else they cover each other
-            ax.annotate(f"{row.share:g}", (row.words_r2, row.tower_r2), (5, -9), textcoords="offset points", size=7)
-        ax.axhline(0, color=GREY, lw=0.8)
-        ax.set_title(aim)
-        show_nothing_as_nothing(ax.xaxis)
-        show_nothing_as_nothing(ax.yaxis)
-    label_outer(figure, axes, "R² of the words [share]", "R² of the tower [share]")
-    bottom_legend(figure, [dot(COLOURS[SPLITS.index(split)], split) for split in splits])
-    return with_note(figure, "numbers: share of the fields' phrases kept")
-
-
-@house_style
-def scenes(table):
-    """Figure of kinds of scenes: what a probe reads, and how widely the posterior scatters.
-
-    table: scene, n, planted, fields_r2, position_r2, spread_m.
-    """
-    need(table, ("scene", "n", "planted", "fields_r2", "position_r2", "spread_m"), "scenes")
-    figure, (left, right) = panels(2, 2, height_in=0.9 + 0.3 * len(table), sharey=True)
-    at = np.arange(len(table))
-    left.plot(table["fields_r2"], at, "o", color=COLOURS[0], ms=5)
-    left.plot(table["position_r2"], at, "s", color=COLOURS[1], ms=5, mfc="white")
-    left.axvline(0, color=GREY, lw=0.8)
-    left.set_xlabel("R², blocked [share]", fontsize=8)
-    right.plot(table["spread_m"], at, "o", color=COLOURS[2], ms=5)
-    right.set_xlabel("median spread of the posterior [m, km]", fontsize=8)
-    right.set_xlim(0, table["spread_m"].max() * 1.1)
-    right.xaxis.set_major_locator(MaxNLocator(3))
-    right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: metres_in_words(value)))
-    names = [f"{row.scene} ({row.planted} named, n = {row.n:,})" for row in table.itertuples()]
-    left.set_yticks(at, names)
-    left.set_ylim(len(table) - 0.4, -0.6)
-    bottom_legend(figure, [dot(COLOURS[0], "planted fields"), dot(COLOURS[1], "position", "s")])
-    return with_note(figure)
-
-
-@house_style
-def recovered_ranges(trials):
-    """Figure of read over planted range of each trial, by planted range and nugget; flagged fits are counted above.
-
-    trials : range_share, nugget_share, range_m, fitted_m, likelihood_m, flag.
-    """
-    need(trials, ("range_share", "nugget_share", "range_m", "fitted_m", "likelihood_m", "flag"), "trials")
-    nuggets = sorted(trials["nugget_share"].unique())
-    figure, axes = panels(len(nuggets), len(nuggets), height_in=3.4, sharey=True)
-    shares, rng = sorted(trials["range_share"].unique()), np.random.default_rng(0)
-    for ax, nugget in zip(axes, nuggets, strict=True):
-        for k, share in enumerate(shares):
-            here = trials[(trials["nugget_share"] == nugget) & (trials["range_share"] == share)]
-            for side, name, colour in ((-0.17, "fitted_m", COLOURS[0]), (0.17, "likelihood_m", COLOURS[1])):
-                ratio = np.clip(here[name] / here["range_m"], 1 / 8, 8)
-                ax.scatter(k + side + rng.uniform(-0.09, 0.09, len(here)), ratio, 10, color=colour, alpha=0.6, lw=0)
-                ax.hlines(np.exp(np.log(ratio).median()), k + side - 0.14, k + side + 0.14, color=colour, lw=2)
-            flagged = (here["flag"] != "").sum()
-            ax.text(k, 9.2, f"{flagged}/{len(here)}", ha="center", va="bottom", fontsize=8, color=COLOURS[0])
-        ax.axhline(1, color=GREY, lw=0.8)
-        ax.set_yscale("log", base=2)
-        ax.set_ylim(1 / 9, 9)
-        ax.set_yticks([0.25, 0.5, 1, 2, 4], ["¼", "½", "1", "2", "4"])
-        ax.set_xticks(range(len(shares)), [f"{share:.3g}" for share in shares])
-        ax.set_title(f"nugget {nugget:.0%} of the sill, flagged:", pad=18)
-    label_outer(figure, axes, "planted range over the side of the square [share]", "read over planted range [ratio]")
-    bottom_legend(figure, [dot(COLOURS[0], "semivariogram"), dot(COLOURS[1], "likelihood")])
-    return with_note(figure)
-
-
-@house_style
-def by_surroundings(table, radius_m):
-    """Figure of the error where training photos are near or far, and many or few: coherence.SURROUNDINGS."""
-    need(table, ("method", "about", "from", "to", "error_m", "low", "high"), "surroundings")
-    colour = dict(zip(table["method"].unique(), cycle_colours(), strict=False))
-    figure, axes = panels(2, 2, height_in=3.0, sharey=True)
-    words = {"nearest_m": "way to the nearest training photo [m]",
-             "count": f"training photos within {metres_in_words(radius_m)} [count]"}  # fmt: skip
-    for ax, (about, label) in zip(axes, words.items(), strict=True):
-        for k, (method, rows) in enumerate(table[table["about"] == about].groupby("method", sort=False)):
-            x = np.arange(len(rows)) + 0.12 * (k - (len(colour) - 1) / 2)
-            y = rows["error_m"].to_numpy()
-            reach = np.nan_to_num(np.abs(rows[["low", "high"]].to_numpy().T - y))
-            ax.errorbar(x, y, reach, color=colour[method], ls="", marker="o", ms=4, lw=1.2)
-        edges = [f"{low:,.0f} to {high:,.0f}" for low, high in zip(rows["from"], rows["to"], strict=True)]
-        ax.set_xticks(range(len(edges)), edges, fontsize=7)
-        ax.set(yscale="log", xlabel=label)
-        ax.grid(axis="x", visible=False)
-    log_metres(axes[0].yaxis, table["error_m"].min(), table["error_m"].max())
-    axes[0].set_ylabel("geometric mean error [m, km]")
-    bottom_legend(figure, [dot(shade, method) for method, shade in colour.items()])
-    return with_note(figure)
-
-
-@house_style
-def measures(table, meanings):
-    """Figure of measures of embeddings beside their null, one panel per measure: dot, interval, grey band of the null.
-
-    Filled dots leave the null. table: method, measure, value, low, high, null_low, null_high, p; meanings: measure ->
-    what it is, for the titles.
-    """
-    need(table, ("method", "measure", "value", "low", "high", "null_low", "null_high", "p"), "measures")
-    names, shown = list(table["method"].unique()), list(table["measure"].unique())
-    figure, axes = panels(len(shown), 2, height_in=0.9 + 0.26 * len(names), sharey=True)
-    for ax, measure in zip(axes, shown, strict=True):
-        for row in table[table["measure"] == measure].itertuples():
-            place = names.index(row.method)
-            ax.plot([row.null_low, row.null_high], [place, place], color=PALE, lw=8, solid_capstyle="butt")
-            ax.plot([row.low, row.high], [place, place], color=COLOURS[0], lw=1.4)
-            ax.plot(row.value, place, "o", color=COLOURS[0], mfc=COLOURS[0] if row.p < 0.05 else "white", ms=5)
-        ax.set_ylim(len(names) - 0.5, -0.5)
-        ax.set_yticks(range(len(names)), [short(name, 30) for name in names])
-        ax.set_title(textwrap.fill(meanings[measure], 44), fontsize=8)
-        ax.xaxis.set_major_locator(MaxNLocator(4))
-    return with_note(figure)
-
-
-@house_style
 def ratios(table, other):
-    """Figure of each method's error over that of another one, one panel per split: dot and interval, 1 is as good.
+    """Figure of each method's error over that of another one, one panel per split.
 
     Filled dots are shown to differ: interval and Holm's p agree. A split without intervals has no panel, unless none
     has any. table: split, method, ratio, low, high, p_holm.
     """
-    need(table, ("split", "method", "ratio", "low", "high", "p_holm"), "ratios")
-    table = table.dropna(subset="low") if table["low"].notna().any() else table
-    splits, names = list(table["split"].unique()), list(table["method"].unique())
-    figure, axes = panels(len(splits), min(len(splits), 3), height_in=1.1 + 0.24 * len(names), sharey=True, sharex=True)
-    low, high = table[["ratio", "low"]].min().min(), table[["ratio", "high"]].max().max()
-    for ax, split in zip(axes, splits, strict=True):
-        for row in table[table["split"] == split].itertuples():
-            place = names.index(row.method)
-            shown = row.p_holm < 0.05
-            ax.plot([row.low, row.high], [place, place], color=COLOURS[0], lw=1.2)
-            ax.plot(row.ratio, place, "o", color=COLOURS[0], mfc=COLOURS[0] if shown else "white", ms=5)
-        ax.axvline(1, color=GREY, lw=0.8)
-        ax.set(xscale="log", xlim=(min(low / 1.1, 0.9), max(high * 1.1, 1.1)), ylim=(len(names) - 0.5, -0.5))
-        ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
-        ax.set_title(split)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    label_outer(figure, axes, f"error over that of {other} [ratio]", "")
-    return with_note(figure)
+    table = (table.dropna(subset="low") if table["low"].notna().any() else table).assign(filled=table["p_holm"] < 0.05)
+    return dots(table, f"Error over that of {other}", row="method", value="ratio", panel="split", reference=1,
+                hollow=UNSURE, label=f"error over that of {other} [ratio]")  # fmt: skip
 
 
-@house_style
-def detection(table):
-    """Figure of how well each rule ranks truly alike pairs first, near and far: dot and interval, 0.5 is chance.
+def by_city(table, what):
+    """Figure of the ratio of two methods' errors in every city, by the city's fitted range, smallest first.
 
-    table: kind, rule, auc, low, high.
+    table: split, city, range_m, ratio, low, high; cities whose range is flagged come last.
     """
-    need(table, ("kind", "rule", "auc", "low", "high"), "detected")
-    kinds, names = list(table["kind"].unique()), list(table["rule"].unique())
-    figure, axes = panels(len(kinds), 2, height_in=1.1 + 0.24 * len(names), sharey=True, sharex=True)
-    for ax, kind in zip(axes, kinds, strict=True):
-        for row in table[table["kind"] == kind].itertuples():
-            place = names.index(row.rule)
-            ax.plot([row.low, row.high], [place, place], color=COLOURS[0], lw=1.2)
-            ax.plot(row.auc, place, "o", color=COLOURS[0], ms=5)
-        ax.axvline(0.5, color=GREY, lw=0.8)
-        ax.set(ylim=(len(names) - 0.5, -0.5), title=f"{kind}s")
-        ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
-    label_outer(figure, axes, "ROC area within strata of distance [-]", "")
-    return with_note(figure)
+    words = ["no range" if np.isnan(metres) else f"range {length(metres)}" for metres in table["range_m"]]
+    rows = table.assign(row=table["city"] + ", " + words).sort_values("range_m", kind="stable")
+    return dots(rows, f"Error in each city, {what}, by the range of its pilot photos", row="row", value="ratio",
+                colour="split", reference=1, label=f"error, {what} [ratio]")  # fmt: skip
 
 
-@house_style
+def by_surroundings(table, radius_m):
+    """Figure of the error where training photos are near or far, and many or few: coherence.SURROUNDINGS."""
+    words = {"nearest_m": "way to the nearest training photo [m]",
+             "count": f"training photos within {length(radius_m)} [count]"}  # fmt: skip
+    rows = [f"{low:,.0f} to {high:,.0f}" for low, high in zip(table["from"], table["to"], strict=True)]
+    table = table.assign(row=rows, about=table["about"].map(words))
+    title = "Error by the training photos around"
+    return dots(table, title, row="row", value="error_m", panel="about", colour="method")
+
+
 def nulls(table):
     """Figure of each method's median error beside the 95 % of its exact null, one panel per split.
 
     Filled dots differ from chance after Holm's correction. table: split, method, median_error_m, null_low, null_high,
     p_holm; methods without a null are left out.
     """
-    need(table, ("split", "method", "median_error_m", "null_low", "null_high", "p_holm"), "nulls")
-    names, table = list(table["method"].unique()), table.dropna(subset="null_low")
-    splits = list(table["split"].unique())
-    need(table, (), "nulls of 20 photos or more")
-    figure, axes = panels(len(splits), min(len(splits), 3), height_in=1.1 + 0.24 * len(names), sharey=True)
-    for ax, split in zip(axes, splits, strict=True):
-        for row in table[table["split"] == split].itertuples():
-            place = names.index(row.method)
-            ax.plot([row.null_low, row.null_high], [place, place], color=PALE, lw=7, solid_capstyle="butt")
-            face = COLOURS[0] if row.p_holm < 0.05 else "white"
-            ax.plot(row.median_error_m, place, "o", color=COLOURS[0], mfc=face, ms=5)
-        largest = table.loc[table["split"] == split, ["median_error_m", "null_high"]].max().max()
-        ax.set(ylim=(len(names) - 0.5, -0.5), xlim=(0, 1.06 * max(largest, 1.0)))
-        ax.set_yticks(range(len(names)), [short(name, 34) for name in names])
-        ax.xaxis.set_major_locator(MaxNLocator(4))
-        ax.set_title(split)
-    label_outer(figure, axes, "median error [m]", "")
-    return with_note(figure)
+    table = table.dropna(subset="null_low").assign(filled=lambda own: own["p_holm"] < 0.05)
+    return dots(table, "Median error within the right city against chance", row="method", value="median_error_m",
+                panel="split", reference=0, hollow="no better or worse than chance")  # fmt: skip
 
 
-@house_style
-def by_city(table, what):
-    """Figure of the ratio of two methods' errors in every city against the city's fitted range, one colour per split.
+def measures(table, meanings):
+    """Figure of measures of embeddings beside what chance gives, one panel per measure; filled dots leave it.
 
-    table: split, city, range_m, ratio, low, high; a city whose range is flagged stands at the right edge.
+    table: method, measure, value, low, high, null_low, null_high, p; meanings: measure -> what it is, for the panels.
     """
-    need(table, ("split", "city", "range_m", "ratio", "low", "high"), "ratios by city")
-    splits, known = list(table["split"].unique()), table["range_m"].dropna()
-    edge = 1.1 * known.max() if len(known) else 1.0
-    figure, (ax,) = panels(1, 1, height_in=3.4)
-    for k, split in enumerate(splits):
-        own = table[table["split"] == split]
-        shift = 0.006 * edge * (k - (len(splits) - 1) / 2)
-        for row in own.itertuples():
-            at = (row.range_m if np.isfinite(row.range_m) else edge) + shift
-            ax.plot([at, at], [row.low, row.high], color=COLOURS[k], lw=1.2)
-            ax.plot(at, row.ratio, "o", color=COLOURS[k], ms=5)
-    ax.axhline(1, color=GREY, lw=0.8)
-    ax.set(yscale="log", xlabel="effective range of the city's pilot photos [m]", ylabel=f"error, {what} [ratio]")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
-    note = "" if len(known) == len(table) else "cities without a range at the right edge"
-    return with_note(figure, note)
+    table = table.assign(filled=table["p"] < 0.05, measure=table["measure"].map(meanings))
+    return dots(table, "Coherence of the embedding in space", row="method", value="value", panel="measure",
+                label="measure [1]", hollow="within what chance gives")  # fmt: skip
 
 
-@house_style
+# ---------------------------------------------------------------------------------------------- the laboratory
+
+CONDITIONS = {  # how the values of a condition are read
+    "range": "ranges × {:g}", "nugget": "nugget {:g}", "photos per city": "{:g} photos per city",
+    "city means": "city means {:g} sd", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m",
+}  # fmt: skip
+
+
+def scenes(table):
+    """Figure of kinds of scenes: what a probe reads, and how widely the posterior scatters.
+
+    table: scene, n, planted, fields_r2, position_r2, spread_m.
+    """
+    table = table.assign(scene=[f"{row.scene} ({row.planted} named, n = {row.n:,})" for row in table.itertuples()])
+    table = table.melt(["scene"], ["fields_r2", "position_r2", "spread_m"], "read")
+    reads = {"fields_r2": "planted fields", "position_r2": "position", "spread_m": "position"}
+    panel = np.where(table["read"] == "spread_m", "by retrieval", "by a probe")
+    return dots(table.assign(panel=panel, read=table["read"].map(reads)), "What is read from each kind of scene",
+                row="scene", value="value", panel="panel", colour="read",
+                label=["R², blocked [share]", "median spread of the posterior [m, km]"])  # fmt: skip
+
+
 def responses(table, beside):
-    """Figure of the ratio of two methods' errors against what is changed, one panel per dose, one colour per split.
+    """Figure of the ratio of two methods' errors where one condition is changed, one panel per split.
 
-    table, beside: dose, value, split, ratio, low, high, p_holm; beside: drawn as diamonds without intervals. Values
-    stand at even steps, whatever lies between them.
+    table, beside: dose, value, split, ratio, low, high, p_holm; beside: the same with pictures.
     """
-    need(table, ("dose", "value", "split", "ratio", "low", "high", "p_holm"), "responses")
-    doses, splits = list(table["dose"].unique()), list(table["split"].unique())
-    figure, axes = panels(len(doses), 3, height_in=2.1, sharey=True)
-    for ax, dose in zip(axes, doses, strict=True):
-        here = table[table["dose"] == dose]
-        values = sorted(here["value"].unique())
-        for row in here.itertuples():
-            colour, place = COLOURS[splits.index(row.split)], values.index(row.value)
-            place += 0.16 * (splits.index(row.split) - (len(splits) - 1) / 2)
-            ax.plot([place, place], [row.low, row.high], color=colour, lw=1.2)
-            ax.plot(place, row.ratio, "o", color=colour, mfc=colour if row.p_holm < 0.05 else "white", ms=4.5)
-        for row in beside[beside["dose"] == dose].itertuples():
-            place = values.index(row.value) + 0.16 * (splits.index(row.split) - (len(splits) - 1) / 2) + 0.12
-            ax.plot(place, row.ratio, "D", color=COLOURS[splits.index(row.split)], ms=3.5)
-        ax.axhline(1, color=GREY, lw=0.8)
-        ax.set_xticks(range(len(values)), [f"{value:g}" for value in values])
-        ax.set(yscale="log", xlim=(-0.5, len(values) - 0.5))
-        ax.set_title(DOSES.get(dose, dose))
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-    label_outer(figure, axes, "", "error over that of clip [ratio]")
-    bottom_legend(figure, [dot(COLOURS[k], split) for k, split in enumerate(splits)])
-    return with_note(figure)
+    order = list(table["dose"].unique())
+    both = pd.concat([table.assign(world="fields and noise"), beside.assign(world="with pictures")])
+    both = both.assign(filled=both["p_holm"] < 0.05, order=both["dose"].map(order.index))
+    both = both.sort_values(["order", "value"], kind="stable")
+    words = [CONDITIONS.get(name, f"{name} {{:g}}") for name in both["dose"]]
+    both["row"] = [template.format(value) for template, value in zip(words, both["value"], strict=True)]
+    return dots(both, "Error of sw_clip over that of clip when one condition is changed", row="row", value="ratio",
+                panel="split", colour="world", reference=1, hollow=UNSURE,
+                label="error over that of clip [ratio]")  # fmt: skip
 
 
-DOSES = {  # what the values of a dose are
-    "range": "planted ranges [factor]",
-    "nugget": "nugget [variance]",
-    "photos per city": "photos per city [count]",
-    "city means": "city means [sd]",
-    "noise": "noise of the tower [factor]",
-    "bandwidth": "bandwidth [m]",
-}
+def recovered_ranges(trials):
+    """Figure of read over planted range: every trial hollow, their median filled, one panel per nugget.
 
-
-@house_style
-def coverage(table):
-    """Figure of measured against nominal coverage, one panel per split and one colour per rule: conformal.COVERAGE.
-
-    On the grey line the promise is kept exactly; below it the radius is too small.
+    trials: range_share, nugget_share, range_m, fitted_m, likelihood_m, flag; flagged fits are counted at the right.
     """
-    need(table, ("split", "rule", "level", "coverage", "low", "high"), "coverage")
-    splits, rules = list(table["split"].unique()), list(table["rule"].unique())
-    figure, axes = panels(len(splits), grid_columns(len(splits)), height_in=2.7, sharex=True, sharey=True)
-    for ax, split in zip(axes, splits, strict=True):
-        ax.plot([0, 1], [0, 1], color=GREY, lw=0.9)
-        for k, rule in enumerate(rules):
-            own = table[(table["split"] == split) & (table["rule"] == rule)]
-            at = own["level"] + 0.012 * (k - (len(rules) - 1) / 2)
-            ax.vlines(at, own["low"], own["high"], color=COLOURS[k], lw=1.3)
-            ax.plot(at, own["coverage"], "o", color=COLOURS[k], ms=4)
-        ax.set_title(split)
-        ax.set(xlim=(table["level"].min() - 0.08, 1.02), ylim=(0, 1.02))
-    label_outer(figure, axes, "nominal coverage [share]", "measured coverage [share]")
-    bottom_legend(figure, [dot(COLOURS[k], f"{rule} radius") for k, rule in enumerate(rules)])
-    return with_note(figure)
-
-
-@house_style
-def comparison(compare, metric, split):
-    """Figure of one metric per method, best first: dot, interval where there is one, and the number.
-
-    Trivial rows are grey; references, which know the answer, are hollow and stand below a line.
-    compare : split, method, kind, metric, value, low, high, unit, seeds, n.
-    """
-    need(compare, ("split", "method", "kind", "metric", "value", "low", "high", "unit"), "comparison")
-    rows = compare[(compare["metric"] == metric) & (compare["split"] == split)]
-    if len(rows) == 0:
-        known = sorted(set(zip(compare["metric"], compare["split"], strict=True)))
-        raise ValueError(f"no rows of metric {metric!r} in split {split!r}; there are {known}")
-    unit = rows["unit"].iloc[0]
-    is_length = unit in ("m", "km")
-    order = rows.assign(reference=rows["kind"] == "reference").sort_values(
-        ["reference", "value"], ascending=[True, is_length], kind="stable"
-    )
-    figure, (ax,) = panels(1, 1, height_in=1.0 + 0.27 * len(order))
-    for place, row in enumerate(order.to_dict("records")):
-        draw_interval(ax, place, row, unit)
-    ax.set_yticks(range(len(order)), [short(name, 34) for name in order["method"]])
-    ax.set_ylim(len(order) - 0.5, -0.5)
-    if 0 < order["reference"].sum() < len(order):
-        ax.axhline((~order["reference"]).sum() - 0.5, color=GREY, lw=0.8)
-    spread = order[["value", "low", "high"]].min().min(), order[["value", "low", "high"]].max().max()
-    if is_length and spread[0] > 0 and spread[1] > 12 * spread[0]:
-        ax.set_xscale("log")
-        log_metres(ax.xaxis, *spread, unit=unit)
-        unit = "m, km"
-    ax.set_xlabel(f"{metric.removesuffix('_' + rows['unit'].iloc[0]).replace('_', ' ')} [{unit}], {split}")
-    bottom_legend(figure, kind_marks(order["kind"].unique()))
-    return with_note(figure)
-
-
-KIND_STYLE = {"method": (COLOURS[0], COLOURS[0]), "trivial": (GREY, GREY), "reference": (GREY, "white")}
-
-
-def draw_interval(ax, place, row, unit):
-    """Draw one row of the comparison: interval, dot, number at the right edge."""
-    edge, face = KIND_STYLE[row["kind"]]
-    if np.isfinite(row["low"]) and np.isfinite(row["high"]):
-        ax.plot([row["low"], row["high"]], [place, place], color=edge, lw=2, alpha=0.55, solid_capstyle="butt")
-    ax.plot(row["value"], place, "o", color=edge, mfc=face, ms=6)
-    digits = 0 if abs(row["value"]) >= 100 else 1 if abs(row["value"]) >= 10 else 2
-    words = f"{row['value']:,.{digits}f} {unit}".removesuffix(" 1")
-    ax.text(1.01, place, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8, color="#222222")
-
-
-def kind_marks(kinds):
-    """Legend marks of the kinds of row that are there."""
-    words = {"method": "method", "trivial": "trivial", "reference": "reference (knows the answer)"}
-    marks = [
-        Line2D([], [], ls="", marker="o", color=KIND_STYLE[kind][0], mfc=KIND_STYLE[kind][1], label=words[kind])
-        for kind in words
-        if kind in kinds
-    ]
-    return [*marks, Line2D([], [], color=GREY, lw=2, alpha=0.55, label="interval")]
+    trials = trials.assign(row=trials["range_share"].map("range {:.3g} of the side".format),
+                           panel=trials["nugget_share"].map("nugget {:.0%} of the sill".format))  # fmt: skip
+    flagged = trials.groupby(["panel", "row"])["flag"].agg(lambda own: f"{(own != '').sum()}/{len(own)} flagged")
+    names = {"fitted_m": "semivariogram, median", "likelihood_m": "likelihood, median"}
+    each = trials.rename(columns=names).melt(["panel", "row", "range_m"], names.values(), "read")
+    each = each.assign(ratio=(each["value"] / each["range_m"]).clip(1 / 8, 8), filled=False, text="")
+    medians = each.groupby(["panel", "row", "read"], as_index=False, sort=False)["ratio"].median().assign(filled=True)
+    medians["text"] = [flagged[own.panel, own.row] if "semi" in own.read else "" for own in medians.itertuples()]
+    return dots(pd.concat([each, medians]), "Fitted over planted range of simulated fields", row="row", value="ratio",
+                panel="panel", colour="read", reference=1, hollow="one field",
+                label="read over planted range [ratio]")  # fmt: skip

@@ -1,11 +1,14 @@
-"""Static figures from tables: every function takes tables and returns a matplotlib Figure that is shown once.
+"""The house style of figures, and the parts that all of them have: panels, axes, title, legend, note.
 
-Figures are 7.6 inches wide (760 px in the book), on white, in colours that colour-blind readers can tell apart; pages
-show them through ``marked``, which writes "simulated" into the picture where its data are. Text from tables is never
-read as mathematics, and goes through ``short``.
+Every figure function takes tables and returns a matplotlib Figure that is shown once. Figures are 7.6 inches wide
+(760 px in the book), on white, in colours that colour-blind readers can tell apart; a method looks the same everywhere.
+Pages show them through ``marked``, which writes "simulated" into the picture where its data are. Text from tables is
+never read as mathematics, and goes through ``short``.
 """
 
 import functools
+import itertools
+import textwrap
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -13,21 +16,47 @@ import numpy as np
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+from geonb.earth.sphere import length
 
 WIDTH_IN = 7.6
 CITIES_AT_MOST = 8  # panels that stay legible at the book's width
-# Okabe and Ito (2008), without yellow, which white paper swallows; black and line styles follow when they run out.
+# Okabe and Ito (2008), without yellow, which white paper swallows; black, line styles and markers follow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
-GREY, PALE = "#767676", "#d9d9d9"
-PARTS = {
-    "buffer": ("#A8A8A8", "x"),
-    "train": ("#0072B2", "o"),
-    "validation": ("#009E73", "^"),
-    "test": ("#D55E00", "s"),
-}
-SPLITS = ("random", "other_drive", "blocked", "unseen_city", "official")
+BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = COLOURS
+GREY, SILVER, PALE = "#767676", "#a8a8a8", "#d9d9d9"
+SOLID, DASHED, DOTTED, MIXED = ("-", "o"), ((0, (5, 1.5)), "s"), ((0, (1, 1)), "^"), ((0, (6, 1.5, 1, 1.5)), "D")
+LOOKS = {  # what looks the same in every figure: name -> colour, line style, marker
+    "clip": (BLUE, *SOLID), "near_negatives": (BLUE, *DASHED), "geography_matching": (BLUE, *DOTTED),
+    "sw_clip": (ORANGE, *SOLID), "label_smoothing": (ORANGE, *DASHED), "shuffled_distances": (ORANGE, *DOTTED),
+    "variogram_clip": (GREEN, *SOLID), "soft_contrastive": (GREEN, *DASHED),
+    "generalized_contrastive": (GREEN, *DOTTED), "own": (AMBER, *SOLID),
+    "geoclip": (PINK, *SOLID), "geoclip_semivariogram": (PINK, *DASHED), "geoclip_precursor": (PINK, *DOTTED),
+    "geoclip_look_alikes": (PINK, *MIXED), "cells": (SKY, *SOLID), "smoothed_cells": (SKY, *DASHED),
+    "coordinates": (BLACK, *SOLID), "frozen": (BLACK, *DASHED),
+    "chance": (GREY, *DASHED), "mode": (GREY, *DOTTED), "city_centroid": (GREY, *MIXED),
+    "frozen_nearest": (SILVER, *DASHED), "zero_shot": (SILVER, *DOTTED),
+    "gallery_floor": (BLACK, *DOTTED), "field_reference": (BLACK, *MIXED),
+    "random": (BLUE, *SOLID), "other_drive": (ORANGE, *SOLID), "blocked": (GREEN, *SOLID),
+    "unseen_city": (PINK, *SOLID), "official": (AMBER, *SOLID),
+    "method": (BLUE, *SOLID), "trivial": (GREY, *SOLID), "reference (knows the answer)": (GREY, *SOLID),
+    "planted": (BLACK, *DASHED), "this city": (ORANGE, *SOLID), "mean of redrawn cities": (BLACK, *SOLID),
+    "in any order": (GREY, *DASHED), "smallest error first (unknowable)": (BLACK, *DOTTED),
+    "exactly as promised": (GREY, "-", ""), "wrong beside wrong": (ORANGE, "-", "s"),
+    "right beside right": (BLUE, *SOLID), "unlike its neighbours": (AMBER, *DOTTED), "not shown": (SILVER, "-", "."),
+    "better in all seeds": (BLUE, "-", "h"), "worse in all seeds": (ORANGE, "-", "h"), "seeds disagree": (PALE, "-", "h"),
+    "buffer": (SILVER, "-", "x"), "train": (BLUE, *SOLID), "validation": (GREEN, *DOTTED), "test": (ORANGE, *DASHED),
+}  # fmt: skip
+LABELS = {  # what the columns of tables are on an axis; the unit sets scale and ticks, see scaled
+    "distance_m": "distance between photos [m]", "nearest_train_m": "distance to the nearest training photo [m]",
+    "error_m": "geometric mean error [m, km]", "median_error_m": "median error [m]", "step": "optimiser step [count]",
+    "semivariance": "semivariance [1]", "relative_semivariance": "relative semivariance [1]",
+    "depth": "depth, first to last layer [share]", "r2": "R² within unseen cities [share]",
+    "words_r2": "R² of the words [share]", "tower_r2": "R² of the tower [share]",
+    "auc": "ROC area within strata of distance [1]", "level": "nominal coverage [share]",
+    "coverage": "measured coverage [share]", "share": "photos [share]", "photos": "photos [count]",
+}  # fmt: skip
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
 EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic")
 FALLBACK_FONTS = sorted({font.name for font in fontManager.ttflist} & set(EAST_ASIAN_FONTS))
@@ -53,39 +82,50 @@ HOUSE = {
     "legend.frameon": False,
     "text.parse_math": False,
 }
-house_style = mpl.rc_context(HOUSE)
+house = mpl.rc_context(HOUSE)
 
 
 # ---------------------------------------------------------------------------------------------- tables
 
 
-def need(table, columns, what):
-    """ValueError when a table is empty or lacks a column."""
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise ValueError(f"the table of {what} has no column {missing}; it has {list(table.columns)}")
+def need(table, columns, title):
+    """ValueError when the table of a figure is empty or lacks a column."""
+    if missing := [column for column in columns if column not in table]:
+        raise ValueError(f"the table of '{title}' has no column {missing}; it has {list(table.columns)}")
     if len(table) == 0:
-        raise ValueError(f"the table of {what} is empty: there is nothing to draw")
+        raise ValueError(f"the table of '{title}' is empty: there is nothing to draw")
 
 
-def chosen_cities(weight):
-    """Names of the at most eight heaviest cities in the order given, and a note where some were left out."""
-    if len(weight) <= CITIES_AT_MOST:
-        return list(weight.index), ""
-    heaviest = set(weight.sort_values(ascending=False, kind="stable").index[:CITIES_AT_MOST])
-    return [c for c in weight.index if c in heaviest], f"{CITIES_AT_MOST} of {len(weight)} cities, the largest samples"
+def by_panel(table, panel, at_most=CITIES_AT_MOST):
+    """{name: rows} in the order of the table, and a note: of more cities than at_most those with most pairs, or rows.
+
+    One panel without a name where panel is None.
+    """
+    if panel is None:
+        return {"": table}, ""
+    groups = dict(list(table.groupby(panel, sort=False)))
+    if panel != "city" or len(groups) <= at_most:
+        return groups, ""
+    weight = table.assign(weight=table.get("pairs", 1)).groupby("city", sort=False)["weight"].sum()
+    heaviest = set(weight.sort_values(ascending=False, kind="stable").index[:at_most])
+    note = f"{at_most} of {len(groups)} cities, the largest samples"
+    return {name: own for name, own in groups.items() if name in heaviest}, note
 
 
-def layer_names(table):
-    """Name of each row's method, with the split where the table has several."""
-    splits = table["split"].nunique() if "split" in table else 1
-    return table["method"].astype(str) + (", " + table["split"].astype(str) if splits > 1 else "")
+def looks(names):
+    """{name: (colour, line style, marker)}: what LOOKS knows, in its order, looks the same everywhere; others take what
+    is free."""
+    names = list(dict.fromkeys(names))
+    known = {name: look for name, look in LOOKS.items() if name in names}
+    every = [(colour, *style) for style in (SOLID, DASHED, DOTTED, MIXED) for colour in COLOURS]
+    free = itertools.cycle([look for look in every if look not in known.values()] or every)
+    return known | {name: next(free) for name in names if name not in known}
 
 
 def short(text, length):
     """Text from a table as a figure can show it: on one line of at most that many characters.
 
-    NO_GLYPH stands for each character that no font here has; with_note then says which package does.
+    NO_GLYPH stands for each character that no font here has; titled then says which package does.
     """
     text = "".join(c if ord(c) in drawable() else NO_GLYPH for c in " ".join(str(text).split()))
     return text if len(text) <= length else text[: length - 1] + "…"
@@ -100,17 +140,13 @@ def drawable():
 # ---------------------------------------------------------------------------------------------- parts of figures
 
 
-def panels(count, columns, *, height_in, sharex=False, sharey=False):
+def panels(count, height_in, *, columns=None, sharex=False, sharey=False):
     """A Figure that pyplot does not keep, and its axes (count,), row by row; height_in is one row's height."""
+    columns = columns or {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}.get(count, 4)
     rows = -(-count // columns)
+    size = (WIDTH_IN, min(rows * height_in + 0.5, 11))
     figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(WIDTH_IN, min(rows * height_in + 0.5, 11)),
-        sharex=sharex,
-        sharey=sharey,
-        squeeze=False,
-        layout="constrained",
+        rows, columns, figsize=size, sharex=sharex, sharey=sharey, squeeze=False, layout="constrained"
     )
     plt.close(figure)  # else a notebook shows it twice: as the cell's value and from pyplot's registry
     axes = axes.ravel()
@@ -121,106 +157,127 @@ def panels(count, columns, *, height_in, sharex=False, sharey=False):
     if sharex and count % columns:  # above a removed panel the distances would be missing
         for ax in axes[count - columns : count]:
             ax.xaxis.set_tick_params(labelbottom=True)
-    return figure, axes[:count]
+    return figure, list(axes[:count])
 
 
-def grid_columns(count):
-    """Columns of a grid of panels that reads well at the book's width."""
-    return {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}.get(count, 4)
+def label_x(axes, label):
+    """Scale the x axes by the unit of their label, and write it below the lowest panel of every column; a list of
+    labels: each below its own panel."""
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes}  # the last one of a column wins
+    one = isinstance(label, str)
+    for ax, own in zip(axes, [label] * len(axes) if one else label, strict=True):
+        scaled(ax.xaxis, own)
+        columns = ax.get_gridspec().ncols
+        words = textwrap.fill(own, 110 // columns) if not one or ax in lowest.values() else ""
+        ax.set_xlabel(words, fontsize=9 if columns < 3 else 8)  # not supxlabel: a legend would cover it
 
 
-def label_outer(figure, axes, xlabel, ylabel):
-    """Label the lowest panel of every column, and the figure once at its left."""
-    columns = {ax.get_subplotspec().colspan.start: ax for ax in axes}  # the last one of a column wins
-    for ax in columns.values():  # not supxlabel: a legend below the panels would cover it
-        ax.set_xlabel(xlabel, fontsize=9 if len(columns) < 4 else 8)
-    figure.supylabel(ylabel, fontsize=9)
+def label_y(figure, axes, label):
+    """Scale the y axes by the unit of their label, and write it once at the left; a list: each beside its own panel."""
+    one = isinstance(label, str) and len(axes) > 1
+    for ax, own in zip(axes, [label] * len(axes) if isinstance(label, str) else label, strict=True):
+        scaled(ax.yaxis, own)
+        ax.set_ylabel("" if one else own)
+    if one:
+        figure.supylabel(label, fontsize=9)
 
 
-def with_note(figure, note=""):
-    """The figure with a small line at its top right: a note, and which characters no font has."""
+def scaled(axis, label):
+    """Give an axis the scale and the ticks of its label's unit, once all is drawn: [m, km] and [ratio] are logarithmic.
+
+    Where a length of zero is drawn the axis is linear below 1 m. Shares that are hardly more than zero get a range of
+    .1, so that noise does not fill the panel.
+    """
+    in_words, ticks = label.endswith("[m, km]"), ticks_on(axis)
+    low, high = axis.get_data_interval()
+    log = axis.axis_name + "scale"
+    if in_words and low <= 0:
+        axis.axes.set(**{log: mpl.scale.SymmetricalLogScale(axis, linthresh=1)})
+    elif in_words or label.endswith("[ratio]"):
+        axis.axes.set(**{log: "log"})
+        log_ticks(axis, ticks)
+    else:
+        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+        low, high = axis.get_view_interval()
+        if label.endswith("[share]") and high - low < 0.1:
+            axis.set_view_interval(min(low, -0.05), max(high, 0.05), ignore=True)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: length_tick(value) if in_words else number_tick(value)))
+
+
+def log_ticks(axis, ticks):
+    """Round ticks on a logarithmic axis: more per decade where there are few decades."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low) if 0 < low < high else 1
+    if decades < 0.5:
+        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+        return
+    subs = (1, 2, 5) if decades * 3 <= ticks else (1, 3) if decades * 2 <= ticks else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=ticks + 2))
+    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def ticks_on(axis):
+    """How many ticks have room on an axis."""
+    if axis.axis_name == "y" or axis.axes.get_subplotspec() is None:
+        return 6
+    return {1: 8, 2: 6, 3: 4}.get(axis.axes.get_gridspec().ncols, 3)
+
+
+def length_tick(metres):
+    """A tick's text: 0 m, 20 m, 5 km."""
+    return length(metres).replace(".0 ", " ")
+
+
+def number_tick(value):
+    """A tick's text: 20,000 or 0.25."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:g}"
+
+
+def legend(figure, marks):
+    """One legend below all panels."""
+    for mark in marks:
+        mark.set_label(short(mark.get_label(), 60))
+    widest = max((len(mark.get_label()) for mark in marks), default=0)
+    if marks:
+        columns = max(1, min(len(marks), int(135 / (widest + 7))))
+        figure.legend(handles=marks, loc="outside lower center", ncols=columns)
+
+
+def dot(label, colour, marker="o", face=None):
+    """A legend mark for points."""
+    return Line2D([], [], ls="", marker=marker, color=colour, mfc=face or colour, ms=5, label=label)
+
+
+def line(label, colour, dashes="-", marker="", width=1.4):
+    """A legend mark for lines, and for bands where it is wide."""
+    return Line2D([], [], color=colour, ls=dashes, marker=marker, ms=3.5, lw=width, label=label)
+
+
+def titled(figure, title, *notes):
+    """The figure with its title at the top left, and its note: what is given, and that a glyph is in no font here."""
+    figure.suptitle(short(title, 90))
     ticks = [tick for ax in figure.axes for tick in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     lacking = any(NO_GLYPH in text.get_text() for text in [*figure.findobj(Text), *ticks])
-    return noted(figure, note, HOW_TO_DRAW if lacking else "")
+    return noted(figure, *notes, HOW_TO_DRAW if lacking else "")
 
 
-@house_style
+@house
 def marked(figure, simulated):
     """The figure with the word "simulated" in its note where its data are."""
     return noted(figure, "simulated") if simulated else figure
 
 
 def noted(figure, *notes):
-    """The figure with more words in its note."""
-    words = " · ".join(word for word in (figure.get_suptitle(), *notes) if word)
-    if words:
-        figure.suptitle(words, x=0.995, ha="right", fontsize=8, fontstyle="italic", color="#444444")
+    """The figure with more words in its note: right of the title, or below it where there is no room."""
+    for old in [text for text in figure.texts if text.get_gid() == "note"]:
+        notes = (old.get_text(), *notes)
+        old.remove()
+    title, words = figure.get_suptitle().rstrip("\n "), " · ".join(word for word in notes if word)
+    below = len(title) * 0.092 + len(words) * 0.062 > WIDTH_IN - 0.3
+    figure.suptitle(title + "\n " * below, x=0.005, ha="left", fontsize=10, fontweight="bold")
+    top = 1 - (0.06 + 0.17 * below) / figure.get_figheight()
+    grey = {"fontsize": 8, "fontstyle": "italic", "color": "#444444"}
+    figure.text(0.995, top, words, ha="right", va="top", gid="note", **grey)
     return figure
-
-
-def bottom_legend(figure, marks):
-    """One legend below all panels."""
-    for mark in marks:
-        mark.set_label(short(mark.get_label(), 60))
-    widest = max(len(mark.get_label()) for mark in marks)
-    columns = max(1, min(len(marks), int(135 / (widest + 7))))
-    figure.legend(handles=marks, loc="outside lower center", ncols=columns)
-
-
-def dot(colour, label, marker="o"):
-    """A legend mark for points."""
-    return Line2D([], [], ls="", marker=marker, color=colour, ms=5, label=label)
-
-
-def line_mark(colour, dashes, label):
-    """A legend mark for lines."""
-    return Line2D([], [], color=colour, ls=dashes, label=label)
-
-
-def cycle_colours(count=70):
-    """Colours in order, from the start again when they run out."""
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
-
-
-def cycle_styles(count=70):
-    """Pairs (colour, line style) that stay different for 28 lines."""
-    return [(COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)]) for i in range(count)]
-
-
-def method_styles(table):
-    """{method: (colour, line style)}: colours for methods, grey broken lines for trivial rows and references."""
-    kind = table.drop_duplicates("method").set_index("method")["kind"] if "kind" in table else {}
-    plain = [m for m in table["method"].unique() if len(kind) == 0 or kind[m] == "method"]
-    grey = [m for m in table["method"].unique() if m not in plain]
-    greys = [("#6b6b6b", DASHES[1 + i % 3]) if i < 3 else ("#a3a3a3", DASHES[1 + i % 3]) for i in range(len(grey))]
-    return dict(zip(plain, cycle_styles(), strict=False)) | dict(zip(grey, greys, strict=True))
-
-
-def show_nothing_as_nothing(axis, span=0.1):
-    """Widen an axis of shares that shows hardly more than zero, so that noise does not fill the panel."""
-    low, high = axis.get_view_interval()
-    if high - low < span:
-        axis.set_view_interval(min(low, -span / 2), max(high, span / 2), ignore=True)
-
-
-def round_ticks(axis, ticks):
-    """Give an axis few round ticks with thousands separators."""
-    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value == round(value) else f"{value:g}"))
-
-
-def log_metres(axis, low, high, ticks=7, unit="m"):
-    """Give a logarithmic axis ticks in words: 50 m, 1 km, 1,000 km; more per decade where there are few decades."""
-    decades = np.log10(high / low) if 0 < low < high else 1
-    subs = (1, 2, 5) if decades * 3 <= ticks else (1, 3) if decades * 2 <= ticks else (1,)
-    scale = 1_000 if unit == "km" else 1
-    if axis.get_scale() == "log":
-        axis.set_major_locator(LogLocator(subs=subs, numticks=ticks + 2))
-        axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: metres_in_words(value * scale)))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def metres_in_words(length_m):
-    """A tick's text: 0, 20 m, 5 km."""
-    return f"{length_m:g} m" if abs(length_m) < 1_000 else f"{length_m / 1_000:,g} km"
