@@ -15,7 +15,7 @@ from geonb.variograms.models import fitted_curves
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
 
 
-@style.house_style
+@style.house
 def main():
     """Street views above, the semivariograms of their embeddings below."""
     catalogue = results.read_table(STUDY, "01_photos", "photos")
@@ -31,9 +31,8 @@ def main():
     axes = below.subplots(1, CITIES, sharey=True)
     for ax, city in zip(axes, fits.city[:CITIES], strict=True):
         here = lags[lags.city == city]
-        ax.scatter(here.distance_m, here.semivariance, 12, color=style.COLOURS[0], alpha=0.75, lw=0)
-        lines.draw_fit(ax, fits[fits.city == city], curves[curves.city == city], style.COLOURS[0])
-        lines.draw_planted(ax, here)
+        lines.draw_lags(ax, here, lags.pairs.max())
+        lines.draw_fit(ax, fits[fits.city == city], curves[curves.city == city])
         ax.set_title(city)
         ax.set_xlabel("distance [m]")
     axes[0].set_ylabel("semivariance [1]")

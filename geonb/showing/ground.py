@@ -25,7 +25,8 @@ def on_ground(table, title, *, colour, panel="city", at_most=3, columns=None, sh
     style.need(table, [column for column in (panel, colour) if column], title)
     groups, cut = style.by_panel(table, panel, at_most)
     columns = columns or {4: 2}.get(len(groups), min(len(groups), 3 if at_most == 3 else 4))
-    height_in = min((style.WIDTH_IN - (norm is not None)) / columns, 3.5) + 0.1
+    side_in = min((style.WIDTH_IN - (norm is not None)) / columns - 0.3, 3.4)  # a colour bar needs room beside, and
+    height_in = side_in + 0.25 + (0.2 if norm else 0.45) * columns / len(groups)  # a legend below
     figure, axes = style.panels(len(groups), height_in, columns=columns, sharex=shared, sharey=shared)
     looks = {} if norm else style.looks(table[colour])
     shades = ScalarMappable(norm, "viridis_r")

@@ -21,7 +21,7 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
     """
     style.need(table, [column for column in (row, value, panel, colour) if column], title)
     groups, _ = style.by_panel(table, panel)
-    apart = panel is not None and table.groupby(row)[panel].nunique().max() < len(groups) / 2  # panels have own rows
+    apart = panel is not None and 2 * table.groupby(row)[panel].nunique().max() <= len(groups)  # panels have own rows
     names = {name: list(dict.fromkeys((own if apart else table)[row])) for name, own in groups.items()}
     shades = style.looks(table[colour]) if colour else {"": (style.BLUE, "-", "o")}
     several = table.duplicated([column for column in (row, panel) if column]).any()
@@ -110,8 +110,9 @@ def by_city(table, what):
 
     table: split, city, range_m, ratio, low, high; cities whose range is flagged come last.
     """
-    words = ["no range" if np.isnan(metres) else f"range {length(metres)}" for metres in table["range_m"]]
-    rows = table.assign(row=table["city"] + ", " + words).sort_values("range_m", kind="stable")
+    words = [f"{city}, {'no range' if np.isnan(metres) else f'range {length(metres)}'}"
+             for city, metres in zip(table["city"], table["range_m"], strict=True)]  # fmt: skip
+    rows = table.assign(row=words).sort_values("range_m", kind="stable")
     return dots(rows, f"Error in each city, {what}, by the range of its pilot photos", row="row", value="ratio",
                 colour="split", reference=1, label=f"error, {what} [ratio]")  # fmt: skip
 
@@ -153,6 +154,15 @@ CONDITIONS = {  # how the values of a condition are read
     "range": "ranges × {:g}", "nugget": "nugget {:g}", "photos per city": "{:g} photos per city",
     "city means": "city means {:g} sd", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m",
 }  # fmt: skip
+
+
+def readout(table):
+    """Figure of what is read from each tower, one panel per aim, one colour per split.
+
+    table: tower, split, aim, value, low, high.
+    """
+    return dots(table, "What a linear probe reads from each tower", row="tower", value="value", panel="aim",
+                colour="split", reference=0, label="R²; of cities accuracy [share]")  # fmt: skip
 
 
 def scenes(table):
@@ -198,6 +208,6 @@ def recovered_ranges(trials):
     each = each.assign(ratio=(each["value"] / each["range_m"]).clip(1 / 8, 8), filled=False, text="")
     medians = each.groupby(["panel", "row", "read"], as_index=False, sort=False)["ratio"].median().assign(filled=True)
     medians["text"] = [flagged[own.panel, own.row] if "semi" in own.read else "" for own in medians.itertuples()]
-    return dots(pd.concat([each, medians]), "Fitted over planted range of simulated fields", row="row", value="ratio",
+    return dots(pd.concat([each, medians]), "Fitted over planted range", row="row", value="ratio",
                 panel="panel", colour="read", reference=1, hollow="one field",
                 label="read over planted range [ratio]")  # fmt: skip

@@ -102,6 +102,14 @@ def draw_fit(ax, fit, fitted):
                 ax.axvspan(row["range_low_m"], right, color=style.BLUE, alpha=0.1, lw=0)
 
 
+def coherence(lags, title):
+    """Figure of relative semivariance by distance, one line per method; 1 is as unlike as any two of a city.
+
+    lags: method, distance_m, relative_semivariance.
+    """
+    return curves(lags, title, x="distance_m", y="relative_semivariance", name="method", dotted=True, level=1)
+
+
 @style.house
 def pair_cloud(pairs, guide):
     """Figure of pairs by distance and dissimilarity, with the curve, its spread and where negatives are suspected.
@@ -192,6 +200,15 @@ def mean_share_within(errors, grid_m):
     return np.mean([np.searchsorted(own, grid_m, side="right") / len(own) for own in of_seeds], axis=0)
 
 
+def by_distance(table):
+    """Figure of the geometric mean error by distance to the nearest training photo, one panel per split.
+
+    table: split, method, nearest_train_m, error_m.
+    """
+    title = "Error by distance to the nearest training photo"
+    return curves(table, title, x="nearest_train_m", y="error_m", name="method", panel="split", dotted=True)
+
+
 def coverage(table):
     """Figure of measured against nominal coverage, one panel per split and one line per rule: conformal.COVERAGE.
 
@@ -211,6 +228,12 @@ def risk(table):
 
 
 # ---------------------------------------------------------------------------------------------- the laboratory
+
+
+def depth(table):
+    """Figure of R2 by depth, one line per tower, one panel per aim. table: tower, aim, depth, value; of one split."""
+    return curves(table, "What each layer of a tower knows", x="depth", y="value", name="tower", panel="aim", level=0,
+                  dotted=True, ylabel="R² [share]")  # fmt: skip
 
 
 def doses(table):

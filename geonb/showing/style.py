@@ -45,7 +45,8 @@ LOOKS = {  # what looks the same in every figure: name -> colour, line style, ma
     "in any order": (GREY, *DASHED), "smallest error first (unknowable)": (BLACK, *DOTTED),
     "exactly as promised": (GREY, "-", ""), "wrong beside wrong": (ORANGE, "-", "s"),
     "right beside right": (BLUE, *SOLID), "unlike its neighbours": (AMBER, *DOTTED), "not shown": (SILVER, "-", "."),
-    "better in all seeds": (BLUE, "-", "h"), "worse in all seeds": (ORANGE, "-", "h"), "seeds disagree": (PALE, "-", "h"),
+    "better in all seeds": (BLUE, "-", "h"), "worse in all seeds": (ORANGE, "-", "h"),
+    "seeds disagree": (PALE, "-", "h"),
     "buffer": (SILVER, "-", "x"), "train": (BLUE, *SOLID), "validation": (GREEN, *DOTTED), "test": (ORANGE, *DASHED),
 }  # fmt: skip
 LABELS = {  # what the columns of tables are on an axis; the unit sets scale and ticks, see scaled

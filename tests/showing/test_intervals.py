@@ -1,0 +1,63 @@
+import numpy as np
+import pandas as pd
+import pytest
+from example_tables import comparison, ratios, scenes, surroundings, trials
+from matplotlib.text import Text
+
+from geonb.showing import intervals
+
+
+def rows_of(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_the_best_method_stands_first_and_references_last_and_hollow():
+    figure = intervals.comparison(comparison(), "blocked")
+    assert rows_of(figure.axes[0]) == ["sw_clip", "clip", "chance", "gallery_floor"]
+    assert {"92 m", "9.0 km"} <= set(texts(figure))
+    faces = {mark.get_label(): mark.get_markerfacecolor() for mark in figure.legends[0].legend_handles}
+    assert [name for name, face in faces.items() if face == "white"] == ["reference (knows the answer)"]
+    with pytest.raises(ValueError, match="no median errors in split 'random'; there are"):
+        intervals.comparison(comparison(), "random")
+
+
+def test_what_is_shown_to_differ_is_filled_and_a_split_without_intervals_has_no_panel():
+    table = ratios()
+    figure = intervals.ratios(table, "clip")
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    assert rows_of(figure.axes[0]) == ["x", "y"]  # z has no interval
+    dots = figure.axes[0].collections[-1]
+    assert [tuple(face[:3]) == (1, 1, 1) for face in dots.get_facecolors()] == [False, True]
+    table.loc[table.split == "a", ["low", "high"]] = np.nan
+    assert [ax.get_title() for ax in intervals.ratios(table, "clip").axes] == ["b"]
+
+
+def test_panels_share_their_rows_unless_each_has_its_own():
+    left, right = intervals.by_surroundings(surroundings(), 300.0).axes
+    assert left.get_shared_y_axes().joined(left, right)
+    table = surroundings()
+    table.loc[table.about == "count", ["from", "to"]] += 50
+    left, right = intervals.by_surroundings(table, 300.0).axes
+    assert rows_of(left) == ["0 to 1", "1 to 2", "2 to 3"]
+    assert rows_of(right) == ["50 to 51", "51 to 52", "52 to 53"]
+
+
+def test_each_panel_may_have_its_own_unit():
+    left, right = intervals.scenes(scenes()).axes
+    assert (left.get_xscale(), right.get_xscale()) == ("linear", "log")
+    assert right.get_xlabel().endswith("[m, km]")
+
+
+def test_flagged_trials_are_counted():
+    table = trials().assign(flag="", fitted_m=1.0)
+    table.loc[0, "flag"] = "why"
+    assert texts(intervals.recovered_ranges(table)).count("1/5 flagged") == 1
+
+
+def test_cities_beyond_thirty_share_a_row():
+    figure = intervals.photo_counts(pd.DataFrame({"city": [f"city {k}" for k in range(40)]}))
+    assert rows_of(figure.axes[0])[-1] == "10 other cities"

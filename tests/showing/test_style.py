@@ -1,0 +1,195 @@
+"""What every static figure promises; what single ones do stands in the tests of their files."""
+
+import warnings
+from types import SimpleNamespace
+
+import example_tables
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from PIL import Image
+
+from geonb.learning.methods import METHODS
+from geonb.showing import ground, intervals, lines, matrices, style
+from geonb.showing.pictures import contact_sheet
+
+GUIDE = SimpleNamespace(distance_m=np.array([100.0, 900.0]), dissimilarity=np.array([0.3, 0.8]),
+                        spread=np.array([0.1, 0.1]), range_m=300.0)  # fmt: skip
+FIGURES = {  # name: (figure of tables, its tables)
+    "photo_counts": (intervals.photo_counts, example_tables.photos),
+    "comparison": (lambda table: intervals.comparison(table, "blocked"), example_tables.comparison),
+    "ratios": (lambda table: intervals.ratios(table, "clip"), example_tables.ratios),
+    "by_city": (lambda table: intervals.by_city(table, "ours over other"), example_tables.by_city),
+    "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), example_tables.surroundings),
+    "nulls": (intervals.nulls, example_tables.nulls),
+    "measures": (
+        lambda table: intervals.measures(table, {"a": "what a is", "b": "what b is"}),
+        example_tables.measures,
+    ),
+    "readout": (intervals.readout, example_tables.readout),
+    "scenes": (intervals.scenes, example_tables.scenes),
+    "responses": (lambda table: intervals.responses(table, table[:1]), example_tables.responses),
+    "recovered_ranges": (intervals.recovered_ranges, example_tables.trials),
+    "semivariograms": (
+        lines.semivariograms,
+        lambda: (example_tables.lags(), example_tables.fits(), example_tables.lags()),
+    ),
+    "semivariograms and doubt": (lines.semivariograms, example_tables.doubt),
+    "coherence": (lambda table: lines.coherence(table, "Coherence"), example_tables.coherence),
+    "pair_cloud": (lambda table: lines.pair_cloud(table, GUIDE), example_tables.pairs),
+    "nearest_train": (lambda table: lines.nearest_train(table, 200.0), example_tables.nearest),
+    "training_curves": (lines.training_curves, example_tables.curve),
+    "learning_curves": (lines.learning_curves, example_tables.curve),
+    "error_cdf": (lines.error_cdf, example_tables.errors),
+    "by_distance": (lines.by_distance, example_tables.by_distance),
+    "coverage": (lines.coverage, example_tables.coverage),
+    "risk": (lines.risk, example_tables.risk),
+    "depth": (lines.depth, example_tables.depth),
+    "doses": (lines.doses, example_tables.doses),
+    "planted_curves": (lines.planted_curves, example_tables.planted),
+    "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), example_tables.lags),
+    "split_maps": (ground.split_maps, example_tables.points),
+    "target": (ground.target, lambda: example_tables.points().assign(weight=lambda own: np.arange(len(own)) / 99)),
+    "error_maps": (ground.error_maps, lambda: example_tables.errors(("clip",), (0,))),
+    "hexagons": (ground.hexagons, example_tables.cells),
+    "replicability": (ground.replicability, example_tables.cells),
+    "worst_arrows": (ground.worst_arrows, lambda: example_tables.errors(("clip",), (0,))),
+    "embedding_maps": (ground.embedding_maps, lambda: example_tables.errors().assign(score=0.5)),
+}
+WITHOUT_TABLES = {
+    "target_matrices": lambda: matrices.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
+    "field_maps": lambda: ground.field_maps(np.zeros((5, 9, 9)), 450.0, np.zeros((3, 2)), list("abcde")),
+    "contact_sheet": lambda: contact_sheet([Image.new("RGB", (9, 9))] * 3, list("abc"), "Photos"),
+}
+EVERY = [*FIGURES, *WITHOUT_TABLES]
+
+
+def made(name, change=lambda table: table):
+    """One of the figures, of its tables changed in some way."""
+    if name in WITHOUT_TABLES:
+        return WITHOUT_TABLES[name]()
+    draw, given = FIGURES[name][0], FIGURES[name][1]()
+    return draw(*map(change, given if isinstance(given, tuple) else (given,)))
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def drawn(figure):
+    """The texts of a figure once it is drawn; a warning, as of a missing glyph, is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.draw_without_rendering()
+    return texts(figure)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_is_white_has_a_title_and_units_says_simulated_and_is_shown_once(name):
+    figure = style.marked(made(name), True)
+    labels = [label for ax in figure.axes for label in (ax.get_xlabel(), ax.get_ylabel())]
+    labels = [label for label in (*labels, figure.get_supylabel()) if label]
+    assert bool(labels) == (name != "contact_sheet")
+    assert all("[" in label and "]" in label for label in labels)
+    assert figure.get_suptitle().strip()
+    assert "simulated" in " ".join(drawn(figure))
+    assert "simulated" not in " ".join(texts(style.marked(made(name), False)))
+    assert to_rgb(figure.get_facecolor()) == (1, 1, 1)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_nothing_covers_a_legend_or_the_title_and_nothing_is_clipped(name):
+    figure = style.marked(made(name), True)
+    figure.draw_without_rendering()
+    axes = [ax.get_tightbbox() for ax in figure.axes]
+    boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
+    for box in [legend.get_window_extent() for legend in figure.legends] + boxes:
+        assert not any(box.overlaps(other) for other in axes)
+    for box in [*axes, *boxes]:
+        assert box.x0 >= -1
+        assert box.y0 >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y1 <= figure.bbox.y1 + 1
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_nothing_to_draw_is_said_in_words(name):
+    with pytest.raises(ValueError, match=r"is empty|no median errors"):
+        made(name, lambda table: table[:0])
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [("ratios", "p_holm"), ("ratios", "split"), ("semivariograms", "pairs"), ("error_cdf", "error_m"),
+     ("risk", "share"), ("error_maps", "right_city"), ("worst_arrows", "predicted_lon_deg")],
+)  # fmt: skip
+def test_a_missing_column_is_named(name, column):
+    with pytest.raises((KeyError, ValueError), match=column):
+        made(name, lambda table: table.drop(columns=column, errors="ignore"))
+
+
+@pytest.mark.parametrize("text", [r"$\frac{1}{", "_{{ 7*7 }}$^", "\t\0 \u202e \U0010ffff 東京"])
+@pytest.mark.parametrize("name", FIGURES)
+def test_names_of_cities_methods_and_towers_are_never_read_as_mathematics(name, text):
+    def renamed(table):
+        columns = [column for column in ("city", "method", "tower", "flag") if column in table]
+        return table.assign(**{column: text + table[column].astype(str) for column in columns})
+
+    drawn(made(name, renamed))
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=st.text(min_size=1, max_size=20))
+@example(text="$x_{")
+@example(text=r"\frac$$")
+@example(text="_x")
+@example(text="東京 Oulu")
+def test_any_name_is_shown_as_it_is_or_with_boxes_and_a_word_on_fonts(text):
+    said = drawn(intervals.photo_counts(pd.DataFrame({"city": [text]})))
+    shown = style.short(text, 36)
+    assert shown in said
+    plain = " ".join(text.split())
+    assert [c for c, kept in zip(plain, shown, strict=True) if kept not in (c, style.NO_GLYPH)] == []
+    assert (style.HOW_TO_DRAW in said) == (style.NO_GLYPH in shown)
+
+
+def test_a_method_looks_the_same_everywhere_and_like_no_other():
+    assert set(METHODS) <= set(style.LOOKS)
+    assert len({style.LOOKS[name] for name in METHODS}) == len(METHODS)
+    alone, among = style.looks(["sw_clip"]), style.looks(["new", "sw_clip", "clip", "newer"])
+    assert alone["sw_clip"] == among["sw_clip"]
+    assert len(set(among.values())) == 4
+    assert len(style.looks(map(str, range(40)))) == 40  # more than there are looks
+
+
+@pytest.mark.parametrize(
+    ("label", "values", "scale", "shown"),
+    [("error [m, km]", [10, 1e5], "log", {"100 m", "1 km", "10 km"}), ("error [ratio]", [0.5, 4], "log", {"1", "2"}),
+     ("distance [m]", [0, 2_000], "linear", {"500", "1,000"}), ("error [m, km]", [0, 1e4], "symlog", {"0 m", "1 km"}),
+     ("R² [share]", [0, 0.001], "linear", {"0"}), ("ratio [ratio]", [1, 1.1], "log", {"1.02"})],
+)  # fmt: skip
+def test_a_unit_sets_the_scale_and_the_ticks(label, values, scale, shown):
+    figure, (ax,) = style.panels(1, 3.0)
+    ax.plot(values, values)
+    style.label_x([ax], label)
+    figure.draw_without_rendering()
+    assert ax.get_xscale() == scale
+    assert shown <= {tick.get_text() for tick in ax.get_xticklabels()}
+    assert "share" not in label or np.diff(ax.get_xlim()) >= 0.1  # noise of a thousandth does not fill the panel
+
+
+def test_a_long_note_stands_below_the_title():
+    figure, _ = style.panels(1, 3.0)
+    style.marked(
+        style.titled(figure, "A title of some length that says what is shown", "a note that is long " * 3), True
+    )
+    title, note = figure._suptitle, figure.texts[-1]
+    figure.draw_without_rendering()
+    assert note.get_text().endswith(" · simulated")
+    assert note.get_window_extent().y1 < title.get_window_extent().y1 - 10
