@@ -3,8 +3,12 @@
 import pytest
 
 from experiments.laboratory import worlds
+from experiments.words import supervision
 from geonb import files
 from geonb.learning import towers
+from geonb.photos import catalogue, sources
+
+CAPTIONED = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +37,15 @@ def painted(root, monkeypatch):
 def world(painted, options, tower):
     """(photos, features) of the small world."""
     return worlds.photographed(options, tower)
+
+
+@pytest.fixture(scope="session")
+def photos():
+    """The catalogue of another small world, with captions of its own."""
+    return catalogue.with_lat_lon(sources.gather("simulated", CAPTIONED)[0])
+
+
+@pytest.fixture(scope="session")
+def corpus(photos):
+    """The supervision.Corpus of its photos."""
+    return supervision.corpus(sources.world("simulated", CAPTIONED), photos)

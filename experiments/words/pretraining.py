@@ -1,0 +1,228 @@
+"""Towers of one shape, trained on the same pictures for the same steps: only their supervision differs."""
+
+import functools
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import affine_grid, grid_sample, mse_loss, normalize
+from tqdm import tqdm
+
+from experiments.words import supervision
+from geonb import checks, files
+from geonb.book import studies
+from geonb.earth import seeds
+from geonb.learning.towers import Tower, device, open_clip
+from simcities import fields
+
+EMBED, WIDTH, LAYERS, PATCH_PX = 128, 96, 4, 16
+MASKED_SHARE = 0.75  # of the patches, as in He et al. 2022
+CROPPED = (0.3, 1.0)  # area that strong views keep
+MEAN, SPREAD = 0.45, 0.25  # of the towers' transform
+ATTENTION = SDPBackend.MATH  # on a CPU the backward pass of the fused one takes most of a step
+
+
+# ---- the tower -------------------------------------------------------------------------------------------------------
+def model_of(objective, picture_px, vocabulary_size):
+    """An open_clip model whose image tower is the same for all objectives, with what else an objective needs.
+
+    CoCa's decoder for a captioner, a linear reading of the fields (head), or a decoder of masked patches (decoder).
+    """
+    vision = {"image_size": picture_px, "patch_size": PATCH_PX, "width": WIDTH, "layers": LAYERS, "head_width": 32}
+    text = {"context_length": supervision.CONTEXT, "vocab_size": vocabulary_size, "width": 64, "heads": 2, "layers": 1}
+    if objective == "captioner":
+        pooled = {"attentional_pool": True, "attn_pooler_heads": 4, "attn_pooler_queries": 64, "output_tokens": True}
+        text |= {"width": EMBED, "heads": 4}
+        words = text | {"embed_cls": True, "output_tokens": True}
+        model = open_clip().CoCa(EMBED, text, words, vision | pooled)
+        nn.init.normal_(model.text_decoder.text_projection, std=EMBED**-0.5)  # open_clip leaves it as memory was
+        return model
+    model = open_clip().model.CLIP(EMBED, vision, text)
+    if objective == "fields":
+        model.head = nn.Linear(EMBED, len(fields.FIELDS))
+    if objective == "masked":
+        model.decoder = MaskedDecoder(WIDTH, model.visual.positional_embedding.shape[0], 3 * PATCH_PX**2)
+    return model
+
+
+class MaskedDecoder(nn.Module):
+    """From the tokens of visible patches to the pixels of all: two narrow blocks (He et al. 2022)."""
+
+    def __init__(self, width, token_count, patch_values, narrow=64):
+        super().__init__()
+        self.enter, self.leave = nn.Linear(width, narrow), nn.Linear(narrow, patch_values)
+        self.hidden = nn.Parameter(torch.zeros(1, 1, narrow))
+        self.place = nn.Parameter(0.02 * torch.randn(1, token_count, narrow))
+        block = nn.TransformerEncoderLayer(narrow, 2, 4 * narrow, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.blocks = nn.TransformerEncoder(block, 2, enable_nested_tensor=False)
+
+    def forward(self, tokens, kept):
+        """tokens (n, 1 + V, width) of the class and visible patches; kept (n, V) their numbers."""
+        seen = self.enter(tokens)
+        whole = self.hidden.expand(len(tokens), self.place.shape[1] - 1, -1).to(seen.dtype)
+        whole = whole.scatter(1, kept[..., None].expand(-1, -1, seen.shape[2]), seen[:, 1:])
+        return self.leave(self.blocks(torch.cat([seen[:, :1], whole], dim=1) + self.place)[:, 1:])
+
+
+# ---- losses ----------------------------------------------------------------------------------------------------------
+def loss_of(model, given, corpus, batch, captions, rng):
+    """The loss of one batch of photos; given: the Supervision; captions: the tokens of all, or None."""
+    see = lambda: augmented(corpus.pixels[batch], rng, given.views).to(device())  # noqa: E731
+    if given.objective == "masked":
+        return masked(model, see(), rng)
+    if given.objective == "views":
+        return contrastive(model, model.visual(see()), model.visual(see()))
+    if given.objective == "fields":
+        return fields_error(model, model.visual(see()), corpus, batch)
+    words = captions[torch.from_numpy(batch)].to(device())
+    if given.objective == "captions":
+        return contrastive(model, model.visual(see()), model.encode_text(words))
+    out = model(see(), words)
+    whole = open_clip().CoCaLoss(caption_loss_weight=2.0, clip_loss_weight=1.0)
+    scale = model.logit_scale.exp()
+    return sum(whole(out["image_features"], out["text_features"], out["logits"].float(), out["labels"], scale))
+
+
+def contrastive(model, ours, others):
+    """open_clip's loss of two sets of vectors that belong together row by row."""
+    unit = [normalize(vectors.float(), dim=1) for vectors in (ours, others)]
+    return open_clip().ClipLoss()(*unit, model.logit_scale.exp())
+
+
+def fields_error(model, seen, corpus, batch):
+    """Mean squared error of the fields of street views, read linearly from the direction of the features."""
+    shown = torch.from_numpy(corpus.scenes[batch] == "street").to(device())
+    predicted = model.head(normalize(seen.float(), dim=1) * EMBED**0.5)
+    return mse_loss(predicted[shown], torch.from_numpy(corpus.traits[batch]).float().to(device())[shown])
+
+
+def masked(model, pictures, rng):
+    """Mean squared error of the hidden patches, each normalised by itself; the tower sees the others alone."""
+    whole = model.visual._embeds(pictures)
+    count = whole.shape[1] - 1
+    order = torch.from_numpy(rng.random((len(pictures), count)).argsort(axis=1)).to(device())
+    kept = torch.sort(order[:, : round(count * (1 - MASKED_SHARE))], dim=1)[0]
+    visible = whole[:, 1:].gather(1, kept[..., None].expand(-1, -1, whole.shape[2]))
+    predicted = model.decoder(model.visual.transformer(torch.cat([whole[:, :1], visible], dim=1)), kept).float()
+    patches = nn.functional.unfold(pictures, PATCH_PX, stride=PATCH_PX).transpose(1, 2)
+    patches = (patches - patches.mean(dim=2, keepdim=True)) / (patches.std(dim=2, keepdim=True) + 1e-3)
+    hidden = torch.ones(len(pictures), count, device=device()).scatter(1, kept, 0.0)
+    return (((predicted - patches) ** 2).mean(dim=2) * hidden).sum() / hidden.sum()
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+def as_seen(picture):
+    """A picture, or pixels (..., px, px, 3) uint8, as a tower reads it: (..., 3, px, px) float32."""
+    return (torch.from_numpy(np.array(picture)).movedim(-1, -3).float() / 255 - MEAN) / SPREAD
+
+
+def augmented(pixels, rng, views="weak"):
+    """Pictures (n, 3, px, px) as a tower reads them: half mirrored, all shifted by up to 4 pixels.
+
+    Strong views (Chen et al. 2020) are each a crop of 30 to 100 % of the area, in other light and colour instead.
+    """
+    seen = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    if views == "strong":
+        seen = recoloured(cropped(seen, rng), rng)
+    else:
+        seen = seen.roll(tuple(rng.integers(-4, 5, 2)), dims=(2, 3))
+    mirrored = torch.from_numpy(rng.random(len(pixels)) < 0.5)
+    seen[mirrored] = seen[mirrored].flip(3)
+    return (seen - MEAN) / SPREAD
+
+
+def cropped(pictures, rng):
+    """A crop of each picture (n, 3, px, px) of its own size and place, as large as before."""
+    side = torch.from_numpy(np.sqrt(rng.uniform(*CROPPED, len(pictures)))).float()
+    middle = torch.from_numpy(rng.uniform(-1, 1, (len(pictures), 2))).float() * (1 - side[:, None])
+    boxes = torch.zeros(len(pictures), 2, 3)
+    boxes[:, 0, 0] = boxes[:, 1, 1] = side
+    boxes[:, :, 2] = middle
+    return grid_sample(pictures, affine_grid(boxes, pictures.shape, align_corners=False), align_corners=False)
+
+
+def recoloured(pictures, rng):
+    """Each picture (n, 3, px, px) with another brightness, contrast and saturation; every fifth without colour."""
+    n = len(pictures)
+    light, contrast, colour = (torch.from_numpy(rng.uniform(0.6, 1.4, (n, 1, 1, 1))).float() for _ in range(3))
+    colour = torch.where(torch.from_numpy(rng.random((n, 1, 1, 1)) < 0.2), 0.0, colour)
+    grey = pictures.mean(dim=1, keepdim=True)
+    mixed = grey + colour * (pictures - grey)
+    middle = mixed.mean(dim=(1, 2, 3), keepdim=True)
+    return ((middle + contrast * (mixed - middle)) * light).clamp(0, 1)
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+def optimise(model, loss, count, label, *, steps, batch_size, learning_rate, seed):
+    """Train a model in place; loss: (step, epoch, indices of a batch of `count` photos) -> scalar.
+
+    The same photos in the same order whatever is learned; a photo comes at most once in an epoch.
+    """
+    checks.count("batch_size", batch_size, least=2, most=count, way_out="no more than there are photos that train")
+    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=0.1)
+    for step in tqdm(range(steps), desc=f"{label}, seed {seed}", file=sys.stdout):
+        epoch, place = divmod(step, count // batch_size)
+        order = seeds.stream(seed, "lessons", epoch).permutation(count)
+        batch = np.sort(order[place * batch_size : (place + 1) * batch_size])
+        with torch.autocast(device().type, torch.bfloat16), sdpa_kernel(ATTENTION):
+            value = loss(step, epoch, batch)
+        optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+
+
+def pretrain(name, corpus, *, seed, settings):
+    """The image tower of a supervision, from the same start for all; settings: steps, batch_size, learning_rate."""
+    given, sizes = supervision.get(name), (corpus.pixels.shape[1], len(corpus.vocabulary))
+    seeds.seed_torch(seed, "supervision")
+    start, model = model_of("none", *sizes).visual.state_dict(), model_of(given.objective, *sizes)
+    own = model.visual.state_dict()  # a captioner pools in another way, and so has some of other shapes
+    same = {key: value for key, value in start.items() if own[key].shape == value.shape}
+    model.visual.load_state_dict(same, strict=False)
+    model.to(device())
+
+    @functools.lru_cache(1)
+    def captions(epoch):
+        return supervision.tokens(corpus, given, seed, epoch) if given.objective in ("captions", "captioner") else None
+
+    def loss(step, epoch, batch):
+        return loss_of(model, given, corpus, batch, captions(epoch), seeds.stream(seed, "augmented", step))
+
+    if given.objective != "none":
+        optimise(model, loss, len(corpus.pixels), name, seed=seed, **settings)
+    return model.visual.float().eval()
+
+
+def trained(names, corpora, folder, numbers, settings):
+    """{name: [Tower of each of the seeds `numbers`]} of supervisions, trained on corpora[0]; see pretrain.
+
+    Each is trained once: its weights stay in the folder, written whole. ValueError for settings that cannot be.
+    """
+    checks.count("steps", settings["steps"])
+    checks.number("learning_rate", settings["learning_rate"], above=0)
+    checks.count("seed_count", len(numbers))
+    return {name: [load(name, corpora[0], folder, number, settings) for number in numbers] for name in names}
+
+
+def load(name, corpus, folder, seed, settings):
+    """The Tower of one training from its file in the folder, which is made where there is none."""
+    file = folder / f"{name}-{seed}.safetensors"
+    if not file.exists():
+        state = pretrain(name, corpus, seed=seed, settings=settings).state_dict()
+        state = {key: value.contiguous().cpu() for key, value in state.items()}
+        files.write_whole(file, lambda partial: save_file(state, partial))
+    model = model_of(supervision.get(name).objective, corpus.pixels.shape[1], len(corpus.vocabulary)).float().eval()
+    model.visual.load_state_dict(load_file(file))
+    return Tower(f"{name}, seed {seed}", model, as_seen, None, supervision.CONTEXT, file.stem)
+
+
+def code():
+    """What decides what a tower becomes, as '<file> <digest>': for the key of its checkpoints."""
+    return studies.reached({Path(__file__)}, studies.RECORDING)

@@ -1,0 +1,222 @@
+"""What towers know of place, as tables: every tower, split, aim and kind of scene, with intervals."""
+
+import itertools
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from experiments.words import layers, ridge_probe
+from experiments.words.samples import ANYWHERE
+from geonb.earth import seeds
+from geonb.learning import guesses
+from geonb.learning.decoding import posterior
+from geonb.photos.pictures import open_picture, picture_path
+
+WITHIN = ("position", "fields")  # aims that count around a city's own mean
+NAMES = ("city", "country")  # aims that are names: predicted or not
+FEWEST_OF_A_SCENE = 15  # photos
+PIXELS, PERMUTED = "pixels", "photos dealt anew"
+ASKED = {
+    "tower": "tower, or baseline, that is read",
+    "split": "how photos that train the probe are kept apart from those that test it",
+    "aim": "what is read: position in metres within a city, planted fields, which city, or which country",
+}
+INTERVAL = {
+    "low": "lower bound of the 95 % interval over blocks and trainings; missing below 20 blocks [unit of the value]",
+    "high": "upper bound of it [unit of the value]",
+}
+READ = {
+    **ASKED,
+    "scene": "kind of scene that counts, or all",
+    "metric": "accuracy, or r2: around each city's mean over the training folds, in unseen_city around its own mean",
+    "value": "mean over trainings; its interval in unseen_city over cities instead of blocks [share]",
+    **INTERVAL,
+    "layer": "layer chosen most often inside the training folds",
+    "seeds": "trainings of the tower [count]",
+    "n": "photos, of a country those whose country another city of trains the probe [count]",
+}
+DEPTH = {
+    **ASKED,
+    "layer": "layer, and the token that is read of it",
+    "depth": "place of the layer from first (0) to last (1)",
+    "value": "R2, its penalty chosen inside the training folds, mean over trainings [share]",
+}
+PUBLISHED = {"tower": "tower", "degrees_r2": "largest R2 over layers [share]"}
+DIMENSIONS = {"share": "dimensions kept [share]", "aim": ASKED["aim"], "r2": "mean R2 of its targets [share]"}
+DIRECTIONS = {
+    "parts": "what parts the photos: city, or kind of scene",
+    "aim": ASKED["aim"],
+    "same_part": "correlation of the coefficients of two halves of a part, mean over parts and targets [-]",
+    "other_part": "correlation of the coefficients of halves of two parts, mean over pairs and targets [-]",
+    "count": "parts with photos enough [count]",
+}
+ERRORS = {"photo_id": "photo", "method": "tower", "error_m": "distance of what the probe predicts from the truth [m]"}
+SCENES = {
+    "scene": "kind of scene",
+    "n": "photos [count]",
+    "planted": "planted fields that captions of such a scene name [count]",
+    "fields_r2": "R2 of the fields, blocked [share]",
+    "position_r2": "R2 of the position within the city, blocked [share]",
+    "spread_m": "median spread of the posterior over training places [m]",
+}
+
+
+class Layers(NamedTuple):
+    """The layers of a tower: of each training a list of (n, d), and the name of each layer."""
+
+    runs: list
+    names: list
+
+
+def frozen(models, sample, features, *, seed=0):
+    """{tower: Layers} of published models, dicts of arguments of layers.layer_features, and of two baselines.
+
+    Without models the study's features (N, d) take their place. Baselines: mean colours of a grid of each picture, and
+    the last layer of the first tower with its photos permuted, from which nothing may be read. Nothing without folds.
+    """
+    if not sample.folds:
+        return {}
+    paths = [picture_path(path) for path in sample.photos.path]
+    known = {name: layers.layer_features(pictures=paths, **model) for name, model in layers.labelled(models).items()}
+    known = known or {"02_embeddings": [features[sample.photos.index]]}
+    towers = {name: Layers([found], [f"{k} mean" for k in range(len(found))]) for name, found in known.items()}
+    small = [open_picture(path).resize((8, 8)) for path in tqdm(paths, desc="pixels", file=sys.stdout)]
+    colours = np.stack([np.asarray(picture, dtype=np.float32).ravel() / 255 for picture in small])
+    permuted = next(iter(known.values()))[-1][seeds.stream(seed, "dealt anew").permutation(len(paths))]
+    return towers | {PIXELS: Layers([[colours]], ["0 mean"]), PERMUTED: Layers([[permuted]], ["last mean"])}
+
+
+# ---- every tower, split and aim --------------------------------------------------------------------------------------
+def read(towers, sample, *, replicates=300, seed=0):
+    """(table READ, table DEPTH, {(tower, split, aim): squares (seeds, 2, n)}) of towers {name: Layers} on a Sample.
+
+    In unseen_city only samples.ANYWHERE is asked for.
+    """
+    rows, depth, squares = [], [], {}
+    pairs = list(itertools.product(towers.items(), sample.folds.items()))
+    for (tower, known), (split, fold) in tqdm(pairs, desc="probes", file=sys.stdout):
+        unseen = split == "unseen_city"
+        aims = {aim: own for aim, own in sample.aims.items() if aim in ANYWHERE or not unseen}
+        around, groups = ((), sample.city) if unseen else (WITHIN, sample.block)
+        probed = [ridge_probe.probe(run, aims, fold, sample.city, around_city=around) for run in known.runs]
+        for aim, targets in aims.items():
+            own = [one[aim].around(sample.city) if unseen and aim in WITHIN else one[aim] for one in probed]
+            layer = known.names[np.bincount(np.concatenate([one.chosen for one in own])).argmax()]
+            if aim in NAMES:
+                metric, statistic, name = "accuracy", np.mean, targets.argmax(axis=1)
+                usable = pd.Series(fold).groupby(name).transform("nunique") > 1  # else no training photo has that name
+                measured = np.stack([[one.predicted.argmax(axis=1) == name] for one in own])
+            else:
+                metric, statistic, usable = "r2", ridge_probe.r2, np.ones(len(fold), bool)
+                measured = squares[tower, split, aim] = np.stack([one.squares() for one in own])
+                values = [ridge_probe.r2([one.squares(k) for one in own]) for k in range(len(known.names))]
+                depth += [(tower, split, aim, *row) for row in zip(known.names, values, strict=True)]
+            about = {"tower": tower, "split": split, "aim": aim, "metric": metric, "layer": layer, "seeds": len(own)}
+            for scene, here in shown_scenes(sample.scene, usable):
+                shown, draws = [measured[:, :, here]], {"replicates": replicates, "seed": seed}
+                value, low, high = ridge_probe.interval(statistic, shown, groups[here], **draws)
+                rows.append(about | {"scene": scene, "value": value, "low": low, "high": high, "n": int(here.sum())})
+    depth = pd.DataFrame(depth, columns=["tower", "split", "aim", "layer", "value"])
+    same = depth.groupby(["tower", "split", "aim", depth.layer.str.split().str[-1]]).layer  # of the same token
+    depth["depth"] = same.cumcount() / (same.transform("size") - 1).clip(lower=1)
+    return pd.DataFrame(rows, columns=list(READ)), depth[list(DEPTH)], squares
+
+
+def shown_scenes(scene, usable):
+    """('all', usable photos (n,)), then those of each frequent kind of scene, as far as there are some."""
+    kinds, counts = np.unique(scene, return_counts=True)
+    frequent = kinds[counts >= FEWEST_OF_A_SCENE] if len(kinds) > 1 else ()
+    here = {"all": np.asarray(usable)} | {kind: (scene == kind) & usable for kind in frequent}
+    return [(kind, own) for kind, own in here.items() if own.any()]
+
+
+def published(towers, lat_lon_deg):
+    """Table PUBLISHED: R2 of towers as the paper on textual supervision counts it (arXiv 2606.07172), not of baselines.
+
+    Latitude and longitude in degrees, photos put singly into five folds, the penalty by leaving out one photo of those
+    that train, mean over folds and both coordinates. Missing below 10 photos: R2 asks for two in a fold.
+    """
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import KFold, cross_val_score
+
+    ridge, rows = RidgeCV(alphas=np.logspace(-1, 4, 12)), []
+    how = {"cv": KFold(5, shuffle=True, random_state=42), "scoring": "r2"}
+    for name in [name for name in towers if name not in (PIXELS, PERMUTED)]:
+        known = towers[name].runs[0] if len(lat_lon_deg) >= 10 else []
+        values = [cross_val_score(ridge, layer, lat_lon_deg, **how).mean() for layer in known]
+        rows.append((name, max(values, default=np.nan)))
+    return pd.DataFrame(rows, columns=list(PUBLISHED))
+
+
+# ---- the layer that was chosen ---------------------------------------------------------------------------------------
+def shown_split(table):
+    """The split whose numbers are shown where one must do: blocked where it was probed, '' where nothing was."""
+    return "blocked" if "blocked" in set(table.split) else next(iter(table.split), "")
+
+
+def chosen_features(table, towers):
+    """{aim of WITHIN: features (n, d)}: the layer of the first tower that the folds of shown_split chose most often."""
+    own = table[(table.tower == next(iter(towers), "")) & (table.split == shown_split(table)) & (table.scene == "all")]
+    return {row.aim: towers[row.tower].runs[0][towers[row.tower].names.index(row.layer)]
+            for row in own.itertuples() if row.aim in WITHIN}  # fmt: skip
+
+
+def dimensions(features, sample, split, shares):
+    """Table DIMENSIONS of aims read from features {aim: (n, d)}, from those with the largest coefficients alone."""
+    needed = {}
+    for aim, known in features.items():
+        targets = ridge_probe.within(sample.aims[aim], sample.city)
+        needed[aim] = ridge_probe.dimensions_needed(known, targets, sample.folds[split], shares).mean(axis=1)
+    return pd.DataFrame({"share": shares} | needed).melt("share", var_name="aim", value_name="r2")
+
+
+def directions(features, sample, *, seed=0):
+    """Table DIRECTIONS of features {aim: (n, d)}: whether coefficients are the same in other cities, and other scenes.
+
+    Features and aims count around their city's own mean, so that which city it is tells nothing.
+    """
+    rows = []
+    for parts, aim in itertools.product(("city", "scene"), features):
+        known, wanted = (ridge_probe.within(values, sample.city) for values in (features[aim], sample.aims[aim]))
+        found = ridge_probe.same_directions(known, wanted, getattr(sample, parts), sample.block, seed=seed)
+        rows.append((parts, aim, found[0].mean(), found[1].mean(), found[2]))
+    return pd.DataFrame(rows, columns=list(DIRECTIONS))
+
+
+def errors(features, sample, split, tower):
+    """Table ERRORS of the position as a probe of features {aim: (n, d)} of a tower predicts it; empty without folds."""
+    if not sample.folds:
+        return pd.DataFrame(columns=list(ERRORS))
+    aim = {"position": sample.aims["position"]}
+    layers = [features["position"]]
+    probed = ridge_probe.probe(layers, aim, sample.folds[split], sample.city, around_city=WITHIN)["position"]
+    error_m = np.hypot(*(probed.predicted - probed.truth).T)
+    return pd.DataFrame({"photo_id": sample.photos.photo_id, "method": tower, "error_m": error_m})
+
+
+# ---- localizability --------------------------------------------------------------------------------------------------
+def scenes(table, sample, features, places, planted):
+    """Table SCENES of the first tower: what is planted in a kind of scene, what a probe reads, how sure retrieval is.
+
+    How widely the posterior of features (N, d) scatters over the training photos, rows `places` of the catalogue, see
+    guesses.answers; planted: {scene: fields that its captions name}. Empty without planted fields or blocked folds.
+    """
+    if "fields" not in sample.aims or "blocked" not in sample.folds:
+        return pd.DataFrame(columns=list(SCENES))
+    own = table[(table.tower == table.tower.iloc[0]) & (table.split == "blocked") & (table.scene != "all")]
+    r2 = own[own.metric == "r2"].pivot_table(index="scene", columns="aim", values="value")
+    n = own.drop_duplicates("scene").set_index("scene").n
+    similarity = features[sample.photos.index] @ features[places.index].T
+    spread_m = guesses.answers(posterior(similarity, 50.0), places).expected_m.groupby(sample.scene).median()
+    rows = [(kind, n[kind], planted.get(kind, 0), r2.fields[kind], r2.position[kind], spread_m[kind])
+            for kind in r2.index]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(SCENES)).sort_values("planted", ascending=False, kind="stable")
+
+
+def agreement(table):
+    """Spearman's rank correlations among planted, fields_r2, position_r2 and certainty (minus spread_m) of scenes."""
+    ranked = table.assign(certainty=-table.spread_m)[["planted", "fields_r2", "position_r2", "certainty"]]
+    return ranked.corr("spearman")

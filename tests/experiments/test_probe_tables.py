@@ -1,0 +1,162 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.words import probe_tables, samples
+from experiments.words.probe_tables import Layers
+
+
+def sample(city, splits, *, country="", fields=None, block=None, scene="street"):
+    """A Sample of photos (n,) of some cities."""
+    rng, n = np.random.default_rng(0), len(city)
+    photos = pd.DataFrame({"lat_deg": rng.uniform(0, 0.02, n), "lon_deg": rng.uniform(0, 0.02, n), "city": city})
+    photos = photos.assign(country=country, photo_id=np.arange(n).astype(str)).astype({"city": str})
+    photos["lat_deg"] += 5.0 * pd.factorize(photos.city)[0]
+    cell = (photos.lat_deg // 0.004 * 100 + photos.lon_deg // 0.004).astype(int).to_numpy()
+    block, scene = cell if block is None else block, np.broadcast_to(scene, n)
+    own, city = samples.aims_of(photos, fields), photos.city.to_numpy(object)
+    return samples.Sample(photos, own, block, scene, *samples.folds_of(splits, own, city, block, [""] * n))
+
+
+@pytest.fixture(scope="module")
+def two_cities():
+    """A Sample of two cities, and what probes read of it: (sample, towers, read, depth, squares)."""
+    rng = np.random.default_rng(0)
+    scene = np.where(np.arange(600) % 10 == 0, "park", "street")
+    own = sample(np.repeat(["a", "b"], 300), ["random", "blocked"], fields=rng.normal(size=(600, 3)), scene=scene)
+    holds = np.column_stack([own.aims["fields"], own.aims["position"]])
+    good = Layers([[np.ones((600, 2)), holds]] * 2, ["0 mean", "1 mean"])
+    towers = {"good": good, "none": Layers([[rng.normal(size=(600, 2))]], ["0 mean"])}
+    return own, towers, *probe_tables.read(towers, own, replicates=20)
+
+
+def test_what_is_read_has_a_row_for_each_tower_split_aim_and_scene(two_cities):
+    _, _, read, depth, squares = two_cities
+    assert list(read.columns) == list(probe_tables.READ)
+    assert list(depth.columns) == list(probe_tables.DEPTH)
+    whole = read[read.scene == "all"].set_index(["tower", "split", "aim"])
+    assert whole.value["good", "blocked", "fields"] > 0.99
+    assert whole.layer["good", "blocked", "position"] == "1 mean"
+    assert abs(whole.value["none", "random", "fields"]) < 0.1
+    assert whole.seeds["good", "random", "city"] == 2
+    assert set(read.scene) == {"all", "park", "street"}
+    assert depth[(depth.tower == "good") & (depth.aim == "fields")].depth.tolist() == [0, 1, 0, 1]
+    assert squares["good", "random", "position"].shape == (2, 2, 600)
+
+
+def test_the_chosen_layer_is_looked_at_closer(two_cities):
+    own, towers, read, *_ = two_cities
+    split, features = probe_tables.shown_split(read), probe_tables.chosen_features(read, towers)
+    assert split == "blocked"
+    np.testing.assert_array_equal(features["position"], towers["good"].runs[0][1])
+    needed = probe_tables.dimensions(features, own, split, [0.2, 1.0])  # one of five dimensions for each target
+    assert needed.aim.tolist() == ["position"] * 2 + ["fields"] * 2
+    assert needed.r2.min() > 0.9
+    errors = probe_tables.errors(features, own, split, "good")
+    assert list(errors) == list(probe_tables.ERRORS)
+    assert errors.error_m.median() < 100  # of a city of 2 km
+
+
+def test_nothing_is_no_crash():
+    own = sample([], ["random"])
+    table, depth, squares = probe_tables.read({}, own)
+    assert (len(table), len(depth), squares) == (0, 0, {})
+    assert (probe_tables.shown_split(table), probe_tables.chosen_features(table, {})) == ("", {})
+    made = [probe_tables.dimensions({}, own, "", [0.5]), probe_tables.directions({}, own)]
+    made += [probe_tables.errors({}, own, "", ""), probe_tables.published({}, own.lat_lon_deg)]
+    made += [probe_tables.scenes(table, own, None, None, {})]
+    assert [len(table) for table in made] == [0] * 5
+    assert list(made[0]) == list(probe_tables.DIMENSIONS)
+
+
+def test_the_country_of_an_unseen_city_is_read_where_a_country_has_a_look():
+    rng, city = np.random.default_rng(0), np.repeat(np.arange(9), 40)
+    own = sample(city, ["unseen_city"], country=(city // 3).astype(str))
+    looks = rng.normal(size=(3, 8))[city // 3] + 0.3 * rng.normal(size=(360, 8))
+    towers = {
+        name: Layers([[x]], ["0 mean"]) for name, x in {"sees": looks, "blind": rng.normal(size=(360, 8))}.items()
+    }
+    read, _, squares = probe_tables.read(towers, own, replicates=10)
+    value = read[read.scene == "all"].set_index("tower").value
+    assert set(read.aim) == {"country"}
+    assert value.sees > 0.95
+    assert value.blind < 0.45  # below a third: the country of the held-out city is rarer among those that train
+    assert squares == {}
+
+
+def test_in_unseen_cities_cities_are_drawn_again_and_not_their_blocks():
+    """Of 24 cities half are read wholly: blocks within a city say the same again."""
+    city = np.repeat(np.arange(24), 30)
+    seen = np.where((city < 12)[:, None], np.eye(4)[city % 4], np.random.default_rng(0).normal(size=(24, 4))[city])
+    own = sample(city, ["unseen_city"], country=(city % 4).astype(str), block=np.arange(720) // 5)
+    read = probe_tables.read({"t": Layers([[seen]], ["0 mean"])}, own, replicates=200)[0].iloc[0]
+    assert read.high - read.low > 0.2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_country_that_no_other_fold_holds_has_no_row():
+    city = np.repeat(np.arange(6), 20)
+    own = sample(city, [], country=(city // 2).astype(str))
+    own.folds["unseen_city"] = city // 2  # the cities of a country together
+    assert len(probe_tables.read({"t": Layers([[np.eye(6)[city]]], ["0 mean"])}, own, replicates=10)[0]) == 0
+
+
+def test_directions_know_nothing_of_which_city_it_is():
+    """A city's mean stands in one feature for all; within a city each scene has a feature of its own."""
+    rng, n = np.random.default_rng(0), 1600
+    city, scene = np.repeat(["a", "b", "c", "d"], 400), np.where(np.arange(n) % 2, "park", "street")
+    mean, features = np.repeat([-3.0, -1.0, 1.0, 3.0], 400), rng.normal(size=(n, 6))
+    target = mean + np.where(scene == "park", features[:, 1], features[:, 2])
+    features[:, 0] = mean
+    own = sample(city, [], fields=target[:, None], block=np.arange(n) // 10, scene=scene)
+    table = probe_tables.directions({"fields": features}, own).set_index("parts")
+    assert list(table.columns) == list(probe_tables.DIRECTIONS)[1:]
+    assert table.same_part["scene"] > 0.9
+    assert abs(table.other_part["scene"]) < 0.2
+    assert table.other_part["city"] > 0.9
+    assert table["count"].to_dict() == {"city": 4, "scene": 2}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("n", "known"), [(3, False), (9, False), (10, True)])
+def test_the_published_number_is_missing_below_two_photos_a_fold(n, known):
+    rng = np.random.default_rng(0)
+    towers = {"tower": Layers([[rng.normal(size=(n, 3))]], ["0 mean"]), probe_tables.PIXELS: None}
+    found = probe_tables.published(towers, rng.normal(size=(n, 2)))
+    assert np.isfinite(found.degrees_r2).tolist() == [known]
+
+
+def test_the_published_number_flatters_by_the_way_between_cities():
+    city = np.repeat([0, 1], 200)
+    degrees = np.random.default_rng(0).uniform(0, 0.02, (400, 2)) + 10.0 * city[:, None]
+    assert probe_tables.published({"t": Layers([[np.eye(2)[city]]], ["0 mean"])}, degrees).degrees_r2[0] > 0.99
+
+
+def test_scenes_are_ranked_by_what_is_planted_and_a_sure_posterior_does_not_scatter():
+    scene = np.array(["street", "facade", "park"])
+    own = sample(["a"] * 3, [], fields=np.ones((3, 1)), scene=scene)
+    own.folds["blocked"] = None
+    rows = [
+        {"tower": "t", "split": "blocked", "aim": aim, "scene": kind, "metric": "r2", "value": value, "n": 50}
+        for aim in probe_tables.WITHIN for kind, value in (("street", 0.5), ("facade", 0.3), ("park", 0.0))
+    ]  # fmt: skip
+    places = pd.DataFrame({"city": "a", "lat_deg": 0.0, "lon_deg": [0.0, 0.01, 0.02]}, index=[3, 4, 5])
+    features = np.concatenate([[[1, 0, 0], [0.71, 0.7, 0], [0.58, 0.58, 0.57]], np.eye(3)])
+    table = probe_tables.scenes(pd.DataFrame(rows), own, features, places, {"street": 7, "facade": 3})
+    assert table.scene.tolist() == ["street", "facade", "park"]
+    assert table.spread_m.iloc[0] < 1 < 500 < table.spread_m.iloc[2]
+    assert probe_tables.agreement(table).loc["planted", ["fields_r2", "certainty"]].tolist() == pytest.approx([1, 1])
+
+
+def test_a_study_without_models_reads_its_features_beside_baselines(monkeypatch, tmp_path):
+    from PIL import Image
+
+    own = sample(["a"] * 30, ["random"])
+    Image.new("RGB", (32, 32), (255, 0, 0)).save(tmp_path / "red.png")
+    own.photos["path"] = str(tmp_path / "red.png")
+    features = np.arange(30.0)[:, None]
+    towers = probe_tables.frozen([], own, features)
+    assert list(towers) == ["02_embeddings", probe_tables.PIXELS, probe_tables.PERMUTED]
+    assert towers[probe_tables.PIXELS].runs[0][0].shape == (30, 192)
+    permuted = towers[probe_tables.PERMUTED].runs[0][0]
+    assert sorted(permuted[:, 0]) == features[:, 0].tolist() != permuted[:, 0].tolist()
