@@ -8,7 +8,7 @@ import pandas as pd
 from experiments.words.ridge_probe import FOLDS
 from geonb import checks
 from geonb.earth import seeds, sphere
-from geonb.splitting import splits as splitting
+from geonb.splitting.splits import block_ids
 
 ANYWHERE = ("fields", "country")  # aims that can be asked for in a city that no training photo shows
 FEWEST_COUNTRIES = 3  # of two cities, at least, or no country is asked for
@@ -50,7 +50,7 @@ def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, sp
     rows = chosen(photos.city, scene, usable, per_city, seed=seed)
     own, city = photos.iloc[rows], photos.city.to_numpy(dtype=object)[rows]
     at = own[["lat_deg", "lon_deg"]].to_numpy()
-    aims, block = aims_of(own, planted(own)), splitting.block_ids(at, city, block_size_m)
+    aims, block = aims_of(own, planted(own)), block_ids(at, city, block_size_m)
     return Sample(own, aims, block, scene[rows], *folds_of(splits, aims, city, block, own.sequence_id, seed=seed))
 
 
