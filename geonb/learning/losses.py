@@ -4,12 +4,18 @@ A matrix of weights (B, B) says in row i what photo i, and place i, should answe
 a sum of 1.
 """
 
+import pandas as pd
 import torch
 
 from geonb.earth.sphere import EARTH_RADIUS_M
 
 # weights of the hierarchical prior, finest level first (SW-CLIP names the levels and gives no weights: our choice)
 LEVELS = {"street": 1.0, "district": 0.5, "city": 0.25, "country": 0.125}
+SOFTNESS = {
+    "kernel": "kernel of the target",
+    "own_share": "median weight of the photo's own place [share]",
+    "neighbours": "median number of other places above 1 % [count]",
+}
 HALVINGS = 30  # of the search for a matched entropy: beyond float32
 NEAR_FIRST_M = 2_000_000.0
 CITY_M = 10_000.0  # of points so near the first of a batch the chord is as long as the arc, to 4 cm
@@ -131,6 +137,15 @@ def row_targets(weights):
             "above 0, at least its own"
         )
     return weights / total
+
+
+def softness(targets):
+    """How soft some targets are, {kernel: (n, n) array}: a table of columns SOFTNESS."""
+    rows = []
+    for kernel, target in targets.items():
+        own, others = pd.Series(target.diagonal()), pd.Series((target > 0.01).sum(axis=1) - 1)
+        rows.append((kernel, float(own.median()), float(others.median())))
+    return pd.DataFrame(rows, columns=list(SOFTNESS))
 
 
 # ---- controls: as soft as a spatial target, and blind to distance ----------------------------------------------------

@@ -240,3 +240,10 @@ def test_photos_of_no_known_region_are_no_region():
     both = losses.regional_fairness(image, swapped, torch.tensor(2.0), torch.tensor([4, 4, 7, -1]))
     without = losses.regional_fairness(image, swapped, torch.tensor(2.0), torch.tensor([4, 4, 7, 7]))
     torch.testing.assert_close(both, without)  # photo 3 is as right as photo 2
+
+
+def test_softness_is_the_weight_of_the_own_place_and_the_count_of_others_above_a_hundredth():
+    soft = np.array([[0.5, 0.495, 0.005], [0.25, 0.5, 0.25], [0.0, 0.2, 0.8]], np.float32)
+    table = losses.softness({"one_hot": np.eye(3), "soft": soft})
+    assert list(table) == list(losses.SOFTNESS)
+    assert table.to_numpy().tolist() == [["one_hot", 1.0, 0.0], ["soft", 0.5, 1.0]]
