@@ -1,4 +1,4 @@
-"""Hexagons on the ground (H3): errors gathered in cells of several sizes, and where a gain comes back in every seed."""
+"""Cells of the ground: squares of a length, and hexagons (H3), in which errors are gathered and gains come back."""
 
 import numpy as np
 import pandas as pd
@@ -24,53 +24,70 @@ REPLICATED = {
 FEWEST_PHOTOS = 2  # of a cell in which methods are compared
 
 
-def of(lat_lon_deg, resolution):
+def squares(lat_lon_deg, size_m):
+    """Row and column (n, 2) of the square of each position (n, 2): rows of parallels, cut along each row's middle.
+
+    The grid belongs to the ground: the square of a position does not depend on the others. One cut is at the date line.
+    ValueError for a size that is not above 0, or that no number can be cut by.
+    """
+    if not 0 < size_m < np.inf:
+        raise ValueError(f"size_m {size_m} of squares must be a finite number above 0")
+    position = np.float64(lat_lon_deg)
+    row = np.floor(np.radians(position[:, 0]) * sphere.EARTH_RADIUS_M / size_m)
+    middle = (row + 0.5) * size_m / sphere.EARTH_RADIUS_M
+    east_m = np.radians(sphere.wrap_lon_deg(position[:, 1])) * np.cos(middle) * sphere.EARTH_RADIUS_M
+    return np.stack([row, np.floor(east_m / size_m)], axis=1).astype(int)
+
+
+def hexagons(lat_lon_deg, resolution):
     """H3 index (n,) of the cell of each position (n, 2). ValueError for a resolution outside 0 to 15."""
     import h3
 
     if not 0 <= resolution <= 15:
         raise ValueError(f"resolution {resolution} of H3 must be 0 to 15")
-    sphere.check_lat_lon_deg(lat_lon_deg)
-    return np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in np.asarray(lat_lon_deg, float)], object)
+    positions = sphere.check_lat_lon_deg(lat_lon_deg)
+    return np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in positions], object)
 
 
 def centres(lat_lon_deg, resolution):
-    """Centres (n, 2) in degrees of the cells of positions (n, 2)."""
+    """Centres (n, 2) in degrees of the hexagons of positions (n, 2)."""
     import h3
 
-    return np.array([h3.cell_to_latlng(cell) for cell in of(lat_lon_deg, resolution)])
+    return np.array([h3.cell_to_latlng(cell) for cell in hexagons(lat_lon_deg, resolution)])
 
 
 def outline(cell):
-    """Corners (k, 2) of a cell in degrees."""
+    """Corners (k, 2) of a hexagon in degrees."""
     import h3
 
     return np.array(h3.cell_to_boundary(cell))
 
 
+# ---- errors in hexagons ----------------------------------------------------------------------------------------------
+def with_cells(errors, resolution):
+    """The errors with their hexagon and log_m, the logarithm of an error of 1 m or more."""
+    cell = hexagons(errors[["lat_deg", "lon_deg"]], resolution)
+    return errors.assign(cell=cell, log_m=np.log(errors.error_m.clip(lower=1)))
+
+
 def by_cell(errors, resolutions):
-    """One row (columns BY_CELL) per method, resolution and cell with photos; errors as errors.ERRORS."""
+    """One row (columns BY_CELL) per method, resolution and hexagon with photos; errors as errors.ERRORS."""
     tables = []
     for resolution in resolutions:
-        own = errors.assign(
-            cell=of(errors[["lat_deg", "lon_deg"]], resolution), log_m=np.log(errors.error_m.clip(lower=1))
-        )
-        grouped = own.groupby(["method", "cell"], sort=True)
+        grouped = with_cells(errors, resolution).groupby(["method", "cell"], sort=True)
         table = grouped.agg(city=("city", most), error_m=("log_m", "mean"), n=("photo_id", "nunique")).reset_index()
         tables.append(table.assign(resolution=resolution, error_m=np.exp(table.error_m)))
     return pd.concat(tables, ignore_index=True)[list(BY_CELL)]
 
 
 def replicated(errors, ours, other, resolution):
-    """Cells of FEWEST_PHOTOS or more in which one method errs less than another in all seeds (columns REPLICATED)."""
-    both = errors[errors.method.isin([ours, other])]
-    both = both.assign(cell=of(both[["lat_deg", "lon_deg"]], resolution), log_m=np.log(both.error_m.clip(lower=1)))
+    """Hexagons of FEWEST_PHOTOS or more in which one method errs less than another in all seeds: columns REPLICATED."""
+    both = with_cells(errors[errors.method.isin([ours, other])], resolution)
     means = both.pivot_table(index=["cell", "seed"], columns="method", values="log_m")
-    better = (means[ours] < means[other]).groupby("cell").agg(better="sum", seeds="size")
+    wins = pd.DataFrame({"better": means[ours] < means[other], "worse": means[ours] > means[other]}).groupby("cell")
     about = both.groupby("cell").agg(city=("city", most), n=("photo_id", "nunique"))
-    table = better.join(about).query("n >= @FEWEST_PHOTOS").reset_index()
-    worse = (means[ours] > means[other]).groupby("cell").sum().loc[table.cell].to_numpy()
-    verdicts = [table.better == table.seeds, worse == table.seeds]
+    table = wins.sum().join(wins.size().rename("seeds")).join(about).query("n >= @FEWEST_PHOTOS").reset_index()
+    verdicts = [table.better == table.seeds, table.worse == table.seeds]
     return table.assign(verdict=np.select(verdicts, ["better", "worse"], "mixed"))[list(REPLICATED)]
 
 
@@ -80,7 +97,7 @@ def most(names):
 
 
 def answer(table, ours, other):
-    """In how many cells a gain comes back, in one sentence."""
+    """In how many hexagons a gain comes back, in one sentence."""
     count = table.verdict.value_counts()
     return (
         f"Of {len(table)} cells {ours} errs less than {other} in all {table.seeds.max()} seeds in "

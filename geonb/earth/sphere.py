@@ -19,14 +19,6 @@ def distance_m(lat_lon_deg_a, lat_lon_deg_b):
     return 2 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
 
 
-def geodesic_m(lat_lon_deg_a, lat_lon_deg_b):
-    """Distance (...,) in metres on the WGS84 ellipsoid (Karney 2013, by PROJ)."""
-    from pyproj import Geod
-
-    a, b = np.broadcast_arrays(np.float64(lat_lon_deg_a), np.float64(lat_lon_deg_b))
-    return np.asarray(Geod(ellps="WGS84").inv(a[..., 1], a[..., 0], b[..., 1], b[..., 0])[2])
-
-
 def pair_distance_m(lat_lon_deg_a, lat_lon_deg_b=None):
     """Great-circle distances (n, m) in metres between every position of (n, 2) and every one of (m, 2)."""
     a = np.float64(lat_lon_deg_a)
@@ -101,21 +93,6 @@ def from_local_m(east_north_m, origin_lat_lon_deg):
 def wrap_lon_deg(lon_deg):
     """Longitude brought into [-180, 180)."""
     return (np.float64(lon_deg) + 180) % 360 - 180
-
-
-def square_cells(lat_lon_deg, size_m):
-    """Row and column (n, 2) of the square of each position (n, 2): rows of parallels, cut along each row's middle.
-
-    The grid belongs to the ground: the square of a position does not depend on the others. One cut is at the date line.
-    ValueError for a size that is not above 0, or that no number can be cut by.
-    """
-    if not 0 < size_m < np.inf:
-        raise ValueError(f"size_m {size_m} of squares must be a finite number above 0")
-    position = np.float64(lat_lon_deg)
-    row = np.floor(np.radians(position[:, 0]) * EARTH_RADIUS_M / size_m)
-    middle = (row + 0.5) * size_m / EARTH_RADIUS_M
-    east_m = np.radians(wrap_lon_deg(position[:, 1])) * np.cos(middle) * EARTH_RADIUS_M
-    return np.stack([row, np.floor(east_m / size_m)], axis=1).astype(int)
 
 
 def equal_earth(lat_lon_deg):

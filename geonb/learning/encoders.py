@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from geonb import checks
-from geonb.earth import seeds, sphere
+from geonb.earth import cells, seeds, sphere
 from geonb.learning import geoclip
 
 # wavelengths of the Fourier-feature tower: streets, quarters, cities, countries [m]
@@ -218,6 +218,6 @@ def location_tower(recipe, given, train_lat_lon_deg):
 
 def cell_centres(lat_lon_deg, cell_size_m):
     """The middles (C, 2) of the training places of every square that holds one."""
-    cell = sphere.square_cells(lat_lon_deg, cell_size_m)
+    cell = cells.squares(lat_lon_deg, cell_size_m)
     _, member = np.unique(cell, axis=0, return_inverse=True)
     return np.array([sphere.centre(lat_lon_deg[member.ravel() == c]) for c in range(member.max() + 1)])

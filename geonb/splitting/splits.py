@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from geonb import checks
-from geonb.earth import seeds, sphere
+from geonb.earth import cells, seeds, sphere
 
 PASSED_WITHIN_M = 60.0  # of a photo, on its street: a drive that passes it
 PARTS = ("train", "validation", "test", "buffer")
@@ -149,7 +149,7 @@ def block_ids(lat_lon_deg, city, block_size_m):
 
     The same for a part of the photos as for all: intervals over test photos draw again the blocks that were held out.
     """
-    squares = sphere.square_cells(lat_lon_deg, block_size_m)
+    squares = cells.squares(lat_lon_deg, block_size_m)
     return np.array([f"{name} {row} {column}" for name, (row, column) in zip(city, squares, strict=True)], object)
 
 

@@ -2,10 +2,35 @@ import h3
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from geonb.earth import cells
+from geonb.earth import cells, sphere
 
 HERE, THERE = (50.7374, 7.0982), (48.1374, 11.5755)
+
+
+@given(st.tuples(st.floats(-89, 89), st.floats(-179.9, 179.9)).map(np.array), st.floats(10, 5_000))
+def test_a_square_is_no_larger_than_it_should_be(corner, size_m):
+    rng = np.random.default_rng(0)
+    at = sphere.from_local_m(rng.uniform(-size_m, size_m, (60, 2)), corner)
+    found = cells.squares(at, size_m)
+    same = (found[:, None] == found[None]).all(-1)
+    if abs(corner[0]) < 85:
+        assert sphere.pair_distance_m(at)[same].max() <= 1.05 * np.sqrt(2) * size_m
+
+
+def test_squares_cover_the_ground_evenly():
+    rng = np.random.default_rng(0)
+    at = sphere.from_local_m(rng.uniform(-2_000, 2_000, (40_000, 2)), THERE)
+    _, counts = np.unique(cells.squares(at, 400.0), axis=0, return_counts=True)
+    assert np.median(counts) == pytest.approx(40_000 * 400**2 / 4_000**2, rel=0.1)
+
+
+@pytest.mark.parametrize("size_m", [0.0, -5.0, np.nan, np.inf])
+def test_squares_without_a_size_are_refused_instead_of_being_all_one(size_m):
+    with pytest.raises(ValueError, match=f"size_m {size_m} of squares must be a finite number above 0"):
+        cells.squares([[50.0, 7.0]], size_m)
 
 
 def errors_of(rows):
@@ -16,16 +41,18 @@ def errors_of(rows):
 
 
 def test_positions_meet_the_cell_that_holds_them():
-    found = cells.of(np.array([HERE, THERE]), 9)
+    found = cells.hexagons(np.array([HERE, THERE]), 9)
     assert found.tolist() == [h3.latlng_to_cell(*HERE, 9), h3.latlng_to_cell(*THERE, 9)]
     corners = cells.outline(found[0])
     assert len(corners) == 6
     assert (corners.min(axis=0) < HERE).all()
     assert (corners.max(axis=0) > HERE).all()
     with pytest.raises(ValueError, match="resolution 16 of H3 must be 0 to 15"):
-        cells.of(np.array([HERE]), 16)
+        cells.hexagons(np.array([HERE]), 16)
     with pytest.raises(ValueError, match="91"):
-        cells.of(np.array([[91.0, 0.0]]), 9)
+        cells.hexagons(np.array([[91.0, 0.0]]), 9)
+    at = np.array([HERE, THERE])
+    assert (cells.hexagons(cells.centres(at, 2), 2) == cells.hexagons(at, 2)).all()
 
 
 def test_cells_hold_geometric_means_and_count_photos_once():
@@ -58,9 +85,3 @@ def test_a_gain_is_replicated_where_it_holds_in_every_seed():
     assert cells.answer(table.reset_index(), "sw_clip", "clip") == (
         "Of 2 cells sw_clip errs less than clip in all 2 seeds in 1 and more in 0; in 1 seeds disagree."
     )
-
-
-def test_the_centre_of_a_cell_lies_in_it():
-    at = np.array([HERE, THERE])
-    assert (cells.of(cells.centres(at, 2), 2) == cells.of(at, 2)).all()
-    assert cells.centres(at, 2).shape == (2, 2)

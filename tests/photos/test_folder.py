@@ -428,8 +428,8 @@ def test_a_known_datum_is_transformed(tmp_path, datum, told, expected, within_m)
     rows, left_out = folder.read(folder=str(tmp_path))
     assert left_out.empty
     at = rows[["lat_deg", "lon_deg"]].to_numpy(float)
-    assert sphere.geodesic_m(at, np.array([expected]))[0] < within_m
-    assert sphere.geodesic_m(at, np.array([told]))[0] > 30
+    assert sphere.distance_m(at, np.array([expected]))[0] < within_m
+    assert sphere.distance_m(at, np.array([told]))[0] > 30
 
 
 @pytest.mark.parametrize(

@@ -465,7 +465,7 @@ def test_a_geoparquet_table_gives_its_points_in_any_projection(place):
     rows, left_out = table.read(table=str(place.folder / "photos.parquet"))
     found = photos.catalogue(rows)
     assert not len(left_out)
-    assert sphere.geodesic_m(photos.lat_lon_deg(found), [[50.9, 6.9], [50.95, 6.95]]).max() < 0.001
+    assert sphere.distance_m(photos.lat_lon_deg(found), [[50.9, 6.9], [50.95, 6.95]]).max() < 0.001
     assert found["captured_at"][0] == times[0]
     assert found["captured_at"].isna().tolist() == [False, True]
 
@@ -886,7 +886,7 @@ def gathered(name):
 def test_real_photos_lie_where_their_manifest_says(name, count):
     found, left_out, both = gathered(name)
     assert len(found) + (left_out["reason"] == "duplicate").sum() == count
-    assert sphere.geodesic_m(photos.lat_lon_deg(found), both[["lat", "lon"]].to_numpy()).max() < 1.0
+    assert sphere.distance_m(photos.lat_lon_deg(found), both[["lat", "lon"]].to_numpy()).max() < 1.0
     assert (both["width_px"] == both["width"]).all()
     assert (both["height_px"] == both["height"]).all()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb.earth import cells as hexagons
+from geonb.earth.cells import hexagons
 from geonb.measuring import conformal
 
 CITIES = ["Oulu", "Lima"]
@@ -64,7 +64,7 @@ def errors(methods=("clip", "sw_clip"), seeds=(0, 1), cities=CITIES):
 def cells():
     own = errors(("clip",), (0,))
     at = own[["lat_deg", "lon_deg"]].to_numpy()
-    own = pd.concat([own.assign(resolution=size, cell=hexagons.of(at, size)) for size in (8, 9)])
+    own = pd.concat([own.assign(resolution=size, cell=hexagons(at, size)) for size in (8, 9)])
     return own.assign(verdict=np.resize(["better", "worse", "mixed"], len(own)))
 
 
