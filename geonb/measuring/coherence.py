@@ -99,7 +99,7 @@ def one_per_photo(errors):
     return errors.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index].assign(log_error=logs)
 
 
-def morans_i_by_method(errors, *, neighbours, permutations, seed):
+def morans_i_by_method(errors, *, permutations, seed):
     """Moran's I of log10(1 + error in metres), mean over seeds (columns MORAN), per method; a flag where undefined."""
     rows = []
     for method, group in errors.groupby("method", sort=False):
@@ -107,11 +107,22 @@ def morans_i_by_method(errors, *, neighbours, permutations, seed):
         row = dict.fromkeys(MORAN, np.nan) | {"method": method, "n": len(photos), "flag": ""}
         try:
             at = photos[["lat_deg", "lon_deg"]].to_numpy()
-            row |= morans_i(photos.log_error, at, neighbours=neighbours, permutations=permutations, seed=seed)
+            row |= morans_i(photos.log_error, at, permutations=permutations, seed=seed)
         except ValueError as error:
             row["flag"] = str(error)
         rows.append(row)
     return pd.DataFrame(rows, columns=list(MORAN))
+
+
+def clusters(errors, *, permutations, seed):
+    """Where errors of one method, mean over seeds, lie beside alike ones (columns CLUSTERS); not shown if undefined."""
+    photos = one_per_photo(errors)
+    try:
+        at = photos[["lat_deg", "lon_deg"]].to_numpy()
+        kind = lisa(photos.log_error, at, permutations=permutations, seed=seed)
+    except ValueError:
+        kind = LISA[-1]
+    return photos.assign(kind=kind).reset_index()[list(CLUSTERS)]
 
 
 def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
