@@ -118,34 +118,32 @@ def within_city(errors, *, permutations, seed=0):
     return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
 
 
-def by_city(errors, ours, other, ranges_m, *, replicates, seed=0):
-    """The ratio of the geometric mean errors of two methods in every city (columns BY_CITY).
+def by_city(errors, ours, other, pilot_fits, *, replicates, seed=0):
+    """The ratio of the geometric mean errors of two methods in every city (columns BY_CITY), if both are there.
 
-    errors: with method, split, seed, city, block; ranges_m: city -> fitted range of its pilot photos [m].
+    errors: with method, split, seed, city, block; pilot_fits: city, effective_range_m of its pilot photos.
     """
-    rows = []
-    for (split, city), own in errors.groupby(["split", "city"], sort=True):
+    range_m, rows = pilot_fits.set_index("city").effective_range_m, []
+    both = errors if {ours, other} <= set(errors.method) else errors[:0]
+    for (split, city), own in both.groupby(["split", "city"], sort=True):
         found = inference.ratio(own, ours, other, replicates=replicates, seed=seed)[:3]
-        rows.append((split, city, ranges_m.get(city, np.nan), *found, own.photo_id.nunique()))
+        rows.append((split, city, range_m.get(city, np.nan), *found, own.photo_id.nunique()))
     return pd.DataFrame(rows, columns=list(BY_CITY))
 
 
-def by_distance(errors, nearest, *, bins):
-    """Geometric mean errors by distance to the nearest training photo (columns BY_DISTANCE), in bins of equal count.
+def by_distance(errors, nearest):
+    """Geometric mean errors by distance to the nearest training photo (columns BY_DISTANCE), in four equal shares.
 
-    nearest: split, photo_id, nearest_train_m, as 04_splits saves it; bins are cut anew in every split.
+    nearest: split, photo_id, nearest_train_m, as 04_splits saves it; shares are cut anew in every split.
     """
-    checks.count("distance_bins", bins)
     rows = []
     for split, own in nearest.groupby("split", sort=False):
-        edges_m = np.unique(np.quantile(own.nearest_train_m, np.linspace(0, 1, bins + 1)))
+        edges_m = np.unique(np.quantile(own.nearest_train_m, np.linspace(0, 1, 5)))
         both = errors[errors.split == split].merge(own[["photo_id", "nearest_train_m"]], on="photo_id")
         number = np.digitize(both.nearest_train_m, edges_m[1:-1])
-        rows += [
-            (split, name, kind, edges_m[k], edges_m[min(k + 1, len(edges_m) - 1)], group.nearest_train_m.median(),
-             geometric_mean_m(group.error_m), group.photo_id.nunique())
-            for (name, kind, k), group in both.groupby(["method", "kind", number], sort=False)
-        ]  # fmt: skip
+        for (name, kind, k), group in both.groupby(["method", "kind", number], sort=False):
+            edges = edges_m[k], edges_m[min(k + 1, len(edges_m) - 1)], group.nearest_train_m.median()
+            rows.append((split, name, kind, *edges, geometric_mean_m(group.error_m), group.photo_id.nunique()))
     table = pd.DataFrame(rows, columns=list(BY_DISTANCE))
     return table.sort_values(["split", "method", "from_m"], ignore_index=True)
 

@@ -71,8 +71,8 @@ def test_a_city_that_errs_twice_as_much_has_a_ratio_of_two():
     clip = answers(near, method="clip")
     ours = clip.assign(method="sw_clip", error_m=clip.error_m.clip(lower=1) * np.where(clip.city == "north", 2.0, 1.0))
     table = transfer.by_city(
-        pd.concat([ours, clip.assign(error_m=clip.error_m.clip(lower=1))]), "sw_clip", "clip", {"north": 300.0},
-        replicates=50,
+        pd.concat([ours, clip.assign(error_m=clip.error_m.clip(lower=1))]), "sw_clip", "clip",
+        pd.DataFrame({"city": ["north"], "effective_range_m": [300.0]}), replicates=50,
     ).set_index("city")  # fmt: skip
     np.testing.assert_allclose(table.loc["north", ["ratio", "low", "high"]].astype(float), 2.0)
     assert table.loc["south", "ratio"] == pytest.approx(1.0)
@@ -83,7 +83,7 @@ def test_a_city_that_errs_twice_as_much_has_a_ratio_of_two():
 def test_errors_by_distance_are_geometric_means_of_equal_shares():
     errors = answers(near, n=4).assign(error_m=[1.0, 100, 4, 9, 10, 10, 1000, 1000])
     nearest = errors[["split", "photo_id"]].assign(nearest_train_m=[5.0, 6, 20, 21, 40, 41, 80, 81])
-    table = transfer.by_distance(errors, nearest, bins=4)
+    table = transfer.by_distance(errors, nearest)
     np.testing.assert_allclose(table.error_m, [10, 6, 10, 1000])
     np.testing.assert_allclose(table.nearest_train_m, [5.5, 20.5, 40.5, 80.5])
     assert table.n.tolist() == [2] * 4
@@ -102,10 +102,6 @@ def test_the_answer_counts_what_is_shown():
 def test_counts_that_are_none_are_refused():
     with pytest.raises(ValueError, match="permutations 0 must be a whole number of at least 1"):
         transfer.within_city(answers(near), permutations=0)
-    nearest = pd.DataFrame({"split": ["a"], "photo_id": ["p"], "nearest_train_m": [1.0]})
-    for bins in (0, -2):
-        with pytest.raises(ValueError, match=f"distance_bins {bins} must be a whole number of at least 1"):
-            transfer.by_distance(answers(near), nearest, bins=bins)
 
 
 def test_leakage_is_the_share_of_test_photos_near_a_training_photo():
