@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from geonb.learning import geoclip, methods, recipes, variants
@@ -99,3 +100,46 @@ def test_guided_variants_are_measured_beside_their_base(tmp_path):
 
 def test_names_of_methods_in_variants_are_known():
     assert {recipe.method for recipe in variants.of_sw_clip(small(), [64], DATA).values()} <= set(methods.METHODS)
+
+
+# ---- from tables
+def test_a_decoding_that_halves_every_error_is_shown_to():
+    photo = np.arange(60)
+    tables = [
+        pd.DataFrame({
+            "method": "clip", "decoding": how, "value": 5.0, "seed": seed, "photo": photo, "block": photo % 30,
+            "error_m": (100.0 + photo) * factor,
+        })
+        for how, factor in (("best place", 1.0), ("smoothed posterior", 0.5)) for seed in (0, 1)
+    ]  # fmt: skip
+    table = ablations.compare_decodings(pd.concat(tables, ignore_index=True), replicates=199)
+    assert list(table) == list(ablations.DECODED)
+    assert table.ratio.tolist() == [1.0, pytest.approx(0.5)]
+    assert table.p_holm[1] == pytest.approx(0.01)
+    ratios = pd.DataFrame(
+        {"method": ["kernel: uniform", "prior: share 0.1"], "verdict": ["It harms here.", "Not shown."]}
+    )
+    said = ablations.answer(ratios, table)
+    assert "none is shown to make it better, kernel: uniform worse" in said
+    assert "smoothed posterior (clip) is shown to beat" in said
+
+
+def test_regions_by_hand_and_districts_with_few_photos_do_not_count():
+    photo = [f"p{i}" for i in range(25)]
+    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": ["x"] * 10 + ["y"] * 10 + ["z"] * 5})
+    predicted = pd.DataFrame(
+        {"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 10 + [1e6] * 5}
+    )
+    row = ablations.by_district(predicted, photos, ["m"]).iloc[0]
+    assert (row.districts, row.median_m, row.worst_m) == (2, pytest.approx(200), pytest.approx(400))
+    assert row.log_sd == pytest.approx(np.log(4) / np.sqrt(2))
+
+
+def test_photos_of_no_known_district_are_no_region():
+    photo = [f"p{i}" for i in range(40)]
+    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": np.repeat(["x", "y", "", None], 10)})
+    predicted = pd.DataFrame({"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 30})
+    assert ablations.by_district(predicted, photos, ["m"]).districts.tolist() == [2]
+    none = ablations.by_district(predicted, photos.assign(district=""), ["m", "another"])
+    assert none.districts.tolist() == [0, 0]
+    assert none[["median_m", "worst_m", "log_sd"]].isna().all(axis=None)

@@ -86,7 +86,7 @@ def test_errors_are_averaged_over_seeds_and_a_constant_method_is_flagged():
     })  # fmt: skip
     twice = pd.concat([errors.assign(seed=0), errors.assign(seed=1).sample(frac=1, random_state=0)])
     table = coherence.morans_i_by_method(
-        pd.concat([twice, errors.assign(method="mode", error_m=5.0)]), neighbours=8, permutations=99, seed=0
+        pd.concat([twice, errors.assign(method="mode", error_m=5.0)]), permutations=99, seed=0
     ).set_index("method")
     alone = coherence.morans_i(np.log10(1 + 10**NOISE), AT, permutations=99)
     assert table.morans_i["clip"] == pytest.approx(alone["morans_i"])
