@@ -12,6 +12,7 @@ import shapely
 from geonb.book.studies import cells
 from geonb.photos import sources, surroundings
 from geonb.showing import intervals, maps
+from geonb.showing.safe_text import safe_html
 from geonb.splitting import galleries
 from tests.photos.test_table import picture
 
@@ -119,8 +120,10 @@ def test_streets_that_only_pass_by_lead_no_gallery_away(tmp_path):
 
 def test_a_map_of_openstreetmap_says_whose_it_is(extract):
     found = surroundings.streets(extract, catalogue(COLOGNE))
-    assert maps.owed(found) == ["streets © OpenStreetMap contributors, ODbL"]
-    assert maps.owed(sources.streets("folder", {})) == maps.owed(None) == []
+    shown = {name: maps.photo_map(catalogue(COLOGNE).assign(city="Köln", photo_id="a"), False, streets).page
+             for name, streets in (("osm", found), ("no", sources.streets("folder", {})), ("none", None))}  # fmt: skip
+    said = safe_html("streets © OpenStreetMap contributors, ODbL")
+    assert [name for name, page in shown.items() if said in page] == ["osm"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import json
 import re
 from html import unescape
+from html.parser import HTMLParser
 
 import folium
 import geopandas as gpd
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapely import LineString
 
-from geonb.earth.sphere import from_local_m
+from geonb.earth.sphere import distance_m, from_local_m
 from geonb.showing import maps
 from geonb.showing.safe_text import safe_html
 
 HOSTILE = """</script><script>alert(1)</script><img src=https://evil.example/x onerror='a("`${1}`")'>"""
+PLACES = r"chooseCity\(map_n\d+, (\[.*?\])\);"
 CENTRES = [(51.5, -0.1), (65.0, 25.5), (-16.9, 180.0), (35.7, 139.7), (1.35, 103.8), (-12.0, -77.0), (0, 0), (52, 13)]
 
 
@@ -52,19 +54,37 @@ def features(shown):
 
 def own_script(page):
     """The page without the vendored Leaflet."""
-    return page.replace(maps.vendored("leaflet/leaflet.js"), "").replace(maps.leaflet_css(), "")
+    return page.replace(maps.leaflet_js(), "").replace(maps.leaflet_css(), "")
+
+
+class LinkReader(HTMLParser):
+    """Collects what a page loads by itself; links that a reader may follow (a) load nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.links = []
+
+    def handle_starttag(self, tag, attributes):
+        loaded = [value or "" for name, value in attributes if name in ("src", "href", "srcset", "data", "poster")]
+        self.links += [link for link in loaded if tag != "a" and re.match(r"\s*(https?:)?//", link)]
+
+
+def remote_links(page):
+    reader = LinkReader()
+    reader.feed(page)
+    return reader.links
 
 
 def test_a_page_loads_nothing_and_forbids_itself_to():
-    page = maps.error_map(made_errors(40), None, True).page
-    assert maps.remote_links(page) == []
+    page = maps.error_map(made_errors(40), {}, True).page
+    assert remote_links(page) == []
     assert not re.search(r"(https?:)?//\w", own_script(page).replace("http-equiv", ""))
     assert "default-src 'none'" in page
     assert 'img-src data:"' in page
 
 
 def test_leaflet_is_in_the_page_once_and_jquery_not_at_all():
-    page = maps.error_map(made_errors(40), None, True).page
+    page = maps.error_map(made_errors(40), {}, True).page
     assert page.count("Leaflet 1.9.4") == 1
     assert page.count(".leaflet-pane,") == 1
     assert "jQuery v3" not in page
@@ -73,7 +93,7 @@ def test_leaflet_is_in_the_page_once_and_jquery_not_at_all():
 @pytest.mark.parametrize("make", [made_photos, made_errors])
 def test_three_thousand_photos_stay_within_a_megabyte_and_a_half(make):
     table = make(3_000)
-    shown = maps.photo_map(table, True) if make is made_photos else maps.error_map(table, None, True)
+    shown = maps.photo_map(table, True) if make is made_photos else maps.error_map(table, {}, True)
     assert len(shown._repr_html_().encode()) < 1_500_000
     assert sum(one["geometry"]["type"] == "Point" for one in features(shown)) == 3_000
 
@@ -88,8 +108,8 @@ def test_twenty_thousand_photos_become_cells_and_the_legend_says_so():
 
 
 def test_there_is_one_layer_per_method_and_a_control_only_where_there_is_a_choice():
-    two = maps.error_map(made_errors(40, ("clip", "sw_clip")), None, True)
-    one = maps.error_map(made_errors(40), None, True)
+    two = maps.error_map(made_errors(40, ("clip", "sw_clip")), {}, True)
+    one = maps.error_map(made_errors(40), {}, True)
     assert [unescape(layer.layer_name) for layer in shown_layers(two)] == ["clip", "sw_clip"]
     assert len(shown_layers(one)) == 1
     assert "L.control.layers(" in own_script(two.page)
@@ -100,16 +120,16 @@ def test_there_is_one_layer_per_method_and_a_control_only_where_there_is_a_choic
 def test_hostile_text_cannot_run_anywhere_on_the_page():
     photos = made_photos(9).assign(city=HOSTILE, caption=HOSTILE, street=HOSTILE, path=f"x/{HOSTILE}", photo_id=HOSTILE)
     errors = made_errors(9).assign(
-        city=HOSTILE, predicted_city=HOSTILE, method=HOSTILE, photo_id=HOSTILE, right_city=False
+        city=HOSTILE, predicted_city=HOSTILE, method=HOSTILE, photo_id=lambda t: HOSTILE + t.photo_id, right_city=False
     )
     both = pd.concat([errors, errors.assign(method="b`</script>")])
-    thumbnails = {HOSTILE: Image.new("RGB", (9, 9))}
+    thumbnails = {errors.photo_id[0]: Image.new("RGB", (9, 9))}
     for shown in (maps.photo_map(photos, True), maps.error_map(both, thumbnails, True)):
         own = own_script(shown.page)
         assert own.count("<script") == own.count("</script")
         assert "<script>alert" not in own
         assert "<img src=https" not in own
-        assert "evil.example" not in " ".join(maps.remote_links(shown.page))
+        assert "evil.example" not in " ".join(remote_links(shown.page))
         assert all("<" not in layer.layer_name for layer in shown_layers(shown))  # Leaflet writes names as HTML
         assert all("<script" not in one["properties"]["about"] for one in features(shown))
 
@@ -137,22 +157,22 @@ def told(shown):
 def test_any_text_in_any_column_comes_out_as_it_went_in_and_runs_nothing(text):
     photos = made_photos(3).assign(city=text, caption=text, street=text, path=f"x/{text}", photo_id=f"id {text}")
     streets = gpd.GeoDataFrame({"licence": [text]}, geometry=[LineString([(0, 51), (0.1, 51.5)])], crs=4326)
-    errors = made_errors(3).assign(city=text, predicted_city=text, method=text, photo_id=text, right_city=False)
+    errors = made_errors(3).assign(city=text, predicted_city=text, method=text, right_city=False)
     both = pd.concat([errors, errors.assign(method="other")])
     targets = made_errors(3).assign(layer=text, city=text, street=text, weight=0.5, distance_m=9.0)
     expected = unescape(safe_html(text, maps.LONGEST))
     for shown in (
-        maps.photo_map(photos, False, streets=streets), maps.error_map(both, None, False, streets=streets),
+        maps.photo_map(photos, False, streets=streets), maps.error_map(both, {}, False, streets=streets),
         maps.target_map(targets, False, streets=streets),
     ):  # fmt: skip
         assert [expected in words for words in told(shown) if words] == [True] * len(features(shown))
-        data = re.findall(r"places = (\[.*?\]);", shown.page)[0]
+        data = re.findall(PLACES, shown.page)[0]
         (name,) = [unescape(place["name"]) for place in json.loads(data)]
         assert name.rpartition(" ")[0] == unescape(safe_html(text))
         assert f"<em>{safe_html(text)}</em>" in shown.page
         own = own_script(shown.page)
         assert own.count("<script") == own.count("</script")
-    layers = [layer.layer_name for layer in shown_layers(maps.error_map(both, None, False))]
+    layers = [layer.layer_name for layer in shown_layers(maps.error_map(both, {}, False))]
     assert [unescape(name) for name in layers] == [unescape(safe_html(text)), "other"]
 
 
@@ -166,7 +186,7 @@ def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
     here = maps.photo_map(
         photos, False, streets=gpd.GeoDataFrame(geometry=[LineString([(-179.99, -17), (179.99, -17)])], crs=4326)
     )
-    (place,) = json.loads(re.findall(r"places = (\[.*?\]);", here.page)[0])
+    (place,) = json.loads(re.findall(PLACES, here.page)[0])
     assert place["bounds"][1][1] - place["bounds"][0][1] < 0.1  # what the map zooms to
     (context,) = [
         c.data["features"] for c in here.map._children.values() if isinstance(c, folium.GeoJson) and not c.control
@@ -176,7 +196,7 @@ def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
 
 
 def test_the_iframe_holds_the_page_unchanged_and_has_a_title():
-    shown = maps.error_map(made_errors(9).assign(city='O\'Higgins & "sons"'), None, True)
+    shown = maps.error_map(made_errors(9).assign(city='O\'Higgins & "sons"'), {}, True)
     frame = shown._repr_html_()
     assert unescape(re.search(r"srcdoc='([^']*)'", frame)[1]) == shown.page
     assert 'title="map of 9 photos in 1 city"' in frame
@@ -184,21 +204,21 @@ def test_the_iframe_holds_the_page_unchanged_and_has_a_title():
 
 
 def test_the_same_table_makes_the_same_page():
-    assert maps.error_map(made_errors(20), None, True).page == maps.error_map(made_errors(20), None, True).page
+    assert maps.error_map(made_errors(20), {}, True).page == maps.error_map(made_errors(20), {}, True).page
 
 
 def test_a_map_says_simulated_and_its_unit_in_the_legend():
-    assert "error (simulated)" in maps.error_map(made_errors(9), None, True).page
-    assert "simulated" not in own_script(maps.error_map(made_errors(9), None, False).page)
-    assert "100 m to 200 m" in maps.error_map(made_errors(9), None, True).page
-    assert "25 km to 200 km" in maps.error_map(made_errors(9).assign(error_m=1e5), None, True).page
+    assert "error (simulated)" in maps.error_map(made_errors(9), {}, True).page
+    assert "simulated" not in own_script(maps.error_map(made_errors(9), {}, False).page)
+    assert "100 m to 200 m" in maps.error_map(made_errors(9), {}, True).page
+    assert "25 km to 200 km" in maps.error_map(made_errors(9).assign(error_m=1e5), {}, True).page
     astray = made_errors(9).assign(right_city=lambda table: table.index == 0)
     astray["error_m"] = np.where(astray.right_city, 200.0, 4e5)  # rings carry no colour, so they choose no scale
-    assert "25 km to 200 km" not in maps.error_map(astray, None, True).page
+    assert "25 km to 200 km" not in maps.error_map(astray, {}, True).page
 
 
 def test_positions_are_rounded_to_a_metre():
-    for one in features(maps.error_map(made_errors(9), None, True)):
+    for one in features(maps.error_map(made_errors(9), {}, True)):
         numbers = re.findall(r"-?\d+\.\d+", json.dumps(one["geometry"]["coordinates"]))
         assert all(len(number.split(".")[1]) <= 5 for number in numbers)
 
@@ -210,18 +230,18 @@ def test_a_city_across_the_date_line_is_one_place():
 
 
 def test_lines_lead_to_the_guess_for_the_largest_errors_in_the_right_city():
-    shown = maps.error_map(made_errors(80), None, True, worst_per_city=2)
+    shown = maps.error_map(made_errors(80), {}, True)
     lines = [one for one in features(shown) if one["geometry"]["type"] == "LineString"]
-    assert len(lines) == 2 * (len(CENTRES) - 1)  # none of City 3 was placed in the right city
+    assert len(lines) == maps.WORST_PER_CITY * (len(CENTRES) - 1)  # none of City 3 was placed in the right city
     for one in lines:
         (lon_a, lat_a), (lon_b, lat_b) = one["geometry"]["coordinates"]
         assert abs(lon_b - lon_a) < 1e-4
         assert lat_b - lat_a == pytest.approx(0.01, abs=2e-5)
 
 
-def test_of_several_seeds_the_middle_one_is_drawn():
-    table = pd.DataFrame({"layer": "a", "photo_id": [1, 1, 1, 2], "error_m": [9.0, 1.0, 5.0, 7.0]})
-    assert maps.middle_seed(table)["error_m"].tolist() == [5.0, 7.0]
+def test_a_photo_that_is_there_twice_is_refused():
+    with pytest.raises(ValueError, match="twice for one method"):
+        maps.error_map(made_errors(9, seeds=(0, 1)), {}, True)
 
 
 def test_thumbnails_lie_inside_the_page():
@@ -237,33 +257,6 @@ def test_streets_lie_beneath_and_are_no_layer_to_choose():
     assert [layer.control for layer in layers] == [False, True]
 
 
-def test_tiles_are_fetched_only_on_request():
-    assert "tile.openstreetmap" not in maps.photo_map(made_photos(9), True).page
-    asked = maps.photo_map(made_photos(9), True, tiles="OpenStreetMap")
-    assert "tile.openstreetmap" in asked.page
-    assert "img-src data: https:" in asked.page
-
-
-def test_a_plugin_that_is_not_vendored_is_refused_by_name():
-    page = folium.Map(tiles=None)
-    page.get_root().header.add_child(folium.Element('<script src="https://cdn.example/heat.js"></script>'))
-    with pytest.raises(ValueError, match=r"cdn\.example/heat\.js"):
-        maps.offline(page)
-
-
-def test_a_default_marker_is_refused():
-    page = folium.Map(tiles=None)
-    folium.Marker([0, 0]).add_to(page)
-    with pytest.raises(ValueError, match="CircleMarker"):
-        maps.offline(page)
-
-
-def test_a_popup_of_another_map_brings_jquery_along():
-    page = folium.Map(tiles=None)
-    folium.CircleMarker([0, 0], popup="here").add_to(page)
-    assert "jQuery v3" in maps.offline(page).page
-
-
 def test_a_saved_map_is_the_page(tmp_path):
     shown = maps.photo_map(made_photos(9), True)
     assert shown.save(tmp_path / "deep" / "map.html").read_text(encoding="utf-8") == shown.page
@@ -273,11 +266,11 @@ def test_nothing_to_draw_and_impossible_positions_are_said_in_words():
     with pytest.raises(ValueError, match="empty"):
         maps.photo_map(made_photos(9)[:0], True)
     with pytest.raises(ValueError, match="empty"):
-        maps.error_map(made_errors(9)[:0], None, True)
+        maps.error_map(made_errors(9)[:0], {}, True)
     with pytest.raises(ValueError, match="latitude"):
-        maps.error_map(made_errors(9).assign(predicted_lat_deg=np.nan), None, True)
+        maps.error_map(made_errors(9).assign(predicted_lat_deg=np.nan), {}, True)
     with pytest.raises(ValueError, match="error_m"):
-        maps.error_map(made_errors(9).drop(columns="error_m"), None, True)
+        maps.error_map(made_errors(9).drop(columns="error_m"), {}, True)
 
 
 def test_a_target_is_shown_layer_by_layer_with_its_weights():
@@ -290,7 +283,76 @@ def test_a_target_is_shown_layer_by_layer_with_its_weights():
     told = [unescape(one["properties"]["about"]) for one in features(shown)]
     assert sum("weight 46.0%, 84 m away" in words for words in told) == 1
     assert sum("weight 0.0%, 1.2 km away" in words for words in told) == 1
-    assert maps.remote_links(shown.page) == []
+    assert remote_links(shown.page) == []
     assert "share of the target (simulated)" in shown.page
     with pytest.raises(ValueError, match="has no column"):
         maps.target_map(table, True)
+
+
+def made_guesses():
+    likely = pd.DataFrame({
+        "layer": ["a"] * 4 + ["b"] * 2, "photo_id": ["one"] * 4 + ["two"] * 2, "city": ["Oulu"] * 4 + ["Suva"] * 2,
+        "lat_deg": [51.5] * 4 + [-16.9] * 2, "lon_deg": [-0.1] * 4 + [179.9, -179.9], "distance_m": 84.0,
+        "weight": [1, 0.5, 0.2, 0.05, 1, 0.9], "street": "<b>High Street",
+    })  # fmt: skip
+    circles = pd.DataFrame({"layer": ["a", "b"], "lat_deg": [51.5, -16.9], "lon_deg": [-0.1, 179.9]})
+    truth = {"true_lat_deg": [51.6, np.nan], "true_lon_deg": [-0.2, np.nan]}
+    return likely, circles.assign(radius_m=[2_000.0, 40_000.0], **truth)
+
+
+def test_a_guess_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
+    shown = maps.guess_map(*made_guesses(), True)
+    first, second = ([one["geometry"]["type"] for one in layer.data["features"]] for layer in shown_layers(shown))
+    assert first == ["Point"] * 4 + ["LineString", "Point"]
+    assert second == ["Point"] * 2 + ["LineString"]
+    assert "(simulated)" in shown.page
+    assert "<b>High" not in shown.page
+    assert remote_links(shown.page) == []
+    told = [unescape(one["properties"]["about"]) for one in features(shown)]
+    assert "where it was taken" in told
+    assert sum("50% of the best, 84 m from it" in words for words in told) == 1
+
+
+def test_the_layer_that_is_shown_first_lies_in_the_city_that_is_shown_first():
+    likely, circles = made_guesses()
+    shown = maps.guess_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
+    assert [layer.show for layer in shown_layers(shown)] == [True, False]
+    shown = maps.guess_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
+    assert [layer.show for layer in shown_layers(shown)] == [False, True]
+
+
+def test_a_circle_lies_at_its_radius_also_across_the_date_line():
+    for circle in made_guesses()[1].to_dict("records"):
+        (line, _), *more = maps.circle_lines(circle)
+        lon_deg, lat_deg = np.array(line["geometry"]["coordinates"]).T
+        centre = np.array([circle["lat_deg"], circle["lon_deg"]])
+        wrapped = (lon_deg + 180) % 360 - 180
+        np.testing.assert_allclose(distance_m(np.column_stack([lat_deg, wrapped]), centre), circle["radius_m"], atol=2)
+        assert more == []
+        assert np.ptp(lon_deg) < 2
+
+
+@pytest.mark.parametrize("radius_m", [np.nan, 1.2e7])
+def test_without_a_radius_or_beyond_a_hemisphere_no_circle_is_drawn(radius_m):
+    likely, circles = made_guesses()
+    shown = maps.guess_map(likely, circles.assign(radius_m=radius_m), False)
+    assert not any(one["geometry"]["type"] == "LineString" for one in features(shown))
+
+
+@pytest.mark.parametrize("name", ["{{ 7*7 }}.jpg", "50 {% off", "room {#4", "<script>alert(1)</script>"])
+def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
+    likely, circles = made_guesses()
+    shown = maps.guess_map(
+        likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
+        circles.replace({"layer": {"a": name}}), False,
+    )  # fmt: skip
+    assert unescape(shown_layers(shown)[0].layer_name) == name
+    assert sum(name in unescape(one["properties"]["about"]) for one in features(shown)) == 6
+    assert "49.jpg" not in shown.page
+    assert "<script>alert" not in shown.page
+
+
+def test_a_guess_without_places_is_refused():
+    likely, circles = made_guesses()
+    with pytest.raises(ValueError, match="is empty"):
+        maps.guess_map(likely[:0], circles, True)
