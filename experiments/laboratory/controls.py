@@ -8,6 +8,7 @@ from geonb import checks, resampling
 from geonb.earth import sphere
 from geonb.learning import decoding
 from geonb.measuring import ceilings, inference
+from geonb.splitting import splits
 
 NOTHING_PLANTED = {"range_scale": 0.0, "trend_share": 0.0}
 ALIKE, DIFFER = "range 0, cities alike", "range 0, cities differ"
@@ -30,7 +31,7 @@ def controls(options, tower, cut, *, world_count, permutations, seed=0):
     """What retrieval finds where nothing was planted (columns CONTROLS), in some worlds from world_seed onwards.
 
     Each world is drawn twice, with and without differences between cities: range 0 leaves no geography, but a house
-    still stands beside the next, so that one world is one draw of far fewer places than photos. cut: see worlds.parts.
+    still stands beside the next, so that one world is one draw of far fewer places than photos. cut: splits.Cut.
     """
     checks.count("control_worlds", world_count)
     checks.count("permutations", permutations)
@@ -51,7 +52,7 @@ def retrieved(photos, features, cut, *, permutations, seed):
     right city, against truths permuted among all.
     """
     at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
-    part = worlds.parts(photos, "blocked", cut, seed)
+    part = splits.make("blocked", photos, cut)
     test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
 
     def similar(asked, gallery):

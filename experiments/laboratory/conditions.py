@@ -1,0 +1,251 @@
+"""Conditions: what spatial targets gain where the truth is known and one condition at a time is changed.
+
+The features of a photo are the planted fields that its camera sees, plus noise as large as a tower's error in reading
+them: a training on them takes a second, and no picture is painted. The city of a photo is given, so that an error is a
+matter of hundreds of metres, which is what bandwidths are about: a wrong city would drown it.
+"""
+
+import dataclasses
+import itertools
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from experiments.laboratory import worlds
+from experiments.words import ridge_probe
+from geonb import checks
+from geonb.earth import seeds
+from geonb.learning import methods
+from geonb.measuring import inference
+from geonb.measuring.errors import geometric_mean_m
+from geonb.photos.sources import simulated
+from simcities import fields
+
+LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
+BASE = "base"
+PAIR = ("clip", "sw_clip")
+ABOUT = {  # what may be changed -> its name in tables; those of one world follow each other
+    "noise": "noise", "bandwidth_m": "bandwidth", "range_scale": "range", "nugget": "nugget",
+    "photos_per_city": "photos per city", "city_mean_sd": "city means",
+}  # fmt: skip
+NOISE = {
+    "field": "planted field",
+    "r2": "R2 of the tower, of which the noise is made [-]",
+    "noise_sd": "standard deviation of the noise [-]",
+}
+TRIALS = {
+    "method": "row of geonb.learning.methods.METHODS",
+    "split": "how test photos are kept away",
+    "learning_rate": "of AdamW at its highest",
+    "weight_decay": "of AdamW",
+    "bandwidth_m": "of the kernel [m]",
+    "validation_error_m": "geometric mean error of the validation photos of the trial world [m]",
+}
+RESPONSE = {
+    "dose": "what is changed",
+    "value": "to how much: range and noise as factors, nugget and city means as in 01_photos, the others in their unit",
+    "split": "how test photos are kept away",
+    "clip_m": "geometric mean error of clip over worlds [m]",
+    "ratio": "geometric mean error of sw_clip over that of clip [-]",
+    "low": "lower bound of its 95 % interval over blocks [-]",
+    "high": "upper bound [-]",
+    "p": "two-sided p of the redraws [-]",
+    "p_holm": "p adjusted by Holm's rule for all rows of the split [-]",
+    "blocks": "blocks of test photos that are drawn again [count]",
+    "worlds": "worlds [count]",
+}
+PICTURES = RESPONSE | {"told_by": "whether photos were painted or are fields and noise"}
+PERMUTED = {"dealing": "number of the permutation", "ratio": "geometric mean error of sw_clip over that of clip [-]"}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is changed to which value, as options of simulated.World, a factor of the noise, a bandwidth.
+
+    bandwidth_m: of sw_clip's kernel instead of the one that its trials chose. ValueError for a value that is none.
+    """
+
+    about: str
+    value: float
+    world: dict = field(default_factory=dict)
+    noise: float = 1.0
+    bandwidth_m: float | None = None
+
+    def __post_init__(self):
+        checks.number(self.about, self.value, least=0)
+        checks.number("noise", self.noise, least=0)
+        if self.bandwidth_m is not None:
+            checks.number("bandwidth_m", self.bandwidth_m, above=0)
+
+
+def conditions(base, changes):
+    """The base, then one Condition for each value of each change (name of ABOUT -> values); base: options of the world.
+
+    ValueError for a change that is none of ABOUT.
+    """
+    if unknown := set(changes) - set(ABOUT):
+        raise ValueError(f"changes has no {', '.join(sorted(unknown))}; it has {', '.join(ABOUT)}")
+    found = [Condition(BASE, 1.0, base)]
+    for name, about in ABOUT.items():
+        for value in changes.get(name, ()):
+            own = {name: value} if name in ("noise", "bandwidth_m") else {}
+            found.append(Condition(about, float(value), base if own else base | {name: value}, **own))
+    return found
+
+
+# ---- photos without pictures -----------------------------------------------------------------------------------------
+def noise(options, r2):
+    """What is added to each field of a world, that a linear probe reads it with r2 (K,) within a city: columns NOISE.
+
+    Of a field f and independent noise e a regression explains var f / (var f + var e): solved for var e.
+    """
+    photos, seen = simulated.unpainted(simulated.World(**options))
+    return pd.DataFrame({"field": fields.FIELDS, "r2": r2, "noise_sd": noise_sd(seen, photos.city.to_numpy(), r2)})
+
+
+def noise_sd(seen, city, r2):
+    """Standard deviation (K,) of the noise of fields (n, K) in cities (n,), see noise."""
+    share = np.clip(r2, LEAST_R2, 1.0)
+    return np.sqrt(ridge_probe.within(seen, city).var(axis=0) * (1 - share) / share)
+
+
+def photographed(condition, world_seed, sd):
+    """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
+    photos, seen = simulated.unpainted(simulated.World(**condition.world | {"world_seed": world_seed}))
+    drawn = seeds.stream(world_seed, "doses").standard_normal(seen.shape)
+    return photos, np.float32(seen + condition.noise * sd * drawn)
+
+
+def permuted(features, world_seed, number):
+    """Features (n, K) permuted over all places: nothing is left that a place could tell."""
+    return features[seeds.stream(world_seed, "dealt", number).permutation(len(features))]
+
+
+# ---- many trainings --------------------------------------------------------------------------------------------------
+def trials(setting, options, photos, features, splits):
+    """What the grids of both methods reach on the validation photos of a world (columns TRIALS), for recipes.tuned."""
+    checks.count("splits", len(splits))
+    rows = []
+    for method, split in itertools.product(PAIR, splits):
+        data, tuned = worlds.data_of(setting, options, photos, features, split), methods.get(method).tuned
+        for values in itertools.product(*tuned.values()):
+            asked = dict(zip(tuned, values, strict=True))
+            error_m = worlds.train(setting, method, data, None, asked=asked)[1]
+            rows.append({"method": method, "split": split, **asked, "validation_error_m": error_m})
+    return pd.DataFrame(rows, columns=list(TRIALS))
+
+
+def respond(setting, chosen, world_seeds, splits, trials, photograph):
+    """Errors of clip and sw_clip under each Condition in each world and split, with columns dose, value and world.
+
+    trials: of both methods; photograph: (Condition, world seed) -> (photos, features). A condition of the bandwidth
+    trains sw_clip alone, beside the base's clip. ValueError without a condition, world or split.
+    """
+    for about, named in {"conditions": chosen, "worlds": world_seeds, "splits": splits}.items():
+        checks.count(about, len(named), way_out="name at least one")
+    tables = []
+    for world_seed, condition in itertools.product(world_seeds, chosen):
+        photos, features = photograph(condition, world_seed)
+        options, asked = condition.world | {"world_seed": world_seed}, {"bandwidth_m": condition.bandwidth_m or -1.0}
+        for split in splits:
+            data = worlds.data_of(setting, options, photos, features, split)
+            for method in PAIR[1:] if condition.bandwidth_m else PAIR:
+                errors, _ = worlds.train(setting, method, data, trials, asked=asked)
+                tables.append(errors.assign(dose=condition.about, value=condition.value, world=world_seed))
+    return pd.concat(tables, ignore_index=True)
+
+
+def without_geography(setting, options, photos, features, split, trials, count):
+    """The gain of sw_clip over clip (columns PERMUTED) where features are permuted over all places, so many times."""
+    rows = []
+    for number in range(count):
+        anew = permuted(features, options["world_seed"], number)
+        data = worlds.data_of(setting, options, photos, anew, split)
+        clip, sw_clip = (worlds.train(setting, method, data, trials)[0] for method in PAIR)
+        blocks = clip.block.to_numpy()
+        ratio = inference.ratio_of_geometric_means(sw_clip.error_m, clip.error_m, blocks, replicates=10)[0]
+        rows.append((number, ratio))
+    return pd.DataFrame(rows, columns=list(PERMUTED))
+
+
+def all_without_geography(setting, options, photos, features, split, trials, pilots):
+    """Errors of every method once, on features permuted over all places.
+
+    pilots: fit that the variogram kernel is read off; where it has a flag, there is no row of that kernel.
+    """
+    anew, tables = permuted(features, options["world_seed"], 0), []
+    data = worlds.data_of(setting, options, photos, anew, split)
+    of_pilots = dataclasses.replace(data, fitted=lambda cities: pilots)
+    for method, row in methods.METHODS.items():
+        if row.kernel != "variogram" or not pilots["flag"]:
+            given = of_pilots if row.kernel == "variogram" else data
+            tables.append(worlds.train(setting, method, given, trials)[0])
+    return pd.concat(tables, ignore_index=True)
+
+
+# ---- responses -------------------------------------------------------------------------------------------------------
+def responses(errors, *, replicates, seed=0):
+    """One row (columns RESPONSE) per condition and split: the ratio of the geometric mean errors, worlds together."""
+    rows = []
+    for split, here in errors.groupby("split", sort=False):
+        clip = here[here.method == "clip"]
+        for (about, value), own in here[here.method == "sw_clip"].groupby(["dose", "value"], sort=False):
+            beside = clip[(clip.dose == about) & (clip.value == value)]
+            both = own.merge(beside if len(beside) else clip[clip.dose == BASE], on=["world", "photo_id"])
+            blocks = both.world.astype(str) + both.block_x
+            found = inference.ratio_of_geometric_means(
+                both.error_m_x, both.error_m_y, blocks.to_numpy(), replicates=replicates, seed=seed
+            )
+            clip_m = geometric_mean_m(both.error_m_y)
+            rows.append((about, value, split, clip_m, *found, np.nan, blocks.nunique(), both.world.nunique()))
+    table = pd.DataFrame(rows, columns=list(RESPONSE))
+    return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
+
+
+def with_pictures(errors, painted, *, replicates, seed=0):
+    """Responses of painted conditions beside the same ones from fields and noise in the same world: columns PICTURES.
+
+    errors, painted: see respond.
+    """
+    same = errors[errors.world.isin(painted.world) & errors.dose.isin(painted.dose)]
+    fields, pictures = (responses(table, replicates=replicates, seed=seed) for table in (same, painted))
+    both = fields.merge(pictures[["dose", "value", "split"]]).assign(told_by="fields and noise")
+    return pd.concat([both, pictures.assign(told_by="pictures")], ignore_index=True)
+
+
+def beside_base(table, base):
+    """The table of responses with the base's rows once for each change, at its value there; base: options of worlds."""
+    values = {"range": 1.0, "nugget": fields.Planted.nugget, "photos per city": base["photos_per_city"],
+              "city means": fields.Planted.city_mean_sd, "noise": 1.0}  # fmt: skip
+    plain = table[table.dose == BASE]
+    shown = [plain.assign(dose=about, value=value) for about, value in values.items() if about in set(table.dose)]
+    both, order = pd.concat([table[table.dose != BASE], *shown]), list(dict.fromkeys([*values, *table.dose]))
+    return both.sort_values(["dose", "value"], key=lambda own: own.map(order.index) if own.name == "dose" else own)
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------
+def answer(table, gains):
+    """Where spatial targets are shown to help or harm, in a sentence.
+
+    gains: ratios of permuted places. Two trainings differ for no reason too: a ratio within their range shows nothing.
+    ValueError without such ratios.
+    """
+    checks.count("permuted", len(gains), way_out="without them chance and gain cannot be told apart")
+    said, ratio = [], table.ratio
+    helped, harmed = table.high.lt(1) & ratio.lt(gains.ratio.min()), table.low.gt(1) & ratio.gt(gains.ratio.max())
+    for word, side in (("help", table[helped]), ("harm", table[harmed])):
+        own = side[side.p_holm < 0.05]
+        cells = ", ".join(f"{row.dose} {row.value:g} ({row.split}, ratio {row.ratio:.2f})" for row in own.itertuples())
+        said.append(f"{word} in {len(own)} ({cells})" if len(own) else f"{word} in none")
+    return f"Of {len(table)} conditions spatial targets are shown to {said[0]} and to {said[1]}."
+
+
+def answer_null(table, gains):
+    """Whether any method finds something where places are permuted, in a sentence."""
+    found, low, high = table.method[table.p_holm < 0.05].tolist(), gains.ratio.min(), gains.ratio.max()
+    said = f"{', '.join(found)} can be told" if found else f"none of {len(table)} methods can be told"
+    return (
+        f"Where places are permuted {said} from its exact null, and the ratio of the errors lies between {low:.2f} "
+        f"and {high:.2f} in {len(gains)} permutations."
+    )

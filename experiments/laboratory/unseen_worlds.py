@@ -1,0 +1,86 @@
+"""Worlds that no choice has seen: several methods in several of them, their names, and what is said of it."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from experiments.laboratory import worlds
+from geonb.learning import decoding
+from geonb.measuring import errors as measured
+
+OWN = "own"
+ERRORS = measured.ERRORS | {"world": "world seed"}
+
+
+def errors(setting, options, world_seeds, splits, methods, trials, tower, *, ways, own_way, seed=0):
+    """Errors (columns ERRORS) of methods, baselines and ceilings in unseen worlds, see worlds.train and named."""
+    tables = []
+    for world_seed in world_seeds:
+        drawn = options | {"world_seed": world_seed}
+        photos, features = worlds.photographed(drawn, tower)
+        for split in splits:
+            data = worlds.data_of(setting, drawn, photos, features, split, seed)
+            found = [worlds.train(setting, name, data, trials, ways=ways, seed=seed)[0] for name in methods]
+            tables += [table.assign(world=world_seed) for table in (*found, worlds.untrained(setting, drawn, data, seed))]
+    return named(pd.concat(tables, ignore_index=True), own_way)[list(ERRORS)]
+
+
+def named(errors, own_way):
+    """Errors of several worlds as one table for errors.compare: photos and blocks of a world are its own.
+
+    errors: method, decoding, world; a trained method keeps its name where the best place is taken and has the decoding
+    added elsewhere; ours is 'own' where it is read in own_way. Rows without a decoding were not trained.
+    """
+    trained = errors.decoding.notna()
+    plain = (errors.decoding == np.where(errors.method == OWN, own_way, decoding.BEST)) | ~trained
+    world = errors.world.astype(str)
+    return errors.assign(
+        method=np.where(plain, errors.method, errors.method + ", " + errors.decoding.fillna("")),
+        kind=np.where(trained, "method", errors.kind), photo_id=world + "-" + errors.photo_id,
+        block=world + "-" + errors.block.astype(str),
+    )  # fmt: skip
+
+
+def headline(errors, compared, density, page, *, names=(), replicates, seed=0):
+    """Headline rows: of the rows without a decoding in their name, and the ratios of sw_clip and own.
+
+    errors: see errors; compared: measured.compare of it; names: the rows that are described, all when there is none.
+    """
+    short = compared[~compared.method.str.contains(", ") & (compared.method.isin(names) | (len(names) == 0))]
+    pairs = [
+        pair for pair in (("sw_clip", "clip"), (OWN, "clip"), (OWN, "field_reference"))
+        if set(pair) <= set(errors.method) and pair[0] in (names or pair)
+    ]  # fmt: skip
+    draws = {"replicates": replicates, "seed": seed}
+    ratios = [measured.headline_ratios(errors, *pair, density, f"{page}/errors", **draws) for pair in pairs]
+    return pd.concat([measured.headline(short, density, f"{page}/compare"), *ratios], ignore_index=True)
+
+
+def table(compared):
+    """{split: metrics by method}: lengths in km and shares, to be read."""
+    wide = compared.pivot_table(index=["split", "method"], columns="metric", values="value", sort=False)
+    lengths = wide[["median_error_m", "mean_error_m", "p90_error_m"]].div(1000).set_axis(["median", "mean", "p90"], axis=1)
+    shares = wide[["share_within_100m", "share_within_250m", "share_right_city"]]
+    both = lengths.join(shares.set_axis(["100 m", "250 m", "city"], axis=1)).round(3)
+    return {split: both.loc[split].rename_axis(f"{split}, errors in km") for split in compared.split.unique()}
+
+
+def answer(ratios, world_count, density):
+    """What is left of sw_clip and of our own method over clip, split by split, and what is shown, in two sentences."""
+    said = []
+    for split, rows in ratios[ratios.method.isin(["sw_clip", OWN])].groupby("split", sort=False):
+        each = " and ".join(f"that of {row.method} {row.ratio:.2f} times{interval(row)}" for row in rows.itertuples())
+        said.append(f"in {split} {each}")
+    shown = ratios[ratios.p_holm < 0.05]
+    better, worse = (", ".join(f"{row.method} ({row.split})" for row in side.itertuples()) or "nothing"
+                     for side in (shown[shown.high < 1], shown[shown.low > 1]))  # fmt: skip
+    return (
+        f"In {world_count} sealed worlds with {density} photos per city the geometric mean error, measured by that of "
+        f"clip, is {'; '.join(said)}. Shown to be better than clip: {better}; worse: {worse}."
+    )
+
+
+def interval(row):
+    """A row's interval in words, nothing where there is none."""
+    return f" ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else ""
