@@ -95,17 +95,11 @@ def conditions(base, changes):
 
 
 # ---- photos without pictures -----------------------------------------------------------------------------------------
-def noise(options, r2):
-    """What is added to each field of a world, that a linear probe reads it with r2 (K,) within a city: columns NOISE.
+def noise_sd(seen, city, r2):
+    """Standard deviation (K,) of noise after which a linear probe reads fields (n, K) with r2 (K,) within a city (n,).
 
     Of a field f and independent noise e a regression explains var f / (var f + var e): solved for var e.
     """
-    photos, seen = simulated.unpainted(simulated.World(**options))
-    return pd.DataFrame({"field": fields.FIELDS, "r2": r2, "noise_sd": noise_sd(seen, photos.city.to_numpy(), r2)})
-
-
-def noise_sd(seen, city, r2):
-    """Standard deviation (K,) of the noise of fields (n, K) in cities (n,), see noise."""
     share = np.clip(r2, LEAST_R2, 1.0)
     return np.sqrt(ridge_probe.within(seen, city).var(axis=0) * (1 - share) / share)
 
@@ -220,8 +214,7 @@ def beside_base(table, base):
               "city means": fields.Planted.city_mean_sd, "noise": 1.0}  # fmt: skip
     plain = table[table.dose == BASE]
     shown = [plain.assign(dose=about, value=value) for about, value in values.items() if about in set(table.dose)]
-    both, order = pd.concat([table[table.dose != BASE], *shown]), list(dict.fromkeys([*values, *table.dose]))
-    return both.sort_values(["dose", "value"], key=lambda own: own.map(order.index) if own.name == "dose" else own)
+    return pd.concat([table[table.dose != BASE], *shown], ignore_index=True)
 
 
 # ---- what is said ----------------------------------------------------------------------------------------------------

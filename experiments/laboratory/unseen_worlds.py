@@ -1,7 +1,5 @@
 """Worlds that no choice has seen: several methods in several of them, their names, and what is said of it."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 
@@ -22,7 +20,8 @@ def errors(setting, options, world_seeds, splits, methods, trials, tower, *, way
         for split in splits:
             data = worlds.data_of(setting, drawn, photos, features, split, seed)
             found = [worlds.train(setting, name, data, trials, ways=ways, seed=seed)[0] for name in methods]
-            tables += [table.assign(world=world_seed) for table in (*found, worlds.untrained(setting, drawn, data, seed))]
+            found.append(worlds.untrained(setting, drawn, data, seed))
+            tables += [table.assign(world=world_seed) for table in found]
     return named(pd.concat(tables, ignore_index=True), own_way)[list(ERRORS)]
 
 
@@ -57,13 +56,13 @@ def headline(errors, compared, density, page, *, names=(), replicates, seed=0):
     return pd.concat([measured.headline(short, density, f"{page}/compare"), *ratios], ignore_index=True)
 
 
-def table(compared):
-    """{split: metrics by method}: lengths in km and shares, to be read."""
+def tables(compared):
+    """Metrics by method, to be read: one table for each split, lengths in km."""
     wide = compared.pivot_table(index=["split", "method"], columns="metric", values="value", sort=False)
-    lengths = wide[["median_error_m", "mean_error_m", "p90_error_m"]].div(1000).set_axis(["median", "mean", "p90"], axis=1)
+    lengths_km = wide[["median_error_m", "mean_error_m", "p90_error_m"]].div(1000)
     shares = wide[["share_within_100m", "share_within_250m", "share_right_city"]]
-    both = lengths.join(shares.set_axis(["100 m", "250 m", "city"], axis=1)).round(3)
-    return {split: both.loc[split].rename_axis(f"{split}, errors in km") for split in compared.split.unique()}
+    both = lengths_km.join(shares).round(3).set_axis(["median", "mean", "p90", "100 m", "250 m", "city"], axis=1)
+    return [both.loc[split].rename_axis(f"{split}, errors in km") for split in compared.split.unique()]
 
 
 def answer(ratios, world_count, density):

@@ -81,9 +81,7 @@ def train(setting, method, data, trials, *, asked=None, ways=(decoding.BEST,), s
     errors: as training.predictions, once for each way, with decoding, split, method, seed and block.
     """
     (split,) = data.parts
-    recipe = recipes.recipe(
-        method, split, trials, asked=asked, course=setting.course, city_given=setting.city_given
-    )
+    recipe = recipes.recipe(method, split, trials, asked=asked, course=setting.course, city_given=setting.city_given)
     run = training.fit(recipe, data, seed, setting.folder_of(recipe, digest_of(data), seed))
     best = training.predictions([run], data).drop(columns="name").assign(decoding=decoding.BEST)
     tables = [best]

@@ -1,9 +1,11 @@
+import dataclasses
+
 import pandas as pd
 import pytest
 
 from experiments.laboratory import controls, worlds
 
-CUT = worlds.cut(200.0) | {"test_share": 0.3, "buffer_m": 0.0}
+CUT = dataclasses.replace(worlds.cut(200.0), test_share=0.3, buffer_m=0.0)
 
 
 def said_of(p):
