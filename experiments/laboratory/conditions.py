@@ -104,6 +104,12 @@ def noise_sd(seen, city, r2):
     return np.sqrt(ridge_probe.within(seen, city).var(axis=0) * (1 - share) / share)
 
 
+def noise(options, r2):
+    """What a world's fields take as noise, that they are read as well as r2 (K,) says: columns NOISE."""
+    photos, seen = simulated.unpainted(simulated.World(**options))
+    return pd.DataFrame({"field": fields.FIELDS, "r2": r2, "noise_sd": noise_sd(seen, photos.city.to_numpy(), r2)})
+
+
 def photographed(condition, world_seed, sd):
     """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
     photos, seen = simulated.unpainted(simulated.World(**condition.world | {"world_seed": world_seed}))
