@@ -106,23 +106,15 @@ def semivariance_by_lag(
 
 
 # ---- of several cities -----------------------------------------------------------------------------------------------
-def photos_by_city(city):
-    """(city, indices of its photos) of each city that has a pair of them."""
-    for name in np.unique(city):
-        here = np.flatnonzero(city == name)
-        if len(here) > 1:
-            yield name, here
-
-
 def by_city(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
     """The semivariogram of each city that has a pair of photos: columns LAGS and city."""
     check_photos(features, lat_lon_deg, city)
     found = [pd.DataFrame(columns=[*LAGS, "city"])]
-    for name, here in photos_by_city(city):
-        own = semivariance_by_lag(
-            features[here], lat_lon_deg[here], max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
-        )
-        found.append(own.assign(city=name))
+    for name in np.unique(city):
+        if (here := city == name).sum() > 1:
+            own = features[here], lat_lon_deg[here]
+            table = semivariance_by_lag(*own, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
+            found.append(table.assign(city=name))
     return pd.concat(found[1:] or found, ignore_index=True)
 
 
@@ -139,17 +131,20 @@ def pooled(lags):
 def by_bearing(features, lat_lon_deg, city, *, edges_m, seed=0):
     """Semivariance by lag of pairs along each of four bearings, or against it, pooled within cities: BEARINGS."""
     check_photos(features, lat_lon_deg, city)
-    found = {bearing: [pd.DataFrame(columns=list(LAGS))] for bearing in (0.0, 45.0, 90.0, 135.0)}
-    for _, here in photos_by_city(city):
-        pairs = lags.pairs(lat_lon_deg[here], edges_m, seed=seed)
-        half = half_squares(features[here], pairs)
-        east, north = sphere.to_local_m(lat_lon_deg[here][pairs.j], lat_lon_deg[here][pairs.i]).T
-        for bearing, tables in found.items():
-            off = (np.degrees(np.arctan2(east, north)) - bearing + 90) % 180 - 90
-            along = (np.abs(off) <= 22.5) & (pairs.distance_m > 0)
-            tables.append(lag_table(pairs.where(along), half[along]))
-    several = [pooled(pd.concat(tables[1:] or tables)).assign(bearing_deg=bearing) for bearing, tables in found.items()]
-    return pd.concat(several, ignore_index=True)
+    found = [pd.DataFrame(columns=list(BEARINGS))]
+    for name in np.unique(city):
+        at = lat_lon_deg[here := city == name]
+        if len(at) > 1:
+            pairs = lags.pairs(at, edges_m, seed=seed)
+            half = half_squares(features[here], pairs)
+            east, north = sphere.to_local_m(at[pairs.j], at[pairs.i]).T
+            for bearing in (0.0, 45.0, 90.0, 135.0):
+                off = (np.degrees(np.arctan2(east, north)) - bearing + 90) % 180 - 90
+                along = (np.abs(off) <= 22.5) & (pairs.distance_m > 0)
+                found.append(lag_table(pairs.where(along), half[along]).assign(bearing_deg=bearing))
+    whole = pd.concat(found[1:] or found)
+    tables = [pooled(part).assign(bearing_deg=bearing) for bearing, part in whole.groupby("bearing_deg")]
+    return pd.concat(tables or found, ignore_index=True)
 
 
 def by_time_gap(features, position, captured_at, *, within_m, edges_days, seed=0):

@@ -13,13 +13,11 @@ LEAST_RISE = 1e-6  # of the largest semivariance, of float32 features: less is r
 FARTHEST = 5.0  # largest lags: the bound of a range in a fit
 SHAPES = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
 MODELS = ("spherical", "exponential", "gaussian", "matern", "stable")
-WEIGHTS = {
-    "cressie": "N / gamma(h; theta)^2, with the gamma of the fit itself (Cressie 1985)",
-    "gstat": "N / h^2, the default of gstat",
-}
+# N / gamma(h; theta)^2, with the gamma of the fit itself (Cressie 1985); N / h^2, the default of gstat
+WEIGHTS = ("cressie", "gstat")
 ROUNDS = 12  # of the weights of Cressie, which settle after three to five
 SETTLED = 1e-4  # relative change of the parameters from round to round
-TOLERANCE = {"cressie": 1e-8, "gstat": 1e-12}  # of one round: of those that follow, the last one counts
+CLOSE = 1e-8  # tolerance of one round: of those that follow, the last one counts
 FIT = {
     "model": "model function of scikit-gstat",
     "nugget": "fitted semivariance at distance 0+ [-]",
@@ -85,24 +83,21 @@ def one_fit(model, h, y, n, weights, begin, limits):
     from scipy.optimize import least_squares
 
     gamma = lambda p: semivariance(model, h, p[0], p[1:])  # noqa: E731
-    close = TOLERANCE[weights]
-    found, scale = begin, np.sqrt(n) / (h if weights == "gstat" else 1.0)
-    for _ in range(ROUNDS if weights == "cressie" else 1):
-        if weights == "cressie":
-            scale = np.sqrt(n) / np.maximum(gamma(found), LEAST_RISE)
-        scale = scale / scale.max()
-        last = found
+    found, size = begin, np.maximum(np.abs(begin), 1e-6)
+    for _ in range(ROUNDS):
+        expected = np.maximum(gamma(found), LEAST_RISE) if weights == "cressie" else h
+        scale = np.sqrt(n) / expected / (np.sqrt(n) / expected).max()
+        residuals, last = lambda p, scale=scale: (gamma(p) - y) * scale, found
         result = least_squares(
-            lambda p, scale=scale: (gamma(p) - y) * scale, found, bounds=limits,
-            x_scale=np.maximum(np.abs(begin), 1e-6), max_nfev=400, xtol=close, ftol=close, gtol=close,
-        )  # fmt: skip
+            residuals, found, bounds=limits, x_scale=size, max_nfev=400, xtol=CLOSE, ftol=CLOSE, gtol=CLOSE
+        )
         found = result.x
         if result.status < 0 or not np.isfinite(found).all():
             return None
         if np.allclose(found, last, rtol=SETTLED, atol=1e-9):
             break
-    relative = ((y / np.maximum(gamma(found), LEAST_RISE) - 1) ** 2 * n).sum() if weights == "cressie" else result.cost
-    return found, float(relative)
+    expected = np.maximum(gamma(found), LEAST_RISE)
+    return found, float(((y / expected - 1) ** 2 * n).sum() if weights == "cressie" else result.cost)
 
 
 def reported(model, h, found):

@@ -90,15 +90,23 @@ def test_a_sample_has_about_as_many_pairs_in_every_lag_each_of_them_a_pair_of_th
     assert ((apart > EDGES_M[found.lag - 1] - 1e-6) & (apart <= EDGES_M[found.lag] + 1e-6)).all()
 
 
-def test_the_share_tells_how_many_pairs_there_are():
+@pytest.mark.parametrize("enumerated", [8_000, 100])
+def test_the_share_tells_how_many_pairs_there_are_and_the_seed_which_are_drawn(monkeypatch, enumerated):
+    monkeypatch.setattr(lags, "ENUMERATED", enumerated)
     at = scattered(1_500)
     every = np.bincount(lags.pairs(at, EDGES_M, planar=True, max_pairs=10**9).lag, minlength=9)
-    found = lags.pairs(at, EDGES_M, planar=True, max_pairs=9_000)
+    found, again, other = (lags.pairs(at, EDGES_M, planar=True, max_pairs=9_000, seed=s) for s in (0, 0, 1))
     told = np.bincount(found.lag, minlength=9)[1:] / found.share[1:]
     np.testing.assert_allclose(told, every[1:], rtol=0.15)
+    np.testing.assert_array_equal(found.i, again.i)
+    assert len(found.i) != len(other.i) or (found.i != other.i).any()
 
 
-def test_near_lags_that_random_pairs_miss_are_found_by_the_tree_and_every_pair_is_equally_likely():
+@pytest.mark.parametrize("enumerated", [8_000, 100])
+def test_near_lags_that_random_pairs_miss_are_found_and_every_pair_is_equally_likely(monkeypatch, enumerated):
+    """Where all pairs can be looked at, and where they are too many: then by a tree."""
+    monkeypatch.setattr(lags, "ENUMERATED", enumerated)
+    monkeypatch.setattr(lags, "PROBED", 40_000)
     rng = np.random.default_rng(0)
     towns = rng.uniform(0, 1e6, (40, 2))
     at = np.concatenate([town + rng.normal(0, 200.0, (50, 2)) for town in towns])
@@ -116,13 +124,6 @@ def test_near_lags_that_random_pairs_miss_are_found_by_the_tree_and_every_pair_i
     assert drawn[every.i[half], every.j[half]].mean() == pytest.approx(
         drawn[every.i[far], every.j[far]].mean(), rel=0.1
     )
-
-
-def test_the_same_seed_draws_the_same_pairs_and_another_others():
-    at = scattered(900)
-    first, again, other = (lags.pairs(at, EDGES_M, planar=True, max_pairs=5_000, seed=s) for s in (0, 0, 1))
-    np.testing.assert_array_equal(first.i, again.i)
-    assert len(first.i) != len(other.i) or (first.i != other.i).any()
 
 
 def test_a_city_of_one_place_has_co_located_pairs_alone():
