@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from experiments.words import pretraining, ridge_probe
-from experiments.words.probe_tables import INTERVAL
+from experiments.words.ridge_probe import INTERVAL
 from geonb import checks
 from geonb.earth import seeds
 from geonb.learning.towers import device
@@ -35,25 +35,18 @@ def city_accuracy(towers, corpora, held, block, settings, *, replicates=300, see
     for name, trainings in towers.items():
         corpus, pixels, city = corpora[0], corpora[1].pixels[held], corpora[1].city[held]
         every, label = np.unique(corpus.city, return_inverse=True)
-        check_cities(every, city)
-        models = [
-            finetuned(one.model.visual, corpus.pixels, label, settings, seed + k) for k, one in enumerate(trainings)
-        ]
-        hits = np.stack([every[predicted(model, pixels)] == city for model in models]).astype(float)
-        found = ridge_probe.interval(np.mean, [hits[:, None]], block[held], replicates=replicates, seed=seed)
+        if not len(city):
+            why = "no photo tests what the towers learned: give validation or test photos, or finetuning_steps 0"
+            raise ValueError(why)
+        if unknown := sorted(set(city) - set(every)):
+            raise ValueError(f"no photo of {', '.join(unknown)} trains: no tower can name it")
+        visuals = [tower.model.visual for tower in trainings]
+        models = [finetuned(visual, corpus.pixels, label, settings, seed + k) for k, visual in enumerate(visuals)]
+        hits = np.stack([[every[predicted(model, pixels)] == city] for model in models])
+        found = ridge_probe.interval(np.mean, [hits], block[held], replicates=replicates, seed=seed)
         chance = np.unique(city, return_counts=True)[1].max() / len(city)
-        rows.append((name, *found, chance, *hits.shape))
+        rows.append((name, *found, chance, len(models), len(city)))
     return pd.DataFrame(rows, columns=list(FINETUNED))
-
-
-def check_cities(known, asked):
-    """ValueError without photos that test, or for a city that only tests."""
-    if not len(asked):
-        raise ValueError(
-            "no photo tests what the towers learned: give validation or test photos, or finetuning_steps 0"
-        )
-    if unknown := sorted(set(asked) - set(known)):
-        raise ValueError(f"no photo of {', '.join(unknown)} trains: no tower can name it")
 
 
 def finetuned(tower, pixels, label, settings, seed):

@@ -76,8 +76,10 @@ def loss_of(model, given, corpus, batch, captions, rng):
         return masked(model, see(), rng)
     if given.objective == "views":
         return contrastive(model, model.visual(see()), model.visual(see()))
-    if given.objective == "fields":
-        return fields_error(model, model.visual(see()), corpus, batch)
+    if given.objective == "fields":  # of street views, read linearly from the direction of the features
+        shown, fields = (torch.from_numpy(of[batch]).to(device()) for of in (corpus.scenes == "street", corpus.traits))
+        predicted = model.head(normalize(model.visual(see()).float(), dim=1) * EMBED**0.5)
+        return mse_loss(predicted[shown], fields.float()[shown])
     words = captions[torch.from_numpy(batch)].to(device())
     if given.objective == "captions":
         return contrastive(model, model.visual(see()), model.encode_text(words))
@@ -91,13 +93,6 @@ def contrastive(model, ours, others):
     """open_clip's loss of two sets of vectors that belong together row by row."""
     unit = [normalize(vectors.float(), dim=1) for vectors in (ours, others)]
     return open_clip().ClipLoss()(*unit, model.logit_scale.exp())
-
-
-def fields_error(model, seen, corpus, batch):
-    """Mean squared error of the fields of street views, read linearly from the direction of the features."""
-    shown = torch.from_numpy(corpus.scenes[batch] == "street").to(device())
-    predicted = model.head(normalize(seen.float(), dim=1) * EMBED**0.5)
-    return mse_loss(predicted[shown], torch.from_numpy(corpus.traits[batch]).float().to(device())[shown])
 
 
 def masked(model, pictures, rng):

@@ -9,6 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from experiments.words import layers, ridge_probe
+from experiments.words.ridge_probe import INTERVAL
 from experiments.words.samples import ANYWHERE
 from geonb.earth import seeds
 from geonb.learning import guesses
@@ -23,10 +24,6 @@ ASKED = {
     "tower": "tower, or baseline, that is read",
     "split": "how photos that train the probe are kept apart from those that test it",
     "aim": "what is read: position in metres within a city, planted fields, which city, or which country",
-}
-INTERVAL = {
-    "low": "lower bound of the 95 % interval over blocks and trainings; missing below 20 blocks [unit of the value]",
-    "high": "upper bound of it [unit of the value]",
 }
 READ = {
     **ASKED,
@@ -100,25 +97,25 @@ def read(towers, sample, *, replicates=300, seed=0):
     for (tower, known), (split, fold) in tqdm(pairs, desc="probes", file=sys.stdout):
         unseen = split == "unseen_city"
         aims = {aim: own for aim, own in sample.aims.items() if aim in ANYWHERE or not unseen}
-        around, groups = ((), sample.city) if unseen else (WITHIN, sample.block)
+        around, groups, mean = ((), sample.city, sample.city) if unseen else (WITHIN, sample.block, None)
         probed = [ridge_probe.probe(run, aims, fold, sample.city, around_city=around) for run in known.runs]
         for aim, targets in aims.items():
-            own = [one[aim].around(sample.city) if unseen and aim in WITHIN else one[aim] for one in probed]
+            own = [one[aim] for one in probed]
             layer = known.names[np.bincount(np.concatenate([one.chosen for one in own])).argmax()]
             if aim in NAMES:
                 metric, statistic, name = "accuracy", np.mean, targets.argmax(axis=1)
-                usable = pd.Series(fold).groupby(name).transform("nunique") > 1  # else no training photo has that name
+                usable = (pd.Series(fold).groupby(name).transform("nunique") > 1).to_numpy()  # known in another fold
                 measured = np.stack([[one.predicted.argmax(axis=1) == name] for one in own])
             else:
                 metric, statistic, usable = "r2", ridge_probe.r2, np.ones(len(fold), bool)
-                measured = squares[tower, split, aim] = np.stack([one.squares() for one in own])
-                values = [ridge_probe.r2([one.squares(k) for one in own]) for k in range(len(known.names))]
+                measured = squares[tower, split, aim] = np.stack([one.squares(None, mean) for one in own])
+                values = [ridge_probe.r2([one.squares(k, mean) for one in own]) for k in range(len(known.names))]
                 depth += [(tower, split, aim, *row) for row in zip(known.names, values, strict=True)]
             about = {"tower": tower, "split": split, "aim": aim, "metric": metric, "layer": layer, "seeds": len(own)}
             for scene, here in shown_scenes(sample.scene, usable):
                 shown, draws = [measured[:, :, here]], {"replicates": replicates, "seed": seed}
                 value, low, high = ridge_probe.interval(statistic, shown, groups[here], **draws)
-                rows.append(about | {"scene": scene, "value": value, "low": low, "high": high, "n": int(here.sum())})
+                rows.append(about | {"scene": scene, "value": value, "low": low, "high": high, "n": here.sum()})
     depth = pd.DataFrame(depth, columns=["tower", "split", "aim", "layer", "value"])
     same = depth.groupby(["tower", "split", "aim", depth.layer.str.split().str[-1]]).layer  # of the same token
     depth["depth"] = same.cumcount() / (same.transform("size") - 1).clip(lower=1)
@@ -126,14 +123,14 @@ def read(towers, sample, *, replicates=300, seed=0):
 
 
 def shown_scenes(scene, usable):
-    """('all', usable photos (n,)), then those of each frequent kind of scene, as far as there are some."""
+    """'all' and each frequent kind of scene, with its usable photos (n,), as far as there are some."""
     kinds, counts = np.unique(scene, return_counts=True)
     frequent = kinds[counts >= FEWEST_OF_A_SCENE] if len(kinds) > 1 else ()
-    here = {"all": np.asarray(usable)} | {kind: (scene == kind) & usable for kind in frequent}
+    here = {"all": usable} | {kind: usable & (scene == kind) for kind in frequent}
     return [(kind, own) for kind, own in here.items() if own.any()]
 
 
-def published(towers, lat_lon_deg):
+def published(towers, sample):
     """Table PUBLISHED: R2 of towers as the paper on textual supervision counts it (arXiv 2606.07172), not of baselines.
 
     Latitude and longitude in degrees, photos put singly into five folds, the penalty by leaving out one photo of those
@@ -142,12 +139,12 @@ def published(towers, lat_lon_deg):
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold, cross_val_score
 
-    ridge, rows = RidgeCV(alphas=np.logspace(-1, 4, 12)), []
+    at, ridge, rows = sample.photos[["lat_deg", "lon_deg"]].to_numpy(), RidgeCV(alphas=np.logspace(-1, 4, 12)), []
     how = {"cv": KFold(5, shuffle=True, random_state=42), "scoring": "r2"}
     for name in [name for name in towers if name not in (PIXELS, PERMUTED)]:
-        known = towers[name].runs[0] if len(lat_lon_deg) >= 10 else []
-        values = [cross_val_score(ridge, layer, lat_lon_deg, **how).mean() for layer in known]
-        rows.append((name, max(values, default=np.nan)))
+        known = towers[name].runs[0] if len(at) >= 10 else []
+        r2 = [cross_val_score(ridge, layer, at, **how).mean() for layer in known]
+        rows.append((name, max(r2, default=np.nan)))
     return pd.DataFrame(rows, columns=list(PUBLISHED))
 
 

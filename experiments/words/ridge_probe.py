@@ -14,11 +14,14 @@ PENALTIES = np.logspace(-2, 5, 8)
 FOLDS = 5
 PENALTY = 100.0  # where coefficients are ranked and compared
 FEWEST_OF_A_HALF = 40  # photos
+INTERVAL = {
+    "low": "lower bound of the 95 % interval over blocks and trainings; missing below 20 blocks [unit of the value]",
+    "high": "upper bound of it [unit of the value]",
+}
 PROBES = {
     "target": "what is read",
     "r2": "1 - squared error over variance, both around each group's own mean; negative: worse than the mean [-]",
-    "low": "lower bound of the 95 % interval over blocks; missing below 20 blocks [-]",
-    "high": "upper bound of it [-]",
+    **INTERVAL,
     "n": "photos [count]",
 }
 
@@ -108,15 +111,15 @@ class Probed:
         """Predictions (n, K) from the layer that each fold chose."""
         return self.by_layer[self.chosen[self.fold], np.arange(len(self.fold))]
 
-    def squares(self, layer=None):
-        """(2, n): squared error, and squared target, of each photo, summed over the targets."""
-        predicted = self.predicted if layer is None else self.by_layer[layer]
-        return np.stack([((self.truth - predicted) ** 2).sum(axis=1), (self.truth**2).sum(axis=1)])
+    def squares(self, layer=None, groups=None):
+        """(2, n): squared error, and squared target, of each photo, summed over the targets.
 
-    def around(self, groups):
-        """The same around each group's own mean (n,): what differs between groups counts for nothing."""
-        by_layer = np.stack([within(predicted, groups) for predicted in self.by_layer])
-        return Probed(within(self.truth, groups), by_layer, self.fold, self.chosen)
+        layer: None for those that were chosen; groups (n,): both count around each group's own mean, if given.
+        """
+        predicted, truth = self.predicted if layer is None else self.by_layer[layer], self.truth
+        if groups is not None:
+            predicted, truth = within(predicted, groups), within(truth, groups)
+        return np.stack([((truth - predicted) ** 2).sum(axis=1), (truth**2).sum(axis=1)])
 
 
 def probe(layers, aims, fold, city, *, around_city=()):

@@ -18,10 +18,9 @@ FEWEST_OF_A_CITY = 5  # photos, so that hardly a city lies in one fold
 
 @dataclass(frozen=True)
 class Sample:
-    """Photos that are probed.
+    """Photos that are probed: their rows (n) of the catalogue, by its index.
 
-    photos: their rows (n) of the catalogue, by its index; aims {name: targets (n, K)}; block, scene (n,) of each photo;
-    folds {split: fold (n,)}; left_out: table LEFT_OUT.
+    aims {name: targets (n, K)}; block, scene (n,) of each photo; folds {split: fold (n,)}; left_out: table LEFT_OUT.
     """
 
     photos: pd.DataFrame
@@ -36,11 +35,6 @@ class Sample:
         """City (n,) of each photo."""
         return self.photos.city.to_numpy(dtype=object)
 
-    @property
-    def lat_lon_deg(self):
-        """Positions (n, 2)."""
-        return self.photos[["lat_deg", "lon_deg"]].to_numpy()
-
 
 def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, splits):
     """The Sample of a catalogue with plain lat_deg and lon_deg; scene, usable (n,), per_city: see chosen.
@@ -49,8 +43,7 @@ def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, sp
     """
     rows = chosen(photos.city, scene, usable, per_city, seed=seed)
     own, city = photos.iloc[rows], photos.city.to_numpy(dtype=object)[rows]
-    at = own[["lat_deg", "lon_deg"]].to_numpy()
-    aims, block = aims_of(own, planted(own)), block_ids(at, city, block_size_m)
+    aims, block = aims_of(own, planted(own)), block_ids(own[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)
     return Sample(own, aims, block, scene[rows], *folds_of(splits, aims, city, block, own.sequence_id, seed=seed))
 
 
@@ -89,41 +82,34 @@ def aims_of(photos, fields=None):
 
 
 def folds_of(splits, aims, city, block, sequence_id, *, seed=0):
-    """({split: fold (n,)}, table LEFT_OUT of the others)."""
-    found, left_out = {}, []
-    for split in splits:
-        if split == "unseen_city" and not set(ANYWHERE) & set(aims):
-            continue  # nothing is asked there
-        try:
-            fold = fold_of(split, city, block, sequence_id, seed=seed)
-        except ValueError as why:
-            left_out.append(f"Not probed: {why}.")
-            continue
-        alone = [name for name in np.unique(city) if len(np.unique(fold[city == name])) == 1]
-        if alone and split != "unseen_city":
-            left_out.append(f"Not probed: split {split} leaves no photo of {', '.join(alone[:3])} to train a probe.")
-        else:
-            found[split] = fold
-    return found, pd.DataFrame({"reason": left_out}, dtype=str)
+    """({split: fold (n,) of each photo}, table LEFT_OUT of splits that are impossible).
 
-
-def fold_of(split, city, block, sequence_id, *, seed=0):
-    """Fold (n,) of each photo: photos singly (random), whole drives (other_drive), blocks (blocked) or cities.
-
-    A photo of no drive counts as one of its own. ValueError for another split, or fewer groups than three folds need.
+    Folds of photos singly (random), whole drives (other_drive), blocks (blocked) or cities (unseen_city, where one of
+    ANYWHERE can be asked for). A photo of no drive counts as one of its own.
     """
     from sklearn.model_selection import GroupKFold
 
-    alone = [f"photo {n}" for n in range(len(city))]
+    alone = np.array([f"photo {n}" for n in range(len(city))])
     drive = np.where(np.asarray(sequence_id, dtype=object) == "", alone, sequence_id)
     groups = {"random": alone, "other_drive": drive, "blocked": block, "unseen_city": city}
-    if split not in groups:
-        raise ValueError(f"no probe is cut as {split!r}: there are {', '.join(groups)}")
-    own = np.asarray(groups[split]).astype(str)
-    count = len(np.unique(own))
-    if count < 3:
-        raise ValueError(f"a probe of split {split} needs at least 3 groups that can be held out, there are {count}")
-    fold, cut = np.empty(len(city), int), GroupKFold(min(FOLDS, count), shuffle=True, random_state=seed)
-    for number, (_, held) in enumerate(cut.split(alone, groups=own)):
-        fold[held] = number
-    return fold
+    found, why = {}, []
+    for split in splits:
+        if split == "unseen_city" and not set(ANYWHERE) & set(aims):
+            continue
+        if split not in groups:
+            why.append(f"no probe is cut as {split!r}: there are {', '.join(groups)}")
+            continue
+        own = groups[split].astype(str)
+        count, fold = len(np.unique(own)), np.zeros(len(city), int)
+        if count < 3:
+            why.append(f"a probe of split {split} needs at least 3 groups that can be held out, there are {count}")
+            continue
+        cut = GroupKFold(min(FOLDS, count), shuffle=True, random_state=seed)
+        for number, (_, held) in enumerate(cut.split(alone, groups=own)):
+            fold[held] = number
+        single = [name for name in np.unique(city) if len(np.unique(fold[city == name])) == 1]
+        if single and split != "unseen_city":
+            why.append(f"split {split} leaves no photo of {', '.join(single[:3])} to train a probe")
+        else:
+            found[split] = fold
+    return found, pd.DataFrame({"reason": [f"Not probed: {reason}." for reason in why]}, dtype=str)

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 
 from experiments.words import layers, ridge_probe, supervision
-from experiments.words.probe_tables import ASKED, INTERVAL, READ, Layers, agreement, read
+from experiments.words.probe_tables import ASKED, READ, Layers, agreement, read
+from experiments.words.ridge_probe import INTERVAL
 from geonb.photos.pictures import picture_path
 
 BOTH = ("random", "blocked")

@@ -1,5 +1,6 @@
 """Layers of towers: what their libraries give is what hooks on their blocks see, pooled for each picture by itself."""
 
+import functools
 import json
 import shutil
 import sys
@@ -132,20 +133,21 @@ def gemma3():
     return t.Gemma3ForConditionalGeneration(config), t.Gemma3Processor(sees, says, image_seq_length=4)
 
 
-def enlarged(model):
-    """The model with weights that are large enough for its blocks to matter."""
+def written(path, model, processor=None):
+    """The path, as text, with a model in it whose weights are large enough for its blocks to matter.
+
+    processor: of a model of transformers, beside it in a folder; None: a file of safetensors.
+    """
     for value in model.parameters():
         if value.ndim > 1:
             nn.init.normal_(value, std=0.2)
-    return model
-
-
-def written(folder, model, processor):
-    """The folder, with a model of transformers and its processor in it."""
-    layers.transformers()  # quiet from here on
-    enlarged(model).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
+    if processor is None:
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
+    else:
+        layers.transformers()  # quiet from here on
+        model.save_pretrained(path)
+        processor.save_pretrained(path)
+    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -155,19 +157,22 @@ def saved(tmp_path_factory):
 
     folder, large = tmp_path_factory.mktemp("models"), {"llava": llava, "qwen2_5_vl": qwen2_5_vl, "gemma3": gemma3}
 
+    @functools.cache
     def save(name):
-        short, weights = name.removeprefix("timm:"), folder / f"{name[-4:]}.safetensors"
         torch.manual_seed(0)
+        if name in TIMM:
+            return {
+                "model_name": name,
+                "weights": written(folder / f"{name[5:]}.safetensors", timm.create_model(name[5:])),
+            }
         if name in OPEN_CLIP:
             (folder / f"{name}.json").write_text(json.dumps(OPEN_CLIP[name]))
             open_clip.add_model_config(folder / f"{name}.json")
-        if name in (*OPEN_CLIP, *TIMM):
-            made = enlarged(open_clip.create_model(name) if name in OPEN_CLIP else timm.create_model(short))
-            save_file({key: value.contiguous() for key, value in made.state_dict().items()}, weights)
-            return {"model_name": name, "weights": str(weights)}
-        if not (folder / name).exists():
-            written(folder / name, *(large[name]() if name in large else vision_only(name)))
-        return {"model_name": str(folder / name)}
+            return {
+                "model_name": name,
+                "weights": written(folder / f"{name}.safetensors", open_clip.create_model(name)),
+            }
+        return {"model_name": written(folder / name, *(large[name]() if name in large else vision_only(name)))}
 
     return save
 
@@ -184,17 +189,12 @@ def opened(asked, pictures, patch):
 def hooked(part, blocks, inputs):
     """(layers as their library gives them, as hooks on the blocks see them) of some inputs."""
     seen = []
-    keep = lambda value: seen.append(value[0] if isinstance(value, tuple) else value)  # noqa: E731
-    hooks = [
-        blocks[0].register_forward_pre_hook(
-            lambda _, given, named: keep(given or named["hidden_states"]), with_kwargs=True
-        )
-    ]
-    hooks += [block.register_forward_hook(lambda _, given, out: keep(out)) for block in blocks]
+    note = lambda _, given, named, out: seen.append(((*given, *named.values())[0], out))  # noqa: E731
+    hooks = [block.register_forward_hook(note, with_kwargs=True) for block in blocks]
     found = part.layers(inputs)
     for hook in hooks:
         hook.remove()
-    return list(found), seen
+    return list(found), [seen[0][0], *(out[0] if isinstance(out, tuple) else out for _, out in seen)]
 
 
 @pytest.mark.parametrize(("name", "part"), EVERY)

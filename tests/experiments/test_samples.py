@@ -54,7 +54,7 @@ def test_whole_groups_are_held_out(split, aim):
 
 def test_drives_stay_together_and_photos_of_none_stand_alone():
     drive = np.array(["a"] * 10 + ["b"] * 10 + [""] * 30, dtype=object)
-    fold = samples.fold_of("other_drive", np.zeros(50), np.zeros(50), drive)
+    fold = samples.folds_of(["other_drive"], [], np.zeros(50), np.zeros(50), drive)[0]["other_drive"]
     assert len(set(fold[:10])) == len(set(fold[10:20])) == 1
     assert len(set(fold[20:])) > 1
 
