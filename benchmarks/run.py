@@ -171,13 +171,13 @@ def step_cost(batch_size):
     for name in ("clip", "sw_clip"):
         recipe = recipes.Recipe(name, "all", course=recipes.Course(steps=10_000, batch_size=batch_size))
         given = inputs.read(recipe, data)
-        towers, meet = encoders.build(recipe, given), training.meetings(recipe, data, given)
+        towers, meet = encoders.build(recipe, given), training.Meetings(recipe, data, given)
         sides[name] = towers, torch.optim.AdamW(towers.parameters()), meet
     seconds = {name: [] for name in sides}
     for step in range(60):
         for name, (towers, optimizer, meet) in sides.items():
             started = time.perf_counter()
-            training.one_step(towers, optimizer, given.images, given.places.inputs, meet(batch), step)
+            training.one_step(towers, optimizer, given.images, given.photos.inputs, meet(batch), step)
             seconds[name].append(time.perf_counter() - started)
     return round(float(np.median(np.divide(seconds["sw_clip"], seconds["clip"])[10:])), 3)
 

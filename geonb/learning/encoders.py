@@ -4,7 +4,6 @@ All outputs are L2-normalised but those of cells and positions.
 """
 
 import copy
-import functools
 
 import numpy as np
 import torch
@@ -19,62 +18,54 @@ from geonb.learning import geoclip
 BANDS_M = ((150.0, 1_500.0), (1_500.0, 15_000.0), (300_000.0, 20_000_000.0))
 
 
-def fourier_features(lat_lon_deg, *, per_band=64, bands_m=BANDS_M, seed=0):
+def fourier_features(lat_lon_deg, *, per_band=64):
     """Cosines and sines (n, 2 * bands * per_band) float32 of plane waves through the globe at positions (n, 2).
 
     Random directions; wavelengths log-uniform within each band (random Fourier features, Tancik et al. 2020, at several
     scales as in GeoCLIP, Vivanco Cepeda et al. 2023; waves in space instead of on a projection, and the bands, are our
     choice: no seam at the date line or the poles). Phases in float64: in float32 they would be off by metres.
     """
-    rng = seeds.stream(seed, "fourier")
-    directions = rng.normal(size=(len(bands_m) * per_band, 3))
+    rng = seeds.stream(0, "fourier")
+    directions = rng.normal(size=(len(BANDS_M) * per_band, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    low, high = np.repeat(np.log(bands_m), per_band, axis=0).T
+    low, high = np.repeat(np.log(BANDS_M), per_band, axis=0).T
     wave_m = np.exp(rng.uniform(low, high))
     phase = 2 * np.pi * (sphere.unit_xyz(lat_lon_deg) @ (directions * sphere.EARTH_RADIUS_M / wave_m[:, None]).T)
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
 
 
+def split_positions(lat_lon_deg):
+    """Points (n, 6) float32 in metres: whole metres, then what is left, so that differences keep their millimetres."""
+    return torch.from_numpy(np.concatenate(sphere.split_xyz_m(lat_lon_deg), axis=1))
+
+
+# ---- layers ----------------------------------------------------------------------------------------------------------
+class Unit(nn.Sequential):
+    """Layers whose output is brought to length 1, in float32."""
+
+    def forward(self, inputs):
+        return normalize(super().forward(inputs).float(), dim=-1)
+
+
 def head(feature_size, size, hidden=256, dropout=0.1):
-    """Two layers on frozen image features."""
-    return nn.Sequential(
-        nn.Dropout(dropout), nn.Linear(feature_size, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, size)
-    )
+    """The two layers on frozen image features."""
+    return nn.Dropout(dropout), nn.Linear(feature_size, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, size)
 
 
-class ImageHead(nn.Module):
+def image_head(feature_size, size):
     """Frozen image features (n, d) to unit vectors (n, size)."""
-
-    def __init__(self, feature_size, size):
-        super().__init__()
-        self.layers = head(feature_size, size)
-
-    def forward(self, features):
-        return normalize(self.layers(features).float(), dim=-1)
+    return Unit(*head(feature_size, size))
 
 
-class ImageTower(nn.Module):
-    """Pictures (n, 3, height, width) to unit vectors: a whole visual tower that is trained, then a head."""
-
-    def __init__(self, visual, head):
-        super().__init__()
-        self.visual, self.head = visual, head
-
-    def forward(self, pictures):
-        return self.head(normalize(self.visual(pictures).float(), dim=-1))
+def geoclip_head(feature_size, size=512, hidden=768):
+    """The same as in GeoCLIP: two layers, 768-768-512 there."""
+    return Unit(nn.Linear(feature_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
 
 
-class FourierTower(nn.Module):
+def fourier_tower(feature_size, size, hidden=256):
     """Fourier features (n, d) of places to unit vectors (n, size)."""
-
-    def __init__(self, feature_size, size, hidden=256):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(feature_size, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, size)
-        )
-
-    def forward(self, features):
-        return normalize(self.layers(features).float(), dim=-1)
+    inner = nn.Linear(feature_size, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU()
+    return Unit(*inner, nn.Linear(hidden, size))
 
 
 class CaptionTower(nn.Module):
@@ -85,18 +76,15 @@ class CaptionTower(nn.Module):
         self.text = model
         for parameter in model.visual.parameters():
             parameter.requires_grad_(False)  # only the words of this copy are used
-        self.head = nn.Linear(text_width(model), size)
+        with torch.no_grad():
+            width = model.encode_text(torch.zeros(1, getattr(model, "context_length", 77), dtype=torch.long)).shape[-1]
+        self.head = nn.Linear(width, size)
 
     def forward(self, tokens):
         return normalize(self.head(self.text.encode_text(tokens)).float(), dim=-1)
 
 
-def text_width(model):
-    """Size of an open_clip model's text features."""
-    with torch.no_grad():
-        return model.encode_text(torch.zeros(1, getattr(model, "context_length", 77), dtype=torch.long)).shape[-1]
-
-
+# ---- two towers ------------------------------------------------------------------------------------------------------
 class TwoTowers(nn.Module):
     """An image tower and a location tower that meet in one space, with the temperature that CLIP learns."""
 
@@ -115,18 +103,13 @@ class TwoTowers(nn.Module):
         return image @ location.T
 
 
-class PhotoTower(TwoTowers):
-    """One image tower: a place is known by the photo that was taken there, so only such places can be named."""
-
-    def __init__(self, image, temperature=0.07, learn_temperature=True):
-        super().__init__(image, image, temperature, learn_temperature)
-
-
 class CellTower(TwoTowers):
     """Photos (n, d) to logits (n, C) of cells; places (n, 6), see split_positions, to distances from cell centres."""
 
     def __init__(self, feature_size, centres_lat_lon_deg):
-        super().__init__(head(feature_size, len(centres_lat_lon_deg)), CellDistances(centres_lat_lon_deg))
+        super().__init__(
+            nn.Sequential(*head(feature_size, len(centres_lat_lon_deg))), CellDistances(centres_lat_lon_deg)
+        )
 
     def similarity(self, image, location):
         """The logit of the cell that a place lies in; within a cell the place nearest to its centre comes first."""
@@ -151,7 +134,7 @@ class PositionTower(TwoTowers):
 
     def __init__(self, feature_size, train_lat_lon_deg):
         places = split_positions(train_lat_lon_deg)
-        super().__init__(head(feature_size, 3), ScaledPosition(places))
+        super().__init__(nn.Sequential(*head(feature_size, 3)), ScaledPosition(places))
 
     def similarity(self, image, location):
         """Minus the squared distance."""
@@ -165,43 +148,35 @@ class ScaledPosition(nn.Module):
     def __init__(self, train):
         super().__init__()
         xyz_m = train[:, :3].double() + train[:, 3:].double()
-        self.register_buffer("middle", split_xyz(xyz_m.mean(dim=0, keepdim=True)))
-        self.register_buffer("spread_m", (xyz_m - xyz_m.mean(dim=0)).square().sum(dim=1).mean().sqrt().float())
+        middle = xyz_m.mean(dim=0, keepdim=True)
+        self.register_buffer("middle", torch.cat([middle.round(), middle - middle.round()], dim=1).float())
+        self.register_buffer("spread_m", (xyz_m - middle).square().sum(dim=1).mean().sqrt().float())
 
     def forward(self, places):
         whole, rest = (places - self.middle).split(3, dim=-1)
         return (whole + rest) / self.spread_m
 
 
-def split_positions(lat_lon_deg):
-    """Points (n, 6) float32 in metres: whole metres, then what is left, so that differences keep their millimetres."""
-    return torch.from_numpy(np.concatenate(sphere.split_xyz_m(lat_lon_deg), axis=1))
-
-
-def split_xyz(xyz_m):
-    """As split_positions, from points (n, 3) float64."""
-    return torch.cat([xyz_m.round().float(), (xyz_m - xyz_m.round()).float()], dim=1)
-
-
 # ---- of a recipe -----------------------------------------------------------------------------------------------------
 def build(recipe, given):
     """Fresh towers of a Recipe for its inputs.Inputs; what lies in space is laid around the places that train.
 
-    Weights of an open_clip tower are copied, so that each training starts from the same ones.
+    Weights of an open_clip tower are copied, so that each training starts from the same ones. Where photos stand for
+    places, one tower reads both.
     """
-    asked, place, capsules = recipe.towers, recipe.row.place, recipe.row.tower == "capsules"
-    train_lat_lon_deg = given.places.lat_lon_deg[given.members("train")]
+    asked, place, feature_size = recipe.towers, recipe.row.place, given.feature_size
+    train_lat_lon_deg = given.photos.lat_lon_deg[given.members("train")]
     if place == "cell":
-        return CellTower(given.feature_size, cell_centres(train_lat_lon_deg, recipe.tuned.cell_size_m))
+        return CellTower(feature_size, cell_centres(train_lat_lon_deg, recipe.tuned.cell_size_m))
     if place == "position":
-        return PositionTower(given.feature_size, train_lat_lon_deg)
-    of_image = functools.partial(geoclip.ImageMLP, hidden=asked.capsules.image_hidden) if capsules else ImageHead
-    image, temperature = of_image(given.feature_size, asked.size), (asked.temperature, asked.learn_temperature)
-    if place == "photo":
-        return PhotoTower(image, *temperature)
+        return PositionTower(feature_size, train_lat_lon_deg)
+    capsules = recipe.row.tower == "capsules"  # those have GeoCLIP's image head too
+    more = [asked.capsules.image_hidden] if capsules else []
+    image = (geoclip_head if capsules else image_head)(feature_size, asked.size, *more)
     if asked.train_backbone:
-        image = ImageTower(copy.deepcopy(given.base.model.visual), image)
-    made = TwoTowers(image, location_tower(recipe, given, train_lat_lon_deg), *temperature)
+        image = nn.Sequential(Unit(copy.deepcopy(given.base.model.visual)), image)
+    where = image if place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
+    made = TwoTowers(image, where, asked.temperature, asked.learn_temperature)
     return geoclip.load_released(made, asked.released) if asked.released and capsules else made
 
 
@@ -211,7 +186,7 @@ def location_tower(recipe, given, train_lat_lon_deg):
     if recipe.location == "text":
         return CaptionTower(copy.deepcopy(given.base.model), asked.size)
     if recipe.location == "fourier":
-        return FourierTower(given.places.inputs.shape[1], asked.size)
+        return fourier_tower(given.photos.inputs.shape[1], asked.size)
     sizes = {name: getattr(asked.capsules, name) for name in ("sigmas", "frequencies", "hidden")}
     return geoclip.CapsuleTower(train_lat_lon_deg, asked.size, noise_m=recipe.tuned.noise_m, **sizes)
 

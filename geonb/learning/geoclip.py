@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from geonb import checks, files
+from geonb import files
 from geonb.earth import seeds, sphere
 
 # GeoCLIP scales Equal Earth's x in degrees so that the equator runs from -1 to 1
@@ -57,9 +57,9 @@ class Waves(nn.Module):
     b (frequencies, 2) is drawn from N(0, sigma^2) and never trained (Tancik et al. 2020).
     """
 
-    def __init__(self, sigma, frequencies, middle, seed):
+    def __init__(self, sigma, frequencies, middle):
         super().__init__()
-        drawn = seeds.stream(seed, "capsule", str(sigma)).normal(0, sigma, (frequencies, 2))
+        drawn = seeds.stream(0, "capsule", str(sigma)).normal(0, sigma, (frequencies, 2))
         self.middle = middle
         self.register_buffer("b", torch.from_numpy(drawn).float())
         self.register_buffer("offset", torch.zeros(frequencies), persistent=False)
@@ -79,11 +79,11 @@ class Waves(nn.Module):
 class Capsule(nn.Module):
     """One scale of GeoCLIP's location encoder: waves, three layers, a head. Names are those of the released weights."""
 
-    def __init__(self, sigma, frequencies, hidden, size, middle, seed):
+    def __init__(self, sigma, frequencies, hidden, size, middle):
         super().__init__()
         widths = [2 * frequencies, hidden, hidden, hidden]
         layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
-        self.capsule = nn.Sequential(Waves(sigma, frequencies, middle, seed), *layers)
+        self.capsule = nn.Sequential(Waves(sigma, frequencies, middle), *layers)
         self.head = nn.Sequential(nn.Linear(hidden, size))
 
     def forward(self, position):
@@ -97,23 +97,14 @@ class CapsuleTower(nn.Module):
     for the photo's place and a larger one for the queue's; one for both is our choice.
     """
 
-    def __init__(
-        self, lat_lon_deg, size=512, *, sigmas=RELEASED_SIGMAS, frequencies=256, hidden=1024, noise_m=0.0, seed=0
-    ):
+    def __init__(self, lat_lon_deg, size=512, *, sigmas=RELEASED_SIGMAS, frequencies=256, hidden=1024, noise_m=0.0):
         super().__init__()
-        checks.number("noise_m", noise_m, least=0)
-        for name, width in {"size": size, "frequencies": frequencies, "hidden": hidden}.items():
-            checks.count(name, width)
-        if not sigmas:
-            raise ValueError("sigmas must be one or more numbers above 0, there is none")
-        for sigma in sigmas:
-            checks.number("sigmas", sigma, above=0)
         middle = sphere.equal_earth(sphere.centre(lat_lon_deg)) * SCALE
         self.noise_m = noise_m
         self.register_buffer("whole", torch.from_numpy(middle).float(), persistent=False)
         self.register_buffer("rest", torch.from_numpy(middle - np.float32(middle)).float(), persistent=False)
         for n, sigma in enumerate(sigmas):
-            self.add_module(f"LocEnc{n}", Capsule(sigma, frequencies, hidden, size, middle, seed))
+            self.add_module(f"LocEnc{n}", Capsule(sigma, frequencies, hidden, size, middle))
 
     def forward(self, places):
         relative = (places[:, :2] - self.whole) + (places[:, 2:4] - self.rest)
@@ -123,27 +114,20 @@ class CapsuleTower(nn.Module):
         return normalize(sum(capsule(relative) for capsule in self.children()).float(), dim=-1)
 
 
-class ImageMLP(nn.Sequential):
-    """Frozen image features (n, d) to unit vectors (n, size): two layers, 768-768-512 in GeoCLIP."""
-
-    def __init__(self, feature_size, size=512, hidden=768):
-        super().__init__(nn.Linear(feature_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
-
-    def forward(self, features):
-        return normalize(super().forward(features).float(), dim=-1)
-
-
 def load_released(towers, folder):
     """Put GeoCLIP's released weights (RELEASED_FILES, .safetensors or .pth, never unpickled) into two towers.
 
-    folder: relative to the repository, may begin with ~ or $NAME; towers: encoders.TwoTowers of an ImageMLP(768) and a
-    CapsuleTower as they stand by default; see READ_RAW.
-    FileNotFoundError without a file, ValueError where shapes differ.
+    folder: relative to the repository, may begin with ~ or $NAME; towers: encoders.TwoTowers of GeoCLIP's image head
+    and a CapsuleTower, both in the sizes that were released; see READ_RAW. FileNotFoundError without a file, ValueError
+    with the names where shapes or names differ.
     """
     folder = files.ROOT / os.path.expanduser(os.path.expandvars(folder))
     found = {part: read_weights(folder, stem) for part, stem in RELEASED_FILES.items()}
-    put(towers.image, found["image"])
-    put(towers.location, found["location"])
+    for part in ("image", "location"):
+        try:
+            getattr(towers, part).load_state_dict(found[part])
+        except RuntimeError as error:
+            raise ValueError(f"weights do not fit: {error}") from error
     for module in towers.location.modules():
         if isinstance(module, Waves):
             module.settle()
@@ -160,17 +144,3 @@ def read_weights(folder, stem):
         if path.is_file():
             return load_file(path) if suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     raise FileNotFoundError(f"{folder} holds neither {stem}.safetensors nor {stem}.pth")
-
-
-def put(module, state):
-    """Set a module's tensors. ValueError names those that lack, are too many, or have another shape."""
-    own = module.state_dict()
-    shapes = {name: f"{tuple(state[name].shape)} instead of {tuple(value.shape)}"
-              for name, value in own.items() if name in state and state[name].shape != value.shape}  # fmt: skip
-    if (
-        wrong := [f"{name} lacks" for name in own.keys() - state.keys()]
-        + [f"{name} is unknown" for name in state.keys() - own.keys()]
-        + [f"{name} is {shape}" for name, shape in shapes.items()]
-    ):
-        raise ValueError(f"weights do not fit: {'; '.join(sorted(wrong))}")
-    module.load_state_dict(state)

@@ -29,7 +29,7 @@ class Model:
     @property
     def places(self):
         """The places as a table with city, country, street, lat_deg, lon_deg."""
-        return self.given.gallery_table
+        return self.given.gallery.table
 
 
 # ---- trained towers --------------------------------------------------------------------------------------------------

@@ -43,45 +43,41 @@ def of_pilots(photos, features, parts, grid, pilot_lags, pilot_fits, picture_pat
     return Data(photos, features, parts, grid, fitted, ranges_m, picture_path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Places:
-    """Positions (n, 2) with their city (n,) and what a location tower reads of them, (n, ...).
+    """Places as a table with city, lat_deg, lon_deg, and what a location tower reads of them (n, ...)."""
 
-    codes: street, district, city, country as whole numbers (n,), -1 where unknown; only trainings look at them.
-    """
-
+    table: pd.DataFrame
     inputs: torch.Tensor
-    lat_lon_deg: np.ndarray
-    city: np.ndarray
-    codes: dict = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, table, inputs, codes=None):
-        """The places of a table with columns lat_deg, lon_deg and city."""
-        return cls(inputs, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy(dtype=object), codes or {})
+    @property
+    def lat_lon_deg(self):
+        """Positions (n, 2)."""
+        return self.table[["lat_deg", "lon_deg"]].to_numpy()
 
-    def __len__(self):
-        return len(self.city)
+    @property
+    def city(self):
+        """The city (n,) of each."""
+        return self.table.city.to_numpy(dtype=object)
 
     def __getitem__(self, chosen):
-        codes = {level: code[chosen] for level, code in self.codes.items()}
-        return Places(self.inputs[chosen], self.lat_lon_deg[chosen], self.city[chosen], codes)
+        return Places(self.table.iloc[chosen], self.inputs[chosen])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """What the towers of a recipe read.
 
-    images: indexable, images[indices] is a tensor for the image tower; places: Places of the same n photos; part (n,);
-    gallery: Places to choose among, gallery_table the same as a table; feature_size: of a frozen feature; base: the
-    open_clip tower whose parts are trained, None without one.
+    images: indexable, images[indices] is a tensor for the image tower; photos: Places of the same n photos, codes: see
+    codes_of; part (n,); gallery: Places to choose among; feature_size: of a frozen feature; base: the open_clip tower
+    whose parts are trained, None without one.
     """
 
     images: Any
-    places: Places
+    photos: Places
+    codes: dict
     part: np.ndarray
     gallery: Places
-    gallery_table: pd.DataFrame
     feature_size: int
     base: Any
 
@@ -108,8 +104,8 @@ def _read(place, location, split, asked, data):
     part = data.parts[split]
     gallery = galleries.of_split(split, data.photos, part, data.grid, training_places=place == "photo")
     of = reader(place, location, data.features, base, asked.caption_parts, asked.caption_decimals)
-    photos = Places.of(data.photos, of(data.photos), codes(data.photos))
-    return Inputs(images, photos, part, Places.of(gallery, of(gallery)), gallery, data.features.shape[1], base)
+    photos, places = (Places(table, of(table)) for table in (data.photos, gallery))
+    return Inputs(images, photos, codes_of(data.photos), part, places, data.features.shape[1], base)
 
 
 @functools.lru_cache(maxsize=1)
@@ -122,41 +118,36 @@ def base_tower(name, weights, context_length):
 def reader(place, location, features, base, parts, decimals):
     """The function from a table of places to what stands for them in a method (methods.Method.place).
 
-    Fourier features or tokens of captions for a location tower; image features (n, d) of the photos in the table's
-    index; positions for cells and regression.
+    Fourier features, what capsules read, or tokens of captions for a location tower; image features (n, d) of the
+    photos in the table's index; positions for cells and regression.
     """
     if place == "photo":
         return lambda table: torch.from_numpy(features[table.index])
-    of_position = encoders.split_positions
     if place == "tower" and location == "text":
         said = functools.partial(towers.captions_of, parts=parts, decimals=decimals)
         return lambda table: captions.tokens(said(table), base.tokenizer, base.context_length)
+    of_position = encoders.split_positions
     if place == "tower":
-        waves = lambda lat_lon_deg: torch.from_numpy(encoders.fourier_features(lat_lon_deg))  # noqa: E731
-        of_position = {"fourier": waves, "capsules": geoclip.read_places}[location]
-    return lambda table: of_position(table[["lat_deg", "lon_deg"]].to_numpy())
+        of_position = {"fourier": encoders.fourier_features, "capsules": geoclip.read_places}[location]
+    return lambda table: torch.as_tensor(of_position(table[["lat_deg", "lon_deg"]].to_numpy()))
 
 
-def codes(table):
+# ---- what a loss knows of the photos that train ----------------------------------------------------------------------
+def codes_of(table):
     """street, district, city and country of a table of places as whole numbers (n,), -1 where unknown.
 
     Streets and districts of two cities are different ones, whatever their names.
     """
-    city = table.city.fillna("").astype(str)
-    named = {"street": city + "|" + table.street.fillna(""), "district": city + "|" + table.district.fillna("")}
-    whole = {"city": city, "country": table.country.fillna("").astype(str)}
-    found = {level: pd.factorize(name)[0] for level, name in (named | whole).items()}
-    known = {level: table[level].fillna("").astype(str).to_numpy() != "" for level in found}
-    return {level: np.where(known[level], code, -1) for level, code in found.items()}
+    names = {level: table[level].fillna("").astype(str) for level in ("street", "district", "city", "country")}
+    whole = names | {level: names["city"] + "|" + names[level] for level in ("street", "district")}
+    return {level: np.where(names[level] != "", pd.factorize(name)[0], -1) for level, name in whole.items()}
 
 
-def district_count(codes):
-    """How many districts places are known to lie in; codes: level -> whole numbers (n,), -1 where unknown."""
-    found = np.asarray(codes.get("district", ()))
-    return len(np.unique(found[found >= 0]))
+def district_count(table):
+    """How many districts the places of a table are known to lie in."""
+    return len(set(codes_of(table)["district"]) - {-1})
 
 
-# ---- what a loss knows of the photos that train ----------------------------------------------------------------------
 def kernel_curve(recipe, data, places):
     """(lag_m, weight) of the variogram kernel where the recipe asks for it, else (). places: those that train."""
     return models.kernel_curve(data.fitted(np.unique(places.city))) if recipe.kernel == "variogram" else ()
@@ -176,8 +167,12 @@ def guide(recipe, data, train, places):
 
 def refit(recipe, data, places):
     """The function from embeddings (n, d) of the places that train to the Guide of the curve that fits them all."""
-    model = data.fitted(np.unique(places.city))["model"]
-    return negatives.fitted_again(places.lat_lon_deg, places.city, model=model, **lags_of(recipe))
+    about = {
+        "lat_lon_deg": places.lat_lon_deg,
+        "city": places.city,
+        "model": data.fitted(np.unique(places.city))["model"],
+    }
+    return functools.partial(negatives.fitted_again, **about, **lags_of(recipe))
 
 
 def lags_of(recipe):
@@ -197,7 +192,7 @@ def bandwidth_m(recipe, places, ranges_m):
     elif loss.bandwidth == "city":
         found = np.array([loss.range_share * ranges_m[c] if c in ranges_m else tuned_m for c in places.city])
     else:
-        found = np.full(len(places), tuned_m)
+        found = np.full(len(places.city), tuned_m)
     return np.maximum(found, loss.min_bandwidth_m).astype(np.float32)
 
 

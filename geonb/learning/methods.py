@@ -84,37 +84,10 @@ def shuffled_distances(image, location, scale, batch):
     return contrast(image, location, scale, batch, losses.shuffled_alike(batch.weights))
 
 
-def near_negatives(image, location, scale, batch):
-    """Near negatives weigh more."""
-    logits, near = losses.logits_of(image, location, scale), batch.near(losses.exponential)
-    return baseline_losses.near_negatives_weigh_more(logits, near, strength=batch.recipe.tuned.strength)
-
-
 def geography_matching(image, location, scale, batch):
     """clip, and the geography term on images."""
-    term = baseline_losses.geography_matching(image, batch.position_m, batch.codes["city"])
+    term = baseline_losses.geography_term(image, batch.position_m, batch.codes["city"])
     return clip(image, location, scale, batch) + batch.recipe.tuned.strength * term
-
-
-def soft_contrastive(image, location, scale, batch):
-    """Photos against photos, near ones partly alike."""
-    return baseline_losses.soft_contrastive(image, batch.near(losses.gaussian), scale=scale)
-
-
-def generalized_contrastive(image, location, scale, batch):
-    """Photos against photos with a margin, which is the strength."""
-    alike, margin = batch.near(losses.gaussian), batch.recipe.tuned.strength
-    return baseline_losses.generalized_contrastive(image, alike, margin=margin)
-
-
-def cells(image, location, scale, batch):
-    """Cross-entropy of cells; location holds the distances from their centres."""
-    return baseline_losses.classification(image, location)
-
-
-def smoothed_cells(image, location, scale, batch):
-    """The same with smoothed targets."""
-    return baseline_losses.smoothed_classification(image, location, bandwidth_m=batch.bandwidth_m[:, None])
 
 
 def guided(image, location, scale, batch, rule=""):
@@ -127,11 +100,6 @@ def guided(image, location, scale, batch, rule=""):
     features = normalize(batch.features, dim=1)
     alike, strength = features[: len(image)] @ features.T, batch.recipe.tuned.strength
     return negatives.guided_loss(logits, batch.distance_m, alike, batch.guide, rule, strength=strength)
-
-
-def coordinates(image, location, scale, batch):
-    """Regression; location holds the positions."""
-    return baseline_losses.regression(image, location)
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -178,7 +146,7 @@ METHODS = {
     ),
     "near_negatives": Method(
         "InfoNCE in which near negatives weigh more (weights of HierLoc, arXiv 2601.23064)",
-        near_negatives, {"learning_rate": RATES, "strength": [0.3, 1.0, 3.0, 10.0]},
+        baseline_losses.near_negatives, {"learning_rate": RATES, "strength": [0.3, 1.0, 3.0, 10.0]},
     ),
     "geography_matching": Method(
         "clip, and visual distances that match distances on the ground (term of AddressCLIP, arXiv 2407.08156)",
@@ -186,19 +154,19 @@ METHODS = {
     ),
     "soft_contrastive": Method(
         "photos against photos, near ones partly alike (inspired by Thoma et al. 2020): names training places only",
-        soft_contrastive, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "photo",
+        baseline_losses.soft_contrastive, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "photo",
     ),
     "generalized_contrastive": Method(
         "photos against photos, graded similarity and a margin (GCL, arXiv 2303.11739): names training places only",
-        generalized_contrastive, {"learning_rate": RATES, "strength": [0.4, 0.8, 1.2, 1.6]}, "photo",
+        baseline_losses.generalized_contrastive, {"learning_rate": RATES, "strength": [0.4, 0.8, 1.2, 1.6]}, "photo",
     ),
     "cells": Method(
         "classification of cells, then the place nearest to the cell's centre: names training cells only",
-        cells, {"learning_rate": RATES, "cell_size_m": [200.0, 400.0, 800.0, 1600.0]}, "cell",
+        baseline_losses.cells, {"learning_rate": RATES, "cell_size_m": [200.0, 400.0, 800.0, 1600.0]}, "cell",
     ),
     "smoothed_cells": Method(
         "the same with targets that fall with distance (PIGEON, arXiv 2307.05845): names training cells only",
-        smoothed_cells, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "cell",
+        baseline_losses.smoothed_cells, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "cell",
     ),
     "own": Method(
         "ours: sw_clip with a share of the weight for the same street, district, city and country",
@@ -225,7 +193,7 @@ METHODS = {
     ),
     "coordinates": Method(
         "regression of the position, then the nearest place",
-        coordinates, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]}, "position",
+        baseline_losses.coordinates, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]}, "position",
     ),
 }  # fmt: skip
 

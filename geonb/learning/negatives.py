@@ -11,9 +11,7 @@ import numpy as np
 import torch
 
 from geonb.earth import sphere
-from geonb.variograms import curves as semivariograms
-from geonb.variograms import lags
-from geonb.variograms import models as variogram_models
+from geonb.variograms import curves, lags, models
 
 FEWEST = 10  # pairs of a lag
 PLACE_M = 1.0  # photos so near each other stand at one place
@@ -35,17 +33,17 @@ class Guide(NamedTuple):
 def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     """The Guide of training photos with features (n, d), brought to length 1: a fitted curve, and the lags' spread.
 
-    fitted: of variogram_models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
+    fitted: of models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
     semivariance of unit vectors is the mean cosine distance of pairs. Pairs of one city beyond max_lag_m are expected
     to be as the last lag says; from the size of the widest city on, mean and spread are those of pairs of different
     cities, which no curve of one city knows: both are our choice. Where no lag holds FEWEST pairs, all pairs together
     stand for every distance. ValueError for a single photo.
     """
-    semivariograms.check_photos(features, lat_lon_deg, city)
+    curves.check_photos(features, lat_lon_deg, city)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * sphere.EARTH_RADIUS_M)
     pairs = lags.pairs(lat_lon_deg, edges_m, seed=seed)
-    half, same = semivariograms.half_squares(unit, pairs), city[pairs.i] == city[pairs.j]
+    half, same = curves.half_squares(unit, pairs), city[pairs.i] == city[pairs.j]
     within = [same & (pairs.lag == lag) for lag in range(1, lag_count + 1)]
     within = [lag for lag in within if lag.sum() >= FEWEST]
     if not within:
@@ -56,7 +54,7 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
         for values, reduce in ((pairs.distance_m, np.mean), (half, np.mean), (half, np.std))
     )
     if not fitted["flag"]:
-        mean = np.maximum.accumulate(variogram_models.curve(fitted, at_m))
+        mean = np.maximum.accumulate(models.curve(fitted, at_m))
     if (~same).sum() >= FEWEST:
         widest_m = max(pairs.distance_m[same].max(), max_lag_m)
         at_m = np.concatenate([at_m, [widest_m, 1.001 * widest_m]])
@@ -68,17 +66,11 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
 
 
-def fitted_again(lat_lon_deg, city, *, model, max_lag_m, lag_count, seed=0):
-    """The function from embeddings (n, d) of training photos to the Guide of the curve that fits them all."""
-
-    def of(embeddings):
-        found = semivariograms.semivariance_by_lag(
-            embeddings, lat_lon_deg, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed
-        )
-        again = {"max_lag_m": max_lag_m, "lag_count": lag_count, "seed": seed}
-        return guide(embeddings, lat_lon_deg, city, variogram_models.fit(found, model=model), **again)
-
-    return of
+def fitted_again(embeddings, lat_lon_deg, city, *, model, max_lag_m, lag_count):
+    """The Guide of training photos whose curve is fitted to their embeddings (n, d) of now."""
+    lags_of = {"max_lag_m": max_lag_m, "lag_count": lag_count}
+    found = curves.semivariance_by_lag(embeddings, lat_lon_deg, **lags_of)
+    return guide(embeddings, lat_lon_deg, city, models.fit(found, model=model), **lags_of)
 
 
 def read_off(distance_m, guide):

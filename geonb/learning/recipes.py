@@ -90,6 +90,10 @@ class Capsules:
     image_hidden: int = 256
 
     def __post_init__(self):
+        if not self.sigmas:
+            raise ValueError("sigmas must be one or more numbers above 0, there is none")
+        for sigma in self.sigmas:
+            checks.number("sigmas", sigma, above=0)
         for name in ("frequencies", "hidden", "image_hidden"):
             checks.count(name, getattr(self, name))
 

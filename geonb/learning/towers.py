@@ -60,16 +60,16 @@ def load_tower(name, weights=""):
     A safetensors file may hold few rows of `token_embedding.weight`, see all_token_rows.
     ValueError lists what there is when the name or the tag is unknown.
     """
+    asked, file = name, Path(weights)
     if name.startswith("local-dir:"):
         folder = files.ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
+        asked, weights, file = f"local-dir:{folder}", "", folder / "open_clip_model.safetensors"
         if not (folder / "open_clip_config.json").exists():
             raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
-        model, transform = _quietly(lambda: create(f"local-dir:{folder}", "", folder / "open_clip_model.safetensors"))
-        tokenizer = open_clip().get_tokenizer(f"local-dir:{folder}")
     else:
         check_open_clip_name(name, weights)
-        model, transform = _quietly(lambda: create(name, weights, Path(weights)))
-        tokenizer = open_clip().get_tokenizer(name)
+    model, transform = _quietly(lambda: create(asked, weights, file))
+    tokenizer = open_clip().get_tokenizer(asked)
     model = model.float().eval()
     model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
     return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
@@ -94,12 +94,13 @@ def with_context(tower, context_length):
 
 def create(name, weights, file):
     """open_clip's model and transform of a tower; file: where its weights may lie with few token rows."""
-    if file.suffix != ".safetensors" or not file.is_file():
+    state = {}
+    if file.suffix == ".safetensors" and file.is_file():
+        with safe_open(file, "pt") as stored:
+            if "token_rows" in stored.keys():  # noqa: SIM118  not a dict
+                state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    if not state:
         return open_clip().create_model_from_pretrained(name, pretrained=weights)
-    with safe_open(file, "pt") as stored:
-        if "token_rows" not in stored.keys():  # noqa: SIM118  not a dict
-            return open_clip().create_model_from_pretrained(name, pretrained=weights)
-        state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
     model, _, transform = open_clip().create_model_and_transforms(name, load_weights=False)
     model.load_state_dict(all_token_rows(state, model.vocab_size))
     return model, transform

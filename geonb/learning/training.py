@@ -4,6 +4,7 @@ Arrays in, arrays out: neither the catalogue nor geopandas is needed here, so th
 """
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -44,13 +45,6 @@ EMBEDDINGS = {
     "embedding": "unit vector of the image tower after the training with the first seed [-]",
 }
 TABLES = {"runs": RUNS, "curves": CURVE | ABOUT, "predictions": PREDICTIONS, "embeddings": EMBEDDINGS}
-# in a log one line per half minute is enough; a published page shows no bar
-QUIET = {
-    "file": sys.stdout,
-    "mininterval": 0.5 if sys.stdout.isatty() else 30,
-    "leave": False,
-    "disable": not sys.stdout.isatty(),
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def fit(recipe, data, seed, folder, name=""):
     seeds.seed_torch(seed, "towers")  # every method starts from the same weights
     towers = encoders.build(recipe, given).to(device())
     checkpoint = Path(folder) / "checkpoint.safetensors"
-    curve, best_step = optimise(towers, given, meetings(recipe, data, given), seed, checkpoint, label)
+    curve, best_step = optimise(towers, given, Meetings(recipe, data, given), seed, checkpoint, label)
     located = locate(towers, given, "test", recipe.city_given)
     return Run(name or recipe.split, recipe, seed, curve, best_step, *located, towers, checkpoint)
 
@@ -105,24 +99,23 @@ def fit_all(named, data, seeds, folder_of):
 
 # ---- what meets in a step --------------------------------------------------------------------------------------------
 class Meetings:
-    """What a loss may know of the photos that meet in a step: meet(batch) -> methods.Batch.
+    """What a loss may know of the photos that meet in a step of a Recipe: meet(batch) -> methods.Batch."""
 
-    places: inputs.Places that train; bandwidth_m (n,) of each; features (n, d) of the frozen tower; curve, guide: see
-    methods.Batch; fitted_again: embeddings (n, d) -> negatives.Guide, see inputs.refit.
-    """
-
-    def __init__(self, recipe, places, bandwidth_m, *, features=None, curve=(), guide=(), fitted_again=None):
-        where = device()
-        middles = {city: sphere.centre(places.lat_lon_deg[places.city == city]) for city in np.unique(places.city)}
-        position_m = sphere.to_local_m(places.lat_lon_deg, np.array([middles[city] for city in places.city]))
-        self.recipe, self.places, self.guide, self.fitted_again = recipe, places, guide, fitted_again
-        self.features = None if features is None else features.to(where)
-        self.curve = tuple(torch.as_tensor(values, device=where) for values in curve)
-        self.xyz_m = [torch.from_numpy(part).to(where) for part in sphere.split_xyz_m(places.lat_lon_deg)]
-        self.bandwidth_m = torch.from_numpy(np.float32(bandwidth_m)).to(where)
-        self.position_m = torch.from_numpy(np.float32(position_m)).to(where)
-        self.codes = {level: torch.from_numpy(np.int64(code)).to(where) for level, code in places.codes.items()}
-        self.districts = inputs.district_count(places.codes)
+    def __init__(self, recipe, data, given):
+        where, train = device(), given.members("train")
+        self.recipe, self.places = recipe, given.photos[train]
+        at, city = self.places.lat_lon_deg, self.places.city
+        middles = {name: sphere.centre(at[city == name]) for name in np.unique(city)}
+        position_m = sphere.to_local_m(at, np.array([middles[name] for name in city]))
+        tensor = functools.partial(torch.as_tensor, device=where)
+        self.features = tensor(given.images[train]) if torch.is_tensor(given.images) else None
+        self.xyz_m = [tensor(part) for part in sphere.split_xyz_m(at)]
+        self.bandwidth_m = tensor(inputs.bandwidth_m(recipe, self.places, data.ranges_m))
+        self.position_m, self.districts = tensor(np.float32(position_m)), inputs.district_count(self.places.table)
+        self.codes = {level: tensor(np.int64(code[train])) for level, code in given.codes.items()}
+        self.curve = tuple(map(tensor, inputs.kernel_curve(recipe, data, self.places)))
+        self.guide = inputs.guide(recipe, data, train, self.places)
+        self.fitted_again = inputs.refit(recipe, data, self.places) if recipe.course.refit_every else None
 
     def refit(self, embeddings):
         """From now on photos are as alike as their embeddings (n, d), and the curve that fits these guides."""
@@ -138,18 +131,6 @@ class Meetings:
         )  # fmt: skip
 
 
-def meetings(recipe, data, given):
-    """The Meetings of the photos of a Recipe that train."""
-    train = given.members("train")
-    places = given.places[train]
-    return Meetings(
-        recipe, places, inputs.bandwidth_m(recipe, places, data.ranges_m),
-        features=given.images[train] if torch.is_tensor(given.images) else None,
-        curve=inputs.kernel_curve(recipe, data, places), guide=inputs.guide(recipe, data, train, places),
-        fitted_again=inputs.refit(recipe, data, places) if recipe.course.refit_every else None,
-    )  # fmt: skip
-
-
 # ---- the loop --------------------------------------------------------------------------------------------------------
 def optimise(towers, given, meet, seed, checkpoint, label):
     """The loop. Leaves the towers at the step with the smallest validation error; returns (curve, that step)."""
@@ -158,13 +139,12 @@ def optimise(towers, given, meet, seed, checkpoint, label):
     optimizer = torch.optim.AdamW(trained, weight_decay=weight_decay, fused=True)
     fresh = {"step": 0, "best_step": 0, "best_error_m": math.inf, "best": {}, "rows": []}
     state = resume(checkpoint, towers, optimizer) or fresh
-    resumed, count = f"resumed at step {state['step']}", sum(p.numel() for p in trained)
-    print(f"{label}:", resumed if state["step"] else f"{count:,} trained parameters, {len(train):,} photos")
+    begun = f"{sum(p.numel() for p in trained):,} trained parameters, {len(train):,} photos"
+    print(f"{label}:", f"resumed at step {state['step']}" if state["step"] else begun)
     draw = batches.drawer(meet.places.lat_lon_deg, course.batch_size, neighbours=course.neighbours, seed=seed)
     told = time.monotonic()
-    for step in tqdm(
-        range(state["step"], course.steps), desc=label, initial=state["step"], total=course.steps, **QUIET
-    ):
+    bar = {"desc": label, "file": sys.stdout, "leave": False, "disable": not sys.stdout.isatty()}  # none in a log
+    for step in tqdm(range(state["step"], course.steps), initial=state["step"], total=course.steps, **bar):
         if step and course.refit_every and step % course.refit_every == 0:
             meet.refit(embed_images(towers, given.images, train))
         batch = draw(step)
@@ -175,11 +155,7 @@ def optimise(towers, given, meet, seed, checkpoint, label):
         done = step + 1
         due = done % course.evaluate_every == 0 or done == course.steps
         error_m = validation_error_m(towers, given, recipe.city_given) if due else math.nan
-        state["step"] = done
-        state["rows"].append((done, loss, error_m))
-        if error_m < state["best_error_m"]:
-            best = {name: value.detach().cpu().clone() for name, value in towers.state_dict().items()}
-            state |= {"best_step": done, "best_error_m": error_m, "best": best}
+        note(state, towers, done, loss, error_m)
         if done % course.checkpoint_every == 0 or done == course.steps:
             save_checkpoint(checkpoint, recipe, towers, optimizer, state)
         if due and time.monotonic() - told > 1:
@@ -187,6 +163,15 @@ def optimise(towers, given, meet, seed, checkpoint, label):
             print(f"{label}: step {done}/{course.steps} loss {loss:.3f}, validation error {error_m:.0f} m")
     towers.load_state_dict(state["best"])
     return pd.DataFrame(state["rows"], columns=list(CURVE)), state["best_step"]
+
+
+def note(state, towers, done, loss, error_m):
+    """Note in the state of a training that a step is done, and the towers where no step before was as good."""
+    state["step"] = done
+    state["rows"].append((done, loss, error_m))
+    if error_m < state["best_error_m"]:
+        best = {name: value.detach().cpu().clone() for name, value in towers.state_dict().items()}
+        state |= {"best_step": done, "best_error_m": error_m, "best": best}
 
 
 def one_step(towers, optimizer, image_inputs, location_inputs, batch, step):
@@ -219,35 +204,34 @@ def learning_rate_at(step, recipe):
 
 # ---- measuring -------------------------------------------------------------------------------------------------------
 @torch.inference_mode()
-def embed_images(towers, images, indices, batch_size=1024):
-    """Unit vectors (n, d) float32 of photos."""
+def vectors(towers, tower, inputs):
+    """Vectors (n, d) float32 that one of two towers makes of inputs, tensors one after another."""
     towers.eval()
     where = next(towers.parameters()).device
-    parts = [indices[first : first + batch_size] for first in range(0, len(indices), batch_size)]
-    return torch.cat([towers.image(images[part].to(where)).float().cpu() for part in parts]).numpy()
+    return torch.cat([tower(part.to(where)).float().cpu() for part in inputs]).numpy()
 
 
-@torch.inference_mode()
-def embed_places(towers, places, batch_size=4096):
-    """Unit vectors (n, d) float32 of places."""
-    towers.eval()
-    where = next(towers.parameters()).device
-    return torch.cat(
-        [towers.location(part.to(where)).float().cpu() for part in places.inputs.split(batch_size)]
-    ).numpy()
+def embed_images(towers, images, indices):
+    """Vectors (n, d) float32 of photos."""
+    return vectors(towers, towers.image, (images[part] for part in np.split(indices, range(1024, len(indices), 1024))))
+
+
+def embed_places(towers, places):
+    """Vectors (m, d) float32 of inputs.Places."""
+    return vectors(towers, towers.location, places.inputs.split(4096))
 
 
 def locate(towers, given, part, city_given):
     """(index (n,) into the gallery, its similarity (n,), embedding (n, d)) of the photos of a part of inputs.Inputs."""
     embeddings, vectors = embed_images(towers, given.images, given.members(part)), embed_places(towers, given.gallery)
-    cities = (given.places.city[given.part == part], given.gallery.city) if city_given else None
+    cities = (given.photos.city[given.part == part], given.gallery.city) if city_given else None
     return *decoding.most_similar(embeddings, vectors, towers.similarity, cities=cities), embeddings
 
 
 def validation_error_m(towers, given, city_given):
     """Geometric mean error of the validation photos in metres: unlike the median it feels every photo."""
     chosen = locate(towers, given, "validation", city_given)[0]
-    at = given.places.lat_lon_deg[given.part == "validation"]
+    at = given.photos.lat_lon_deg[given.part == "validation"]
     error_m = sphere.distance_m(at, given.gallery.lat_lon_deg[chosen])
     return float(np.exp(np.log1p(error_m).mean()) - 1)
 
@@ -262,8 +246,8 @@ def decoded(run, data, ways):
         own = given.members(part)
         similarity = run.towers.similarity(embed_images(run.towers, given.images, own), vectors)
         if run.recipe.city_given:
-            similarity = np.where(given.places.city[own][:, None] == given.gallery.city, similarity, -np.inf)
-        sides[part] = similarity, given.places.lat_lon_deg[own]
+            similarity = np.where(given.photos.city[own][:, None] == given.gallery.city, similarity, -np.inf)
+        sides[part] = similarity, given.photos.lat_lon_deg[own]
     found = decoding.chosen_ways(ways, *sides["validation"], *sides["test"], scale, given.gallery.lat_lon_deg)
     return found.assign(photo=given.members("test")[found.photo])
 
@@ -353,55 +337,48 @@ def still_improving(curve, share=0.02):
     return bool(after < (1 - share) * before)
 
 
-def summary(runs):
-    """One row (columns RUNS) per Run."""
-    rows = [
-        (run.recipe.split, run.seed, run.best_step, run.curve.validation_error_m.min(), still_improving(run.curve),
-         os.path.relpath(run.checkpoint, files.ROOT))
-        for run in runs
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(RUNS))
-
-
-def curves(runs):
-    """All curves as one table: the columns CURVE and ABOUT."""
-    tables = [run.curve.assign(split=run.recipe.split, seed=run.seed) for run in runs]
-    return pd.concat(tables, ignore_index=True)
-
-
 def predictions(runs, data):
-    """All located test photos as one table: columns of decoding.predictions, name of the run, split, seed, similarity.
+    """All located test photos as one table: columns of decoding.predictions, split, seed, similarity, name of the run.
 
     photos of data need a column photo_id.
     """
-    tables = []
+    found = []
     for run in runs:
         given = inputs.read(run.recipe, data)
-        found = decoding.predictions(data.photos.iloc[given.members("test")], given.gallery_table, run.chosen)
-        similarity = run.similarity.astype(float)
-        tables.append(found.assign(split=run.recipe.split, seed=run.seed, similarity=similarity, name=run.name))
-    return pd.concat(tables, ignore_index=True)
+        table = decoding.predictions(data.photos.iloc[given.members("test")], given.gallery.table, run.chosen)
+        found.append(table.assign(**about(run), similarity=run.similarity.astype(float), name=run.name))
+    return pd.concat(found, ignore_index=True)
 
 
-def embeddings(runs, data, seed):
-    """Embeddings (columns EMBEDDINGS) of the test photos after the trainings with one seed."""
-    photo_id = data.photos.photo_id.to_numpy()
-    tables = [
-        pd.DataFrame({"split": run.recipe.split, "photo_id": photo_id[data.parts[run.recipe.split] == "test"],
-                      "embedding": list(run.embeddings)})
-        for run in runs if run.seed == seed
-    ]  # fmt: skip
-    return pd.concat(tables, ignore_index=True)
+def about(run):
+    """The columns ABOUT of a Run."""
+    return {"split": run.recipe.split, "seed": run.seed}
+
+
+def summary(runs):
+    """One row (columns RUNS) per Run."""
+    return pd.DataFrame(
+        about(run) | {
+            "best_step": run.best_step, "validation_error_m": run.curve.validation_error_m.min(),
+            "still_improving": still_improving(run.curve), "checkpoint": os.path.relpath(run.checkpoint, files.ROOT),
+        }
+        for run in runs
+    )  # fmt: skip
 
 
 def tables(runs, data, names):
-    """The tables of some names of TABLES, as a tuple; embeddings are those of the first seed."""
-    made = {
-        "runs": lambda: summary(runs), "curves": lambda: curves(runs),
-        "predictions": lambda: predictions(runs, data)[list(PREDICTIONS)],
-        "embeddings": lambda: embeddings(runs, data, runs[0].seed),
+    """The tables of some names of TABLES, as a tuple; embeddings are those of the test photos with the first seed."""
+    found = {
+        "runs": summary(runs), "curves": pd.concat([run.curve.assign(**about(run)) for run in runs], ignore_index=True),
+        "predictions": predictions(runs, data)[list(PREDICTIONS)],
     }  # fmt: skip
-    return tuple(made[name]() for name in names)
+    own = found["predictions"].groupby(["split", "seed"]).photo_id
+    found["embeddings"] = pd.concat([
+        pd.DataFrame({"split": run.recipe.split, "photo_id": own.get_group((run.recipe.split, run.seed)).to_numpy(),
+                      "embedding": list(run.embeddings)})
+        for run in runs if run.seed == runs[0].seed
+    ], ignore_index=True)  # fmt: skip
+    return tuple(found[name] for name in names)
 
 
 def answer(summary):

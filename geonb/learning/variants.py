@@ -21,7 +21,7 @@ def of_sw_clip(base, batch_sizes, data):
     base: Recipe of sw_clip; batch_sizes: tried with clip and with sw_clip.
     """
     bandwidth_m, photos = base.tuned.bandwidth_m, data.photos[data.parts[base.split] == "train"]
-    curve_fits, districts = not data.fitted(photos.city.unique())["flag"], inputs.district_count(inputs.codes(photos))
+    curve_fits, districts = not data.fitted(photos.city.unique())["flag"], inputs.district_count(photos)
     fairness = [(FAIR[1], {"loss": {"fairness_weight": 1.0}})]
     neighbours = [("batch kind: neighbours meet", {"course": {"neighbours": 3}})]
     return named(base, [

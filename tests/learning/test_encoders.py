@@ -52,14 +52,14 @@ def test_fourier_features_are_the_same_for_the_same_seed_and_lie_on_circles():
 def test_every_tower_ends_in_unit_vectors():
     tower = towers.load_tower("local-dir:data/towers/geonb-tiny")
     heads = {
-        encoders.ImageHead(16, 8): torch.randn(4, 16),
-        encoders.FourierTower(20, 8): torch.randn(4, 20),
+        encoders.image_head(16, 8): torch.randn(4, 16),
+        encoders.fourier_tower(20, 8): torch.randn(4, 20),
         encoders.CaptionTower(tower.model, 8): torch.randint(0, 100, (4, tower.context_length)),
-        encoders.ImageTower(tower.model.visual, encoders.ImageHead(128, 8)): torch.randn(4, 3, 96, 96),
+        encoders.Unit(tower.model.visual): torch.randn(4, 3, 96, 96),
     }
     for head, seen in heads.items():
         found = head(seen)
-        assert found.shape == (4, 8)
+        assert len(found) == 4
         assert found.dtype == torch.float32
         torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
 
@@ -116,12 +116,12 @@ def test_geoclip_has_its_own_towers_of_the_sizes_asked_for(data):
 
 
 def test_a_location_tower_that_is_asked_for_leaves_the_image_head_as_it_is(data):
-    for name, image in (("clip", encoders.ImageHead), ("geoclip", geoclip.ImageMLP)):
+    for name, layers in (("clip", 5), ("geoclip", 3)):
         made = built(data, name, {"towers": {"location": "capsules"}})
-        assert isinstance(made.image, image)
+        assert len(made.image) == layers
         assert isinstance(made.location, geoclip.CapsuleTower)
     photos = built(data, "soft_contrastive", {"towers": {"location": "capsules"}})
-    assert isinstance(photos.image, encoders.ImageHead)
+    assert len(photos.image) == 5
     assert photos.location is photos.image
 
 
@@ -137,7 +137,7 @@ def test_geoclip_may_start_from_released_weights(data, tmp_path):
     assert all(torch.equal(value, started.state_dict()[name]) for name, value in first.state_dict().items())
     for asked in ("fourier", "capsules"):  # rows without capsules of their own do not use them
         clip = built(data, "clip", {"towers": {"location": asked, "released": "none"}})
-        assert isinstance(clip.image, encoders.ImageHead)
+        assert len(clip.image) == 5
     with pytest.raises(FileNotFoundError, match="none holds neither image_encoder_mlp_weights"):
         built(data, "geoclip", {"towers": {"released": "none"}})
 

@@ -44,10 +44,6 @@ def test_only_training_has_noise_and_it_is_as_wide_as_asked():
     assert torch.equal(tower(seen), tower(seen))
     tower.train()
     assert not torch.equal(tower(seen), tower(seen))
-    with pytest.raises(ValueError, match=r"noise_m -1\.0 must be a finite number of at least 0"):
-        small(noise_m=-1.0)
-    with pytest.raises(ValueError, match="sigmas"):
-        small(sigmas=())
 
 
 @pytest.mark.parametrize("sigma", [1.0, 256.0, 65536.0])
@@ -65,7 +61,7 @@ def test_waves_equal_those_in_float64_also_under_autocast(sigma):
 
 def test_a_capsule_gives_what_its_equations_give_by_hand():
     """b = (1/4, 0) at x = 1 is a quarter turn; every layer is the identity of one unit, the head doubles and adds 1."""
-    capsule = geoclip.Capsule(1.0, 1, 2, 1, np.zeros(2), seed=0)
+    capsule = geoclip.Capsule(1.0, 1, 2, 1, np.zeros(2))
     with torch.no_grad():
         capsule.capsule[0].b.copy_(torch.tensor([[0.25, 0.0]]))
         for n in (1, 3, 5):
@@ -89,7 +85,7 @@ def test_the_released_shape_has_its_known_parameters():
     """Per capsule 512-1024-1024-1024 and a head of 512: 525,312 + 2 * 1,049,600 + 524,800; three of them."""
     tower = geoclip.CapsuleTower(HERE)
     assert sum(p.numel() for p in tower.parameters()) == 3 * (525_312 + 2 * 1_049_600 + 524_800) == 9_447_936
-    assert sum(p.numel() for p in geoclip.ImageMLP(768).parameters()) == 768 * 768 + 768 + 768 * 512 + 512
+    assert sum(p.numel() for p in encoders.geoclip_head(768).parameters()) == 768 * 768 + 768 + 768 * 512 + 512
     names = [f"LocEnc{n}.{part}" for n in range(3) for part in
              ("capsule.0.b", *(f"capsule.{k}.{w}" for k in (1, 3, 5) for w in ("weight", "bias")),
               "head.0.weight", "head.0.bias")]  # fmt: skip
@@ -100,7 +96,10 @@ def test_the_released_shape_has_its_known_parameters():
 def shaped(tmp_path, suffix, **changed):
     """Files as GeoCLIP's, of small towers with other weights; the towers they were written from."""
     torch.manual_seed(1)
-    towers = encoders.TwoTowers(geoclip.ImageMLP(5, 8, 4), small(sigmas=(1.0, 16.0), seed=9), 0.05)
+    towers = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)), 0.05)
+    for capsule in towers.location.children():
+        capsule.capsule[0].b.mul_(1.5)
+        capsule.capsule[0].settle()
     files = {
         "image": towers.image.state_dict(), "location": towers.location.state_dict() | changed,
         "log_scale": towers.log_scale.detach(),
@@ -117,7 +116,7 @@ def shaped(tmp_path, suffix, **changed):
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_weights_of_the_released_form_are_taken_over_whole(tmp_path, suffix):
     given = shaped(tmp_path, suffix)
-    fresh = encoders.TwoTowers(geoclip.ImageMLP(5, 8, 4), small(sigmas=(1.0, 16.0), seed=2)).eval()
+    fresh = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0))).eval()
     photos, seen = torch.randn(3, 5), geoclip.read_places(HERE)
     assert not torch.allclose(fresh.location(seen), given.location(seen))
     geoclip.load_released(fresh, tmp_path)
@@ -128,8 +127,8 @@ def test_weights_of_the_released_form_are_taken_over_whole(tmp_path, suffix):
 
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
     shaped(tmp_path, ".pth", **{"LocEnc0.head.0.bias": torch.zeros(3), "other": torch.zeros(1)})
-    towers = encoders.TwoTowers(geoclip.ImageMLP(5, 8, 4), small(sigmas=(1.0, 16.0)))
-    with pytest.raises(ValueError, match=r"LocEnc0\.head\.0\.bias is \(3,\) instead of \(8,\); other is unknown"):
+    towers = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
+    with pytest.raises(ValueError, match=r"(?s)not fit.*\"other\".*LocEnc0\.head\.0\.bias.*\[3\].*\[8\]"):
         geoclip.load_released(towers, tmp_path)
     with pytest.raises(FileNotFoundError, match="image_encoder_mlp_weights"):
         geoclip.load_released(towers, tmp_path / "none")
@@ -143,7 +142,7 @@ def test_pickled_code_is_never_run(tmp_path):
             return (open, (str(tmp_path / "pwned"), "w"))
 
     torch.save(Evil(), tmp_path / "logit_scale_weights.pth")
-    towers = encoders.TwoTowers(geoclip.ImageMLP(5, 8, 4), small(sigmas=(1.0, 16.0)))
+    towers = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
     with pytest.raises(Exception, match=r"[Ww]eights"):
         geoclip.load_released(towers, tmp_path)
     assert not (tmp_path / "pwned").exists()

@@ -66,7 +66,7 @@ def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
         "city": ["A", "A", "B", "B"], "street": ["Elm", "Elm", "Elm", ""], "district": ["x", "y", "x", None],
         "country": ["L"] * 4,
     })  # fmt: skip
-    codes = inputs.codes(table)
+    codes = inputs.codes_of(table)
     assert codes["street"].tolist() == [0, 0, 1, -1]
     assert codes["district"].tolist()[3] == -1
     assert len(set(codes["district"][:3])) == 3
@@ -88,7 +88,7 @@ def test_seeds_of_one_recipe_read_the_same_and_a_split_without_parts_is_refused(
 # ---- bandwidths ------------------------------------------------------------------------------------------------------
 def places(metres):
     at = sphere.from_local_m(np.asarray(metres, float), (51.0, 10.0))
-    return inputs.Places(torch.zeros(len(metres), 1), at, np.full(len(metres), "A", dtype=object))
+    return inputs.Places(pd.DataFrame({"city": "A", "lat_deg": at[:, 0], "lon_deg": at[:, 1]}), None)
 
 
 def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
@@ -116,16 +116,16 @@ def test_only_methods_that_ask_have_a_curve_or_a_guide_and_factors_scale_its_ran
     for name, curve, guided in (("clip", 0, 0), ("variogram_clip", 2, 0), ("geoclip_semivariogram", 0, 4)):
         given = inputs.read(small(name), data)
         train = given.members("train")
-        assert len(inputs.kernel_curve(small(name), data, given.places[train])) == curve
-        assert len(inputs.guide(small(name), data, train, given.places[train])) == guided
+        assert len(inputs.kernel_curve(small(name), data, given.photos[train])) == curve
+        assert len(inputs.guide(small(name), data, train, given.photos[train])) == guided
     half = small("geoclip_semivariogram", {"loss": {"range_factor": 0.5}})
-    assert inputs.guide(half, data, train, given.places[train]).range_m == 150.0
+    assert inputs.guide(half, data, train, given.photos[train]).range_m == 150.0
     own = small("geoclip_semivariogram", {"loss": {"guided_by": "training photos"}})
-    assert inputs.guide(own, data, train, given.places[train]).range_m not in (150.0, 300.0)
+    assert inputs.guide(own, data, train, given.photos[train]).range_m not in (150.0, 300.0)
 
 
 def test_a_kernel_from_a_fit_without_a_range_is_refused(data):
     flagged = replace(data, fitted=lambda cities: {"flag": "no rise with distance"})
-    train = inputs.read(small("variogram_clip"), flagged).places
+    train = inputs.read(small("variogram_clip"), flagged).photos
     with pytest.raises(ValueError, match="no variogram kernel from this fit: no rise"):
         inputs.kernel_curve(small("variogram_clip"), flagged, train)

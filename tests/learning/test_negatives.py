@@ -192,11 +192,11 @@ def test_a_guide_that_is_fitted_again_follows_the_embeddings():
     rng = np.random.default_rng(0)
     metres = rng.uniform(-600, 600, (300, 2))
     at, city = sphere.from_local_m(metres, (50.0, 10.0)), np.full(300, "A", dtype=object)
-    again = negatives.fitted_again(at, city, model="exponential", max_lag_m=800.0, lag_count=10)
+    given = {"lat_lon_deg": at, "city": city, "model": "exponential", "max_lag_m": 800.0, "lag_count": 10}
     smooth = np.column_stack([np.cos(metres / 300), np.sin(metres / 300)])
     rough = np.column_stack([np.cos(metres / 60), np.sin(metres / 60)])
-    slow, fast = again(smooth), again(rough)
+    slow, fast = (negatives.fitted_again(seen, **given) for seen in (smooth, rough))
     assert slow.dissimilarity[0] < fast.dissimilarity[0]
     assert (np.diff(slow.dissimilarity) >= 0).all()
-    for before, after in zip(slow, again(smooth), strict=True):
+    for before, after in zip(slow, negatives.fitted_again(smooth, **given), strict=True):
         np.testing.assert_array_equal(before, after)
