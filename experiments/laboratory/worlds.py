@@ -86,7 +86,7 @@ def train(setting, method, data, trials, *, asked=None, ways=(decoding.BEST,), s
     best = training.predictions([run], data).drop(columns="name").assign(decoding=decoding.BEST)
     tables = [best]
     if len(ways) > 1:
-        found, gallery = training.decoded(run, data, ways[1:]), inputs.read(recipe, data).gallery_table
+        found, gallery = training.decoded(run, data, ways[1:]), inputs.read(recipe, data).gallery.table
         tables += [read_off(best, rows, gallery) for _, rows in found.groupby("decoding", sort=False)]
     errors = pd.concat(tables, ignore_index=True).assign(method=method)
     return errors.assign(block=splits.blocks_of(errors, setting.yardstick_m)), run.curve.validation_error_m.min()
