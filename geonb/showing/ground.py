@@ -14,14 +14,17 @@ PREDICTED = ["predicted_lat_deg", "predicted_lon_deg"]
 
 
 @style.house
-def on_ground(table, title, *, colour, panel="city", at_most=3, columns=None, shared=False, norm=None, label=None,
+def on_ground(table, title, *, colour=None, panel="city", at_most=3, columns=None, shared=False, norm=None, label=None,
               missing="", arrows=False, note=""):  # fmt: skip
     """Figure of marks on square pieces of ground, one for each name in column `panel`, with a scale bar.
 
     table: lat_deg and lon_deg of dots, and their size where it differs; or cell, whose hexagon is drawn. colour: a
-    column of names, or of numbers where a norm is given; label: what these are, with their unit; missing: what it means
-    where there is none. shared: one extent for all panels. arrows: from each dot to its predicted place.
+    column of names, or of numbers where a norm is given, None: all alike; label: what the numbers are, with their unit;
+    missing: what it means where there is none. shared: one extent for all panels. arrows: from each dot to its
+    predicted place.
     """
+    if colour is None:
+        colour, table = "what", table.assign(what="where it was taken")
     style.need(table, [column for column in (panel, colour) if column], title)
     groups, cut = style.by_panel(table, panel, at_most)
     columns = columns or {4: 2}.get(len(groups), min(len(groups), 3 if at_most == 3 else 4))
@@ -47,12 +50,17 @@ def on_ground(table, title, *, colour, panel="city", at_most=3, columns=None, sh
     marks += [style.line("to the predicted place", style.ORANGE)] if arrows else []
     style.legend(figure, marks + ([style.dot(missing, style.GREY, "x")] if table[colour].isna().any() else []))
     if norm:
-        bar = figure.colorbar(shades, ax=axes, shrink=0.8, pad=0.02, extend="both" if norm.clip else "neither")
-        style.scaled(bar.ax.yaxis, label or style.LABELS[colour])
-        bar.set_label(label or style.LABELS[colour])
+        colour_bar(figure, axes, shades, label or style.LABELS[colour])
     if len(axes) == 1:
         figure.set_layout_engine("compressed")  # else its colour bar stands far away
     return style.titled(figure, title, cut, note)
+
+
+def colour_bar(figure, axes, shades, label):
+    """Draw a bar of colours at the right of all panels; the unit of its label sets its ticks."""
+    bar = figure.colorbar(shades, ax=axes, shrink=0.8, pad=0.02, extend="both" if shades.norm.clip else "neither")
+    style.scaled(bar.ax.yaxis, label)
+    bar.set_label(label)
 
 
 def corners(table, arrows=False):
@@ -153,22 +161,6 @@ def hexagons(table):
     names = [f"H3 resolution {size}, {n} cells" for size, n in zip(table["resolution"], count, strict=True)]
     return on_ground(table.assign(panel=names), title, panel="panel", colour="error_m", shared=True,
                      norm=log_norm(table["error_m"]))  # fmt: skip
-
-
-def replicability(table):
-    """Figure of the cells in which a method is better, or worse, in all seeds. table: city, cell, verdict."""
-    words = {"better": "better in all seeds", "worse": "worse in all seeds", "mixed": "seeds disagree"}
-    table = table.assign(verdict=table["verdict"].map(words))
-    return on_ground(table, "Cells in which a gain comes back in every seed", colour="verdict")
-
-
-def worst_arrows(table):
-    """Figure of arrows from where photos were taken to where they were placed, a panel per city.
-
-    table: city, lat_deg, lon_deg, predicted_lat_deg, predicted_lon_deg.
-    """
-    table = table.assign(what="where it was taken")
-    return on_ground(table, "The largest errors within the right city", colour="what", arrows=True)
 
 
 def embedding_maps(table):

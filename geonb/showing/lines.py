@@ -220,13 +220,6 @@ def coverage(table):
     return curves(both, title, x="level", y="coverage", name="rule", panel="split", dotted=True)
 
 
-def risk(table):
-    """Figure of the error of the surest photos by the share that is answered, one panel per split: conformal.RISK."""
-    words = {"radius": "smallest radius first", "chance": "in any order", "oracle": "smallest error first (unknowable)"}
-    return curves(table.assign(order=table["order"].map(words)), "Error of the photos that are answered", x="share",
-                  y="error_m", name="order", panel="split", xlabel="photos answered [share]")  # fmt: skip
-
-
 # ---------------------------------------------------------------------------------------------- the laboratory
 
 

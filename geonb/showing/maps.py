@@ -5,6 +5,7 @@ go blank at about 3,000 markers. More photos than ``MARKS_AT_MOST`` are drawn as
 """
 
 import base64
+import functools
 import io
 import itertools
 import re
@@ -58,7 +59,7 @@ def photo_map(photos, simulated, streets=None):
     table = unwrapped(table.assign(layer="photos", ring=False, value=np.nan, words=""))
     if len(table) > MARKS_AT_MOST:
         table = table.drop(columns=["path", "street", "caption"], errors="ignore")
-    key = Key("photos", (), ["#0072B2"], ["photo"], "", [f"{len(table):,} photos"])
+    key = Key("photos", (), ["photo"], "", [f"{len(table):,} photos"])
     return built(table, key, simulated, streets)
 
 
@@ -85,15 +86,17 @@ def error_map(errors, thumbnails, simulated, streets=None):
     right = worst[~worst["ring"]]
     worst = right.groupby(["layer", "city"], sort=False).head(WORST_PER_CITY)
     extra = {layer: [error_line(row) for row in own.to_dict("records")] for layer, own in worst.groupby("layer")}
-    bounds_m = CITY_ERRORS_M if (right if len(right) else table)["error_m"].median() < 20_000 else WORLD_ERRORS_M
+    return built(table, error_key(right if len(right) else table, table), simulated, streets, extra)
+
+
+def error_key(scale, table):
+    """The Key of errors: classes of a city or of the world, as asks the table `scale`."""
+    bounds_m = CITY_ERRORS_M if scale["error_m"].median() < 20_000 else WORLD_ERRORS_M
     ends = [sphere.length(metres) for metres in bounds_m]
     texts = [f"up to {ends[0]}", *map(" to ".join, itertools.pairwise(ends)), f"over {ends[-1]}"]
-    notes = [
-        f"dashed: truth to guess, the {WORST_PER_CITY} largest errors per city",
-        f"{table.photo_id.nunique():,} photos",
-    ]
+    lines = f"dashed: truth to guess, the {WORST_PER_CITY} largest errors per city"
     ring = "wrong city" if table["ring"].any() else ""
-    return built(table, Key("error", bounds_m, shades(len(texts)), texts, ring, notes), simulated, streets, extra)
+    return Key("error", bounds_m, texts, ring, [lines, f"{table['photo_id'].nunique():,} photos"])
 
 
 def target_map(targets, simulated, streets=None):
@@ -129,21 +132,26 @@ def guess_map(likely, circles, simulated, streets=None):
 
 @dataclass(frozen=True)
 class Key:
-    """What colours mean: a title; upper bounds of classes of values; colour and text of each; what rings are; notes."""
+    """What colours mean: a title; upper bounds of classes of values, and the text of each; what rings are; notes."""
 
     title: str
     bounds: tuple
-    colours: list
     texts: list
     ring: str
     notes: list
+
+    @functools.cached_property
+    def colours(self):
+        """One for each text, from light to dark."""
+        shades = colormaps["viridis_r"](np.linspace(0.05, 1, len(self.texts)))
+        return list(map(to_hex, shades)) if self.bounds else ["#0072B2"]
 
     def style(self, row):
         """Leaflet's style of a mark: its area grows with the photos it stands for."""
         radius = int(min(4 + np.sqrt(row["photo_count"] - 1), 14))
         if row["ring"]:
             return {"radius": radius, **RING}
-        colour = self.colours[np.searchsorted(self.bounds, row["value"]) if len(self.bounds) else 0]
+        colour = self.colours[np.searchsorted(self.bounds, row["value"])]
         return {"radius": radius, "color": "#333333", "weight": 0.6, "fillColor": colour, "fillOpacity": 0.9}
 
     def html(self, simulated, notes):
@@ -156,15 +164,10 @@ class Key:
         return f'<details open class="geonb-legend"><summary>{title}</summary>{"<br>".join(rows)}</details>'
 
 
-def shades(count):
-    """Colours of so many classes, from light to dark."""
-    return [to_hex(colour) for colour in colormaps["viridis_r"](np.linspace(0.05, 1, count))]
-
-
 def share_key(title, bounds, notes, ring=""):
     """The Key of shares in classes."""
     texts = [f"{low:.0%} to {high:.0%}" for low, high in zip((0.0, *bounds), bounds, strict=False)]
-    return Key(title, bounds, shades(len(bounds)), texts, ring, notes)
+    return Key(title, bounds, texts, ring, notes)
 
 
 def weighted(table, template):

@@ -9,6 +9,7 @@ never read as mathematics, and goes through ``short``.
 import functools
 import itertools
 import textwrap
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -42,11 +43,10 @@ LOOKS = {  # what looks the same in every figure: name -> colour, line style, ma
     "unseen_city": (PINK, *SOLID), "official": (AMBER, *SOLID),
     "method": (BLUE, *SOLID), "trivial": (GREY, *SOLID), "reference (knows the answer)": (GREY, *SOLID),
     "planted": (BLACK, *DASHED), "this city": (ORANGE, *SOLID), "mean of redrawn cities": (BLACK, *SOLID),
-    "in any order": (GREY, *DASHED), "smallest error first (unknowable)": (BLACK, *DOTTED),
-    "exactly as promised": (GREY, "-", ""), "wrong beside wrong": (ORANGE, "-", "s"),
-    "right beside right": (BLUE, *SOLID), "unlike its neighbours": (AMBER, *DOTTED), "not shown": (SILVER, "-", "."),
-    "better in all seeds": (BLUE, "-", "h"), "worse in all seeds": (ORANGE, "-", "h"),
-    "seeds disagree": (PALE, "-", "h"),
+    "radius": (BLUE, *SOLID), "oracle": (BLACK, *DOTTED), "exactly as promised": (GREY, "-", ""),
+    "wrong beside wrong": (ORANGE, "-", "s"), "right beside right": (BLUE, *SOLID),
+    "unlike its neighbours": (AMBER, *DOTTED), "not shown": (SILVER, "-", "."),
+    "better": (BLUE, "-", "h"), "worse": (ORANGE, "-", "h"), "mixed": (PALE, "-", "h"),
     "buffer": (SILVER, "-", "x"), "train": (BLUE, *SOLID), "validation": (GREEN, *DOTTED), "test": (ORANGE, *DASHED),
 }  # fmt: skip
 LABELS = {  # what the columns of tables are on an axis; the unit sets scale and ticks, see scaled
@@ -59,31 +59,11 @@ LABELS = {  # what the columns of tables are on an axis; the unit sets scale and
     "coverage": "measured coverage [share]", "share": "photos [share]", "photos": "photos [count]",
 }  # fmt: skip
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
-EAST_ASIAN_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic")
-FALLBACK_FONTS = sorted({font.name for font in fontManager.ttflist} & set(EAST_ASIAN_FONTS))
-FONTS = ["DejaVu Sans", *FALLBACK_FONTS]
+EAST_ASIAN_FONTS = {"Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic"}
+FONTS = ["DejaVu Sans", *sorted({font.name for font in fontManager.ttflist} & EAST_ASIAN_FONTS)]
 NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"
 HOW_TO_DRAW = f"{NO_GLYPH}: no font here has this character; Debian's fonts-noto-cjk has East Asian ones"
-HOUSE = {
-    "figure.facecolor": "white",
-    "figure.dpi": 150,  # twice what the book shows, for sharp screens
-    "savefig.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.6,
-    "font.family": FONTS,
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "text.parse_math": False,
-}
-house = mpl.rc_context(HOUSE)
+house = mpl.rc_context({"font.family": FONTS}, Path(__file__).with_name("house.mplstyle"))
 
 
 # ---------------------------------------------------------------------------------------------- tables
@@ -114,8 +94,7 @@ def by_panel(table, panel, at_most=CITIES_AT_MOST):
 
 
 def looks(names):
-    """{name: (colour, line style, marker)}: what LOOKS knows, in its order, looks the same everywhere; others take what
-    is free."""
+    """{name: (colour, line style, marker)}: first what LOOKS knows, in its order; the others take what is free."""
     names = list(dict.fromkeys(names))
     known = {name: look for name, look in LOOKS.items() if name in names}
     every = [(colour, *style) for style in (SOLID, DASHED, DOTTED, MIXED) for colour in COLOURS]
@@ -150,27 +129,24 @@ def panels(count, height_in, *, columns=None, sharex=False, sharey=False):
         rows, columns, figsize=size, sharex=sharex, sharey=sharey, squeeze=False, layout="constrained"
     )
     plt.close(figure)  # else a notebook shows it twice: as the cell's value and from pyplot's registry
-    axes = axes.ravel()
+    axes = list(axes.ravel())
     for spare in axes[count:]:
         spare.remove()
     for ax in axes[:count]:
         ax.tick_params(labelsize=8)
-    if sharex and count % columns:  # above a removed panel the distances would be missing
-        for ax in axes[count - columns : count]:
-            ax.xaxis.set_tick_params(labelbottom=True)
-    return figure, list(axes[:count])
+    return figure, axes[:count]
 
 
 def label_x(axes, label):
     """Scale the x axes by the unit of their label, and write it below the lowest panel of every column; a list of
     labels: each below its own panel."""
-    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes}  # the last one of a column wins
-    one = isinstance(label, str)
+    one, columns = isinstance(label, str), axes[0].get_gridspec().ncols
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes} if one else dict(enumerate(axes))
     for ax, own in zip(axes, [label] * len(axes) if one else label, strict=True):
         scaled(ax.xaxis, own)
-        columns = ax.get_gridspec().ncols
-        words = textwrap.fill(own, 110 // columns) if not one or ax in lowest.values() else ""
-        ax.set_xlabel(words, fontsize=9 if columns < 3 else 8)  # not supxlabel: a legend would cover it
+        if ax in lowest.values():  # not supxlabel: a legend would cover it
+            ax.set_xlabel(textwrap.fill(own, 110 // columns), fontsize=9 if columns < 3 else 8)
+            ax.tick_params("x", labelbottom=True)  # above a removed panel too
 
 
 def label_y(figure, axes, label):
@@ -190,19 +166,18 @@ def scaled(axis, label):
     .1, so that noise does not fill the panel.
     """
     in_words, ticks = label.endswith("[m, km]"), ticks_on(axis)
-    low, high = axis.get_data_interval()
-    log = axis.axis_name + "scale"
-    if in_words and low <= 0:
-        axis.axes.set(**{log: mpl.scale.SymmetricalLogScale(axis, linthresh=1)})
+    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    if in_words and axis.get_data_interval()[0] <= 0:
+        set_scale("symlog", linthresh=1)
     elif in_words or label.endswith("[ratio]"):
-        axis.axes.set(**{log: "log"})
+        set_scale("log")
         log_ticks(axis, ticks)
     else:
         axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
         low, high = axis.get_view_interval()
         if label.endswith("[share]") and high - low < 0.1:
             axis.set_view_interval(min(low, -0.05), max(high, 0.05), ignore=True)
-    axis.set_major_formatter(FuncFormatter(lambda value, _: length_tick(value) if in_words else number_tick(value)))
+    axis.set_major_formatter(FuncFormatter(length_tick if in_words else number_tick))
 
 
 def log_ticks(axis, ticks):
@@ -226,24 +201,22 @@ def ticks_on(axis):
     return {1: 8, 2: 6, 3: 4}.get(axis.axes.get_gridspec().ncols, 3)
 
 
-def length_tick(metres):
+def length_tick(metres, _=None):
     """A tick's text: 0 m, 20 m, 5 km."""
     return length(metres).replace(".0 ", " ")
 
 
-def number_tick(value):
+def number_tick(value, _):
     """A tick's text: 20,000 or 0.25."""
     return f"{value:,.0f}" if value == round(value) else f"{value:g}"
 
 
 def legend(figure, marks):
     """One legend below all panels."""
-    for mark in marks:
-        mark.set_label(short(mark.get_label(), 60))
-    widest = max((len(mark.get_label()) for mark in marks), default=0)
+    labels = [short(mark.get_label(), 60) for mark in marks]
     if marks:
-        columns = max(1, min(len(marks), int(135 / (widest + 7))))
-        figure.legend(handles=marks, loc="outside lower center", ncols=columns)
+        columns = max(1, min(len(marks), 135 // (max(map(len, labels)) + 7)))
+        figure.legend(marks, labels, loc="outside lower center", ncols=columns)
 
 
 def dot(label, colour, marker="o", face=None):

@@ -48,7 +48,7 @@ FIGURES = {  # name: (figure of tables, its tables)
     "error_cdf": (lines.error_cdf, example_tables.errors),
     "by_distance": (lines.by_distance, example_tables.by_distance),
     "coverage": (lines.coverage, example_tables.coverage),
-    "risk": (lines.risk, example_tables.risk),
+    "risk": (lambda table: lines.curves(table, "Risk", x="share", y="error_m", name="order"), example_tables.risk),
     "depth": (lines.depth, example_tables.depth),
     "doses": (lines.doses, example_tables.doses),
     "planted_curves": (lines.planted_curves, example_tables.planted),
@@ -57,8 +57,8 @@ FIGURES = {  # name: (figure of tables, its tables)
     "target": (ground.target, lambda: example_tables.points().assign(weight=lambda own: np.arange(len(own)) / 99)),
     "error_maps": (ground.error_maps, lambda: example_tables.errors(("clip",), (0,))),
     "hexagons": (ground.hexagons, example_tables.cells),
-    "replicability": (ground.replicability, example_tables.cells),
-    "worst_arrows": (ground.worst_arrows, lambda: example_tables.errors(("clip",), (0,))),
+    "cells": (lambda table: ground.on_ground(table, "Cells", colour="verdict"), example_tables.cells),
+    "arrows": (lambda table: ground.on_ground(table, "Arrows", arrows=True), example_tables.errors),
     "embedding_maps": (ground.embedding_maps, lambda: example_tables.errors().assign(score=0.5)),
 }
 WITHOUT_TABLES = {
@@ -127,7 +127,7 @@ def test_nothing_to_draw_is_said_in_words(name):
 @pytest.mark.parametrize(
     ("name", "column"),
     [("ratios", "p_holm"), ("ratios", "split"), ("semivariograms", "pairs"), ("error_cdf", "error_m"),
-     ("risk", "share"), ("error_maps", "right_city"), ("worst_arrows", "predicted_lon_deg")],
+     ("risk", "share"), ("error_maps", "right_city"), ("arrows", "predicted_lon_deg")],
 )  # fmt: skip
 def test_a_missing_column_is_named(name, column):
     with pytest.raises((KeyError, ValueError), match=column):
