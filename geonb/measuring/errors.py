@@ -195,6 +195,32 @@ def recall_paradox(errors):
     ).reset_index()
 
 
+THREATS = {
+    "split": "how test photos are kept away",
+    "leakage": "share of test photos with a training photo nearer than the yardstick [share]",
+    "validation_photos": "photos that choose the step and, once, the parameters [count]",
+    "trainings": "trainings of all methods and seeds [count]",
+    "still_improving": "of them, those that improved by 2 % or more in their last fifth [count]",
+    "compared": "methods compared with clip [count]",
+    "shown": "of them, those shown to help or to harm, after Holm's correction [count]",
+}
+
+
+def threats(parts, leakage, runs, ratios):
+    """What could fool a reader, counted split by split (columns THREATS).
+
+    parts: split and part of photos; leakage: transfer.LEAKAGE; runs: split, still_improving of the trainings of all
+    methods; ratios: inference.RATIOS.
+    """
+    leaked, rows = leakage.set_index("split").share_within_range, []
+    for split, own in runs.groupby("split", sort=False):
+        validation = (parts.split == split) & (parts.part == "validation")
+        not_shown = ratios[ratios.split == split].verdict.str.startswith("Not shown")
+        counts = validation.sum(), len(own), own.still_improving.sum(), len(not_shown), (~not_shown).sum()
+        rows.append((split, leaked[split], *map(int, counts)))
+    return pd.DataFrame(rows, columns=list(THREATS))
+
+
 # ---- in words --------------------------------------------------------------------------------------------------------
 def answer_nearest(nearest, asked, city):
     """What the most similar photos of other drives say, in a sentence or two: how many have one, and where it lies.
