@@ -12,8 +12,8 @@ from experiments.words import layers, ridge_probe
 from experiments.words.ridge_probe import INTERVAL
 from experiments.words.samples import ANYWHERE
 from geonb.earth import seeds
-from geonb.learning import guesses
 from geonb.learning.decoding import posterior
+from geonb.measuring import predictions
 from geonb.photos.pictures import open_picture, picture_path
 
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
@@ -199,7 +199,7 @@ def scenes(table, sample, features, places, planted):
     """Table SCENES of the first tower: what is planted in a kind of scene, what a probe reads, how sure retrieval is.
 
     How widely the posterior of features (N, d) scatters over the training photos, rows `places` of the catalogue, see
-    guesses.answers; planted: {scene: fields that its captions name}. Empty without planted fields or blocked folds.
+    predictions.answers; planted: {scene: fields that its captions name}. Empty without planted fields or blocked folds.
     """
     if "fields" not in sample.aims or "blocked" not in sample.folds:
         return pd.DataFrame(columns=list(SCENES))
@@ -207,7 +207,7 @@ def scenes(table, sample, features, places, planted):
     r2 = own[own.metric == "r2"].pivot_table(index="scene", columns="aim", values="value")
     n = own.drop_duplicates("scene").set_index("scene").n
     similarity = features[sample.photos.index] @ features[places.index].T
-    spread_m = guesses.answers(posterior(similarity, 50.0), places).expected_m.groupby(sample.scene).median()
+    spread_m = predictions.answers(posterior(similarity, 50.0), places).expected_m.groupby(sample.scene).median()
     rows = [(kind, n[kind], planted.get(kind, 0), r2.fields[kind], r2.position[kind], spread_m[kind])
             for kind in r2.index]  # fmt: skip
     return pd.DataFrame(rows, columns=list(SCENES)).sort_values("planted", ascending=False, kind="stable")

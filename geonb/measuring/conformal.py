@@ -5,6 +5,8 @@ calibration photos, the one of rank ceil((n + 1) level) is not exceeded by the s
 of at least `level`, if that photo is exchangeable with those: no order of the n + 1 scores is likelier than another.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
@@ -23,56 +25,70 @@ REFUSED = {
 }
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What is promised, and to which photos.
+
+    A photo farther from what trained than novel_share of the calibration photos has no radius; nor has any photo where
+    fewer than `fewest` calibrate. ValueError for what makes no sense.
+    """
+
+    level: float  # share of photos for which the radius is asked to hold the truth
+    floor_m: float = 25.0  # added to the expected error, so that no posterior promises an error of zero
+    fewest: int = 50
+    novel_share: float = 0.99
+
+    def __post_init__(self):
+        checks.number("level", self.level, above=0, below=1, way_out="0.9 for nine photos of ten")
+        checks.number("floor_m", self.floor_m, above=0)
+        checks.count("fewest", self.fewest)
+        checks.number("novel_share", self.novel_share, above=0, most=1)
+
+
 # ---- calibration -----------------------------------------------------------------------------------------------------
 def threshold(score, level):
     """The score of rank ceil((n + 1) level) of n calibration scores (n,), infinite where that is beyond n.
 
-    ValueError for a level outside 0 to 1, or a score that is no number.
+    ValueError for a score that is no number.
     """
-    checks.number("level", level, above=0, below=1, way_out="0.9 for nine photos of ten")
     score = np.asarray(score, float)
     checks.finite("the calibration scores", score)
     rank = int(np.ceil(np.round((len(score) + 1) * level, 9)))  # rounded: 10 * 0.7 is 7 and not a little more
     return float(np.sort(score)[rank - 1]) if rank <= len(score) else np.inf
 
 
-def thresholds(score, group, asked, level, fewest):
+def thresholds(score, group, asked, promise):
     """(threshold (m,), photos behind it (m,)) for photos of groups asked (m,), from scores (n,) of groups (n,).
 
     A group with `fewest` photos or more is calibrated on its own (Mondrian conformal prediction, Vovk et al. 2005), so
     that the promise holds in it; a smaller one on all photos, and then the promise is for all groups together. NaN
     where all together are fewer, or too few for the level.
     """
-    checks.count("fewest", fewest)
     checks.same_length({"score": score, "group": group})
     score, group, asked = np.asarray(score, float), np.asarray(group), np.asarray(asked)
-    found, behind = np.full(len(asked), threshold(score, level)), np.full(len(asked), len(score))
+    found, behind = np.full(len(asked), threshold(score, promise.level)), np.full(len(asked), len(score))
     for name in pd.unique(asked):
         own = score[group == name]
-        if len(own) >= fewest and np.isfinite(threshold(own, level)):
-            found[asked == name], behind[asked == name] = threshold(own, level), len(own)
-    return np.where((behind >= fewest) & np.isfinite(found), found, np.nan), behind
+        if len(own) >= promise.fewest and np.isfinite(threshold(own, promise.level)):
+            found[asked == name], behind[asked == name] = threshold(own, promise.level), len(own)
+    return np.where((behind >= promise.fewest) & np.isfinite(found), found, np.nan), behind
 
 
-def radii(calibration, asked, *, level, rule="scaled", floor_m=25.0, fewest=50, novel_share=0.99):
+def radii(calibration, asked, promise, rule="scaled"):
     """The asked photos with radius_m, calibration_photos behind it and refused, why there is none ('' where there is).
 
     calibration: table with error_m, expected_m, predicted_city, novelty of photos that did not train; asked: the same
-    without error_m. Errors are measured in units of the expected error plus a floor, which keeps a posterior that is
-    sure of one place from promising no error at all; by rule constant in metres. Photos are calibrated with those
-    placed in the same city, see thresholds: where a photo was placed is known without knowing where it was taken. A
-    photo that is more novel than novel_share of the calibration photos has no radius. ValueError for an unknown rule, a
-    floor or a share that is none, or without calibration photos.
+    without error_m. Errors are measured in units of the expected error plus the floor, by rule constant in metres.
+    Photos are calibrated with those placed in the same city, see thresholds: where a photo was placed is known without
+    knowing where it was taken. ValueError for an unknown rule, or without calibration photos.
     """
     if rule not in RULES:
         raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}")
-    checks.number("floor_m", floor_m, above=0)
-    checks.number("novel_share", novel_share, above=0, most=1)
     checks.count("calibration photos", len(calibration))
-    unit_m, own_m = (table.expected_m + floor_m if rule == "scaled" else 1.0 for table in (calibration, asked))
+    unit_m, own_m = (table.expected_m + promise.floor_m if rule == "scaled" else 1.0 for table in (calibration, asked))
     cities = (table.predicted_city.to_numpy(dtype=object) for table in (calibration, asked))
-    bound, behind = thresholds(calibration.error_m / unit_m, *cities, level, fewest)
-    far = asked.novelty > np.quantile(calibration.novelty, novel_share, method="inverted_cdf")
+    bound, behind = thresholds(calibration.error_m / unit_m, *cities, promise)
+    far = asked.novelty > np.quantile(calibration.novelty, promise.novel_share, method="inverted_cdf")
     refused = np.where(np.isnan(bound), REFUSED["few"], np.where(far, REFUSED["far"], ""))
     radius_m = np.where(refused == "", np.minimum(bound * own_m, LARGEST_M), np.nan)
     return asked.assign(radius_m=radius_m, calibration_photos=behind, refused=refused)
@@ -113,6 +129,25 @@ RISK = {
     "error_m": "geometric mean error of these, mean over seeds [m]",
 }
 STEPS = 20  # shares of the photos at which risk is looked at
+TABLES = {"radii": RADII, "coverage": COVERAGE, "risk": RISK}
+
+
+def kept(predicted, promise, levels, *, replicates=200, seed=0):
+    """The TABLES of all trainings of predictions.of_runs: what validation photos promise, kept by the test photos?
+
+    Coverage is that of both rules at the level of the promise and at others; radii and risk are of rule scaled.
+    """
+    tables = []
+    for _, own in predicted.groupby(["split", "seed"], sort=False):
+        calibration, asked = (own[own.part == part] for part in ("validation", "test"))
+        tables += [
+            radii(calibration, asked, replace(promise, level=level), rule).assign(rule=rule, level=level)
+            for rule in RULES
+            for level in sorted({promise.level, *levels})
+        ]
+    found = pd.concat(tables, ignore_index=True)
+    scaled = found[(found.rule == "scaled") & (found.level == promise.level)]
+    return scaled[list(RADII)], coverage(found, replicates=replicates, seed=seed), risk(scaled)
 
 
 def coverage(table, *, replicates=200, seed=0):

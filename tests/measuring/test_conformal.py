@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geonb.measuring import conformal
 
-RNG = np.random.default_rng(0)
+RNG, PROMISE = np.random.default_rng(0), conformal.Promise(0.9)
 
 
 def photos(n, rng=None):
@@ -54,7 +54,7 @@ def test_a_higher_level_never_has_a_smaller_threshold(scores, one, other):
 # ---- groups
 def test_a_large_group_has_the_threshold_of_its_own_and_a_small_one_that_of_all():
     score, group = RNG.lognormal(size=130), np.repeat(["A", "B", "C"], [60, 60, 10])
-    found, behind = conformal.thresholds(score, group, np.array(["B", "A", "C", "elsewhere"]), 0.9, fewest=50)
+    found, behind = conformal.thresholds(score, group, np.array(["B", "A", "C", "elsewhere"]), PROMISE)
     own = [conformal.threshold(score[group == name], 0.9) for name in "BA"]
     np.testing.assert_array_equal(found, [*own, *[conformal.threshold(score, 0.9)] * 2])
     assert list(behind) == [60, 60, 130, 130]
@@ -65,7 +65,7 @@ def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
     within = {"A": [], "B": []}
     for _ in range(800):
         score = factor * RNG.lognormal(size=120)
-        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), 0.9, fewest=50)
+        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), PROMISE)
         for name, bound, scale in zip("AB", found, (1, 100), strict=True):
             within[name].append(scale * RNG.lognormal() <= bound)
     assert all(abs(np.mean(own) - 0.9) < 0.045 for own in within.values())
@@ -74,7 +74,7 @@ def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
 @pytest.mark.parametrize(("n", "level", "given"), [(49, 0.9, False), (50, 0.9, True), (98, 0.99, False),
                                                    (99, 0.99, True), (0, 0.9, False)])  # fmt: skip
 def test_with_too_few_photos_or_too_high_a_level_there_is_no_threshold(n, level, given):
-    found, behind = conformal.thresholds(RNG.random(n), np.full(n, "A"), np.array(["A", "B"]), level, fewest=50)
+    found, behind = conformal.thresholds(RNG.random(n), np.full(n, "A"), np.array(["A", "B"]), conformal.Promise(level))
     assert np.isfinite(found).tolist() == [given] * 2 == (~np.isnan(found)).tolist()
     assert (behind == n).all()
 
@@ -83,10 +83,10 @@ def test_with_too_few_photos_or_too_high_a_level_there_is_no_threshold(n, level,
 def test_the_scaled_radius_is_the_threshold_times_the_expected_error_and_its_floor():
     calibration = pd.DataFrame({"error_m": np.arange(1, 100) * 20.0, "expected_m": 75.0, "predicted_city": "A"})
     asked = pd.DataFrame({"expected_m": [0.0, 975.0], "predicted_city": "A", "novelty": 0.0})
-    found = conformal.radii(calibration.assign(novelty=0.0), asked, level=0.9, floor_m=25.0)
+    found = conformal.radii(calibration.assign(novelty=0.0), asked, PROMISE)
     # the 90th of 99 errors, 1800 m, is 18 times 75 + 25 m
     np.testing.assert_allclose(found.radius_m, [18 * 25, 18 * 1000])
-    flat = conformal.radii(calibration.assign(novelty=0.0), asked, level=0.9, rule="constant")
+    flat = conformal.radii(calibration.assign(novelty=0.0), asked, PROMISE, "constant")
     np.testing.assert_allclose(flat.radius_m, 1800)
 
 
@@ -95,7 +95,7 @@ def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
     within = []
     for _ in range(300):
         both = photos(120, rng=RNG)
-        found = conformal.radii(both[:80], both[80:], level=0.8, rule=rule, novel_share=1.0)
+        found = conformal.radii(both[:80], both[80:], conformal.Promise(0.8, novel_share=1.0), rule)
         known = found[found.refused == ""]
         within.append((known.error_m <= known.radius_m).mean())
     assert abs(np.mean(within) - np.ceil(81 * 0.8) / 81) < 0.012
@@ -103,38 +103,42 @@ def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
 
 def test_exactly_the_photos_that_are_farther_than_the_share_have_no_radius():
     calibration = photos(100).assign(novelty=np.arange(1, 101) / 100)
-    found = conformal.radii(calibration, calibration, level=0.9, novel_share=0.9)
+    found = conformal.radii(calibration, calibration, conformal.Promise(0.9, novel_share=0.9))
     assert list(found.refused) == [""] * 90 + [conformal.REFUSED["far"]] * 10
     assert (found.radius_m.isna() == (found.refused != "")).all()
 
 
 def test_with_few_photos_no_photo_has_a_radius_and_the_reason_is_that():
-    found = conformal.radii(photos(49), photos(5), level=0.9)
+    found = conformal.radii(photos(49), photos(5), PROMISE)
     assert set(found.refused) == {conformal.REFUSED["few"]}
     assert found.radius_m.isna().all()
 
 
 def test_no_radius_is_larger_than_the_way_to_the_antipode():
-    found = conformal.radii(photos(60).assign(expected_m=1.0, error_m=1e6), photos(3).assign(novelty=0), level=0.9)
+    found = conformal.radii(photos(60).assign(expected_m=1.0, error_m=1e6), photos(3).assign(novelty=0), PROMISE)
     assert (found.radius_m == conformal.LARGEST_M).all()
 
 
-@pytest.mark.parametrize(("given", "calibration", "said"), [
-    ({"rule": "round"}, photos(60), "rule 'round' must be one of scaled, constant"),
-    ({"floor_m": 0.0}, photos(60), "floor_m 0.0 must be a finite number above 0"),
-    ({"floor_m": np.nan}, photos(60), "floor_m nan must be a finite number above 0"),
-    ({"novel_share": 0.0}, photos(60), "novel_share 0.0 must be a finite number above 0 and at most 1"),
-    ({"novel_share": np.inf}, photos(60), "novel_share inf must be a finite number above 0 and at most 1"),
-    ({"level": 0}, photos(60), "level 0 must be a finite number above 0 and below 1"),
-    ({"level": 90}, photos(60), "level 90 must be a finite number above 0 and below 1: 0.9 for nine photos of ten"),
-    ({"level": np.nan}, photos(60), "level nan must be"), ({"level": np.inf}, photos(60), "level inf must be"),
-    ({"fewest": 0}, photos(60), "fewest 0 must be a whole number of at least 1"),
-    ({}, photos(2).assign(error_m=[1.0, np.nan]), "1 of 2 values of the calibration scores are missing"),
-    ({}, photos(60)[:0], "calibration photos 0 must be a whole number of at least 1"),
+@pytest.mark.parametrize(("given", "said"), [
+    ({"floor_m": 0.0}, "floor_m 0.0 must be a finite number above 0"), ({"floor_m": np.nan}, "floor_m nan must be"),
+    ({"novel_share": 0.0}, "novel_share 0.0 must be a finite number above 0 and at most 1"),
+    ({"novel_share": np.inf}, "novel_share inf must be"), ({"fewest": 0}, "fewest 0 must be a whole number of"),
+    ({"level": 0}, "level 0 must be a finite number above 0 and below 1"), ({"level": np.nan}, "level nan must be"),
+    ({"level": 90}, "level 90 must be a finite number above 0 and below 1: 0.9 for nine photos of ten"),
 ])  # fmt: skip
-def test_what_makes_no_sense_is_refused(given, calibration, said):
+def test_a_promise_that_makes_no_sense_is_refused(given, said):
     with pytest.raises(ValueError, match=said):
-        conformal.radii(calibration, photos(3), **{"level": 0.9} | given)
+        conformal.Promise(**{"level": 0.9} | given)
+
+
+@pytest.mark.parametrize(("calibration", "rule", "said"), [
+    (photos(60), "round", "rule 'round' must be one of scaled, constant"),
+    (photos(60)[:0], "scaled", "calibration photos 0 must be a whole number of at least 1"),
+    (photos(2).assign(error_m=[1.0, np.nan]), "scaled", "1 of 2 values of the calibration scores are missing"),
+])  # fmt: skip
+def test_what_cannot_be_calibrated_is_refused(calibration, rule, said):
+    with pytest.raises(ValueError, match=said):
+        conformal.radii(calibration, photos(3), PROMISE, rule)
 
 
 # ---- measured
@@ -166,6 +170,21 @@ def test_where_every_photo_is_refused_nothing_is_measured_or_warned_of():
     risk = conformal.risk(told(radius_m=np.nan, refused="few"))
     assert set(risk.order) == {"oracle", "chance"}
     assert conformal.answer_risk(risk, "blocked") == "In blocked no photo has a radius by which to choose."
+
+
+def test_validation_photos_promise_and_test_photos_check_in_every_run():
+    table = photos(200).assign(split="blocked", block=np.arange(200) // 5)
+    table["part"] = np.where(np.arange(200) < 100, "validation", "test")
+    runs = pd.concat([table.assign(seed=seed) for seed in (0, 1)], ignore_index=True)
+    radii, coverage, risk = conformal.kept(runs, PROMISE, [0.5, 0.9], replicates=20)
+    assert len(radii) == 200
+    assert (radii.rule == "scaled").all()
+    alone = conformal.radii(table[:100], table[100:], PROMISE)
+    np.testing.assert_array_equal(radii.radius_m[:100], alone.radius_m)
+    assert coverage[["rule", "level"]].to_numpy().tolist() == [
+        ["scaled", 0.5], ["scaled", 0.9], ["constant", 0.5], ["constant", 0.9],
+    ]  # fmt: skip
+    assert set(risk.order) == {"radius", "oracle", "chance"}
 
 
 # ---- risk and coverage

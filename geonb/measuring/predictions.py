@@ -1,0 +1,271 @@
+"""What a trained study predicts for photos: towers read back from 06_train, probabilities of places, the best ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from geonb import checks
+from geonb.earth import sphere
+from geonb.learning import decoding, inputs, methods, towers, training
+from geonb.learning.recipes import Recipe
+from geonb.measuring import conformal
+from geonb.photos.pictures import picture_path
+from geonb.photos.reasons import LEFT_OUT_COLUMNS, kept_and_left_out, left_out_table
+from geonb.photos.sources import listing, scan
+from geonb.splitting.splits import blocks_of
+
+GUESSES = {
+    "photo_id": "photo that was looked at",
+    "told": "its radius, or why it has none",
+    "rank": "1 for the best guess",
+    "city": "city of the guess",
+    "street": "its street, '' where unknown",
+    "lat_deg": "latitude of the guess [degree]",
+    "lon_deg": "longitude of the guess [degree]",
+    "share": "probability of the places around it that no better guess has taken [-]",
+}
+LOOKED_AT = {
+    "photo_id": "photo that was looked at",
+    "path": "where its picture lies",
+    "layer": "its number, the city of the best guess and what is told, in one line",
+    "told": "its radius, or why it has none",
+    "predicted_city": "city of the most probable place",
+    "city_share": "probability of that city [-]",
+    "lat_deg": "latitude of the most probable place [degree]",
+    "lon_deg": "longitude of the most probable place [degree]",
+    "radius_m": "conformal radius around it; missing where it is refused [m]",
+    "refused": "why there is no radius, '' where there is one",
+    "true_lat_deg": "latitude of the photo; missing where unknown [degree]",
+    "true_lon_deg": "longitude of the photo; missing where unknown [degree]",
+}
+LIKELY = {
+    "layer": "line of the photo, as in looked_at",
+    "photo_id": "photo that was looked at",
+    "city": "city of the most probable place, and of this one",
+    "street": "street of this place, '' where unknown",
+    "lat_deg": "latitude of a place [degree]",
+    "lon_deg": "longitude of a place [degree]",
+    "weight": "its probability over that of the most probable place [-]",
+    "distance_m": "its distance from that place [m]",
+}
+TABLES = {"guesses": GUESSES, "looked_at": LOOKED_AT, "likely": LIKELY, "left_out": LEFT_OUT_COLUMNS}
+
+
+# ---- trained towers --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Model:
+    """Towers of one training at the step that validation chose, and the places (m) that they choose among.
+
+    given: what they read of the study; vectors (m, d): what they make of the places.
+    """
+
+    recipe: Recipe
+    towers: torch.nn.Module
+    given: inputs.Inputs
+    vectors: np.ndarray
+
+    @property
+    def places(self):
+        """The places as a table with city, country, street, lat_deg, lon_deg."""
+        return self.given.gallery.table
+
+
+def read_back(checkpoint, data):
+    """The Model of the training that left a checkpoint (column of training.RUNS), with the inputs.Data that it read.
+
+    FileNotFoundError where the checkpoint is gone, ValueError for a method without probabilities of places.
+    """
+    recipe, trained = training.read_back(checkpoint, data)
+    check_method(recipe.method)
+    given = inputs.read(recipe, data)
+    return Model(recipe, trained, given, training.embed_places(trained, given.gallery))
+
+
+def check_method(name):
+    """Nothing, or a ValueError for a method that has no probability for each place."""
+    able = [other for other, row in methods.METHODS.items() if row.place in ("tower", "photo")]
+    if methods.get(name) and name not in able:
+        raise ValueError(f"{name} has no probabilities of places: choose one of {', '.join(able)}")
+
+
+def posterior(model, images, indices, table):
+    """Probability (n, m) of every place of a Model for photos: the one that the loss of its method gave to its places.
+
+    images: what its image tower reads, features as a tensor or towers.Pictures; indices (n,): which of them; table: of
+    these photos, with city where the recipe gives it: only places of it compete then. ValueError where it has none.
+    """
+    vectors = training.embed_images(model.towers, images, indices)
+    similarity = model.towers.similarity(vectors, model.vectors)
+    if model.recipe.city_given:
+        if "city" not in table:
+            raise ValueError(
+                f"split {model.recipe.split} gives the city of each photo, your photos have none: choose another split"
+            )
+        known = table.city.to_numpy(dtype=object)[:, None] == model.places.city.to_numpy()
+        similarity = np.where(known, similarity, -np.inf)
+    return decoding.posterior(similarity, model.towers.scale().item())
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+def answers(probability, places):
+    """One row per photo: the most probable place, its probability, that of its city, and how far off it may be.
+
+    probability (n, m) over a table of places with city, lat_deg, lon_deg. expected_m is the mean distance to the chosen
+    place under the posterior.
+    """
+    at = places[["lat_deg", "lon_deg"]].to_numpy()
+    chosen, city = probability.argmax(axis=1), places.city.to_numpy(dtype=object)
+    expected_m, city_share = np.empty((2, len(chosen)))
+    for place in np.unique(chosen):
+        own = chosen == place
+        expected_m[own] = probability[own] @ sphere.distance_m(at[place], at)
+        city_share[own] = probability[own] @ (city == city[place])
+    return pd.DataFrame({
+        "predicted_city": city[chosen], "predicted_lat_deg": at[chosen, 0], "predicted_lon_deg": at[chosen, 1],
+        "probability": probability.max(axis=1), "city_share": city_share, "expected_m": expected_m,
+    })  # fmt: skip
+
+
+def novelty(features, train):
+    """Cosine distance (n,) of unit features (n, d) from the nearest of those that trained (k, d)."""
+    return 1 - decoding.most_similar(features, train)[1].astype(float)
+
+
+def of_part(model, data, part):
+    """Answers of a Model for the photos of one part of its split, beside the truth: photo_id, city, lat_deg, lon_deg,
+    the columns of answers, split, part, error_m and novelty.
+
+    data: the inputs.Data that it read.
+    """
+    own, train = model.given.members(part), model.given.members("train")
+    table = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
+    found = answers(posterior(model, model.given.images, own, table), model.places)
+    at, chosen = table[["lat_deg", "lon_deg"]], found[["predicted_lat_deg", "predicted_lon_deg"]]
+    return table.join(found).assign(
+        split=model.recipe.split, part=part, error_m=sphere.distance_m(at.to_numpy(), chosen.to_numpy()),
+        novelty=novelty(data.features[own], data.features[train]),
+    )  # fmt: skip
+
+
+def of_runs(runs, data, block_size_m):
+    """Answers of trainings (training.RUNS) for their validation and test photos, see of_part, with seed and block."""
+    tables = []
+    for run in runs.itertuples():
+        model = read_back(run.checkpoint, data)
+        tables += [of_part(model, data, part).assign(seed=run.seed) for part in ("validation", "test")]
+    found = pd.concat(tables, ignore_index=True)
+    return found.assign(block=blocks_of(found, block_size_m))
+
+
+def likely(probability, places, count=400):
+    """Places of the guessed city for one photo, probability (m,): city, street, lat_deg, lon_deg, weight, distance_m.
+
+    At most `count`, the best and then evenly down to the least probable. weight: probability over that of the best
+    place; distance_m: from that place. ValueError below 1.
+    """
+    checks.count("count", count)
+    here = np.flatnonzero(places.city == places.city.iloc[probability.argmax()])
+    ranked = here[np.argsort(-probability[here], kind="stable")]
+    kept = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))]
+    table = places.iloc[kept][["city", "street", "lat_deg", "lon_deg"]].reset_index(drop=True)
+    at = table[["lat_deg", "lon_deg"]].to_numpy()
+    return table.assign(weight=probability[kept] / probability.max(), distance_m=sphere.distance_m(at[0], at))
+
+
+def top(probability, places, *, count=3, apart_m=200.0):
+    """The best guesses for one photo, probability (m,): rank, city, street, lat_deg, lon_deg, share, see GUESSES.
+
+    Guesses are at least apart_m from each other, the most probable place first; share is the probability of all places
+    within apart_m that no better guess has taken. Fewer than count where no place is left. ValueError below 1.
+    """
+    checks.count("count", count)
+    checks.number("apart_m", apart_m, above=0)
+    at, left, rows = places[["lat_deg", "lon_deg"]].to_numpy(), np.array(probability, float), []
+    while len(rows) < count and left.max() > 0:
+        best = left.argmax()
+        near = sphere.distance_m(at[best], at) <= apart_m
+        place = places.iloc[best]
+        rows.append((len(rows) + 1, place.city, place.street, *at[best], left[near].sum()))
+        left[near] = 0
+    return pd.DataFrame(rows, columns=list(GUESSES)[2:])
+
+
+# ---- a folder of pictures --------------------------------------------------------------------------------------------
+def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_m):
+    """What one training says of the pictures of a folder, of `shown` of its own test photos for '': the TABLES.
+
+    checkpoint, data: see read_back; tower: (name, weights) of the tower of the features; promise: conformal.Promise;
+    guess_count, apart_m: see top. Only the first `shown` photos have likely places.
+    """
+    checks.count("shown", shown)
+    model = read_back(checkpoint, data)
+    photos, features, images, left_out = asked(model, data, folder, tower, shown)
+    probability = posterior(model, *images, photos)
+    own = photos[["photo_id", "path"]].join(answers(probability, model.places))
+    own = own.assign(novelty=novelty(features, data.features[model.given.members("train")]))
+    found = conformal.radii(of_part(model, data, "validation"), own, promise)
+    found = described(found, photos, promise.level)
+    rows = list(zip(probability, found.itertuples(), strict=True))
+    best = [top(p, model.places, count=guess_count, apart_m=apart_m).assign(photo_id=row.photo_id, told=row.told)
+            for p, row in rows]  # fmt: skip
+    near = [likely(p, model.places).assign(photo_id=row.photo_id, layer=row.layer) for p, row in rows[:shown]]
+    tables = pd.concat(best, ignore_index=True), found, pd.concat(near, ignore_index=True), left_out
+    return tuple(table[list(columns)] for table, columns in zip(tables, TABLES.values(), strict=True))
+
+
+def described(found, photos, level):
+    """A table of conformal.radii of photos with the further columns of LOOKED_AT."""
+    told = np.array([conformal.told(row, level) for row in found.itertuples()], object)
+    number = np.arange(1, len(found) + 1).astype(str).astype(object)
+    return found.rename(columns={"predicted_lat_deg": "lat_deg", "predicted_lon_deg": "lon_deg"}).assign(
+        told=told, layer=number + ". " + found.predicted_city + "; " + told,
+        true_lat_deg=photos.get("lat_deg", np.nan), true_lon_deg=photos.get("lon_deg", np.nan),
+    )  # fmt: skip
+
+
+def asked(model, data, folder, tower, shown):
+    """(photos, features (n, d), (images, indices) for posterior, left out) of look."""
+    if not folder:
+        test = model.given.members("test")
+        indices = np.unique(test[np.linspace(0, len(test) - 1, shown).astype(int)])
+        photos = data.photos.iloc[indices].reset_index(drop=True)
+        return photos, data.features[indices], (model.given.images, indices), left_out_table([])
+    photos, left_out = pictures_in(folder)
+    paths = [picture_path(path) for path in photos.path]
+    features = towers.image_features(paths, photos.sha256, towers.load_tower(*tower))
+    images = torch.from_numpy(features)
+    if model.recipe.towers.train_backbone:
+        images = towers.Pictures(paths, model.given.base.transform)
+    return photos, features, (images, np.arange(len(photos))), left_out
+
+
+def pictures_in(folder):
+    """(pictures, left out) of all files below a folder, which need no position: tables with photo_id, path, sha256, and
+    of reasons.LEFT_OUT_COLUMNS.
+
+    ValueError where the folder is none, or holds no picture that can be read.
+    """
+    root = listing.root_of(folder)
+    there, left_out = listing.readable(root, listing.entries(root), folder)
+    examine = scan.examiner(list(there.values()), root, 0)
+    entries = [(path, "", name) for name, path in there.items()]
+    rows, more = kept_and_left_out(entries, lambda path, name: {"photo_id": name} | examine(path))
+    refused = left_out_table(left_out + more)
+    if not rows:
+        why = (
+            ", ".join(f"{count} x {reason}" for reason, count in refused.reason.value_counts().items()) or "it is empty"
+        )
+        raise ValueError(f"folder {folder!r} holds no picture that can be read ({why})")
+    return pd.DataFrame(rows)[["photo_id", "path", "sha256"]], refused
+
+
+def caveats(folder, simulated):
+    """What a reader must know of pictures of their own: a list of sentences, empty when there is nothing to warn of."""
+    if not (folder and simulated):
+        return []
+    return [
+        "The cities of this study are invented: your pictures were taken in none of them, and nothing is promised. "
+        "A photo may lie close to those that trained in features that cannot tell invented streets from real ones."
+    ]
