@@ -231,7 +231,12 @@ def asked(model, data, folder, tower, shown):
         test = model.given.members("test")
         indices = np.unique(test[np.linspace(0, len(test) - 1, shown).astype(int)])
         photos = data.photos.iloc[indices].reset_index(drop=True)
-        return photos, data.features[indices], (model.given.images, indices), left_out_table([])
+        return (
+            photos,
+            data.features[indices],
+            (model.given.images, indices),
+            pd.DataFrame(columns=list(LEFT_OUT_COLUMNS)),
+        )
     photos, left_out = pictures_in(folder)
     paths = [picture_path(path) for path in photos.path]
     features = towers.image_features(paths, photos.sha256, towers.load_tower(*tower))
