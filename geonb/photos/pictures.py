@@ -104,13 +104,8 @@ def _in_eight_bits(picture, signed):
     low, high = (np.float64(of([end[n] for end in ends], default=np.nan)) for n, of in enumerate((min, max)))
     if not low < high:
         raise Unreadable("no range", f"all grey values are {low}: save it with 8 bits if it is a picture")
-    return Image.fromarray(np.concatenate([_scaled(band, low, high) for band in bands]))
-
-
-def _scaled(values, low, high):
-    """The values from 0 for low to 255 for high, as bytes; 0 for what is not finite."""
-    share = np.where(np.isfinite(values), values - low, 0) / (high - low)
-    return (255 * share).round().astype(np.uint8)
+    shares = (np.where(np.isfinite(band), band - low, 0) / (high - low) for band in bands)
+    return Image.fromarray(np.concatenate([(255 * share).round().astype(np.uint8) for share in shares]))
 
 
 def thumbnail(path, height_px):
@@ -196,20 +191,15 @@ def _why(error, file):
         return Unreadable("unreadable", "permission denied")
     if isinstance(error, Image.DecompressionBombError):
         return Unreadable("too many pixels", f"above {2 * Image.MAX_IMAGE_PIXELS:,} pixels: shrink it first")
-    if isinstance(error, UnidentifiedImageError):
-        return _unidentified(file)
+    if isinstance(error, UnidentifiedImageError):  # no picture, cut off in its header, an odd TIFF
+        with file.open("rb") as content:
+            head = content.read(16)
+        if len(head) == 16 and head.startswith(TIFFS) and any(tag in _tags(file, head) for tag in PIXELS):
+            return Unreadable("broken picture", "a TIFF of values that Pillow does not read: save it as RGB of 8 bits")
+        begun = head.startswith((*SIGNATURES, *TIFFS))
+        return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))
     words = f"{type(error).__name__}: {error}".replace(str(file), "the file")
     if isinstance(error, OSError) and error.errno is not None:
         return Unreadable("unreadable", error.strerror or words)
     cut = isinstance(error, EOFError) or "truncated" in words.lower()
     return Unreadable("truncated" if cut else "broken picture", words)
-
-
-def _unidentified(file):
-    """The Unreadable of a file that Pillow does not know: no picture, cut off in its header, an odd TIFF."""
-    with file.open("rb") as content:
-        head = content.read(16)
-    if len(head) == 16 and head.startswith(TIFFS) and any(tag in _tags(file, head) for tag in PIXELS):
-        return Unreadable("broken picture", "a TIFF of values that Pillow does not read: save it as RGB of 8 bits")
-    begun = head.startswith((*SIGNATURES, *TIFFS))
-    return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))

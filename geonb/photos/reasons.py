@@ -10,37 +10,24 @@ LEFT_OUT_COLUMNS = {
     "reason": "why, one of geonb.photos.reasons.REASONS [text]",
     "detail": "the value that was met, and the way out [text]",
 }
+# reason: what to do where it leaves nothing of a source, '' where the detail says it. 'no range' is of grey values,
+# 'full box' is where a server may know more photos than it answers with, 'void fix' is said by the receiver itself.
 REASONS = {
-    "no position": "nothing tells where the photo was taken",
-    "position 0,0": "latitude and longitude are both zero: a receiver without a fix",
-    "broken position": "there is a position, but it cannot be read without guessing",
-    "void fix": "the receiver itself says that its position does not hold",
-    "other datum": "the position does not refer to WGS 84, and cannot be transformed",
-    "latitude out of range": "latitude beyond 90 degrees",
-    "longitude out of range": "longitude beyond 180 degrees",
-    "heading out of range": "heading beyond 360 degrees",
-    "not a number": "text where a number belongs",
-    "not a time": "text where a time in ISO 8601 belongs",
-    "no path": "a row without a file",
-    "missing table": "a folder of a data set without the table that would tell its positions",
-    "missing file": "a row or a link whose file is not there",
-    "unreadable": "the system does not let the file be read",
-    "not a picture": "the content is no picture",
-    "empty file": "the file has no content",
-    "truncated": "the picture ends too early",
-    "broken picture": "the picture cannot be decoded",
-    "no range": "all grey values are equal, or none is finite: nothing tells which is dark and which is bright",
-    "camera raw": "raw data of a camera's sensor: only a preview could be shown, often beside a JPEG of the photo",
-    "too many pixels": "so large that decoding it could exhaust the memory",
-    "HEIC": "the picture is in HEIC/HEIF, which has to be converted first",
-    "panorama": "a panorama of all directions",
-    "full box": "a server answers for so small a box with as many photos as it can: some may lack",
-    "night": "the data set says that it was taken at night",
-    "hidden": "a hidden picture, often a thumbnail or a deleted photo",
-    "link": "a symbolic link that leads out of the folder, to a folder, or in a circle",
-    "duplicate": "the same content as a photo that was kept",
-    "near-duplicate": "looks like a photo of the same place and second that was kept, and has no more pixels",
-}
+    "no position": "use source 'table' with a CSV of positions, or photos that kept their EXIF (messengers remove it)",
+    "missing file": "check the options folder and path_column",
+    "HEIC": "convert the pictures to JPEG first: `magick mogrify -format jpg *.heic`",
+    "camera raw": "export the photos as JPEG, with their EXIF",
+    "void fix": "use source 'table' with a CSV of positions, such as those of a track that was recorded apart",
+    "longitude out of range": "longitudes from 0 to 360: option lon_0_to_360 of source 'table'",
+    "missing table": "take the folder of the whole data set",
+    "not a number": "check the options lat_column, lon_column and columns",
+    "not a time": "check the option columns: captured_at wants ISO 8601, such as 2024-07-09T03:25:24+02:00",
+    "link": "copy the files behind the links: `cp -rL`",
+} | dict.fromkeys((
+    "position 0,0", "broken position", "other datum", "latitude out of range", "heading out of range", "no path",
+    "unreadable", "not a picture", "empty file", "truncated", "broken picture", "no range", "too many pixels",
+    "panorama", "full box", "night", "hidden", "duplicate", "near-duplicate",
+), "")  # fmt: skip
 
 
 class Unreadable(Exception):
@@ -69,7 +56,6 @@ def kept_and_left_out(entries, read, *, progress=False):
 def left_out_table(left_out):
     """What was left out, in the order of the paths; a reason that REASONS does not name is refused."""
     table = pd.DataFrame(left_out, columns=list(LEFT_OUT_COLUMNS)).astype(str)
-    unnamed = sorted(set(table["reason"]) - set(REASONS))
-    if unnamed:
+    if unnamed := sorted(set(table["reason"]) - set(REASONS)):
         raise ValueError(f"photos.REASONS does not name {unnamed}; it has {', '.join(REASONS)}")
     return table.sort_values("path", kind="stable", ignore_index=True)

@@ -9,33 +9,15 @@ import numpy as np
 from geonb import checks
 from geonb.photos.catalogue import catalogue
 from geonb.photos.pictures import is_here, open_picture
-from geonb.photos.reasons import left_out_table
+from geonb.photos.reasons import REASONS, left_out_table
 
-if TYPE_CHECKING:  # each is loaded only when it is asked for; what a page depends on is read from these lines
-    from geonb.photos.sources import (  # noqa: F401
-        folder,
-        global_streetscapes,
-        mapillary,
-        osv5m,
-        simulated,
-        table,
-        vpr,
-        xri,
-    )
+# ruff: noqa: F401  each is loaded only when it is asked for; what a page depends on is read from this line
+if TYPE_CHECKING:
+    from geonb.photos.sources import folder, global_streetscapes, mapillary, osv5m, simulated, table, vpr, xri
 
 SOURCES = ("simulated", "folder", "table", "osv5m", "vpr", "mapillary", "xri", "global_streetscapes")
-WAYS_OUT = {
-    "no position": "use source 'table' with a CSV of positions, or photos that kept their EXIF (messengers remove it)",
-    "missing file": "check the options folder and path_column",
-    "HEIC": "convert the pictures to JPEG first: `magick mogrify -format jpg *.heic`",
-    "camera raw": "export the photos as JPEG, with their EXIF",
-    "void fix": "use source 'table' with a CSV of positions, such as those of a track that was recorded apart",
-    "longitude out of range": "longitudes from 0 to 360: option lon_0_to_360 of source 'table'",
-    "missing table": "take the folder of the whole data set",
-    "not a number": "check the options lat_column, lon_column and columns",
-    "not a time": "check the option columns: captured_at wants ISO 8601, such as 2024-07-09T03:25:24+02:00",
-    "link": "copy the files behind the links: `cp -rL`",
-}
+BOUNDS = {"city_link_m": (checks.number, {"above": 0}),
+          "workers": (checks.count, {"least": 0, "way_out": "0 is one process per core"})}  # fmt: skip
 
 
 def gather(source, options):
@@ -69,24 +51,22 @@ def takes_options(source):
 def check_options(read, options, who):
     """Nothing, or a ValueError that names the option which ``read`` does not have, needs, or wants otherwise.
 
-    Otherwise: of another type, as a finite number, or within the bounds that hold for all sources.
+    Otherwise: of another type, as a finite number, or within the BOUNDS that hold for all sources.
     """
     known = inspect.signature(read, eval_str=True).parameters
     for name in options:
         if name not in known:
             raise ValueError(f"{who} has no option {name!r}; it has {', '.join(known)}")
-    needed = [name for name, option in known.items() if option.default is option.empty and name not in options]
-    if needed:
+    if needed := [name for name, option in known.items() if option.default is option.empty and name not in options]:
         raise ValueError(f"{who} needs the option {', '.join(needed)}; it has {', '.join(known)}")
     for name, value in options.items():
         wanted = (int, float) if known[name].annotation is float else known[name].annotation
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             expected = getattr(known[name].annotation, "__name__", known[name].annotation)
             raise ValueError(f"{who}: {name} = {value!r} is not of type {expected}")
-        if name == "city_link_m":
-            checks.number(name, value, above=0)
-        if name == "workers":
-            checks.count(name, value, least=0, way_out="0 is one process per core")
+        if name in BOUNDS:
+            check, bounds = BOUNDS[name]
+            check(name, value, **bounds)
         if isinstance(value, float) and not np.isfinite(value):
             raise ValueError(f"{who}: {name} = {value} must be a finite number")
 
@@ -98,7 +78,7 @@ def _nothing(source, options, left_out):
         return f"source {source!r} found no file in {where}: is it the right folder?"
     counts = left_out["reason"].value_counts()
     reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.items())
-    ways = "; ".join(f"{reason}: {WAYS_OUT[reason]}" for reason in counts.index if reason in WAYS_OUT)
+    ways = "; ".join(f"{reason}: {REASONS[reason]}" for reason in counts.index if REASONS[reason])
     first = left_out[left_out["reason"] == counts.index[0]].iloc[0]
     example = f"for example {first['path'] or 'a row'}: {first['detail']}"
     return f"none of the {len(left_out)} entries of {where} is a usable photo: {reasons} ({example}). {ways}".strip()
@@ -112,9 +92,7 @@ def pictures(source, options, rows):
     """
     if all(map(is_here, rows.path)):
         return [open_picture(path) for path in rows.path]
-    if source != "simulated":
-        return []
-    return module_of(source).painted_again(world(source, options), rows.photo_id)
+    return module_of(source).painted_again(world(source, options), rows.photo_id) if source == "simulated" else []
 
 
 # ---- what only a simulated source knows ------------------------------------------------------------------------------
@@ -134,9 +112,9 @@ def streets(source, options):
 
     if source == "simulated":
         return module_of(source).streets(world(source, options)).assign(licence="")
-    names = ("city", "country", "street", "licence")
+    names = dict.fromkeys(("city", "country", "street", "licence"), str)
     empty = geopandas.GeoDataFrame({name: [] for name in (*names, "geometry")}, crs="EPSG:4326")
-    return empty.astype(dict.fromkeys(names, str))
+    return empty.astype(names)
 
 
 def planted_fields(source, options, lat_lon_deg, city):
@@ -155,9 +133,9 @@ def planted_semivariogram(source, options, distance_m):
     """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
     if source != "simulated":
         return None
-    from simcities.fields import planted_semivariogram as curve
+    from simcities import fields
 
-    return curve(world(source, options).planted(), distance_m)
+    return fields.planted_semivariogram(world(source, options).planted(), distance_m)
 
 
 def scenes(source, options, photo_id):

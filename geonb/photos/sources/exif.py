@@ -1,7 +1,4 @@
-"""What the EXIF of a photo tells: position, direction of view and time, none of them guessed.
-
-Pillow reads the EXIF, and the XMP through defusedxml, which refuses entities.
-"""
+"""What the EXIF of a photo tells: position, direction of view and time, none of them guessed."""
 
 import functools
 import re
@@ -12,12 +9,12 @@ from PIL.ExifTags import GPS, IFD, Base
 
 from geonb.photos import pictures
 from geonb.photos.reasons import Unreadable
-from geonb.photos.sources import fields
+from geonb.photos.sources.fields import check_position, number, within
 
-SIGNS = {"N": 1, "S": -1, "E": 1, "W": -1}
 # Datums as cameras write them, capitals and digits alone: WGS 84 itself, and those within metres of it
 WGS_84 = ("WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984")
 NEAR_WGS_84 = ("JGD2000", "JGD2011", "ETRS89", "NAD83", "PZ90", "GDA94", "GDA2020", "CGCS2000", "NZGD2000")
+POSE = re.compile(rb"""PoseHeadingDegrees\s*(?:=\s*["']|>)\s*([^"'<]*)""")
 MOST_DOP = 50.0  # a dilution of precision above it means a position that may lie kilometres away
 GPS_BEGAN = datetime(1980, 1, 6, tzinfo=UTC)  # and the date of receivers that have received none
 ROLLOVER = timedelta(weeks=1024)  # GPS counts its weeks in ten bits
@@ -30,29 +27,21 @@ YEARS = range(1826, 9999)  # from the first photo to the last year that an offse
 
 
 def tags_of(path):
-    """(tags of the shot, tags of the GPS, XMP, what is damaged): dicts from EXIF tag numbers, a tree, and a text."""
+    """(tags of the shot, tags of the GPS, XMP, what is damaged): dicts from EXIF tag numbers, bytes, and a text."""
+    shot, gps, xmp, damage = {}, {}, b"", ""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        xmp = {}
         try:
             with pictures.opened(path) as picture:
-                xmp = _xmp(picture)
-                tags = picture.getexif()
+                xmp, tags = picture.info.get("xmp", b""), picture.getexif()
                 # the copies are dicts: later reads cannot fail
-                shot, gps, error = dict(tags.get_ifd(IFD.Exif)), dict(tags.get_ifd(IFD.GPSInfo)), ""
+                shot, gps = dict(tags.get_ifd(IFD.Exif)), dict(tags.get_ifd(IFD.GPSInfo))
         except Exception as failure:  # any bytes can stand there, and Pillow's reader fails in many ways
-            shot, gps, error = {}, {}, f"{type(failure).__name__}: {failure}"
-    return shot, gps, xmp, error or "; ".join(sorted({str(warning.message).strip() for warning in told}))
+            damage = f"{type(failure).__name__}: {failure}"
+    return shot, gps, xmp, damage or "; ".join(sorted({str(warning.message).strip() for warning in told}))
 
 
-def _xmp(picture):
-    """The XMP of an opened picture as a tree of dicts and lists; {} where there is none that can be read."""
-    try:
-        return picture.getxmp()
-    except Exception:  # broken XML, entities and what else can stand there: it only ever tells a heading
-        return {}
-
-
+# ---- position --------------------------------------------------------------------------------------------------------
 def position(gps, damage=""):
     """(latitude, longitude) in degrees on WGS 84 from the GPS tags; Unreadable where they are missing, void, broken,
     impossible, or of a datum that nobody can transform.
@@ -61,20 +50,27 @@ def position(gps, damage=""):
         if damage:
             raise Unreadable("broken position", f"the EXIF is damaged: {damage}")
         raise Unreadable("no position", "the EXIF has no GPS position")
-    _refuse_void(gps)
-    lat = _angle_deg(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS")
-    lon = _angle_deg(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW")
-    fields.check_position(lat, lon)
-    return in_wgs_84(_text(gps.get(GPS.GPSMapDatum)), lat, lon)
-
-
-def _refuse_void(gps):
-    """Nothing, or Unreadable for a position that the receiver itself does not vouch for."""
     if _text(gps.get(GPS.GPSStatus)).upper() == "V":
         raise Unreadable("void fix", "GPSStatus is V, for void, not A: the receiver had lost its satellites")
     dop = _numbers(gps.get(GPS.GPSDOP))
     if dop and dop[0] > MOST_DOP:
         raise Unreadable("void fix", f"GPSDOP is {dop[0]:g}, above {MOST_DOP:g}: the position may be anywhere near")
+    lat = _angle_deg(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS")
+    lon = _angle_deg(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW")
+    check_position(lat, lon)
+    return in_wgs_84(_text(gps.get(GPS.GPSMapDatum)), lat, lon)
+
+
+def _angle_deg(gps, tag, reference_tag, letters):
+    """Signed degrees of one coordinate. Nothing is guessed: without N, S, E or W the sign is unknown."""
+    reference = _text(gps.get(reference_tag)).upper()
+    if reference not in tuple(letters):
+        wanted = " or ".join(letters)
+        raise Unreadable("broken position", f"{reference_tag.name} is {reference!r}, not {wanted}: the sign is unknown")
+    parts = _numbers(gps.get(tag))
+    if not 1 <= len(parts) <= 3 or not all(part >= 0 for part in parts) or any(part > 60 for part in parts[1:]):
+        raise Unreadable("broken position", f"{tag.name} is {gps.get(tag)}, not degrees, minutes, seconds")
+    return (1, -1)[letters.index(reference)] * sum(part / 60**power for power, part in enumerate(parts))
 
 
 def in_wgs_84(datum, lat_deg, lon_deg):
@@ -90,11 +86,11 @@ def in_wgs_84(datum, lat_deg, lon_deg):
     if transformation is None:
         raise Unreadable("other datum", f"{said}, which PROJ cannot transform: convert the position to WGS 84")
     system, transformer = transformation
-    if not fields.within(system.area_of_use, lat_deg, lon_deg):
+    if not within(system.area_of_use, lat_deg, lon_deg):
         where = f"latitude {lat_deg:.6g}, longitude {lon_deg:.6g} lies outside of {system.area_of_use.name}"
         raise Unreadable("other datum", f"{said}, but {where}: convert the position to WGS 84")
     east, north = transformer.transform(lon_deg, lat_deg)
-    fields.check_position(north, east)
+    check_position(north, east)
     return north, east
 
 
@@ -121,39 +117,17 @@ def _plain(name):
     return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
-def _angle_deg(gps, tag, reference_tag, letters):
-    """Signed degrees of one coordinate. Nothing is guessed: without N, S, E or W the sign is unknown."""
-    reference = _text(gps.get(reference_tag)).upper()
-    if reference not in SIGNS or reference not in letters:
-        wanted = " or ".join(letters)
-        raise Unreadable("broken position", f"{reference_tag.name} is {reference!r}, not {wanted}: the sign is unknown")
-    parts = _numbers(gps.get(tag))
-    if not 1 <= len(parts) <= 3 or not all(part >= 0 for part in parts) or any(part > 60 for part in parts[1:]):
-        raise Unreadable("broken position", f"{tag.name} is {gps.get(tag)}, not degrees, minutes, seconds")
-    return SIGNS[reference] * sum(part / 60**power for power, part in enumerate(parts))
-
-
-def heading_deg(gps, xmp=None):
+# ---- direction and time ----------------------------------------------------------------------------------------------
+def heading_deg(gps, xmp=b""):
     """Direction of view in degrees within [0, 360), not-a-number where none was written.
 
-    gps: its tags; xmp: the tree whose GPano:PoseHeadingDegrees holds where the GPS tells none.
+    gps: its tags; xmp: the packet whose GPano:PoseHeadingDegrees holds where the GPS tells none.
     """
-    written = found_in(xmp or {}, "PoseHeadingDegrees")
-    for parts in (_numbers(gps.get(GPS.GPSImgDirection)), [fields.number(written)] if isinstance(written, str) else []):
+    told = POSE.search(xmp)  # not by parsing: what else stands there may be broken, or hostile
+    for parts in (_numbers(gps.get(GPS.GPSImgDirection)), [number(told[1].decode("ascii", "replace"))] if told else []):
         if len(parts) == 1 and 0 <= parts[0] <= 360:
             return parts[0] % 360
     return float("nan")
-
-
-def found_in(tree, name):
-    """The first value with that name in a tree of dicts and lists; None where there is none."""
-    waiting = [tree]  # not by recursion: a hostile picture nests deeper than Python calls
-    while waiting:
-        branch = waiting.pop(0)
-        if isinstance(branch, dict) and branch.get(name) is not None:
-            return branch[name]
-        waiting += branch.values() if isinstance(branch, dict) else branch if isinstance(branch, list) else ()
-    return None
 
 
 def captured_at(shot, gps):
@@ -162,8 +136,7 @@ def captured_at(shot, gps):
     A GPS clock that is once or twice 1,024 weeks behind the camera's has lost them: they are added. One that stands
     before or on the first day of GPS has no date.
     """
-    told = (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)
-    camera = next((time for time in told if time), None)
+    camera = next(filter(None, (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)), None)
     received = _gps_time(gps)
     if received is None or received < GPS_BEGAN + timedelta(days=1):
         return camera

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import sys
+from contextlib import suppress
 from itertools import pairwise, product
 
 import numpy as np
@@ -74,7 +75,10 @@ def read(
     ask = Questions()
     records, full = found_in(area, ask)
     if not records and not full:
-        raise ValueError(f"Mapillary has no photo in {words_of(box, polygon)}")
+        if polygon:
+            raise ValueError(f"Mapillary has no photo in polygon {polygon!r}")
+        meant = f"if it was meant as west, south, east, north, write {fields.exchanged(box)}"
+        raise ValueError(f"Mapillary has no photo in box {box} (south, west, north, east): {meant}")
     given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
 
     def photo(path, record):
@@ -89,14 +93,6 @@ def read(
     rows, left_out = kept_and_left_out(entries, photo, progress=True)
     left_out += [{"path": "", "reason": "full box", "detail": f"south, west, north, east {box}"} for box in full]
     return collected(rows, left_out, city_link_m=city_link_m)
-
-
-def words_of(box, polygon):
-    """The words for an area without photos."""
-    if polygon:
-        return f"polygon {polygon!r}"
-    other = fields.exchanged(box)
-    return f"box {box} (south, west, north, east): if it was meant as west, south, east, north, write {other}"
 
 
 # ---- where -----------------------------------------------------------------------------------------------------------
@@ -124,13 +120,11 @@ def area_of(box, polygon):
 def boxes_of(area):
     """The boxes, equal ones of SIDE_DEG at most, that cover an area, each (south, west, north, east) [degree]."""
     west, south, east, north = area.bounds
-    grid = [(s, w, n, e) for s, n in pairwise(edges(south, north)) for w, e in pairwise(edges(west, east))]
-    return [(s, w, n, e) for s, w, n, e in grid if area.intersects(shapely.box(w, s, e, n))]
-
-
-def edges(low, high):
-    """The edges of as many equal parts from low to high as are needed for parts of SIDE_DEG at most."""
-    return np.linspace(low, high, math.ceil(round((high - low) / SIDE_DEG, 6)) + 1).tolist()
+    parts = []
+    for low, high in ((south, north), (west, east)):
+        edges = np.linspace(low, high, math.ceil(round((high - low) / SIDE_DEG, 6)) + 1)
+        parts.append(list(pairwise(edges.tolist())))
+    return [(s, w, n, e) for (s, n), (w, e) in product(*parts) if area.intersects(shapely.box(w, s, e, n))]
 
 
 def found_in(area, ask):
@@ -299,17 +293,11 @@ def refuse(answer, wanted):
         raise ValueError(f"Mapillary refuses the token (status {status}): check MAPILLARY_TOKEN")
     if status >= 400:
         raise Unreadable("missing file", f"Mapillary answers with status {status}")
-    if wanted and wanted not in told(answer):
+    told = None
+    with suppress(requests.JSONDecodeError):
+        told = answer.json() if wanted else None
+    if wanted and not (isinstance(told, dict) and wanted in told):
         raise Busy(f"status {status} without {wanted}")
-
-
-def told(answer):
-    """The object that an answer holds, empty where it is none."""
-    try:
-        found = answer.json()
-    except requests.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def download(id_, size_px, file, ask):
@@ -321,10 +309,9 @@ def download(id_, size_px, file, ask):
     if not (address := ask.address(id_, size_px)):
         raise Unreadable("missing file", f"Mapillary has no thumbnail of {size_px} px")
     content = ask.get(address).content
-    files.write_whole(file, lambda partial: verified(partial, content))
 
+    def verified(partial):
+        partial.write_bytes(content)
+        examine(partial)
 
-def verified(file, content):
-    """Write a picture; Unreadable where it is none."""
-    file.write_bytes(content)
-    examine(file)
+    files.write_whole(file, verified)

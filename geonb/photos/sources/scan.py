@@ -23,7 +23,7 @@ AT_ONCE = 16  # files that a process takes at a time
 PASSING = ("unreadable", "missing file")  # these can change while the file stays as it is: asked again
 
 
-def scanned(paths, read, *, where, workers=0):
+def scanned(paths, read, *, where, workers):
     """read(path) of each path, a list in the order of the paths; paths as in the catalogue, each only once.
 
     read: a function at the top of a module that gives a dict which JSON can hold. What it gave is kept in one file for
@@ -31,25 +31,24 @@ def scanned(paths, read, *, where, workers=0):
     change. workers: processes, 0 for one per core; below FEW files there is one. ValueError for fewer than 0.
     """
     checks.count("workers", workers, least=0, way_out="0 is one process per core")
-    stamps = [stamp(path) for path in paths]
+    stamps = dict(zip(paths, map(stamp, paths), strict=True))
     memory = SCANS / f"{hashlib.sha256(f'{read.__module__} {where}'.encode()).hexdigest()[:16]}.json"
     version = code_version()
     known = remembered(memory, version)
-    found = {path: known[mark] for path, mark in zip(paths, stamps, strict=True) if mark in known}
+    found = {path: known[mark] for path, mark in stamps.items() if mark in known}
     new = [path for path in paths if path not in found]
     progress = {"desc": "photos", "unit": "file", "file": sys.stdout, "total": len(paths), "initial": len(found)}
     try:
         found.update(zip(new, tqdm(mapped(read, new, workers), **progress), strict=True))
     finally:  # what was read before an interruption is not lost
-        marks = {mark: found[path] for path, mark in zip(paths, stamps, strict=True) if path in found}
-        lasting = {mark: told for mark, told in marks.items() if told.get("reason") not in PASSING}
-        remember(memory, version, lasting)
+        lasting = {path: told for path, told in found.items() if told.get("reason") not in PASSING}
+        remember(memory, version, {stamps[path]: told for path, told in lasting.items()})
     return [found[path] for path in paths]
 
 
 def examiner(paths, where, workers):
     """A function that stands for pictures.examine of any of the paths, each of which is read once, or not again."""
-    named = list(dict.fromkeys(path for path in paths if path))
+    named = list(dict.fromkeys(filter(None, paths)))
     told = dict(zip(named, scanned(named, examined, where=where, workers=workers), strict=True))
 
     def examine(path):
@@ -80,58 +79,51 @@ def stamp(path):
 
 
 def code_version():
-    """A short text that changes with the code that reads, and with Pillow."""
+    """A text that changes with the code that reads, and with Pillow."""
     rooms = sorted(Path(__file__).parents[1].rglob("*.py"))
-    code = " ".join(files.code_digest(room.read_text(encoding="utf-8")) for room in rooms)
-    return f"{hashlib.sha256(code.encode()).hexdigest()[:16]} {PIL.__version__}"
+    return " ".join([PIL.__version__, *(files.code_digest(room.read_text(encoding="utf-8")) for room in rooms)])
 
 
 def remembered(file, version):
     """{stamp: what was read}; empty where there is no such file, or it is damaged, or of another version."""
     try:
-        digest, _, content = file.read_bytes().partition(b"\n")
+        seal, _, content = file.read_bytes().partition(b"\n")
     except OSError:
         return {}
-    return json.loads(content) if digest.decode("ascii", "replace") == _seal(version, content) else {}
+    return json.loads(content) if seal == _seal(version, content) else {}
 
 
 def remember(file, version, known):
-    """Write what was read below the digest of it, whole or not at all.
+    """Write what was read below a seal, whole or not at all.
 
     One line where nothing can be written: a full disk costs only that pictures are read again.
     """
     content = json.dumps(known).encode()
-    sealed = _seal(version, content).encode() + b"\n" + content
     try:
-        files.write_whole(file, lambda partial: partial.write_bytes(sealed))
+        files.write_whole(file, lambda partial: partial.write_bytes(_seal(version, content) + b"\n" + content))
     except OSError as error:
         print(f"{error.strerror}: what was read of the photos is not kept in build/scans, the next run reads it again")
 
 
 def _seal(version, content):
-    return hashlib.sha256(version.encode() + b"\n" + content).hexdigest()
+    return hashlib.sha256(version.encode() + b"\n" + content).hexdigest().encode()
 
 
 # ---- several processes -----------------------------------------------------------------------------------------------
 def mapped(read, paths, workers):
     """Yield read(path) of each path in their order; RuntimeError when a process dies, as without enough memory."""
-    workers = workers or cores()
-    if workers == 1 or len(paths) < FEW:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if (workers or cores) == 1 or len(paths) < FEW:
         yield from map(read, paths)
         return
     # not forked: a kernel of Jupyter runs threads, whose locks a fork would copy in any state
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+        with ProcessPoolExecutor(workers or cores, context, initializer=_end_with_parent) as pool:
             yield from pool.map(read, paths, chunksize=AT_ONCE)
     except BrokenProcessPool as error:
         words = "a process that read pictures ended, perhaps for lack of memory: set the option workers: 1"
         raise RuntimeError(words) from error
-
-
-def cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _end_with_parent():

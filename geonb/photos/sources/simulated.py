@@ -111,11 +111,15 @@ class World:
 
     def shots(self, city):
         """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
-        photos = geography.drives(
-            city, self.photos_per_city, seeds.stream(self.world_seed, "drives", city.index), self.isolated_share
-        )
+        rng = seeds.stream(self.world_seed, "drives", city.index)
+        photos = geography.drives(city, self.photos_per_city, rng, self.isolated_share)
         winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
         return photos, day.nuisance(winter, seeds.stream(self.world_seed, "days", city.index))
+
+    def drawn(self):
+        """Yield (city, photos, nuisances) of each city."""
+        for index in range(self.city_count):
+            yield self.city(index), *self.shots(self.city(index))
 
     def pictures_folder(self):
         """A folder of its own for each world that looks different and each version of the code that paints."""
@@ -135,80 +139,22 @@ def drawn_city(world, index):
     return geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=world.home(index))
 
 
+# ---- the catalogue ---------------------------------------------------------------------------------------------------
 def read(world):
     """Rows of the catalogue of a World, painted where it was not yet.
 
     Beside the pictures lie world.npz, from which they can be painted again, and planted.json.
     """
-    folder = world.pictures_folder()
-    drawn, rows = [], []
-    quiet = not sys.stdout.isatty()
-    for i in tqdm(range(world.city_count), desc="cities", unit="city", file=sys.stdout, disable=quiet):
-        drawn.append((world.city(i), *world.shots(world.city(i))))
-        rows.append(city_rows(world, *drawn[-1], folder / drawn[-1][0].name))
+    folder, drawn, rows = world.pictures_folder(), [], []
+    progress = {"desc": "cities", "unit": "city", "file": sys.stdout, "disable": not sys.stdout.isatty()}
+    for city, photos, nuisances in tqdm(world.drawn(), total=world.city_count, **progress):
+        drawn.append((city, photos, nuisances))
+        rows.append(city_rows(world, city, photos, nuisances, folder / city.name))
     if not (file := folder / "world.npz").exists():
         cities, photos, nuisances = zip(*drawn, strict=True)
         save(cities, world.planted(), file, photos, nuisances)
     table = pd.concat(rows, ignore_index=True)
     return permuted(table, world.world_seed) if world.places == "permuted" else table
-
-
-def permuted(rows, world_seed):
-    """The rows with all their places dealt anew: position, names and heading stay together, all else stays."""
-    order = seeds.stream(world_seed, "permuted places").permutation(len(rows))
-    dealt = rows[PLACE_COLUMNS].iloc[order].reset_index(drop=True)
-    return rows.assign(**{name: dealt[name] for name in PLACE_COLUMNS})
-
-
-def streets(world):
-    """The streets of a world as lines: city, country, street, geometry (EPSG:4326)."""
-    tables = [city_streets(world.city(i)) for i in range(world.city_count)]
-    return geopandas.GeoDataFrame(pd.concat(tables, ignore_index=True), crs="EPSG:4326")
-
-
-def cameras(world):
-    """What was drawn for each photo of a world beside its place: photo_id, scene, and a column for each day.NAMES."""
-    tables = []
-    for i in range(world.city_count):
-        city = world.city(i)
-        photos, nuisances = world.shots(city)
-        told = pd.DataFrame(nuisances, columns=list(day.NAMES))
-        tables.append(told.assign(photo_id=photo_ids(city, len(photos)), scene=photos.scene.to_numpy()))
-    return pd.concat(tables).sort_values("photo_id", ignore_index=True)  # as the catalogue is
-
-
-def curves(world, *, places, redraws, seed=0):
-    """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
-    rows = []
-    for i in range(world.city_count):
-        city, rng = world.city(i), seeds.stream(seed, "curves", i)
-        at = world.shots(city)[0][["east_m", "north_m"]].to_numpy()
-        at = at[rng.permutation(len(at))[:places]]
-        known = fields.value_at(city.fields, city.half_side_m, at)
-        first, second = fields.pairs(len(at))
-        apart_m = np.linalg.norm(at[first] - at[second], axis=1)
-        planted = {"planted": world.planted(), "half_side_m": city.half_side_m, "east_north_m": at}
-        for k, name in enumerate(fields.FIELDS):
-            drawn = fields.redrawn(field=name, redraws=redraws, rng=rng, **planted)
-            drawn = np.column_stack([known[:, k], drawn])
-            found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, LAG_EDGES_M)
-            truth = fields.field_semivariogram(field=name, lag_edges_m=LAG_EDGES_M, **planted)
-            distance_m = fields.mean_in_lags(apart_m, apart_m, LAG_EDGES_M)
-            table = zip(distance_m, found[:, 0], truth, *interval95(found[:, 1:], axis=1), strict=True)
-            rows += [(city.name, name, *row) for row in table]
-    return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)
-
-
-def truth(world, lat_lon_deg, city):
-    """The planted fields (n, K) at positions (n, 2) in the cities (n,) of a world; NaN in a city that it has not."""
-    found = np.full((len(city), len(fields.FIELDS)), np.nan)
-    for i in range(world.city_count):
-        here = np.asarray(city) == globe.NAMES[i]
-        if here.any():
-            made = world.city(i)
-            metres = sphere.to_local_m(np.asarray(lat_lon_deg)[here], made.centre_lat_lon_deg)
-            found[here] = fields.value_at(made.fields, made.half_side_m, metres)
-    return found
 
 
 def city_rows(world, city, photos, nuisances, folder):
@@ -218,45 +164,25 @@ def city_rows(world, city, photos, nuisances, folder):
     paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
     traits, rng = captions.traits(city, photos), seeds.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
-        "photo_id": photo_ids(city, len(photos)),
-        "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
         **places_of(city, photos),
-        "captured_at": photos.captured_at,
-        "sequence_id": photos.sequence_id,
-        "source": "simulated",
-        "licence": "CC0-1.0",
-        "author": "geonb",
+        "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
+        "captured_at": photos.captured_at, "source": "simulated", "licence": "CC0-1.0", "author": "geonb",
         "caption": captions.describe(traits, nuisances, photos.scene.to_numpy(), rng, share=world.caption_share),
-        "width_px": world.picture_px,
-        "height_px": world.picture_px,
-        "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
+        "width_px": world.picture_px, "height_px": world.picture_px,
+        "sha256": [files.sha256_of(path) for path in paths],
     })  # fmt: skip
 
 
 def places_of(city, photos):
-    """PLACE_COLUMNS of the photos of a city, as name -> values."""
+    """photo_id, PLACE_COLUMNS and sequence_id of the photos of a city, as name -> values."""
     east_north_m = photos[["east_m", "north_m"]].to_numpy()
     lat_deg, lon_deg = city.lat_lon_deg(east_north_m).T
-    street = np.array(city.street_names)[photos.street]
-    heading_deg = np.degrees(photos.heading_rad) % 360
-    named = lat_deg, lon_deg, city.name, city.country, city.districts(east_north_m), street, heading_deg
-    return dict(zip(PLACE_COLUMNS, named, strict=True))
-
-
-def unpainted(world):
-    """(places, seen (n, K)) of all photos of a world without their pictures: what each camera sees of the fields.
-
-    places: table with photo_id, PLACE_COLUMNS and sequence_id; seen: as captions.traits says.
-    """
-    tables, seen = [], []
-    for i in range(world.city_count):
-        city = world.city(i)
-        photos, _ = world.shots(city)
-        seen.append(captions.traits(city, photos))
-        tables.append(pd.DataFrame({
-            "photo_id": photo_ids(city, len(photos)), **places_of(city, photos), "sequence_id": photos.sequence_id,
-        }))  # fmt: skip
-    return pd.concat(tables, ignore_index=True), np.concatenate(seen)
+    return {
+        "photo_id": photo_ids(city, len(photos)), "lat_deg": lat_deg, "lon_deg": lon_deg, "city": city.name,
+        "country": city.country, "district": city.districts(east_north_m),
+        "street": np.array(city.street_names)[photos.street], "heading_deg": np.degrees(photos.heading_rad) % 360,
+        "sequence_id": photos.sequence_id,
+    }  # fmt: skip
 
 
 def photo_ids(city, count):
@@ -264,6 +190,13 @@ def photo_ids(city, count):
     return [f"{city.name}-{n:05d}" for n in range(count)]
 
 
+def permuted(rows, world_seed):
+    """The rows with all their places dealt anew: position, names and heading stay together, all else stays."""
+    order = seeds.stream(world_seed, "permuted places").permutation(len(rows))
+    return rows.assign(**{name: rows[name].to_numpy()[order] for name in PLACE_COLUMNS})
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
 def paint(city, photos, nuisances, picture_px, folder):
     """Write the pictures of a city into a folder that appears only when all are there."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
@@ -272,8 +205,8 @@ def paint(city, photos, nuisances, picture_px, folder):
     try:
         for first in range(0, len(photos), BATCH):
             batch = slice(first, first + BATCH)
-            for n, picture in enumerate(renderer.render(city, photos[batch], nuisances[batch], picture_px), first):
-                Image.fromarray(picture).save(partial / f"{n:05d}.jpg", **JPEG)
+            for n, painted in enumerate(renderer.render(city, photos[batch], nuisances[batch], picture_px), first):
+                Image.fromarray(painted).save(partial / f"{n:05d}.jpg", **JPEG)
         partial.rename(folder)
     except OSError:
         if not folder.exists():  # else another process was faster, with the same pictures
@@ -300,10 +233,68 @@ def as_stored(painted):
     return Image.open(stored).convert("RGB")
 
 
-def city_streets(city):
-    """The street lines of one city."""
-    ends = np.stack([city.start_m, city.start_m + city.direction * city.length_m[:, None]], axis=1)
-    lines = [LineString(city.lat_lon_deg(pair)[:, ::-1]) for pair in ends]
-    return geopandas.GeoDataFrame(
-        {"city": city.name, "country": city.country, "street": city.street_names}, geometry=lines, crs="EPSG:4326"
-    )
+# ---- what was planted ------------------------------------------------------------------------------------------------
+def streets(world):
+    """The streets of a world as lines: city, country, street, geometry (EPSG:4326)."""
+    tables = []
+    for city in map(world.city, range(world.city_count)):
+        ends = np.stack([city.start_m, city.start_m + city.direction * city.length_m[:, None]], axis=1)
+        lines = [LineString(city.lat_lon_deg(pair)[:, ::-1]) for pair in ends]
+        names = {"city": city.name, "country": city.country, "street": city.street_names}
+        tables.append(geopandas.GeoDataFrame(names, geometry=lines, crs="EPSG:4326"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def cameras(world):
+    """What was drawn for each photo of a world beside its place: photo_id, scene, and a column for each day.NAMES."""
+    tables = [
+        pd.DataFrame(nuisances, columns=list(day.NAMES)).assign(
+            photo_id=photo_ids(city, len(photos)), scene=photos.scene.to_numpy()
+        )
+        for city, photos, nuisances in world.drawn()
+    ]
+    return pd.concat(tables).sort_values("photo_id", ignore_index=True)  # as the catalogue is
+
+
+def unpainted(world):
+    """(places, seen (n, K)) of all photos of a world without their pictures: what each camera sees of the fields.
+
+    places: table with photo_id, PLACE_COLUMNS and sequence_id; seen: as captions.traits says.
+    """
+    drawn = [(city, photos) for city, photos, _ in world.drawn()]
+    places = pd.concat([pd.DataFrame(places_of(*one)) for one in drawn], ignore_index=True)
+    return places, np.concatenate([captions.traits(*one) for one in drawn])
+
+
+def truth(world, lat_lon_deg, city):
+    """The planted fields (n, K) at positions (n, 2) in the cities (n,) of a world; NaN in a city that it has not."""
+    found = np.full((len(city), len(fields.FIELDS)), np.nan)
+    for i in range(world.city_count):
+        here = np.asarray(city) == globe.NAMES[i]
+        if here.any():
+            made = world.city(i)
+            metres = sphere.to_local_m(np.asarray(lat_lon_deg)[here], made.centre_lat_lon_deg)
+            found[here] = fields.value_at(made.fields, made.half_side_m, metres)
+    return found
+
+
+def curves(world, *, places, redraws, seed=0):
+    """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
+    rows = []
+    for i in range(world.city_count):
+        city, rng = world.city(i), seeds.stream(seed, "curves", i)
+        at = world.shots(city)[0][["east_m", "north_m"]].to_numpy()
+        at = at[rng.permutation(len(at))[:places]]
+        known = fields.value_at(city.fields, city.half_side_m, at)
+        first, second = fields.pairs(len(at))
+        apart_m = np.linalg.norm(at[first] - at[second], axis=1)
+        planted = {"planted": world.planted(), "half_side_m": city.half_side_m, "east_north_m": at}
+        for k, name in enumerate(fields.FIELDS):
+            drawn = fields.redrawn(field=name, redraws=redraws, rng=rng, **planted)
+            drawn = np.column_stack([known[:, k], drawn])
+            found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, LAG_EDGES_M)
+            truth = fields.field_semivariogram(field=name, lag_edges_m=LAG_EDGES_M, **planted)
+            distance_m = fields.mean_in_lags(apart_m, apart_m, LAG_EDGES_M)
+            table = zip(distance_m, found[:, 0], truth, *interval95(found[:, 1:], axis=1), strict=True)
+            rows += [(city.name, name, *row) for row in table]
+    return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)

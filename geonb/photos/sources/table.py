@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -11,7 +12,8 @@ from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.pictures import picture_path
 from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources import fields, scan
+from geonb.photos.sources.fields import FIELDS, number, photo, required_number, text, within
+from geonb.photos.sources.scan import examiner
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 # Names of columns, their letters and digits alone, that an option may mean; those of GRIDS are often in metres.
@@ -53,28 +55,27 @@ def read(
     if crs and lon_0_to_360:
         raise ValueError(f"lon_0_to_360 is of degrees: leave it out beside crs {crs!r}")
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
-    lat_lon = (lon_column, lat_column) if swap_lat_lon else (lat_column, lon_column)
+    at = (lon_column, lat_column) if swap_lat_lon else (lat_column, lon_column)
     frame = load(table, layer)
-    placed = Grid(crs, frame, *lat_lon).placed if crs else dict
-    of_points = hasattr(frame, "geom_type") and not set(lat_lon) & set(frame)  # it has neither of the columns
-    at = _points(frame, swap_lat_lon) if of_points else {}
-    told = told_by(frame, path_column, lat_lon, columns or {}, at)
+    placed = on_grid(crs, frame, *at) if crs else dict
+    has_points = hasattr(frame, "geom_type")
+    points = _points(frame, swap_lat_lon) if has_points and not set(at) & set(frame) else {}
+    told = told_by(frame, path_column, at, columns or {}, points)
     if not crs:
-        told = parsed(told, ("lat_deg", "lon_deg"), _numbers)
-        told = plausible(told, ("latitude", "longitude") if at else lat_lon, bool(at), lon_0_to_360)
+        told = plausible(told, ("latitude", "longitude") if points else at, bool(points), lon_0_to_360)
     entries = told.to_dict("records")
-    if hasattr(frame, "geom_type") and not at:
-        refuse_apart(frame, entries, placed, ", ".join(lat_lon))
+    if has_points and not points:
+        refuse_apart(frame, entries, placed, ", ".join(at))
     paths = [_joined(folder or str(PurePosixPath(table).parent), entry["path"]) for entry in entries]
-    examine = scan.examiner(paths, picture_path(table), workers)
+    examine = examiner(paths, picture_path(table), workers)
 
-    def photo(path, entry):
+    def row(path, entry):
         if not path:
             raise Unreadable("no path", "the row names no file")
-        return fields.photo(path, placed(entry), given, examine)
+        return photo(path, placed(entry), given, examine)
 
     numbered = [(path, f"row {n}: ", entry) for n, (path, entry) in enumerate(zip(paths, entries, strict=True), 1)]
-    return collected(*kept_and_left_out(numbered, photo), city_link_m=city_link_m)
+    return collected(*kept_and_left_out(numbered, row), city_link_m=city_link_m)
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -92,13 +93,16 @@ def load(table, layer):
 
 
 def _with_types(path, layer):
-    """A file of points, or a Parquet file with or without them; points in degrees."""
+    """A file of points, in degrees, or a Parquet file with or without them."""
     import geopandas
     import pyarrow.parquet
 
     try:
         if path.suffix.lower() in POINTS:
-            frame = geopandas.read_file(path, layer=_layer_of(path, layer))
+            layers = list(geopandas.list_layers(path).name)
+            if layer not in layers and (layer or len(layers) > 1):
+                raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one of them as option layer")
+            frame = geopandas.read_file(path, layer=layer or layers[0])
         else:
             points = b"geo" in (pyarrow.parquet.read_schema(path).metadata or {})
             frame = geopandas.read_parquet(path) if points else pd.read_parquet(path)
@@ -109,16 +113,6 @@ def _with_types(path, layer):
     if frame.crs is None:
         raise ValueError(f"{path.name} does not say its coordinate system: save it again after `.set_crs(4326)`")
     return frame.to_crs(4326)
-
-
-def _layer_of(path, layer):
-    """The layer of a file that is read: the one that is named, or the only one. ValueError lists them."""
-    import geopandas
-
-    layers = list(geopandas.list_layers(path).name)
-    if layer not in layers and (layer or len(layers) > 1):
-        raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one of them as option layer")
-    return layer or layers[0]
 
 
 def _csv(path):
@@ -137,71 +131,48 @@ def _csv(path):
         raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path.name} is not a CSV with one header and equally long rows: {error}") from error
-    twice = names[names.duplicated() & (names != "")]
-    if len(twice):  # pandas would call the second one lat.1
-        raise ValueError(
-            f"{path.name} has {(names == twice.iloc[0]).sum()} columns {twice.iloc[0]!r}: rename one of them"
-        )
+    for name, count in names[names != ""].value_counts().items():
+        if count > 1:  # pandas would call the second one lat.1
+            raise ValueError(f"{path.name} has {count} columns {name!r}: rename one of them")
     return frame.set_axis(list(names), axis=1)
 
 
 # ---- its columns -----------------------------------------------------------------------------------------------------
-def told_by(frame, path_column, lat_lon, columns, points):
-    """A table of path, lat_deg, lon_deg and fields of the catalogue; what cannot be read stays as written.
+def told_by(frame, path_column, at, columns, points):
+    """A table of path, lat_deg, lon_deg and fields of the catalogue, as written; ValueError for what is not there.
 
-    lat_lon: names of two columns, whose cells stay as written; points: what stands in their place. ValueError for
-    columns that are not there.
+    at: the columns of latitude and longitude, or of north and east; points: what stands in their place, if anything.
     """
-    if unknown := [name for name in columns if name not in fields.FIELDS]:
-        known = ", ".join(fields.FIELDS)
-        raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {known}")
-    names = {name: name for name in fields.FIELDS if name in frame} | columns
+    if unknown := [name for name in columns if name not in FIELDS]:
+        raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {', '.join(FIELDS)}")
+    names = {name: name for name in FIELDS if name in frame} | columns
     names = {name: column for name, column in names.items() if column}
-    named = {"path_column": path_column} | (
-        {} if points else dict(zip(("lat_column", "lon_column"), lat_lon, strict=True))
-    )
-    _refuse_columns(frame, named, names)
-    points = points or {name: frame[column] for name, column in zip(("lat_deg", "lon_deg"), lat_lon, strict=True)}
-    told = pd.DataFrame({"path": frame[path_column]} | points | {name: frame[column] for name, column in names.items()})
-    told = told.astype(object).reset_index(drop=True)
-    return parsed(parsed(told, ("heading_deg",), _numbers), ("captured_at",), _times)
+    options = {"path_column": path_column} | ({} if points else {"lat_column": at[0], "lon_column": at[1]})
+    _refuse_columns(frame, options, names)
+    points = points or {"lat_deg": frame[at[0]], "lon_deg": frame[at[1]]}
+    told = {"path": frame[path_column]} | points | {name: frame[column] for name, column in names.items()}
+    return pd.DataFrame(told).astype(object).reset_index(drop=True)
 
 
-def _refuse_columns(frame, named, names):
-    """Nothing, or a ValueError for a column that is not there or is named twice; named: {option: column}."""
+def _refuse_columns(frame, options, names):
+    """Nothing, or a ValueError for a column that is not there or is named twice, with the options that may be meant."""
     for name, column in names.items():
         if not isinstance(column, str):
             raise ValueError(f"columns: {name} is {column!r}, not the name of a column")
-    if "lat_column" in named and named["lat_column"] == named["lon_column"]:
-        raise ValueError(f"lat_column and lon_column are both {named['lat_column']!r}: each needs a column of its own")
-    options = [option for option, column in named.items() if column not in frame]
-    missing = [named[option] for option in options] + [column for column in names.values() if column not in frame]
-    if missing:
-        there = ", ".join(map(str, frame.columns))
-        raise ValueError(f"the table has no column {missing}; it has {there}{_way_out(frame, options)}")
-
-
-def _way_out(frame, options):
-    """The words that tell which columns these options may mean; '' where there are none."""
+    if "lat_column" in options and options["lat_column"] == options["lon_column"]:
+        raise ValueError(
+            f"lat_column and lon_column are both {options['lat_column']!r}: each needs a column of its own"
+        )
+    missing = [column for column in (*options.values(), *names.values()) if column not in frame]
+    if not missing:
+        return
     plain = {re.sub(r"[^a-z0-9]", "", str(column).lower()): column for column in reversed(list(frame.columns))}
-    meant = {option: next((name for name in LIKELY[option] if name in plain), None) for option in options}
+    meant = {option: next((name for name in LIKELY[option] if name in plain), None)
+             for option, column in options.items() if column in missing}  # fmt: skip
     said = ", ".join(f"{option}: {plain[name]}" for option, name in meant.items() if name)
     metres = ", and crs if they are in metres" if set(meant.values()) & set(GRIDS) else ""
-    return f": set {said}{metres}" if said else ""
-
-
-def parsed(told, names, parse):
-    """The table, cells of these columns parsed where they can be: one by one, that takes most of the time."""
-    found = {name: parse(told[name].map(fields.text)).astype(object) for name in names if name in told}
-    return told.assign(**{name: cells.where(cells.notna(), told[name]) for name, cells in found.items()})
-
-
-def _numbers(texts):
-    return pd.to_numeric(texts.map(fields.with_point), errors="coerce")
-
-
-def _times(texts):
-    return pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+    there = ", ".join(map(str, frame.columns)) + (f": set {said}{metres}" if said else "")
+    raise ValueError(f"the table has no column {missing}; it has {there}")
 
 
 def _points(frame, swap):
@@ -215,7 +186,7 @@ def _points(frame, swap):
 
 def _joined(start, name):
     """The path of a photo; one that begins with /, $ or ~ does not need the folder."""
-    name = fields.text(name)
+    name = text(name)
     if not name or name.startswith(("/", "$", "~")) or start in ("", "."):
         return name
     return f"{start.rstrip('/')}/{name}"
@@ -228,7 +199,7 @@ def plausible(told, names, of_points, lon_0_to_360):
     names: of latitude and longitude, for the words. ValueError where most rows are in metres, or only make sense with
     latitude and longitude exchanged, or where longitudes run from 0 to 360 without the option.
     """
-    lat, lon = (pd.to_numeric(told[name], errors="coerce").astype(float) for name in ("lat_deg", "lon_deg"))
+    lat, lon = (told[name].map(number).astype(float) for name in ("lat_deg", "lon_deg"))
     known = np.isfinite(lat) & np.isfinite(lon)
     _refuse_metres(lat[known], lon[known], names, of_points)
     _refuse_swapped(lat[known], lon[known])
@@ -277,7 +248,10 @@ def refuse_apart(frame, entries, placed, where):
     entries: its rows as dicts; placed: what makes degrees of one; where: its columns, for the words. Rows without a
     point, or without a position in their columns, are not compared.
     """
-    told = np.array([_placed_at(placed, entry) for entry in entries])
+    told = np.full((len(entries), 2), np.nan)
+    for n, entry in enumerate(entries):
+        with suppress(Unreadable):
+            told[n] = [number(placed(entry)[name]) for name in ("lat_deg", "lon_deg")]
     at = frame.geometry.where(frame.geom_type == "Point")
     points = np.column_stack([at.y, at.x])
     apart_m = np.nan_to_num(sphere.distance_m(told, points), nan=0.0)
@@ -292,50 +266,37 @@ def refuse_apart(frame, entries, placed, where):
     )
 
 
-def _placed_at(placed, entry):
-    """Latitude and longitude [degree] of a row's columns, NaN where they tell none."""
+def on_grid(crs, frame, north_column, east_column):
+    """A function that places a row, its north and east in a coordinate system, in its own unit, in degrees.
+
+    It raises Unreadable where these are no numbers, or outside of the system's own area. ValueError for an unknown
+    system, or without the columns.
+    """
+    from pyproj import CRS, Transformer
+    from pyproj.exceptions import ProjError
+
+    if north_column not in frame or east_column not in frame:
+        raise ValueError(f"crs {crs!r} is of columns {north_column!r} and {east_column!r}, which the table has not")
     try:
-        entry = placed(entry)
-        return [fields.number(entry[name]) for name in ("lat_deg", "lon_deg")]
-    except Unreadable:
-        return [np.nan, np.nan]
+        system = CRS(crs)
+        to_degrees = Transformer.from_crs(system, "EPSG:4326", always_xy=True)
+    except ProjError as error:
+        raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
+    if not (system.is_projected or system.is_geographic):
+        raise ValueError(f"crs {crs!r} ({system.name}) is no grid of north and east: EPSG:27700 is one")
+    names = [f"{column} [{system.axis_info[0].unit_name}]" for column in (north_column, east_column)]
 
-
-# ---- a grid ----------------------------------------------------------------------------------------------------------
-class Grid:
-    """North and east in a coordinate system, in its own unit. ValueError for an unknown one, or without the columns."""
-
-    def __init__(self, crs, frame, lat_column, lon_column):
-        from pyproj import CRS, Transformer
-        from pyproj.exceptions import ProjError
-
-        if lat_column not in frame or lon_column not in frame:
-            raise ValueError(
-                f"crs {crs!r} is that of columns {lat_column!r} and {lon_column!r}, which the table has not"
-            )
-        try:
-            self.system = CRS(crs)
-            self.to_degrees = Transformer.from_crs(self.system, "EPSG:4326", always_xy=True)
-        except ProjError as error:
-            raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
-        if not (self.system.is_projected or self.system.is_geographic):
-            raise ValueError(f"crs {crs!r} ({self.system.name}) is no grid of north and east: EPSG:27700 is one")
-        unit = self.system.axis_info[0].unit_name
-        self.names = f"{lat_column} [{unit}]", f"{lon_column} [{unit}]"
-
-    def placed(self, entry):
-        """The entry in degrees; Unreadable where north or east is no number, or outside of the system's own area."""
-        told = entry["lat_deg"], entry["lon_deg"]
-        for value, name in zip(told, self.names, strict=True):
-            if THOUSANDS.fullmatch(fields.text(value)):
-                words = (
-                    f"{name} is {fields.text(value)!r}, whose comma may part thousands or decimals: write it without"
-                )
-                raise Unreadable("not a number", words)
-        north, east = (fields.required_number(value, name) for value, name in zip(told, self.names, strict=True))
-        lon_deg, lat_deg = self.to_degrees.transform(east, north)
-        area = self.system.area_of_use
-        if not fields.within(area, lat_deg, lon_deg):
-            where = f"{self.names[0]} {north:.10g}, {self.names[1]} {east:.10g}"
-            raise Unreadable("broken position", f"{where} lies outside of {area.name} ({self.system.name})")
+    def placed(entry):
+        told = dict(zip(names, (entry["lat_deg"], entry["lon_deg"]), strict=True))
+        for name, value in told.items():
+            if THOUSANDS.fullmatch(text(value)):
+                unsure = f"{name} is {text(value)!r}, whose comma may part thousands or decimals"
+                raise Unreadable("not a number", f"{unsure}: write it without")
+        north, east = (required_number(value, name) for name, value in told.items())
+        lon_deg, lat_deg = to_degrees.transform(east, north)
+        if not within(system.area_of_use, lat_deg, lon_deg):
+            where = f"{names[0]} {north:.10g}, {names[1]} {east:.10g} lies outside of {system.area_of_use.name}"
+            raise Unreadable("broken position", f"{where} ({system.name})")
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
+
+    return placed

@@ -23,11 +23,9 @@ def sidecars(root, names):
     Takeout cuts what stands before .json, at times within the file's own name.
     """
     there = {name for name in names if name.endswith(".json") and not (root / name).is_symlink()}
-    if not there:
-        return {}
-    claims = {name: there.intersection(_sidecar_names(name)) for name in names if name not in there}
+    claims = {name: sorted(there & _sidecar_names(name)) for name in names if there and name not in there}
     claimed = Counter(sidecar for some in claims.values() for sidecar in some)
-    mine = {name: sorted(sidecar for sidecar in some if claimed[sidecar] == 1) for name, some in claims.items()}
+    mine = {name: [sidecar for sidecar in some if claimed[sidecar] == 1] for name, some in claims.items()}
     return {name: some[0] for name, some in mine.items() if some}
 
 
@@ -36,7 +34,7 @@ def _sidecar_names(name):
     folder, slash, own = name.rpartition("/")
     numbered = re.fullmatch(r"(.+)(\(\d+\))(\.\w+)", own)
     plain, number = (numbered[1] + numbered[3], numbered[2]) if numbered else (own, "")
-    stems = {f"{plain}{SIDECAR[:length]}{number}" for length in range(len(SIDECAR) + 1)} | {own}
+    stems = {own, *(f"{plain}{SIDECAR[:length]}{number}" for length in range(len(SIDECAR) + 1))}
     stems |= {own[:LONGEST]} if len(own) > LONGEST else set()
     return {f"{folder}{slash}{stem}.json" for stem in stems}
 
@@ -47,38 +45,24 @@ def mended(told, file):
     The camera's own position (geoDataExif) goes before the one that Google Photos shows; 0, 0 means that there is none.
     """
     try:
-        content = json.loads(_content(file))
-        found = _position(content)
-        if found is None:
+        with file.open("rb") as stream:
+            text = stream.read(LARGEST_BYTES + 1)
+        if len(text) > LARGEST_BYTES:
+            raise ValueError(f"more than {LARGEST_BYTES:,} bytes")
+        content = json.loads(text)
+        places = (content.get(key) for key in ("geoDataExif", "geoData"))
+        found = ((float(at["latitude"]), float(at["longitude"])) for at in places if at)
+        lat, lon = next((at for at in found if at != (0, 0)), (None, None))
+        if lat is None:
             return told
+        check_position(lat, lon)
         taken = told["captured_at"] or _time(content)
     except Unreadable as why:
         return told | {"reason": why.reason, "detail": f"{file.name}: {why.detail}"}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return told | {"detail": f"{told['detail']}, and {file.name} cannot be read: {type(error).__name__}: {error}"}
     kept = {key: value for key, value in told.items() if key not in ("reason", "detail")}
-    return kept | {"lat_deg": found[0], "lon_deg": found[1], "captured_at": taken}
-
-
-def _content(file):
-    with file.open("rb") as stream:
-        content = stream.read(LARGEST_BYTES + 1)
-    if len(content) > LARGEST_BYTES:
-        raise ValueError(f"more than {LARGEST_BYTES:,} bytes")
-    return content
-
-
-def _position(content):
-    """(latitude, longitude) of a sidecar, None where it has none; Unreadable where it is impossible."""
-    for key in ("geoDataExif", "geoData"):
-        at = content.get(key)
-        if not at:
-            continue
-        lat, lon = float(at["latitude"]), float(at["longitude"])
-        if (lat, lon) != (0, 0):
-            check_position(lat, lon)
-            return lat, lon
-    return None
+    return kept | {"lat_deg": lat, "lon_deg": lon, "captured_at": taken}
 
 
 def _time(content):
