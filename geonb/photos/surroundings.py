@@ -111,7 +111,7 @@ def streets(file, catalogue):
     if not len(found):
         raise ValueError(f"streets_file {file} holds no street near a photo: is it an extract of another place?")
     found = found.assign(licence=OWED if path.suffix.lower() in OSM else "")
-    return geopandas.GeoDataFrame(found[["city", "country", "street", "licence", "geometry"]], crs="EPSG:4326")
+    return geopandas.GeoDataFrame(found[list(STREETS)], crs="EPSG:4326")
 
 
 def _lines(path, bounds):
@@ -142,14 +142,10 @@ def along(catalogue, lines):
     """The catalogue with the name of the nearest named street within STREET_M where the source names none."""
     import geopandas
 
-    named_lines = lines[lines.street != ""]
-    if not len(named_lines):
-        return catalogue
     catalogue = catalogue.copy()
-    for city in catalogue.city.unique():
-        own = catalogue.city == city
-        here, there = catalogue[own & (catalogue.street.fillna("") == "")], named_lines[named_lines.city == city]
-        if not len(here) or not len(there):
+    for city, here in catalogue[catalogue.street.fillna("") == ""].groupby("city"):
+        there = lines[(lines.city == city) & (lines.street != "")]
+        if not len(there):
             continue
         metric = here.estimate_utm_crs()  # a scale within a thousandth of 1
         pairs = geopandas.sjoin_nearest(

@@ -1,6 +1,5 @@
 """Source mapillary against a server of its own that answers as Graph API v4 does: caps, refusals, gaps, dead links."""
 
-import io
 import json
 import os
 import subprocess
@@ -16,23 +15,15 @@ import pandas as pd
 import pytest
 import shapely
 import yaml
-from PIL import Image
 
-from geonb import files
 from geonb.earth import sphere
 from geonb.files import ROOT
-from geonb.photos import catalogue as photos
+from geonb.photos.catalogue import lat_lon_deg
 from geonb.photos.sources import gather, mapillary
+from tests.photos.made import jpeg
 
 BOX = [52.0, 4.0, 52.03, 4.03]
 SECRET = "MLY|1|very-secret"
-
-
-def jpeg(number):
-    noise = np.random.default_rng(number).integers(0, 255, (24, 32, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 class Server:
@@ -88,9 +79,8 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def server(root, monkeypatch):
     there = Server()
-    monkeypatch.setattr(files, "ROOT", tmp_path)
     monkeypatch.setattr(mapillary, "API", there.address)
     monkeypatch.setenv("MAPILLARY_TOKEN", SECRET)
     there.waits = []
@@ -257,8 +247,8 @@ def test_what_cannot_be_used_is_left_out_with_its_reason(server, tmp_path):
     server.photos["../../secret"] = server.photos.pop("1007") | {"id": "../../secret"}
     catalogue, left_out = ask()
     assert [Path(path).stem for path in catalogue.path] == ["1003"]
-    reasons = dict(zip(left_out.detail.str.extract(r"id (\S+):")[0], left_out.reason, strict=True))
-    assert reasons == {
+    told = dict(zip(left_out.detail.str.extract(r"id (\S+):")[0], left_out.reason, strict=True))
+    assert told == {
         "1000": "panorama", "1001": "truncated", "1002": "missing file", "../../secret": "missing file",
     }  # fmt: skip
     assert [path.name for path in tmp_path.rglob("*.jpg")] == ["1003.jpg"]
@@ -290,7 +280,7 @@ def test_sequences_are_thinned_and_a_number_is_drawn(server):
     for number in range(20):  # 11 m apart, the last ones first
         server.add(number, 52.01 + 1e-4 * number, 4.01, sequence="s", captured_at=1_600_000_000_000 - 1000 * number)
     server.add(30, 52.0101, 4.01, sequence="t", captured_at=1_600_000_000_000)
-    at = photos.lat_lon_deg(kept := ask(thin_m=50.0)[0])
+    at = lat_lon_deg(kept := ask(thin_m=50.0)[0])
     drive = at[(kept.sequence_id == "s").to_numpy()]
     apart_m = sphere.distance_m(drive[1:], drive[:-1])
     assert len(drive) == 4
@@ -359,21 +349,12 @@ def test_the_token_travels_in_a_header_and_lies_nowhere(server, tmp_path):
     ("options", "says"),
     [
         ({"box": None}, "needs a box .* or a polygon"),
-        ({"box": [52.0, 4.0, 51.0, 4.1]}, r"box \[52.0, 4.0, 51.0, 4.1\] must be"),
         ({"box": [52.0, 179.0, 53.0, -179.0]}, "cut it at the date line"),
         ({"size_px": 500}, "size_px 500 must be 256, 1024, 2048"),
-        ({"box": [4.0, 52.0, 4.1, 51.0]}, "must be"),
-        (
-            {"box": [-122.5, 37.7, -122.3, 37.8]},
-            r"reads like west, south, east, north: write \[37.7, -122.5, 37.8, -122.3\]",
-        ),
-        ({"box": [52.0, 4.0, float("nan"), 4.1]}, "must be"),
-        ({"box": [52.0, "4", 52.1, 4.1]}, "must be"),
         ({"thin_m": -1.0}, "thin_m -1.0 must be a finite number of at least 0"),
         ({"thin_m": float("nan")}, "thin_m = nan must be a finite number"),
         ({"thin_m": float("inf")}, "thin_m = inf must be a finite number"),
         ({"limit": -1}, "limit -1 must be a whole number of at least 0"),
-        ({"city_link_m": float("nan")}, "city_link_m nan must be a finite number above 0"),
     ],
 )
 def test_wrong_options_are_refused(server, options, says):
@@ -414,9 +395,3 @@ def test_a_polygon_that_cannot_be_one_is_told(server, tmp_path):
     (tmp_path / "area.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": ring}))
     with pytest.raises(ValueError, match=r"Mapillary has no photo in polygon 'area\.geojson'"):
         gather("mapillary", {"polygon": "area.geojson"})
-
-
-@pytest.mark.parametrize("taken", [10**18, 10**30, -5, "soon", None])
-def test_a_time_that_cannot_be_is_none(server, taken):
-    server.add(0, 52.001, 4.001, captured_at=taken)
-    assert ask()[0].captured_at.isna().tolist() == [True]

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from geonb.files import ROOT
-from geonb.photos import catalogue as photos
 from geonb.photos import reasons
+from geonb.photos.catalogue import catalogue
 from geonb.photos.sources import folder, table
-from tests.photos.test_table import cologne, gps_exif, picture, rationals, text
+from tests.photos.made import cologne, gps_exif, picture, rationals, text
 
 CASES = 500  # of each of the four kinds of files
 EVERY_TIME_THE_SAME = settings(
@@ -120,13 +120,13 @@ def whole_pictures():
 READ = """
 import re, resource, sys
 sys.path.insert(0, {root!r})
-from geonb.photos import catalogue as photos
+from geonb.photos.catalogue import catalogue
 from geonb.photos.sources import folder, scan
 from pathlib import Path
 scan.SCANS = Path({there!r}).parent / "scans"
 rows, left_out = folder.read(folder={there!r}, workers=1)
 if len(rows):
-    photos.catalogue(rows)
+    catalogue(rows)
 status = Path("/proc/self/status")  # ru_maxrss begins, on Linux, with what the process that started this one had
 peak_kb = re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1] if status.exists() else (
     resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -183,7 +183,7 @@ def test_mutated_tables_are_read_or_refused(tmp_path):
         rows = rows_of(tmp_path / "t.csv")
         outcomes["refused" if rows is None else "read"] += 1
         if rows is not None and len(rows):
-            photos.catalogue(rows)
+            catalogue(rows)
     assert min(outcomes.values()) > 20, outcomes
 
 

@@ -14,7 +14,7 @@ from geonb.photos import sources, surroundings
 from geonb.showing import intervals, maps
 from geonb.showing.safe_text import safe_html
 from geonb.splitting import galleries
-from tests.photos.test_table import picture
+from tests.photos.made import picture
 
 OSM = """<?xml version="1.0"?>
 <osm version="0.6" generator="test">

@@ -1,5 +1,6 @@
 """The fields of a photo as sources tell them: texts, numbers, times and positions, read without guessing."""
 
+import functools
 import math
 import re
 from datetime import UTC, datetime
@@ -96,6 +97,14 @@ def check_position(lat_deg, lon_deg):
             raise Unreadable(f"{name} out of range", f"{name} is {value}, not within -{bound}..{bound} degrees")
     if max(abs(lat_deg), abs(lon_deg)) < 1e-4:
         raise Unreadable("position 0,0", f"latitude {lat_deg}, longitude {lon_deg}: a receiver without a fix")
+
+
+@functools.cache
+def to_degrees(crs):
+    """What transforms east and north of a coordinate system to longitude and latitude on WGS 84."""
+    from pyproj import Transformer
+
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
 
 def within(area, lat_deg, lon_deg):

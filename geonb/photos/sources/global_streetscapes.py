@@ -99,18 +99,14 @@ def fields_of(row, panoramas, night):
     if not night and row.get("lighting_condition") == "night":
         raise Unreadable("night", f"{CONTEXT} says so: option night: true keeps it")
     names = [row.get(level, "") for level in ("city", "admin_name", "country")]
+    taken = fields.of_milliseconds(row.get("mly_captured_at", ""))
     return {
         "lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row.get("heading"), "country": names[2],
-        "city": ", ".join(name for name in names if name) if names[0] else "", "captured_at": captured_at(row),
+        "city": ", ".join(name for name in names if name) if names[0] else "",
+        "captured_at": taken or row.get("datetime_local") or row.get("kv_shotDate", ""),  # with its zone
         "sequence_id": next((row[name] for name in SEQUENCES if row.get(name)), ""),
         "author": f"a user of {row['source']}, photo {row['orig_id']}",
     }  # fmt: skip
-
-
-def captured_at(row):
-    """The time that a row tells, with its zone; '' where it tells none."""
-    told = fields.of_milliseconds(row.get("mly_captured_at", ""))
-    return told or row.get("datetime_local") or row.get("kv_shotDate", "")
 
 
 def in_city(city, ids, told):

@@ -87,7 +87,10 @@ def read(
         download(record["id"], size_px, files.ROOT / path, ask)
         return fields.photo(path, fields_of(record), given)
 
-    usable = chosen([record for record in records if not unwanted(record, panoramas)], thin_m, limit, seed)
+    usable = [record for record in records if not unwanted(record, panoramas)]
+    usable = thinned(usable, thin_m) if thin_m else usable
+    if limit and limit < len(usable):
+        usable = [usable[n] for n in np.sort(seeds.stream(seed, "mapillary").choice(len(usable), limit, replace=False))]
     told = usable + [record for record in records if unwanted(record, panoramas)]
     entries = [(f"build/mapillary/{size_px}/{one['id']}.jpg", f"id {one['id']}: ", one) for one in told]
     rows, left_out = kept_and_left_out(entries, photo, progress=True)
@@ -186,14 +189,6 @@ def unwanted(record, panoramas):
     if record.get("is_pano") and not panoramas:
         return Unreadable("panorama", "option panoramas: true keeps it")
     return None
-
-
-def chosen(records, thin_m, limit, seed):
-    """The records that are kept: thinned along their sequences, then at most `limit` of them."""
-    kept = thinned(records, thin_m) if thin_m else records
-    if not limit or limit >= len(kept):
-        return kept
-    return [kept[n] for n in np.sort(seeds.stream(seed, "mapillary").choice(len(kept), limit, replace=False))]
 
 
 def thinned(records, thin_m):

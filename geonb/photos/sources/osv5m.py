@@ -185,7 +185,12 @@ def pictures(images, wanted=None):
         if below.is_dir():
             here = {entry.name.removesuffix(".jpg"): f"{below.name}/{entry.name}" for entry in os.scandir(below)}
         elif below.suffix == ".zip":
-            here = {name.rpartition("/")[2].removesuffix(".jpg"): (below, name) for name in members(below)}
+            try:
+                with zipfile.ZipFile(below) as packed:
+                    names = packed.namelist()
+            except zipfile.BadZipFile as error:
+                raise ValueError(f"{below.name} is no whole zip file ({error}): fetch it again") from error
+            here = {name.rpartition("/")[2].removesuffix(".jpg"): (below, name) for name in names}
         else:
             here = {below.stem: below.name} if below.suffix == ".jpg" else {}
         here = {id_: place for id_, place in here.items() if wanted is None or id_ in wanted}
@@ -193,21 +198,13 @@ def pictures(images, wanted=None):
     return found
 
 
-def members(archive):
-    """Names of what a zip file holds; ValueError where it is cut off, or none."""
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            return packed.namelist()
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{archive.name} is no whole zip file ({error}): fetch it again") from error
-
-
 def take_out(archive, member, file):
     """Write one member of a zip file, if it is not there already, whole or not at all.
 
     Unreadable where its name leads out of the folder that it is unpacked in, where it is damaged or too large.
     """
-    if leads_out(member):
+    ways = PurePosixPath(member), PureWindowsPath(member)
+    if any(way.anchor or ".." in way.parts for way in ways):  # on any system
         raise Unreadable("unreadable", f"{archive.name} calls it {member}, outside of its folder: do not trust it")
     if file.exists():
         return
@@ -219,9 +216,3 @@ def take_out(archive, member, file):
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: a password
         raise Unreadable("unreadable", f"{member} in {archive.name} cannot be taken out: {error}") from error
     files.write_whole(file, lambda partial: partial.write_bytes(content))
-
-
-def leads_out(member):
-    """Whether the name of a member of a zip file leads out of the folder that it is unpacked in, on any system."""
-    ways = PurePosixPath(member), PureWindowsPath(member)
-    return any(way.anchor or ".." in way.parts for way in ways)

@@ -26,9 +26,6 @@ from simcities.world import save
 JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
 PATCH_PX = 16  # towers cut pictures into patches of this side
-PLACES = ("planted", "permuted")
-PLACE_COLUMNS = ["lat_deg", "lon_deg", "city", "country", "district", "street", "heading_deg"]
-UNSEEN = ("places", "caption_share")  # options that change no picture
 WINTER = (12, 1, 2)
 LAG_EDGES_M = tuple(range(0, 601, 50))
 CURVES = {
@@ -48,9 +45,6 @@ class World:
 
     range_scale: multiplies the planted ranges, 0 plants no spatial structure
     nugget, city_mean_sd, trend_share: see simcities.fields.Planted
-    isolated_share: share of photos without a sequence, among them all scenes but street views
-    places: planted, or permuted: all places of the world dealt to other photos, so that none shows where it is
-    caption_share: share of the traits a caption could tell that it does tell
     continents: over how many the cities lie, eight at most on each, with two countries and one of two styles; 0: eight
         at most, in one sea and one style
     continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
@@ -67,9 +61,6 @@ class World:
     nugget: float = fields.Planted.nugget
     city_mean_sd: float = fields.Planted.city_mean_sd
     trend_share: float = fields.Planted.trend_share
-    isolated_share: float = 0.1
-    places: str = "planted"
-    caption_share: float = 1.0
     continents: int = 0
     continent_sd: float = 0.8
     country_sd: float = 0.4
@@ -81,15 +72,11 @@ class World:
         checks.count("world_seed", self.world_seed, least=0)
         for name in ("continent_sd", "country_sd", "range_scale"):
             checks.number(name, getattr(self, name), least=0)
-        for name in ("isolated_share", "caption_share"):
-            checks.number(name, getattr(self, name), least=0, most=1)
         if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
             near = PATCH_PX * max(1, round(self.picture_px / PATCH_PX))
             raise ValueError(
                 f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take {near}"
             )
-        if self.places not in PLACES:
-            raise ValueError(f"places {self.places!r} must be {' or '.join(PLACES)}")
         geography.check_side(self.city_side_m / 2, self.planted())
 
     def planted(self):
@@ -111,8 +98,7 @@ class World:
 
     def shots(self, city):
         """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
-        rng = seeds.stream(self.world_seed, "drives", city.index)
-        photos = geography.drives(city, self.photos_per_city, rng, self.isolated_share)
+        photos = geography.drives(city, self.photos_per_city, seeds.stream(self.world_seed, "drives", city.index))
         winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
         return photos, day.nuisance(winter, seeds.stream(self.world_seed, "days", city.index))
 
@@ -125,8 +111,7 @@ class World:
         """A folder of its own for each world that looks different and each version of the code that paints."""
         rooms = sorted(Path(fields.__file__).parent.glob("*.py"))
         paint = [Path(file) for file in (seeds.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
-        recipe = {name: value for name, value in asdict(self).items() if name not in UNSEEN}
-        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
         for file in paint:
             digest.update(files.code_digest(file.read_text(encoding="utf-8")).encode())
         return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
@@ -153,8 +138,7 @@ def read(world):
     if not (file := folder / "world.npz").exists():
         cities, photos, nuisances = zip(*drawn, strict=True)
         save(cities, world.planted(), file, photos, nuisances)
-    table = pd.concat(rows, ignore_index=True)
-    return permuted(table, world.world_seed) if world.places == "permuted" else table
+    return pd.concat(rows, ignore_index=True)
 
 
 def city_rows(world, city, photos, nuisances, folder):
@@ -167,14 +151,14 @@ def city_rows(world, city, photos, nuisances, folder):
         **places_of(city, photos),
         "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
         "captured_at": photos.captured_at, "source": "simulated", "licence": "CC0-1.0", "author": "geonb",
-        "caption": captions.describe(traits, nuisances, photos.scene.to_numpy(), rng, share=world.caption_share),
+        "caption": captions.describe(traits, nuisances, photos.scene.to_numpy(), rng),
         "width_px": world.picture_px, "height_px": world.picture_px,
         "sha256": [files.sha256_of(path) for path in paths],
     })  # fmt: skip
 
 
 def places_of(city, photos):
-    """photo_id, PLACE_COLUMNS and sequence_id of the photos of a city, as name -> values."""
+    """What is known of the places of the photos of a city, name -> values."""
     east_north_m = photos[["east_m", "north_m"]].to_numpy()
     lat_deg, lon_deg = city.lat_lon_deg(east_north_m).T
     return {
@@ -188,12 +172,6 @@ def places_of(city, photos):
 def photo_ids(city, count):
     """Names of the photos of a city."""
     return [f"{city.name}-{n:05d}" for n in range(count)]
-
-
-def permuted(rows, world_seed):
-    """The rows with all their places dealt anew: position, names and heading stay together, all else stays."""
-    order = seeds.stream(world_seed, "permuted places").permutation(len(rows))
-    return rows.assign(**{name: rows[name].to_numpy()[order] for name in PLACE_COLUMNS})
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------------
@@ -222,15 +200,10 @@ def painted_again(world, photo_id):
         city = world.city(globe.NAMES.index(name))
         photos, nuisances = world.shots(city)
         painted = renderer.render(city, photos.iloc[numbers], nuisances[numbers], world.picture_px)
-        found |= dict(zip(numbers.index, map(as_stored, painted), strict=True))
+        for n, picture in zip(numbers.index, painted, strict=True):
+            Image.fromarray(picture).save(stored := io.BytesIO(), **JPEG)
+            found[n] = Image.open(stored).convert("RGB")
     return [found[n] for n in parts.index]
-
-
-def as_stored(painted):
-    """A painted picture as it is read from its file."""
-    stored = io.BytesIO()
-    Image.fromarray(painted).save(stored, **JPEG)
-    return Image.open(stored).convert("RGB")
 
 
 # ---- what was planted ------------------------------------------------------------------------------------------------
@@ -259,7 +232,7 @@ def cameras(world):
 def unpainted(world):
     """(places, seen (n, K)) of all photos of a world without their pictures: what each camera sees of the fields.
 
-    places: table with photo_id, PLACE_COLUMNS and sequence_id; seen: as captions.traits says.
+    places: table of places_of; seen: as captions.traits says.
     """
     drawn = [(city, photos) for city, photos, _ in world.drawn()]
     places = pd.concat([pd.DataFrame(places_of(*one)) for one in drawn], ignore_index=True)

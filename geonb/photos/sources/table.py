@@ -12,7 +12,7 @@ from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.pictures import picture_path
 from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources.fields import FIELDS, number, photo, required_number, text, within
+from geonb.photos.sources.fields import FIELDS, number, photo, required_number, text, to_degrees, within
 from geonb.photos.sources.scan import examiner
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
@@ -223,10 +223,7 @@ def _refuse_metres(lat, lon, names, of_points):
     what = f"{far.sum()} of {len(far)} rows look"
     way_out = "name their coordinate system in the option crs, such as EPSG:32633 for UTM zone 33 N"
     if of_points:
-        what, way_out = (
-            "its points look",
-            "the file calls them degrees: save it with the system that they are in",
-        )
+        what, way_out = ("its points look", "the file calls them degrees: save it with the system that they are in")
     where = f"{names[0]} {lat[far.idxmax()]:.10g}, {names[1]} {lon[far.idxmax()]:.10g}"
     raise ValueError(f"row {far.idxmax() + 1} has {where}: {what} like metres, not degrees; {way_out}")
 
@@ -272,14 +269,13 @@ def on_grid(crs, frame, north_column, east_column):
     It raises Unreadable where these are no numbers, or outside of the system's own area. ValueError for an unknown
     system, or without the columns.
     """
-    from pyproj import CRS, Transformer
+    from pyproj import CRS
     from pyproj.exceptions import ProjError
 
     if north_column not in frame or east_column not in frame:
         raise ValueError(f"crs {crs!r} is of columns {north_column!r} and {east_column!r}, which the table has not")
     try:
-        system = CRS(crs)
-        to_degrees = Transformer.from_crs(system, "EPSG:4326", always_xy=True)
+        system, transformer = CRS(crs), to_degrees(crs)
     except ProjError as error:
         raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
     if not (system.is_projected or system.is_geographic):
@@ -293,7 +289,7 @@ def on_grid(crs, frame, north_column, east_column):
                 unsure = f"{name} is {text(value)!r}, whose comma may part thousands or decimals"
                 raise Unreadable("not a number", f"{unsure}: write it without")
         north, east = (required_number(value, name) for name, value in told.items())
-        lon_deg, lat_deg = to_degrees.transform(east, north)
+        lon_deg, lat_deg = transformer.transform(east, north)
         if not within(system.area_of_use, lat_deg, lon_deg):
             where = f"{names[0]} {north:.10g}, {names[1]} {east:.10g} lies outside of {system.area_of_use.name}"
             raise Unreadable("broken position", f"{where} ({system.name})")

@@ -103,16 +103,9 @@ def from_utm(east, north, zone, letter):
     east, north = fields.required_number(east, "UTM east"), fields.required_number(north, "UTM north")
     if not 1 <= int(zone) <= 60 or letter.strip().upper() not in "CDEFGHJKLMNPQRSTUVWX":
         raise Unreadable("broken position", f"there is no UTM zone {zone}{letter}")
-    lon_deg, lat_deg = from_zone(int(zone), letter.strip().upper() >= "N").transform(east, north)
+    first = 32600 if letter.strip().upper() >= "N" else 32700
+    lon_deg, lat_deg = fields.to_degrees(f"EPSG:{first + int(zone)}").transform(east, north)
     return lat_deg, lon_deg
-
-
-@functools.cache
-def from_zone(zone, northern):
-    """What transforms UTM of a zone to longitude and latitude."""
-    from pyproj import Transformer
-
-    return Transformer.from_crs(f"EPSG:{(32600 if northern else 32700) + zone}", "EPSG:4326", always_xy=True)
 
 
 # ---- GSV-Cities ------------------------------------------------------------------------------------------------------

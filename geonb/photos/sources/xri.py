@@ -67,9 +67,7 @@ def positions(file, wanted):
     rows = text_tables.rows_of(file, ("UPRN", *names), keep=lambda rows: rows[rows.UPRN.str.lstrip("0").isin(wanted)])
     first, second = (pd.to_numeric(rows[name], errors="coerce").to_numpy() for name in names)
     if names == GRID:
-        from pyproj import Transformer
-
-        second, first = Transformer.from_crs("EPSG:27700", "EPSG:4326", always_xy=True).transform(first, second)
+        second, first = fields.to_degrees("EPSG:27700").transform(first, second)
     return dict(zip(rows.UPRN.str.lstrip("0"), zip(first, second, strict=True), strict=True))
 
 

@@ -1,0 +1,198 @@
+"""Many files read by several processes, and again only those that changed."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from geonb.files import ROOT
+from geonb.photos import pictures
+from geonb.photos.sources import folder, scan, table
+from tests.photos.made import cologne, left_out_of, picture
+
+HANGS_S = 1800  # no busy machine comes near it
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A folder with photos of every kind: kept, without a position, no picture, one copy."""
+    for number in range(20):
+        picture(tmp_path / "many" / f"{number:02d}.jpg", cologne() if number % 3 else None, seed=number)
+    (tmp_path / "many" / "notes.txt").write_text("words")
+    (tmp_path / "many" / "copy.jpg").write_bytes((tmp_path / "many" / "01.jpg").read_bytes())
+    return tmp_path / "many"
+
+
+def same(one, other):
+    for first, second in zip(one, other, strict=True):
+        pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The list of what pictures.examine is asked for."""
+    found, examine = [], pictures.examine
+    monkeypatch.setattr(pictures, "examine", lambda path: found.append(Path(path).name) or examine(path))
+    return found
+
+
+def test_several_processes_give_what_one_gives(many, scans, monkeypatch):
+    alone = folder.read(folder=str(many), workers=1)
+    shutil.rmtree(scans)
+    monkeypatch.setattr(scan, "FEW", 4)
+    same(alone, folder.read(folder=str(many), workers=2))
+    assert list(scans.iterdir())
+
+
+def test_a_second_scan_reads_only_what_changed(many, asked):
+    first = folder.read(folder=str(many))
+    asked.clear()
+    same(first, folder.read(folder=str(many)))
+    assert asked == []
+    picture(many / "04.jpg", cologne(), seed=99)
+    picture(many / "new.jpg", cologne(), seed=100)
+    (many / "05.jpg").unlink()
+    rows = folder.read(folder=str(many))[0].set_index("path")
+    assert asked == ["04.jpg", "new.jpg"]
+    assert f"{many}/05.jpg" not in rows.index
+    assert rows.sha256[f"{many}/04.jpg"] != first[0].set_index("path").sha256[f"{many}/04.jpg"]
+
+
+def test_a_table_reads_each_picture_once(many, asked):
+    (many / "t.csv").write_text("path,lat,lon\n" + "01.jpg,50,7\n02.jpg,50,7\n" * 3 + "notes.txt,1,2\n,1,2\n")
+    first = table.read(table=str(many / "t.csv"))
+    assert asked == ["01.jpg", "02.jpg", "notes.txt"]
+    same(first, table.read(table=str(many / "t.csv")))
+    assert asked == ["01.jpg", "02.jpg", "notes.txt"]
+    assert first[1]["reason"].value_counts().to_dict() == {"duplicate": 4, "not a picture": 1, "no path": 1}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"50.9", b"51.9", 1),
+        lambda content: b"\xff" * 100,
+        lambda content: b"{}\n[]",
+    ],
+)
+def test_a_damaged_memory_is_read_anew(many, scans, asked, damage):
+    first = folder.read(folder=str(many))
+    (file,) = scans.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert damage(whole) != whole
+    asked.clear()
+    same(first, folder.read(folder=str(many)))
+    assert len(asked) == 22
+    assert file.read_bytes() == whole
+
+
+def test_other_code_reads_anew(many, asked, monkeypatch):
+    folder.read(folder=str(many))
+    monkeypatch.setattr(scan.PIL, "__version__", "0")
+    folder.read(folder=str(many))
+    assert len(asked) == 2 * 22
+
+
+def test_what_may_pass_is_asked_again(tmp_path):
+    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50,7\n")
+    assert left_out_of(table.read(table=str(tmp_path / "t.csv")))["reason"] == "missing file"
+    picture(tmp_path / "a.jpg")
+    assert len(table.read(table=str(tmp_path / "t.csv"))[0]) == 1
+
+
+def test_an_interrupted_scan_keeps_what_it_read(many, asked, monkeypatch):
+    examine = pictures.examine
+
+    def interrupted(path):
+        if path.endswith("10.jpg"):
+            raise KeyboardInterrupt
+        return examine(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "examine", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder.read(folder=str(many))
+    asked.clear()
+    folder.read(folder=str(many))
+    assert asked[0] == "10.jpg"
+
+
+@pytest.mark.parametrize("errno", [28, 13, 30])  # disk full, no permission, read-only
+def test_what_was_read_is_kept_where_nothing_can_be_written(many, monkeypatch, capsys, errno):
+    expected = folder.read(folder=str(many))
+    shutil.rmtree(scan.SCANS)
+
+    def refused(*_, **__):
+        raise OSError(errno, os.strerror(errno))
+
+    monkeypatch.setattr(scan.files, "write_whole", refused)
+    capsys.readouterr()
+    same(expected, folder.read(folder=str(many)))
+    told = capsys.readouterr()
+    (line,) = [line for line in told.out.splitlines() if "photos:" not in line and line.strip()]
+    words = "what was read of the photos is not kept in build/scans, the next run reads it again"
+    assert line == f"{os.strerror(errno)}: {words}"
+    assert told.err == ""
+
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+def test_a_process_that_dies_is_told_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(scan, "FEW", 1)
+    with pytest.raises(RuntimeError, match="for lack of memory: set the option workers: 1"):
+        list(scan.mapped(os._exit, [1, 2], 2))
+
+
+def test_several_processes_work_in_a_kernel_of_jupyter(many, scans):
+    from jupyter_client.manager import run_kernel
+
+    code = f"""
+import pathlib
+from geonb.photos.sources import folder, scan
+scan.FEW, scan.SCANS = 4, pathlib.Path({str(scans)!r})
+print(len(folder.read(folder={str(many)!r}, workers=2)[0]))
+"""
+    here, said = os.environ | {"PYTHONPATH": str(ROOT)}, []
+    with run_kernel(kernel_name="python3", env=here, startup_timeout=HANGS_S) as client:
+        reply = client.execute_interactive(code, timeout=HANGS_S, output_hook=lambda sent: said.append(sent["content"]))
+    assert reply["content"]["status"] == "ok"
+    printed = "".join(content["text"] for content in said if content.get("name") == "stdout")
+    assert not [content for content in said if content.get("name") == "stderr"]
+    assert printed.split()[-1] == "13"
+
+
+READS_FOR_EVER = """
+import os, pathlib, time
+
+def read(folder):
+    (pathlib.Path(folder) / str(os.getpid())).touch()
+    time.sleep(1_000_000)
+"""
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    (tmp_path / "reads_for_ever.py").write_text(READS_FOR_EVER)
+    (started := tmp_path / "started").mkdir()
+    code = (
+        "import reads_for_ever; from geonb.photos.sources import scan; scan.FEW = 1; "
+        f"list(scan.mapped(reads_for_ever.read, [{str(started)!r}] * 32, 2))"
+    )
+    here = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    parent = psutil.Popen([sys.executable, "-c", code], env=here, cwd=ROOT)
+    hangs = time.monotonic() + HANGS_S
+    while len(list(started.iterdir())) < 2:  # both have begun to read, and so they watch
+        assert parent.poll() is None
+        assert time.monotonic() < hangs
+        time.sleep(0.02)
+    children = parent.children()
+    assert {int(path.name) for path in started.iterdir()} <= {child.pid for child in children}
+    parent.kill()
+    parent.wait()
+    assert psutil.wait_procs(children, timeout=HANGS_S)[1] == []
