@@ -3,7 +3,7 @@
 import json
 import re
 
-from geonb.book import results
+from geonb.book import headline, results
 from geonb.book.studies import DEFAULT
 from geonb.files import ROOT
 
@@ -12,9 +12,9 @@ ROW = {"low": None, "high": None, "unit": "m", "seeds": 1, "n": 2, "table": "07_
 
 
 def test_the_numbers_in_the_readme_are_those_of_the_published_headline():
-    headline = json.loads((results.published_folder(DEFAULT) / "headline.json").read_text(encoding="utf-8"))
+    published = json.loads((results.published_folder(DEFAULT) / "headline.json").read_text(encoding="utf-8"))
     shown = README.split("<!-- headline: written by `make publish` -->\n")[1].split("\n<!-- /headline -->")[0]
-    assert shown == results.readme_table(headline)
+    assert shown == headline.readme_table(published)
 
 
 def test_what_the_readme_says_of_guidance_is_so_in_the_published_tables():
@@ -63,14 +63,14 @@ def test_what_the_readme_calls_shown_is_shown_in_the_published_table():
 
 
 def test_the_table_has_a_row_per_method_worst_first_and_a_column_per_split():
-    headline = {
+    published = {
         "median_error_m.blocked.1000.clip": ROW | {"value": 1234.4, "low": 1000.0, "high": 2000.0},
         "median_error_m.blocked.1000.chance": ROW | {"value": 5000.0},
         "median_error_m.random.1000.clip": ROW | {"value": 7.0},
         "share_right_city.blocked.1000.clip": ROW | {"value": 0.5},
         "median_error_m.random.100.own": ROW | {"value": 9.0},
     }
-    assert results.readme_table(headline).splitlines() == [
+    assert headline.readme_table(published).splitlines() == [
         "| median error, 1,000 photos per city | blocked | random |",
         "|---|---:|---:|",
         "| chance | 5.0 km |  |",
@@ -88,7 +88,7 @@ def test_publishing_again_replaces_the_table_and_nothing_else(tmp_path, monkeypa
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- headline: written by `make publish` -->\nold\n<!-- /headline -->\nafter\n")
     for _ in range(2):
-        results.write_readme("toy", readme)
+        headline.write_readme("toy", readme)
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("before\n<!--")
     assert text.endswith("| clip | 3 m |\n<!-- /headline -->\nafter\n")
