@@ -84,7 +84,7 @@ def test_the_table_has_a_row_per_method_worst_first_and_a_column_per_split():
 
 def test_publishing_again_replaces_the_table_and_nothing_else(tmp_path, monkeypatch):
     (tmp_path / "headline.json").write_text(json.dumps({"median_error_m.blocked.1000.clip": ROW | {"value": 3.0}}))
-    monkeypatch.setattr(results, "published_folder", lambda study: tmp_path)
+    monkeypatch.setattr(headline, "published_folder", lambda study: tmp_path)
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- headline: written by `make publish` -->\nold\n<!-- /headline -->\nafter\n")
     for _ in range(2):
