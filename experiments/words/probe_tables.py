@@ -183,15 +183,15 @@ def directions(features, sample, *, seed=0):
     return pd.DataFrame(rows, columns=list(DIRECTIONS))
 
 
-def errors(features, sample, split, tower):
-    """Table ERRORS of the position as a probe of features {aim: (n, d)} of a tower predicts it; empty without folds."""
-    if not sample.folds:
+def errors(table, features, sample):
+    """Table ERRORS of the position from features {aim: (n, d)} of the first tower of a table READ, if it was asked for."""
+    if "position" not in features:
         return pd.DataFrame(columns=list(ERRORS))
     aim = {"position": sample.aims["position"]}
-    layers = [features["position"]]
-    probed = ridge_probe.probe(layers, aim, sample.folds[split], sample.city, around_city=WITHIN)["position"]
+    layers, fold = [features["position"]], sample.folds[shown_split(table)]
+    probed = ridge_probe.probe(layers, aim, fold, sample.city, around_city=WITHIN)["position"]
     error_m = np.hypot(*(probed.predicted - probed.truth).T)
-    return pd.DataFrame({"photo_id": sample.photos.photo_id, "method": tower, "error_m": error_m})
+    return pd.DataFrame({"photo_id": sample.photos.photo_id, "method": table.tower.iloc[0], "error_m": error_m})
 
 
 # ---- localizability --------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_the_chosen_layer_is_looked_at_closer(two_cities):
     needed = probe_tables.dimensions(features, own, split, [0.2, 1.0])  # one of five dimensions for each target
     assert needed.aim.tolist() == ["position"] * 2 + ["fields"] * 2
     assert needed.r2.min() > 0.9
-    errors = probe_tables.errors(features, own, split, "good")
+    errors = probe_tables.errors(read, features, own)
     assert list(errors) == list(probe_tables.ERRORS)
     assert errors.error_m.median() < 100  # of a city of 2 km
 
@@ -64,7 +64,7 @@ def test_nothing_is_no_crash():
     assert (probe_tables.shown_split(table), probe_tables.chosen_features(table, {})) == ("", {})
     made = [
         probe_tables.dimensions({}, own, "", [0.5]), probe_tables.directions({}, own), probe_tables.published({}, own),
-        probe_tables.errors({}, own, "", ""), probe_tables.scenes(table, own, None, None, {}),
+        probe_tables.errors(table, {}, own), probe_tables.scenes(table, own, None, None, {}),
     ]  # fmt: skip
     assert [len(table) for table in made] == [0] * 5
     assert list(made[0]) == list(probe_tables.DIMENSIONS)
