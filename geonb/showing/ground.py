@@ -46,6 +46,8 @@ def on_ground(table, title, *, colour=None, panel="city", at_most=3, columns=Non
         ax.set_title(style.short(name, 90 // columns))
     style.label_x(axes, "east [m]")
     style.label_y(figure, axes, "north [m]")
+    for ax in axes if columns > 3 else ():
+        ax.tick_params(labelbottom=False, labelleft=False)  # no room: the bar tells the scale
     marks = [style.dot(name, paint, marker) for name, (paint, _, marker) in looks.items()]
     marks += [style.line("to the predicted place", style.ORANGE)] if arrows else []
     style.legend(figure, marks + ([style.dot(missing, style.GREY, "x")] if table[colour].isna().any() else []))

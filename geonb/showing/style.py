@@ -145,7 +145,7 @@ def label_x(axes, label):
     for ax, own in zip(axes, [label] * len(axes) if one else label, strict=True):
         scaled(ax.xaxis, own)
         if ax in lowest.values():  # not supxlabel: a legend would cover it
-            ax.set_xlabel(textwrap.fill(own, 110 // columns), fontsize=9 if columns < 3 else 8)
+            ax.set_xlabel(textwrap.fill(own, 100 // columns), fontsize=9 if columns < 3 else 8)
             ax.tick_params("x", labelbottom=True)  # above a removed panel too
 
 

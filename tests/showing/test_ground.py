@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import CITIES, cells, errors, points
+from example_tables import CELLS, CITIES, ERRORS, POINTS, errors
 from matplotlib.text import Text
 
 from geonb.showing import ground
@@ -19,15 +19,15 @@ def test_more_cities_than_panels_are_cut_and_it_says_so():
 
 def test_maps_refuse_two_cities_two_methods_and_impossible_positions():
     with pytest.raises(ValueError, match="one city at a time"):
-        ground.split_maps(points().assign(city=np.resize(CITIES, 120)))
+        ground.split_maps(POINTS.assign(city=np.resize(CITIES, 120)))
     with pytest.raises(ValueError, match="one method, split and seed"):
         ground.error_maps(errors())
     with pytest.raises(ValueError, match="latitude"):
-        ground.error_maps(errors(("clip",), (0,)).assign(lat_deg=np.nan))
+        ground.error_maps(ERRORS.assign(lat_deg=np.nan))
 
 
 def test_a_wrong_city_is_a_grey_cross_and_carries_no_colour():
-    table = errors(("clip",), (0,)).assign(error_m=50.0)
+    table = ERRORS.assign(error_m=50.0)
     table.loc[~table.right_city, "error_m"] = 9e5
     figure = ground.error_maps(table)
     assert "placed in a wrong city" in texts(figure)
@@ -36,7 +36,7 @@ def test_a_wrong_city_is_a_grey_cross_and_carries_no_colour():
 
 
 def test_a_panel_is_a_square_that_holds_its_marks_also_across_the_date_line():
-    table = points().assign(lon_deg=lambda own: (own.lon_deg + 335) % 360 - 180)
+    table = POINTS.assign(lon_deg=lambda own: (own.lon_deg + 335) % 360 - 180)
     assert table.lon_deg.abs().min() > 170
     for ax in ground.split_maps(table).axes:
         width, height = np.ptp(ax.get_xlim()), np.ptp(ax.get_ylim())
@@ -45,7 +45,7 @@ def test_a_panel_is_a_square_that_holds_its_marks_also_across_the_date_line():
 
 
 def test_cells_of_all_sizes_are_shown_at_one_scale():
-    figure = ground.hexagons(cells())
+    figure = ground.hexagons(CELLS)
     assert len({ax.get_xlim() for ax in figure.axes[:2]}) == 1
     assert "H3 resolution 8" in texts(figure)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import comparison, ratios, scenes, surroundings, trials
+from example_tables import COMPARISON, RATIOS, SCENES, SURROUNDINGS, TRIALS
 from matplotlib.text import Text
 
 from geonb.showing import intervals
@@ -16,17 +16,17 @@ def texts(figure):
 
 
 def test_the_best_method_stands_first_and_references_last_and_hollow():
-    figure = intervals.comparison(comparison(), "blocked")
+    figure = intervals.comparison(COMPARISON, "blocked")
     assert rows_of(figure.axes[0]) == ["sw_clip", "clip", "chance", "gallery_floor"]
     assert {"92 m", "9.0 km"} <= set(texts(figure))
     faces = {mark.get_label(): mark.get_markerfacecolor() for mark in figure.legends[0].legend_handles}
     assert [name for name, face in faces.items() if face == "white"] == ["reference (knows the answer)"]
     with pytest.raises(ValueError, match="no median errors in split 'random'; there are"):
-        intervals.comparison(comparison(), "random")
+        intervals.comparison(COMPARISON, "random")
 
 
 def test_what_is_shown_to_differ_is_filled_and_a_split_without_intervals_has_no_panel():
-    table = ratios()
+    table = RATIOS.copy()
     figure = intervals.ratios(table, "clip")
     assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
     assert rows_of(figure.axes[0]) == ["x", "y"]  # z has no interval
@@ -37,9 +37,9 @@ def test_what_is_shown_to_differ_is_filled_and_a_split_without_intervals_has_no_
 
 
 def test_panels_share_their_rows_unless_each_has_its_own():
-    left, right = intervals.by_surroundings(surroundings(), 300.0).axes
+    left, right = intervals.by_surroundings(SURROUNDINGS, 300.0).axes
     assert left.get_shared_y_axes().joined(left, right)
-    table = surroundings()
+    table = SURROUNDINGS.copy()
     table.loc[table.about == "count", ["from", "to"]] += 50
     left, right = intervals.by_surroundings(table, 300.0).axes
     assert rows_of(left) == ["0 to 1", "1 to 2", "2 to 3"]
@@ -47,13 +47,13 @@ def test_panels_share_their_rows_unless_each_has_its_own():
 
 
 def test_each_panel_may_have_its_own_unit():
-    left, right = intervals.scenes(scenes()).axes
+    left, right = intervals.scenes(SCENES).axes
     assert (left.get_xscale(), right.get_xscale()) == ("linear", "log")
     assert right.get_xlabel().endswith("[m, km]")
 
 
 def test_flagged_trials_are_counted():
-    table = trials().assign(flag="", fitted_m=1.0)
+    table = TRIALS.assign(flag="", fitted_m=1.0)
     table.loc[0, "flag"] = "why"
     assert texts(intervals.recovered_ranges(table)).count("1/5 flagged") == 1
 

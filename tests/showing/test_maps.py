@@ -22,7 +22,7 @@ PLACES = r"chooseCity\(map_n\d+, (\[.*?\])\);"
 CENTRES = [(51.5, -0.1), (65.0, 25.5), (-16.9, 180.0), (35.7, 139.7), (1.35, 103.8), (-12.0, -77.0), (0, 0), (52, 13)]
 
 
-def made_errors(n, methods=("clip",), seeds=(0,)):
+def made_errors(n, methods=("clip",)):
     random = np.random.default_rng(0)
     city = np.arange(n) % len(CENTRES)
     truth = from_local_m(random.normal(0, 900, (n, 2)), np.array(CENTRES[0]))
@@ -33,7 +33,7 @@ def made_errors(n, methods=("clip",), seeds=(0,)):
     )
     table = table.assign(lat_deg=truth[:, 0], lon_deg=truth[:, 1], predicted_city="City 1", right_city=city != 3)
     table = table.assign(predicted_lat_deg=truth[:, 0] + 0.01, predicted_lon_deg=truth[:, 1], split="blocked")
-    runs = [table.assign(method=m, seed=s, error_m=random.lognormal(5, 1, n)) for m in methods for s in seeds]
+    runs = [table.assign(method=method, error_m=random.lognormal(5, 1, n)) for method in methods]
     return pd.concat(runs, ignore_index=True)
 
 
@@ -75,19 +75,20 @@ def remote_links(page):
     return reader.links
 
 
-def test_a_page_loads_nothing_and_forbids_itself_to():
-    page = maps.error_map(made_errors(40), {}, True).page
+def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an_iframe_or_a_file(tmp_path):
+    errors = made_errors(40).assign(city='O\'Higgins & "sons"')
+    shown = maps.error_map(errors, {}, True)
+    page, frame = shown.page, shown._repr_html_()
     assert remote_links(page) == []
     assert not re.search(r"(https?:)?//\w", own_script(page).replace("http-equiv", ""))
     assert "default-src 'none'" in page
     assert 'img-src data:"' in page
-
-
-def test_leaflet_is_in_the_page_once_and_jquery_not_at_all():
-    page = maps.error_map(made_errors(40), {}, True).page
-    assert page.count("Leaflet 1.9.4") == 1
-    assert page.count(".leaflet-pane,") == 1
-    assert "jQuery v3" not in page
+    assert (page.count("Leaflet 1.9.4"), page.count(".leaflet-pane,")) == (1, 1)
+    assert maps.error_map(errors, {}, True).page == page
+    assert unescape(re.search(r"srcdoc='([^']*)'", frame)[1]) == page
+    assert 'title="map of 40 photos in 1 city"' in frame
+    assert 'sandbox="allow-scripts"' in frame
+    assert shown.save(tmp_path / "deep" / "map.html").read_text(encoding="utf-8") == page
 
 
 @pytest.mark.parametrize("make", [made_photos, made_errors])
@@ -195,18 +196,6 @@ def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
     assert min(abs(lon - place["bounds"][0][1]) for lon in ends) < 0.1
 
 
-def test_the_iframe_holds_the_page_unchanged_and_has_a_title():
-    shown = maps.error_map(made_errors(9).assign(city='O\'Higgins & "sons"'), {}, True)
-    frame = shown._repr_html_()
-    assert unescape(re.search(r"srcdoc='([^']*)'", frame)[1]) == shown.page
-    assert 'title="map of 9 photos in 1 city"' in frame
-    assert 'sandbox="allow-scripts"' in frame
-
-
-def test_the_same_table_makes_the_same_page():
-    assert maps.error_map(made_errors(20), {}, True).page == maps.error_map(made_errors(20), {}, True).page
-
-
 def test_a_map_says_simulated_and_its_unit_in_the_legend():
     assert "error (simulated)" in maps.error_map(made_errors(9), {}, True).page
     assert "simulated" not in own_script(maps.error_map(made_errors(9), {}, False).page)
@@ -239,11 +228,6 @@ def test_lines_lead_to_the_guess_for_the_largest_errors_in_the_right_city():
         assert lat_b - lat_a == pytest.approx(0.01, abs=2e-5)
 
 
-def test_a_photo_that_is_there_twice_is_refused():
-    with pytest.raises(ValueError, match="twice for one method"):
-        maps.error_map(made_errors(9, seeds=(0, 1)), {}, True)
-
-
 def test_thumbnails_lie_inside_the_page():
     errors = made_errors(60)
     shown = maps.error_map(errors, {name: Image.new("L", (640, 480)) for name in errors["photo_id"]}, True)
@@ -257,20 +241,17 @@ def test_streets_lie_beneath_and_are_no_layer_to_choose():
     assert [layer.control for layer in layers] == [False, True]
 
 
-def test_a_saved_map_is_the_page(tmp_path):
-    shown = maps.photo_map(made_photos(9), True)
-    assert shown.save(tmp_path / "deep" / "map.html").read_text(encoding="utf-8") == shown.page
-
-
-def test_nothing_to_draw_and_impossible_positions_are_said_in_words():
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(lambda table: table[:0], "empty"), (lambda table: table.assign(predicted_lat_deg=np.nan), "latitude"),
+     (lambda table: table.drop(columns="error_m"), "error_m"),
+     (lambda table: pd.concat([table, table]), "twice for one method")],
+)  # fmt: skip
+def test_nothing_to_draw_impossible_positions_and_two_seeds_are_refused_in_words(change, said):
+    with pytest.raises(ValueError, match=said):
+        maps.error_map(change(made_errors(9)), {}, True)
     with pytest.raises(ValueError, match="empty"):
         maps.photo_map(made_photos(9)[:0], True)
-    with pytest.raises(ValueError, match="empty"):
-        maps.error_map(made_errors(9)[:0], {}, True)
-    with pytest.raises(ValueError, match="latitude"):
-        maps.error_map(made_errors(9).assign(predicted_lat_deg=np.nan), {}, True)
-    with pytest.raises(ValueError, match="error_m"):
-        maps.error_map(made_errors(9).drop(columns="error_m"), {}, True)
 
 
 def test_a_target_is_shown_layer_by_layer_with_its_weights():

@@ -21,45 +21,44 @@ from geonb.showing.pictures import contact_sheet
 GUIDE = SimpleNamespace(distance_m=np.array([100.0, 900.0]), dissimilarity=np.array([0.3, 0.8]),
                         spread=np.array([0.1, 0.1]), range_m=300.0)  # fmt: skip
 FIGURES = {  # name: (figure of tables, its tables)
-    "photo_counts": (intervals.photo_counts, example_tables.photos),
-    "comparison": (lambda table: intervals.comparison(table, "blocked"), example_tables.comparison),
-    "ratios": (lambda table: intervals.ratios(table, "clip"), example_tables.ratios),
-    "by_city": (lambda table: intervals.by_city(table, "ours over other"), example_tables.by_city),
-    "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), example_tables.surroundings),
-    "nulls": (intervals.nulls, example_tables.nulls),
-    "measures": (
-        lambda table: intervals.measures(table, {"a": "what a is", "b": "what b is"}),
-        example_tables.measures,
-    ),
-    "readout": (intervals.readout, example_tables.readout),
-    "scenes": (intervals.scenes, example_tables.scenes),
-    "responses": (lambda table: intervals.responses(table, table[:1]), example_tables.responses),
-    "recovered_ranges": (intervals.recovered_ranges, example_tables.trials),
-    "semivariograms": (
+    "photo_counts": (intervals.photo_counts, example_tables.PHOTOS),
+    "comparison": (lambda table: intervals.comparison(table, "blocked"), example_tables.COMPARISON),
+    "ratios": (lambda table: intervals.ratios(table, "clip"), example_tables.RATIOS),
+    "by_city": (lambda table: intervals.by_city(table, "ours over other"), example_tables.BY_CITY),
+    "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), example_tables.SURROUNDINGS),
+    "nulls": (intervals.nulls, example_tables.NULLS),
+    "measures": (lambda table: intervals.measures(table, {"a": "what a is", "b": "b"}), example_tables.MEASURES),
+    "readout": (intervals.readout, example_tables.READOUT),
+    "scenes": (intervals.scenes, example_tables.SCENES),
+    "responses": (lambda table: intervals.responses(table, table[:1]), example_tables.RESPONSES),
+    "recovered_ranges": (intervals.recovered_ranges, example_tables.TRIALS),
+    "semivariograms": (lines.semivariograms, example_tables.LAGS, example_tables.FITS, example_tables.LAGS),
+    "doubt": (
         lines.semivariograms,
-        lambda: (example_tables.lags(), example_tables.fits(), example_tables.lags()),
+        example_tables.DOUBT,
+        example_tables.FITS.assign(range_low_m=9, range_high_m=np.inf),
+        example_tables.LAGS,
     ),
-    "semivariograms and doubt": (lines.semivariograms, example_tables.doubt),
-    "coherence": (lambda table: lines.coherence(table, "Coherence"), example_tables.coherence),
-    "pair_cloud": (lambda table: lines.pair_cloud(table, GUIDE), example_tables.pairs),
-    "nearest_train": (lambda table: lines.nearest_train(table, 200.0), example_tables.nearest),
-    "training_curves": (lines.training_curves, example_tables.curve),
-    "learning_curves": (lines.learning_curves, example_tables.curve),
-    "error_cdf": (lines.error_cdf, example_tables.errors),
-    "by_distance": (lines.by_distance, example_tables.by_distance),
-    "coverage": (lines.coverage, example_tables.coverage),
-    "risk": (lambda table: lines.curves(table, "Risk", x="share", y="error_m", name="order"), example_tables.risk),
-    "depth": (lines.depth, example_tables.depth),
-    "doses": (lines.doses, example_tables.doses),
-    "planted_curves": (lines.planted_curves, example_tables.planted),
-    "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), example_tables.lags),
-    "split_maps": (ground.split_maps, example_tables.points),
-    "target": (ground.target, lambda: example_tables.points().assign(weight=lambda own: np.arange(len(own)) / 99)),
-    "error_maps": (ground.error_maps, lambda: example_tables.errors(("clip",), (0,))),
-    "hexagons": (ground.hexagons, example_tables.cells),
-    "cells": (lambda table: ground.on_ground(table, "Cells", colour="verdict"), example_tables.cells),
-    "arrows": (lambda table: ground.on_ground(table, "Arrows", arrows=True), example_tables.errors),
-    "embedding_maps": (ground.embedding_maps, lambda: example_tables.errors().assign(score=0.5)),
+    "coherence": (lambda table: lines.coherence(table, "Coherence"), example_tables.COHERENCE),
+    "pair_cloud": (lambda table: lines.pair_cloud(table, GUIDE), example_tables.PAIRS),
+    "nearest_train": (lambda table: lines.nearest_train(table, 200.0), example_tables.NEAREST),
+    "training_curves": (lines.training_curves, example_tables.CURVE),
+    "learning_curves": (lines.learning_curves, example_tables.CURVE),
+    "error_cdf": (lines.error_cdf, example_tables.errors()),
+    "by_distance": (lines.by_distance, example_tables.BY_DISTANCE),
+    "coverage": (lines.coverage, example_tables.COVERAGE),
+    "risk": (lambda table: lines.curves(table, "Risk", x="share", y="error_m", name="order"), example_tables.RISK),
+    "depth": (lines.depth, example_tables.DEPTH),
+    "doses": (lines.doses, example_tables.DOSES),
+    "planted_curves": (lines.planted_curves, example_tables.PLANTED),
+    "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), example_tables.LAGS),
+    "split_maps": (ground.split_maps, example_tables.POINTS),
+    "target": (ground.target, example_tables.HERE),
+    "error_maps": (ground.error_maps, example_tables.ERRORS),
+    "hexagons": (ground.hexagons, example_tables.CELLS),
+    "cells": (lambda table: ground.on_ground(table, "Cells", colour="verdict"), example_tables.CELLS),
+    "arrows": (lambda table: ground.on_ground(table, "Arrows", arrows=True), example_tables.ERRORS),
+    "embedding_maps": (ground.embedding_maps, example_tables.errors().assign(score=0.5)),
 }
 WITHOUT_TABLES = {
     "target_matrices": lambda: matrices.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
@@ -73,8 +72,8 @@ def made(name, change=lambda table: table):
     """One of the figures, of its tables changed in some way."""
     if name in WITHOUT_TABLES:
         return WITHOUT_TABLES[name]()
-    draw, given = FIGURES[name][0], FIGURES[name][1]()
-    return draw(*map(change, given if isinstance(given, tuple) else (given,)))
+    draw, *given = FIGURES[name]
+    return draw(*map(change, given))
 
 
 def texts(figure):
