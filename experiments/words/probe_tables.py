@@ -184,7 +184,7 @@ def directions(features, sample, *, seed=0):
 
 
 def errors(table, features, sample):
-    """Table ERRORS of the position from features {aim: (n, d)} of the first tower of a table READ, if it was asked for."""
+    """Table ERRORS of the position from features {aim: (n, d)} of the first tower of a table READ, if it was asked."""
     if "position" not in features:
         return pd.DataFrame(columns=list(ERRORS))
     aim = {"position": sample.aims["position"]}
