@@ -83,13 +83,13 @@ def r2_table(targets, predicted, groups, blocks, names, *, replicates=300, seed=
     return pd.DataFrame(rows, columns=list(PROBES))
 
 
-def place_features(east_north_m, city, *, length_m=200.0, count=256, seed=0):
-    """Smooth functions of position (n, count) inside each city: random Fourier features of a Gaussian kernel."""
+def place_features(east_north_m, city, *, seed=0):
+    """Smooth functions of position (n, 256) inside each city: random Fourier features of a Gaussian kernel of 200 m."""
     from sklearn.kernel_approximation import RBFSampler
 
     number = np.unique(city, return_inverse=True)[1]
     apart = np.asarray(east_north_m) + number[:, None] * np.array([1e5, 0.0])  # cities share nothing
-    return RBFSampler(gamma=0.5 / length_m**2, n_components=count, random_state=seed).fit_transform(apart)
+    return RBFSampler(gamma=0.5 / 200.0**2, n_components=256, random_state=seed).fit_transform(apart)
 
 
 # ---- every layer of a tower ------------------------------------------------------------------------------------------
@@ -160,8 +160,8 @@ def _inner_costs(features, targets, fold):
     return cost / np.maximum(targets.var(axis=0), 1e-12) / len(targets)
 
 
-def ridge_path(features, targets, others, penalties=PENALTIES):
-    """Predictions (P, m, K) for features `others` (m, d) by ridge regressions on (n, d) and (n, K), one per penalty.
+def ridge_path(features, targets, others):
+    """Predictions (P, m, K) for features `others` (m, d) by ridge regressions on (n, d) and (n, K), one per PENALTIES.
 
     As scikit-learn's Ridge after its StandardScaler, but all penalties from one decomposition of the features'
     covariance: that package solves anew for each, and the probes of all layers of all towers ask for thousands.
@@ -172,7 +172,7 @@ def ridge_path(features, targets, others, penalties=PENALTIES):
     values, vectors = np.linalg.eigh(known.T @ known)
     middle = targets.mean(axis=0)
     rotated, asked = vectors.T @ (known.T @ (targets - middle)), asked @ vectors
-    return np.stack([middle + asked @ (rotated / (np.maximum(values, 0) + p)[:, None]) for p in penalties])
+    return np.stack([middle + asked @ (rotated / (np.maximum(values, 0) + p)[:, None]) for p in PENALTIES])
 
 
 def r2(squares):
