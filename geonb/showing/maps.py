@@ -94,7 +94,7 @@ def error_key(scale, table):
     bounds_m = CITY_ERRORS_M if scale["error_m"].median() < 20_000 else WORLD_ERRORS_M
     ends = [sphere.length(metres) for metres in bounds_m]
     texts = [f"up to {ends[0]}", *map(" to ".join, itertools.pairwise(ends)), f"over {ends[-1]}"]
-    lines = f"dashed: truth to guess, the {WORST_PER_CITY} largest errors per city"
+    lines = f"dashed: from the true to the predicted place, the {WORST_PER_CITY} largest errors of each city"
     ring = "wrong city" if table["ring"].any() else ""
     return Key("error", bounds_m, texts, ring, [lines, f"{table['photo_id'].nunique():,} photos"])
 
@@ -110,14 +110,14 @@ def target_map(targets, simulated, streets=None):
     return built(table, key, simulated, streets)
 
 
-def guess_map(likely, circles, simulated, streets=None):
+def posterior_map(likely, circles, simulated, streets=None):
     """OfflineMap of where photos may have been taken: likely places, one layer per photo, and the circle of its radius.
 
     likely: layer, photo_id, city, lat_deg, lon_deg, weight (probability over that of the best place), distance_m from
     that place; street is shown where present. circles: layer, lat_deg, lon_deg, radius_m (missing: no circle), and
     true_lat_deg, true_lon_deg, missing where unknown.
     """
-    need(circles, ("layer", "lat_deg", "lon_deg", "radius_m", "true_lat_deg", "true_lon_deg"), "circles of guesses")
+    need(circles, ("layer", "lat_deg", "lon_deg", "radius_m", "true_lat_deg", "true_lon_deg"), "circles of predictions")
     table = weighted(likely, "{:.0%} of the best, {} from it").assign(ring=False)
     home = table.groupby("city")["photo_id"].nunique().idxmax()  # what the chooser of cities begins with
     notes = ["orange line: the radius, where there is one (zoom out)"]
@@ -250,7 +250,7 @@ def about(row):
 def error_in_words(row):
     """Error of one photo, with the city it was placed in where that is the wrong one; safe HTML."""
     placed = row["predicted_city"]
-    elsewhere = f", guessed {safe_html(placed, LONGEST)}" if row["ring"] and isinstance(placed, str) else ""
+    elsewhere = f", placed in {safe_html(placed, LONGEST)}" if row["ring"] and isinstance(placed, str) else ""
     return f"error {sphere.length(row['error_m'])}{elsewhere}"
 
 
@@ -261,7 +261,7 @@ def error_line(row):
 
 
 def circle_lines(circle):
-    """The circle around a guess as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
+    """The circle around a prediction as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
     if not circle["radius_m"] < np.pi / 2 * sphere.EARTH_RADIUS_M:
         return []
     turn = np.linspace(0, 2 * np.pi, 73)

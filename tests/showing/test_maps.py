@@ -218,7 +218,7 @@ def test_a_city_across_the_date_line_is_one_place():
     assert all(place["bounds"][1][1] - place["bounds"][0][1] < 1 for place in places)
 
 
-def test_lines_lead_to_the_guess_for_the_largest_errors_in_the_right_city():
+def test_lines_lead_to_the_predicted_place_for_the_largest_errors_in_the_right_city():
     shown = maps.error_map(made_errors(80), {}, True)
     lines = [one for one in features(shown) if one["geometry"]["type"] == "LineString"]
     assert len(lines) == maps.WORST_PER_CITY * (len(CENTRES) - 1)  # none of City 3 was placed in the right city
@@ -270,7 +270,7 @@ def test_a_target_is_shown_layer_by_layer_with_its_weights():
         maps.target_map(table, True)
 
 
-def made_guesses():
+def made_predictions():
     likely = pd.DataFrame({
         "layer": ["a"] * 4 + ["b"] * 2, "photo_id": ["one"] * 4 + ["two"] * 2, "city": ["Oulu"] * 4 + ["Suva"] * 2,
         "lat_deg": [51.5] * 4 + [-16.9] * 2, "lon_deg": [-0.1] * 4 + [179.9, -179.9], "distance_m": 84.0,
@@ -281,8 +281,8 @@ def made_guesses():
     return likely, circles.assign(radius_m=[2_000.0, 40_000.0], **truth)
 
 
-def test_a_guess_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
-    shown = maps.guess_map(*made_guesses(), True)
+def test_a_prediction_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
+    shown = maps.posterior_map(*made_predictions(), True)
     first, second = ([one["geometry"]["type"] for one in layer.data["features"]] for layer in shown_layers(shown))
     assert first == ["Point"] * 4 + ["LineString", "Point"]
     assert second == ["Point"] * 2 + ["LineString"]
@@ -295,15 +295,15 @@ def test_a_guess_has_its_likely_places_the_circle_of_its_radius_and_the_truth_wh
 
 
 def test_the_layer_that_is_shown_first_lies_in_the_city_that_is_shown_first():
-    likely, circles = made_guesses()
-    shown = maps.guess_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
+    likely, circles = made_predictions()
+    shown = maps.posterior_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
     assert [layer.show for layer in shown_layers(shown)] == [True, False]
-    shown = maps.guess_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
+    shown = maps.posterior_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
     assert [layer.show for layer in shown_layers(shown)] == [False, True]
 
 
 def test_a_circle_lies_at_its_radius_also_across_the_date_line():
-    for circle in made_guesses()[1].to_dict("records"):
+    for circle in made_predictions()[1].to_dict("records"):
         (line, _), *more = maps.circle_lines(circle)
         lon_deg, lat_deg = np.array(line["geometry"]["coordinates"]).T
         centre = np.array([circle["lat_deg"], circle["lon_deg"]])
@@ -315,15 +315,15 @@ def test_a_circle_lies_at_its_radius_also_across_the_date_line():
 
 @pytest.mark.parametrize("radius_m", [np.nan, 1.2e7])
 def test_without_a_radius_or_beyond_a_hemisphere_no_circle_is_drawn(radius_m):
-    likely, circles = made_guesses()
-    shown = maps.guess_map(likely, circles.assign(radius_m=radius_m), False)
+    likely, circles = made_predictions()
+    shown = maps.posterior_map(likely, circles.assign(radius_m=radius_m), False)
     assert not any(one["geometry"]["type"] == "LineString" for one in features(shown))
 
 
 @pytest.mark.parametrize("name", ["{{ 7*7 }}.jpg", "50 {% off", "room {#4", "<script>alert(1)</script>"])
 def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
-    likely, circles = made_guesses()
-    shown = maps.guess_map(
+    likely, circles = made_predictions()
+    shown = maps.posterior_map(
         likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
         circles.replace({"layer": {"a": name}}), False,
     )  # fmt: skip
@@ -333,7 +333,7 @@ def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
     assert "<script>alert" not in shown.page
 
 
-def test_a_guess_without_places_is_refused():
-    likely, circles = made_guesses()
+def test_a_prediction_without_places_is_refused():
+    likely, circles = made_predictions()
     with pytest.raises(ValueError, match="is empty"):
-        maps.guess_map(likely[:0], circles, True)
+        maps.posterior_map(likely[:0], circles, True)
