@@ -152,7 +152,8 @@ def measures(table, meanings):
 
 CONDITIONS = {  # how the values of a condition are read
     "range": "ranges × {:g}", "nugget": "nugget {:g}", "photos per city": "{:g} photos per city",
-    "city means": "city means {:g} sd", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m", "base": "base",
+    "city means": "city means {:g} sd", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m",
+    "base": "base",
 }  # fmt: skip
 
 

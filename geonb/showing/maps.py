@@ -261,7 +261,7 @@ def error_line(row):
 
 
 def circle_lines(circle):
-    """The circle around a prediction as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
+    """The circle of a radius as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
     if not circle["radius_m"] < np.pi / 2 * sphere.EARTH_RADIUS_M:
         return []
     turn = np.linspace(0, 2 * np.pi, 73)
