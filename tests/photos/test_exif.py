@@ -8,7 +8,6 @@ from PIL import Image
 from PIL.ExifTags import GPS, Base
 
 from geonb.earth import sphere
-from geonb.photos.catalogue import catalogue
 from geonb.photos.sources import exif, folder
 from tests.photos.made import cologne, gps_exif, left_out_of, picture, rationals, text
 
@@ -126,20 +125,6 @@ def test_a_missing_exif_and_a_damaged_one_are_told_apart(tmp_path):
     assert left_out_of(read_one(tmp_path))["reason"] == "no position"
     assert left_out_of(read_one(tmp_path, exif=whole[:40]))["reason"] == "broken position"
     assert left_out_of(read_one(tmp_path, exif=b"Exif\0\0nonsense"))["reason"] in ("broken position", "no position")
-
-
-def test_an_exif_of_random_damage_ends_in_a_row(tmp_path):
-    rng = np.random.default_rng(0)
-    whole = gps_exif(cologne(GPSImgDirection=rationals(3), GPSDateStamp=text(b"2024:05:20\0")))
-    for number in range(150):
-        broken = bytearray(whole)
-        for place in rng.integers(6, len(whole), 3):
-            broken[place] = rng.integers(256)
-        picture(tmp_path / f"{number}.jpg", exif=bytes(broken), seed=number)
-    rows, left_out = folder.read(folder=str(tmp_path))
-    assert len(rows) + len(left_out) == 150
-    assert not {"broken picture", "truncated"} & set(left_out["reason"])
-    catalogue(rows)
 
 
 # ---- direction -------------------------------------------------------------------------------------------------------

@@ -81,18 +81,18 @@ def read(
         raise ValueError(f"Mapillary has no photo in box {box} (south, west, north, east): {meant}")
     given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
 
-    def photo(path, record):
-        if why := unwanted(record, panoramas):
+    def photo(path, told):
+        if why := unwanted(told, panoramas):
             raise why
-        download(record["id"], size_px, files.ROOT / path, ask)
-        return fields.photo(path, fields_of(record), given)
+        download(told["id"], size_px, files.ROOT / path, ask)
+        return fields.photo(path, told, given)
 
-    usable = [record for record in records if not unwanted(record, panoramas)]
+    usable = [told for told in records if not unwanted(told, panoramas)]
     usable = thinned(usable, thin_m) if thin_m else usable
     if limit and limit < len(usable):
         usable = [usable[n] for n in np.sort(seeds.stream(seed, "mapillary").choice(len(usable), limit, replace=False))]
-    told = usable + [record for record in records if unwanted(record, panoramas)]
-    entries = [(f"build/mapillary/{size_px}/{one['id']}.jpg", f"id {one['id']}: ", one) for one in told]
+    usable += [told for told in records if unwanted(told, panoramas)]
+    entries = [(f"build/mapillary/{size_px}/{told['id']}.jpg", f"id {told['id']}: ", told) for told in usable]
     rows, left_out = kept_and_left_out(entries, photo, progress=True)
     left_out += [{"path": "", "reason": "full box", "detail": f"south, west, north, east {box}"} for box in full]
     return collected(rows, left_out, city_link_m=city_link_m)
@@ -131,15 +131,14 @@ def boxes_of(area):
 
 
 def found_in(area, ask):
-    """(records of all photos in an area or without a position, each once, full boxes); answered boxes are kept."""
+    """(fields of all photos in an area or without a position, each once, full boxes); answered boxes are kept."""
     found, full = {}, []
     for box in tqdm(boxes_of(area), desc="boxes", unit="box", file=sys.stdout):
         records, full_there = answered(box, ask)
         full += full_there
-        for record in records:
-            at = position(record)
-            if np.isnan(at[0]) or shapely.intersects_xy(area, *at):
-                found[record["id"]] = record
+        for told in map(fields_of, records):
+            if np.isnan(told["lat_deg"]) or shapely.intersects_xy(area, told["lon_deg"], told["lat_deg"]):
+                found[told["id"]] = told
     return [found[id_] for id_ in sorted(found)], full
 
 
@@ -157,12 +156,15 @@ def answered(box, ask):
 def cut(box, ask):
     """(records, full boxes) of a box, from its quarters where one answer may not hold them all."""
     south, west, north, east = box
+    asked = {"bbox": f"{west:.7f},{south:.7f},{east:.7f},{north:.7f}", "fields": ",".join(FIELDS), "limit": MOST}
     try:
-        records, all_there = ask.about(box), True
+        records = ask.get(f"{API}/images", asked, "data")["data"]
+        if len(records) < FULL:
+            return records, []
     except TooMuch:
-        records, all_there = [], False
-    if all_there and len(records) < FULL:
-        return records, []
+        records = []
+    except Unreadable as why:
+        raise ValueError(f"Mapillary refuses the box {box}: {why.detail}") from None
     if max(north - south, east - west) < LEAST_DEG:
         return records, [box]
     rows, columns = (pairwise((low, (low + high) / 2, high)) for low, high in ((south, north), (west, east)))
@@ -173,45 +175,36 @@ def cut(box, ask):
 
 
 # ---- which -----------------------------------------------------------------------------------------------------------
-def position(record):
-    """(longitude, latitude) of a record, computed if it was; NaN where it has none."""
-    for name in ("computed_geometry", "geometry"):
-        place = (record.get(name) or {}).get("coordinates")
-        if place:
-            return float(place[0]), float(place[1])
-    return np.nan, np.nan
+def fields_of(record):
+    """A record with the keys of the catalogue: computed positions and headings first; what is optional may lack."""
+    places = ((record.get(name) or {}).get("coordinates") for name in ("computed_geometry", "geometry"))
+    lon_deg, lat_deg = next((map(float, place[:2]) for place in places if place), (np.nan, np.nan))
+    headings = (record.get(name) for name in ("computed_compass_angle", "compass_angle"))
+    return {
+        "id": record["id"], "is_pano": record.get("is_pano"), "lat_deg": lat_deg, "lon_deg": lon_deg,
+        "heading_deg": next((angle for angle in headings if angle is not None and 0 <= angle <= 360), ""),
+        "captured_at": fields.of_milliseconds(record.get("captured_at")), "at_ms": record.get("captured_at") or 0,
+        "sequence_id": record.get("sequence", ""), "author": (record.get("creator") or {}).get("username", ""),
+    }  # fmt: skip
 
 
-def unwanted(record, panoramas):
+def unwanted(told, panoramas):
     """Why a record cannot be a photo, as an Unreadable; None where it can."""
-    if np.isnan(position(record)[0]):
+    if np.isnan(told["lat_deg"]):
         return Unreadable("no position", "Mapillary names none")
-    if record.get("is_pano") and not panoramas:
-        return Unreadable("panorama", "option panoramas: true keeps it")
-    return None
+    around = told["is_pano"] and not panoramas
+    return Unreadable("panorama", "option panoramas: true keeps it") if around else None
 
 
 def thinned(records, thin_m):
     """Along every sequence, in the order of time, the photos at least thin_m from the last one that was kept."""
     last, kept = {}, []
-    for record in sorted(records, key=lambda record: (record.get("captured_at") or 0, record["id"])):
-        drive, at = record.get("sequence") or record["id"], np.array([position(record)[::-1]])
+    for told in sorted(records, key=lambda told: (told["at_ms"], told["id"])):
+        drive, at = told["sequence_id"] or told["id"], np.array([[told["lat_deg"], told["lon_deg"]]])
         if drive not in last or sphere.distance_m(at, last[drive])[0] >= thin_m:
-            kept.append(record)
+            kept.append(told)
             last[drive] = at
-    return sorted(kept, key=lambda record: record["id"])
-
-
-def fields_of(record):
-    """A record with the keys of the catalogue; what is optional may be absent."""
-    lon_deg, lat_deg = position(record)
-    headings = (record.get(name) for name in ("computed_compass_angle", "compass_angle"))
-    heading_deg = next((angle for angle in headings if angle is not None and 0 <= angle <= 360), "")
-    return {
-        "lat_deg": lat_deg, "lon_deg": lon_deg, "heading_deg": heading_deg,
-        "captured_at": fields.of_milliseconds(record.get("captured_at")),
-        "sequence_id": record.get("sequence", ""), "author": (record.get("creator") or {}).get("username", ""),
-    }  # fmt: skip
+    return sorted(kept, key=lambda told: told["id"])
 
 
 # ---- the server ------------------------------------------------------------------------------------------------------
@@ -230,7 +223,7 @@ def patience(state: RetryCallState):
 
 
 class Questions:
-    """Questions to the server, one at a time, again and again while it is busy."""
+    """Questions to the server, one at a time, each again while it is busy."""
 
     def __init__(self):
         token = os.environ.get("MAPILLARY_TOKEN", "").strip()
@@ -242,26 +235,12 @@ class Questions:
         self.session = requests.Session()
         self.header = {"Authorization": f"OAuth {token}"}
 
-    def about(self, box):
-        """The records of a box, MOST at most."""
-        south, west, north, east = box
-        asked = {"bbox": f"{west:.7f},{south:.7f},{east:.7f},{north:.7f}", "fields": ",".join(FIELDS), "limit": MOST}
-        try:
-            return self.get(f"{API}/images", asked, "data").json()["data"]
-        except Unreadable as why:
-            raise ValueError(f"Mapillary refuses the box {box}: {why.detail}") from None
-
-    def address(self, id_, size_px):
-        """Where a thumbnail lies now: such addresses end after some time."""
-        name = f"thumb_{size_px}_url"
-        return self.get(f"{API}/{id_}", {"fields": name}, "id").json().get(name, "")
-
     @retry(
         retry=retry_if_exception_type(Busy), stop=stop_after_attempt(ATTEMPTS), wait=patience,
         retry_error_callback=gave_up,
     )  # fmt: skip
     def get(self, address, asked=None, wanted=""):
-        """One answer, of the API if something is wanted of its JSON, else of where pictures lie, without the token.
+        """The JSON of the API, if something is wanted of it, else what lies at an address, asked without the token.
 
         Busy where it may come later, TooMuch, ValueError for the token, Unreadable for what is gone.
         """
@@ -269,12 +248,11 @@ class Questions:
             answer = self.session.get(address, params=asked, headers=self.header if wanted else None, timeout=60)
         except requests.RequestException as error:
             raise Busy(type(error).__name__) from None  # its words may hold the address
-        refuse(answer, wanted)
-        return answer
+        return content_of(answer, wanted)
 
 
-def refuse(answer, wanted):
-    """Nothing, or what stands against an answer, as in Questions.get."""
+def content_of(answer, wanted):
+    """What an answer holds, as in Questions.get."""
     status = answer.status_code
     if status == 429:
         wait = answer.headers.get("Retry-After", "")
@@ -288,11 +266,12 @@ def refuse(answer, wanted):
         raise ValueError(f"Mapillary refuses the token (status {status}): check MAPILLARY_TOKEN")
     if status >= 400:
         raise Unreadable("missing file", f"Mapillary answers with status {status}")
-    told = None
+    if not wanted:
+        return answer.content
     with suppress(requests.JSONDecodeError):
-        told = answer.json() if wanted else None
-    if wanted and not (isinstance(told, dict) and wanted in told):
-        raise Busy(f"status {status} without {wanted}")
+        if isinstance(told := answer.json(), dict) and wanted in told:
+            return told
+    raise Busy(f"status {status} without {wanted}")
 
 
 def download(id_, size_px, file, ask):
@@ -301,9 +280,11 @@ def download(id_, size_px, file, ask):
         return
     if not str(id_).isdigit():
         raise Unreadable("missing file", "the id is no number")
-    if not (address := ask.address(id_, size_px)):
+    name = f"thumb_{size_px}_url"
+    address = ask.get(f"{API}/{id_}", {"fields": name}, "id").get(name)  # where it lies now: such addresses end
+    if not address:
         raise Unreadable("missing file", f"Mapillary has no thumbnail of {size_px} px")
-    content = ask.get(address).content
+    content = ask.get(address)
 
     def verified(partial):
         partial.write_bytes(content)
