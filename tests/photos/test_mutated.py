@@ -20,7 +20,7 @@ from geonb.files import ROOT
 from geonb.photos import reasons
 from geonb.photos.catalogue import catalogue
 from geonb.photos.sources import folder, table
-from tests.photos.made import cologne, gps_exif, picture, rationals, text
+from tests.photos.made import cologne, gps_exif, noise, picture, rationals, text
 
 CASES = 500  # of each of the four kinds of files
 EVERY_TIME_THE_SAME = settings(
@@ -109,11 +109,10 @@ def whole_pictures():
     """Sound pictures of several forms, with GPS, XMP and a clock where the form has room."""
     exif = gps_exif(cologne(GPSImgDirection=rationals(3), GPSDateStamp=text(b"2024:05:20\0")))
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r P:PoseHeadingDegrees="3" xmlns:P="p"/></x:xmpmeta>'
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8))
     for form, more in (("JPEG", {"exif": exif, "xmp": xmp}), ("PNG", {"exif": exif}), ("WEBP", {"exif": exif}),
-                       ("TIFF", {}), ("GIF", {})):  # fmt: skip
+                       ("TIFF", {"exif": exif}), ("GIF", {}), ("BMP", {})):  # fmt: skip
         content = io.BytesIO()
-        noise.save(content, form, **more)
+        noise().save(content, form, **more)
         yield content.getvalue()
 
 
@@ -170,6 +169,7 @@ def rows_of(file):
         return None
 
 
+@pytest.mark.slow
 def test_mutated_tables_are_read_or_refused(tmp_path):
     rng, outcomes = np.random.default_rng(3), {"read": 0, "refused": 0}
     for name in "abc":

@@ -150,6 +150,7 @@ def test_a_process_that_dies_is_told_with_the_way_out(monkeypatch):
         list(scan.mapped(os._exit, [1, 2], 2))
 
 
+@pytest.mark.slow
 def test_several_processes_work_in_a_kernel_of_jupyter(many, scans):
     from jupyter_client.manager import run_kernel
 
@@ -177,6 +178,7 @@ def read(folder):
 """
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     (tmp_path / "reads_for_ever.py").write_text(READS_FOR_EVER)
     (started := tmp_path / "started").mkdir()
