@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import CELLS, CITIES, ERRORS, POINTS, errors
 from matplotlib.text import Text
 
 from geonb.showing import ground
+from tests.showing.example_tables import CELLS, CITIES, ERRORS, POINTS, errors
 
 
 def texts(figure):

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import COMPARISON, RATIOS, SCENES, SURROUNDINGS, TRIALS
 from matplotlib.text import Text
 
 from geonb.showing import intervals
+from tests.showing.example_tables import COMPARISON, RATIOS, SCENES, SURROUNDINGS, TRIALS
 
 
 def rows_of(ax):

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_tables import COVERAGE, CURVE, DOUBT, FITS, LAGS, NEAREST
 from matplotlib.text import Text
 
 from geonb.showing import lines
+from tests.showing.example_tables import COVERAGE, CURVE, DOUBT, FITS, LAGS, NEAREST
 
 
 def texts(figure):

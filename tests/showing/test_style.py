@@ -3,7 +3,6 @@
 import warnings
 from types import SimpleNamespace
 
-import example_tables
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from PIL import Image
 from geonb.learning.methods import METHODS
 from geonb.showing import ground, intervals, lines, matrices, style
 from geonb.showing.pictures import contact_sheet
+from tests.showing import example_tables
 
 GUIDE = SimpleNamespace(distance_m=np.array([100.0, 900.0]), dissimilarity=np.array([0.3, 0.8]),
                         spread=np.array([0.1, 0.1]), range_m=300.0)  # fmt: skip

@@ -3,7 +3,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import skgstat
-from drawn_fields import CENTRE, curve_table, planted, toy, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from geonb.earth import seeds, sphere
 from geonb.learning import negatives
 from geonb.measuring import coherence, detection
 from geonb.variograms import curves, lags, models
+from tests.variograms.drawn_fields import CENTRE, curve_table, planted, toy, unit
 
 LAGS = dict(max_lag_m=800.0, lag_count=10)
 CITY = np.full(60, "a", object)

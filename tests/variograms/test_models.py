@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_fields import curve_table, planted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geonb.variograms import curves, models
+from tests.variograms.drawn_fields import curve_table, planted
 
 FIELD = planted(600.0, nugget=0.01, n=300)
 NONE = models.flagged("exponential", "why")

@@ -2,10 +2,10 @@ import gstools
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_fields import CENTRE, planted, toy
 
 from geonb.earth import sphere
 from geonb.variograms import models, yardstick
+from tests.variograms.drawn_fields import CENTRE, planted, toy
 
 CITY = np.full(60, "a", object)
 NONE = {"city": "c", **models.flagged("exponential", "no rise with distance")}
