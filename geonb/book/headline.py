@@ -14,11 +14,9 @@ import pandas as pd
 from geonb import files
 from geonb.book.results import HEADLINE, has_table, published_folder, read_table
 from geonb.book.studies import DEFAULT, all_pages, build_folder, replace_folder, tables_folder
-from geonb.earth.sphere import length
 
 SHARE = 0.1  # of its interval by which a number may differ from the published one
 RELATIVE = 1e-3  # by which a number without an interval may differ
-MARK, END = "<!-- headline: written by `make publish` -->\n", "<!-- /headline -->"
 
 
 def gather(study, pages):
@@ -98,40 +96,6 @@ def difference(key, here, there):
     return f"{key}: {value:.6g}, published {published:.6g}, apart by {share}"
 
 
-def readme_table(headline):
-    """The medians of a headline, {key: row}, as Markdown tables, one for each density: methods down, splits across."""
-    medians = {tuple(key.split(".")[1:]): row for key, row in headline.items() if key.startswith("median_error_m.")}
-    splits, tables = list(dict.fromkeys(split for split, _, _ in medians)), []
-    for density in sorted({density for _, density, _ in medians}, key=int, reverse=True):
-        rows = {(split, method): row for (split, of, method), row in medians.items() if of == density}
-        largest = {method: max(row["value"] for key, row in rows.items() if key[1] == method) for _, method in rows}
-        lines = [
-            f"| median error, {int(density):,} photos per city | {' | '.join(splits)} |",
-            "|---|" + "---:|" * len(splits),
-        ]
-        for name in sorted(largest, key=lambda method: (-largest[method], method)):
-            lines.append(f"| {name} | {' | '.join(with_interval(rows.get((split, name))) for split in splits)} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
-
-
-def with_interval(row):
-    """A headline row of a length as text: value, and its interval where there is one."""
-    if row is None:
-        return ""
-    bounds = "" if row["low"] is None else f" ({length(row['low'])} to {length(row['high'])})"
-    return f"{length(row['value'])}{bounds}"
-
-
-def write_readme(study, readme=None):
-    """Put the published headline of a study between the two marks of the README."""
-    readme = readme or files.ROOT / "README.md"
-    headline = json.loads((published_folder(study) / "headline.json").read_text(encoding="utf-8"))
-    before, _, rest = readme.read_text(encoding="utf-8").partition(MARK)
-    text = f"{before}{MARK}{readme_table(headline)}\n{rest[rest.index(END) :]}"
-    files.write_whole(readme, lambda partial: partial.write_text(text, "utf-8"))
-
-
 def main():
     """Gather, publish or verify, as the Snakefile, `make publish` and `make verify` do."""
     ask = argparse.ArgumentParser(prog="python -m geonb.book.headline", description=__doc__.splitlines()[0])
@@ -150,8 +114,6 @@ def main():
         else:
             folder = publish(got.study, got.pages).relative_to(files.ROOT)
             print(f"published {folder}: look at `git diff --stat`, commit it alone")
-            if got.study == DEFAULT and not got.pages:
-                write_readme(got.study)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book.headline: {error}")
 
