@@ -68,10 +68,9 @@ check: setup  ## style and unit tests, for everyday work: minutes
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 	$(BIN)/python -m pytest tests -m "not real and not browser and not slow"
 
-test: setup  ## everything but the books of real photos: unit tests, every notebook once, the book with warnings as errors
+test: check  ## everything but the books of real photos: check, slow unit tests, every notebook once, the book with warnings as errors
 	@rm -rf build/smoke
-	@echo "geonb has $$(find geonb -name '*.py' -exec cat {} + | wc -l) lines"
-	$(BIN)/python -m pytest tests -m "not real and not browser"
+	$(BIN)/python -m pytest tests -m "slow and not real and not browser"
 	$(BIN)/python -m pytest --nbmake notebooks --nbmake-timeout 3600 --exitfirst
 	@echo "building the book of study smoke, warnings are errors"
 	@mkdir -p build/smoke/logs
