@@ -113,7 +113,8 @@ def made(request, tmp_path_factory):
     write_tree(folder / "osv5m")
     study = yaml.safe_load((ROOT / "notebooks" / "studies" / "osv5m.yml").read_text(encoding="utf-8"))
     study["01_photos"]["options"] = {"folder": "osv5m", "part": "both"}
-    for notebook, values in changes.items():
+    offline = {"02_embeddings": {"tower": "imagenet/efficientnet-lite0", "weights": ""}}
+    for notebook, values in (offline | changes).items():
         study[notebook] = study[notebook] | values
     (folder / "notebooks" / "studies" / "mine.yml").write_text(yaml.safe_dump(study), encoding="utf-8")
     done = subprocess.run(

@@ -33,7 +33,9 @@ from geonb.files import ROOT
 pytestmark = pytest.mark.real
 NOT_COPIED = (".git", ".venv", ".snakemake", "build", "simulated_cities", "node_modules", ".*_cache", ".hypothesis")
 SECRET = "MLY|7|said-to-nobody"
+OFFLINE = {"tower": "imagenet/efficientnet-lite0", "weights": ""}  # the lines to change where nothing can be downloaded
 SHORT = {
+    "02_embeddings": OFFLINE,
     "03_semivariograms": {"replicates": 20, "range_replicates": 10, "permutations": 39, "lag_count": 8},
     "06_train": {"seed_count": 1, "course": {"steps": 10, "batch_size": 16, "evaluate_every": 5}},
     "14_textual_supervision": {"probed_per_city": 60, "replicates": 10},

@@ -146,6 +146,16 @@ class Page:
         tower = "" if self.name == "01_photos" else self.tower["tower"]
         return wording.note([*wording.caveats(self.source["source"], tower, photo_count), *more])
 
+    def check_tower(self):
+        """ValueError where the shipped tower, which knows simulated pictures only, would read real photos unasked."""
+        asked = studies.changes_of(self.study).get("02_embeddings") or {}
+        if not self.simulated and wording.SIMULATED_TOWER in self.tower["tower"] and "tower" not in asked:
+            raise ValueError(
+                f"{wording.SIMULATED_TOWER} was trained on simulated pictures: for real photos its numbers mean nothing. "
+                f"Under 02_embeddings of {self.study}.yml set tower: ViT-B-32 and weights: laion2b_s34b_b79k, "
+                "or without a network tower: imagenet/efficientnet-lite0"
+            )
+
     def pictures(self, rows):
         """PIL images of some photos of the catalogue; none where they are real and not on this machine."""
         from geonb.photos import sources

@@ -3,20 +3,25 @@
 from geonb.showing.safe_text import safe_html
 
 FEW_PHOTOS = 1000
+SIMULATED_TOWER = "geonb-tiny"
 
 
 def caveats(source, tower, photo_count):
     """What a reader must know before any number: a list of sentences, empty when there is nothing to warn of."""
-    simulated_tower = "geonb-tiny" in tower
     found = []
     if source == "simulated":
         found.append(
             "These photos are simulated: they show how a mechanism works, not how well it does in a real city."
         )
-    elif simulated_tower:
+    elif SIMULATED_TOWER in tower:
         found.append(
             f"The tower {tower} was trained on simulated pictures only: on real photos its numbers mean nothing. "
             "Choose a pretrained open_clip tower in the study (parameters tower and weights of 02_embeddings)."
+        )
+    elif tower.startswith("imagenet/"):
+        found.append(
+            f"The features are those of {tower}, which learned to name the things of ImageNet: it reads no words, "
+            "and a pretrained tower of open_clip would see more."
         )
     if photo_count < FEW_PHOTOS:
         found.append(

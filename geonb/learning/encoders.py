@@ -52,6 +52,19 @@ def head(feature_size, size, hidden=256, dropout=0.1):
     return nn.Dropout(dropout), nn.Linear(feature_size, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, size)
 
 
+class Standardised(nn.Module):
+    """Features (n, d) with the mean and standard deviation of those that train (m, d) brought to 0 and 1."""
+
+    def __init__(self, train):
+        super().__init__()
+        spread, mean = torch.std_mean(train, dim=0)
+        self.register_buffer("mean", mean)
+        self.register_buffer("spread", spread.clamp(min=1e-6))  # a feature that is the same in all photos says nothing
+
+    def forward(self, features):
+        return (features - self.mean) / self.spread
+
+
 def image_head(feature_size, size):
     """Frozen image features (n, d) to unit vectors (n, size)."""
     return Unit(*head(feature_size, size))
@@ -164,18 +177,29 @@ def build(recipe, given):
     Weights of an open_clip tower are copied, so that each training starts from the same ones. Where photos stand for
     places, one tower reads both.
     """
-    asked, place, feature_size = recipe.towers, recipe.row.place, given.feature_size
-    train_lat_lon_deg = given.photos.lat_lon_deg[given.members("train")]
+    asked, place, train = recipe.towers, recipe.row.place, given.members("train")
     if place == "cell":
-        return CellTower(feature_size, cell_centres(train_lat_lon_deg, recipe.tuned.cell_size_m))
-    if place == "position":
-        return PositionTower(feature_size, train_lat_lon_deg)
+        centres = cell_centres(given.photos.lat_lon_deg[train], recipe.tuned.cell_size_m)
+        made = CellTower(given.feature_size, centres)
+    elif place == "position":
+        made = PositionTower(given.feature_size, given.photos.lat_lon_deg[train])
+    else:
+        made = meeting_towers(recipe, given, given.photos.lat_lon_deg[train])
+    if asked.standardise and not asked.train_backbone:
+        made.image = nn.Sequential(Standardised(given.images[train]), made.image)
+        made.location = made.image if place == "photo" else made.location
+    return made
+
+
+def meeting_towers(recipe, given, train_lat_lon_deg):
+    """TwoTowers whose vectors meet in one space, fresh or with GeoCLIP's released weights."""
+    asked = recipe.towers
     capsules = recipe.row.tower == "capsules"  # those have GeoCLIP's image head too
     more = [asked.capsules.image_hidden] if capsules else []
-    image = (geoclip_head if capsules else image_head)(feature_size, asked.size, *more)
+    image = (geoclip_head if capsules else image_head)(given.feature_size, asked.size, *more)
     if asked.train_backbone:
         image = nn.Sequential(Unit(copy.deepcopy(given.base.model.visual)), image)
-    where = image if place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
+    where = image if recipe.row.place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
     made = TwoTowers(image, where, asked.temperature, asked.learn_temperature)
     return geoclip.load_released(made, asked.released) if asked.released and capsules else made
 

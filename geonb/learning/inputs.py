@@ -98,6 +98,8 @@ def _read(place, location, split, asked, data):
     words = place == "tower" and location == "text"
     context_length = asked.context_length if words else None
     base = base_tower(asked.tower, asked.weights, context_length) if words or asked.train_backbone else None
+    if words and base.tokenizer is None:
+        raise ValueError(f"tower {asked.tower} reads no words: location 'text' needs a tower of open_clip")
     images = torch.from_numpy(data.features)
     if asked.train_backbone:
         images = towers.Pictures(map(data.picture_path, data.photos.path), base.transform)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from geonb import checks, files
-from geonb.learning import geoclip, losses, methods
+from geonb.learning import geoclip, imagenet, losses, methods
 
 BANDWIDTHS = ("fixed", "city", "density")
 LOCATIONS = ("fourier", "capsules", "text")
@@ -104,7 +104,8 @@ class Towers:
 
     location: what reads a place where the method leaves it open; train_backbone: the visual part of the open_clip tower
     (tower, weights) is trained too, instead of a head on its frozen features; released: folder of GeoCLIP's weights,
-    from which methods of capsules start, none for ''; the captions are for location 'text'.
+    from which methods of capsules start, none for ''; the captions are for location 'text'; standardise: frozen
+    features are standardised on the photos that train, as those of ImageNet towers must be.
     """
 
     location: str = "fourier"
@@ -119,6 +120,7 @@ class Towers:
     context_length: int = 48  # tokens of a caption that are read; fewer are faster
     tower: str = ""
     weights: str = ""
+    standardise: bool = False
 
     def __post_init__(self):
         one_of("location", self.location, LOCATIONS)
@@ -225,6 +227,7 @@ def of_page(parameters, tower, pilots):
     """
     lags = {name: pilots[name] for name in ("max_lag_m", "lag_count")}
     base = {name: tower[name] for name in ("tower", "weights")}
+    base["standardise"] = tower["tower"].startswith(imagenet.PREFIX)
     given = {
         "asked": {name: parameters[name] for name in names_of(Tuned) if name in parameters},
         "loss": filled(Loss, lags | parameters["loss"]),

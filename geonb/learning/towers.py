@@ -4,6 +4,7 @@ All outputs are L2-normalised. This file takes paths and tables of places, never
 """
 
 import copy
+import functools
 import hashlib
 import json
 import logging
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import requests
 import torch
 from PIL import Image, ImageOps
 from safetensors import safe_open
@@ -23,12 +25,16 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from geonb import checks, files
+from geonb.learning import imagenet
 from geonb.photos import captions
 
 
 @dataclass(frozen=True)
 class Tower:
-    """An open_clip model with its transform and tokenizer; digest names exactly these weights and this transform."""
+    """An open_clip model with its transform and tokenizer; digest names exactly these weights and this transform.
+
+    tokenizer None: a tower of ImageNet, which reads no words.
+    """
 
     name: str
     model: nn.Module
@@ -54,12 +60,18 @@ def device():
 
 
 def load_tower(name, weights=""):
-    """A tower by (name, weights) exactly as open_clip takes them, or `local-dir:FOLDER`, relative to the repository.
+    """A tower by (name, weights) of open_clip, `local-dir:FOLDER` relative to the repository, or one of imagenet.load.
 
     weights: a tag of open_clip, which needs the network once, or the path of a safetensors file.
     A safetensors file may hold few rows of `token_embedding.weight`, see all_token_rows.
-    ValueError lists what there is when the name or the tag is unknown.
+    ValueError lists what there is when the name or the tag is unknown. ConnectionError where weights cannot be
+    downloaded.
     """
+    if name.startswith(imagenet.PREFIX):
+        model, side_px = imagenet.load(name)
+        look = {"mean": imagenet.MEAN, "std": imagenet.STD, "interpolation": "bicubic"}
+        transform = open_clip().image_transform(side_px, is_train=False, **look)
+        return Tower(name, model.float().eval(), transform, None, 0, digest_of(model, transform))
     asked, file = name, Path(weights)
     if name.startswith("local-dir:"):
         folder = files.ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
@@ -137,6 +149,28 @@ def check_open_clip_name(name, weights):
     tags = open_clip().list_pretrained_tags_by_model(name)
     if not name.startswith("hf-hub:") and weights not in tags and not Path(weights).is_file():
         raise ValueError(f"{weights!r} is neither a file nor one of the weights of {name}: {', '.join(tags)}")
+    if weights in tags:
+        check_reachable(name, weights)
+
+
+def check_reachable(name, weights, timeout_s=5):
+    """ConnectionError where weights of open_clip are not on this machine and their hub does not answer in seconds.
+
+    huggingface_hub itself would try for a minute.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    repository = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "").rstrip("/")
+    names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    if not repository or any(isinstance(try_to_load_from_cache(repository, file), str) for file in names):
+        return
+    try:
+        requests.head(constants.ENDPOINT, timeout=timeout_s)
+    except requests.RequestException as error:
+        raise ConnectionError(
+            f"the weights {weights} of {name} are not on this machine and {constants.ENDPOINT} does not answer: "
+            "run once with a network, or under 02_embeddings set tower: imagenet/efficientnet-lite0 and weights: ''"
+        ) from error
 
 
 def _quietly(make):
@@ -235,6 +269,12 @@ def captions_of(table, parts, decimals=5):
     """The captions of a table of places (street, city, country, lat_deg, lon_deg), see captions.location_captions."""
     names = {name: table[name].to_numpy() for name in ("street", "city", "country")}
     return captions.location_captions(table[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=parts, decimals=decimals)
+
+
+def reader_of_names(name, weights):
+    """The function zero_shot of a tower, None for a tower that reads no words."""
+    tower = load_tower(name, weights)
+    return None if tower.tokenizer is None else functools.partial(zero_shot, tower)
 
 
 def zero_shot(tower, table):

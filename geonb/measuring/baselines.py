@@ -16,18 +16,20 @@ BASELINES = {
 }
 
 
-def untrained(photos, features, parts, galleries, planted, read_names=None, *, seed):
+def untrained(photos, features, parts, galleries, planted, read_names=None, *, standardise=False, seed):
     """Predictions of the BASELINES and the ceilings in each split, with columns split, method, kind and seed.
 
     photos: table of all photos; features (n, d); parts, galleries: by split; planted: table of places -> fields (m, K)
     there, None where nothing was planted; read_names: table of places -> (m, d) what the frozen tower reads in their
-    names, see learning.places.zero_shot; without it no zero_shot.
+    names, see towers.reader_of_names; without it no zero_shot. standardise: the features, on the photos that train, as
+    towers of ImageNet need it.
     """
     tables, own_fields = [], planted(photos)
     for split, part in parts.items():
         test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
         known, gallery = split == "unseen_city", galleries[split]
-        sides = photos.iloc[test], photos.iloc[train], gallery, features[test], features[train]
+        seen = standardised(features, train) if standardise else features
+        sides = photos.iloc[test], photos.iloc[train], gallery, seen[test], seen[train]
         names = None if read_names is None else read_names(gallery)
         fields = (None, None) if own_fields is None else (own_fields[test], planted(gallery))
         rows = {
@@ -40,6 +42,12 @@ def untrained(photos, features, parts, galleries, planted, read_names=None, *, s
             for name, table in named.items()
         ]
     return pd.concat(tables, ignore_index=True)
+
+
+def standardised(features, train):
+    """Unit features (n, d) float32 of mean 0 and standard deviation 1 on the photos `train`, before they are scaled."""
+    apart = (features - features[train].mean(axis=0)) / np.maximum(features[train].std(axis=0), 1e-6)
+    return (apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 
 
 def predictions(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):
