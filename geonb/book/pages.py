@@ -151,7 +151,7 @@ class Page:
         asked = studies.changes_of(self.study).get("02_embeddings") or {}
         if not self.simulated and wording.SIMULATED_TOWER in self.tower["tower"] and "tower" not in asked:
             raise ValueError(
-                f"{wording.SIMULATED_TOWER} was trained on simulated pictures: for real photos its numbers mean nothing. "
+                f"{wording.SIMULATED_TOWER} was trained on simulated pictures, its numbers mean nothing for others. "
                 f"Under 02_embeddings of {self.study}.yml set tower: ViT-B-32 and weights: laion2b_s34b_b79k, "
                 "or without a network tower: imagenet/efficientnet-lite0"
             )

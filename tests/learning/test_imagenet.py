@@ -1,4 +1,4 @@
-"""Towers of ImageNet: the same network as its package's, weights that fit, and clear words where something is missing."""
+"""Towers of ImageNet: the network of its package, weights that fit, clear words where something is missing."""
 
 import importlib.util
 
