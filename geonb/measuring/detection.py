@@ -62,7 +62,7 @@ def suspected(photos, features, part, fitted, lags, *, pairs_at_most, seed=0):
 
 def read_guide(table):
     """The negatives.Guide of a table with columns GUIDE."""
-    return negatives.Guide(*(table[name].to_numpy() for name in list(GUIDE)[:3]), float(table.range_m[0]))
+    return negatives.Guide(*(table[name].to_numpy(copy=True) for name in list(GUIDE)[:3]), float(table.range_m[0]))
 
 
 def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
