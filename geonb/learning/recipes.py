@@ -278,11 +278,14 @@ def names_of(kind):
 
 
 def table(recipes):
-    """Recipes (name -> Recipe) side by side: what is tuned, and what else differs from the defaults of this file."""
+    """Recipes (name -> Recipe) side by side: what is tuned, and what else differs from the defaults of this file.
+
+    Without the base tower, which is that of page 02.
+    """
     rows = {name: dataclasses.asdict(made.tuned) | {
         f"{part}: {key}": value
         for part in ("loss", "towers", "course") for key, value in dataclasses.asdict(getattr(made, part)).items()
-        if value != dataclasses.asdict(getattr(Recipe("clip", ""), part))[key]
+        if value != dataclasses.asdict(getattr(Recipe("clip", ""), part))[key] and key not in ("tower", "weights")
     } for name, made in recipes.items()}  # fmt: skip
     return pd.DataFrame(rows).rename_axis(columns=" / ".join(dict.fromkeys(made.method for made in recipes.values())))
 
