@@ -209,7 +209,7 @@ THREATS = {
 def threats(parts, leakage, runs, ratios):
     """What could fool a reader, counted split by split (columns THREATS).
 
-    parts: split and part of photos; leakage: transfer.LEAKAGE; runs: split, still_improving of the trainings of all
+    parts: split and part of photos; leakage: new_places.LEAKAGE; runs: split, still_improving of the trainings of all
     methods; ratios: inference.RATIOS.
     """
     leaked, rows = leakage.set_index("split").share_within_range, []

@@ -11,8 +11,8 @@ from geonb.earth import sphere
 from geonb.learning import decoding, inputs, methods, towers, training
 from geonb.learning.recipes import Recipe
 from geonb.measuring import conformal
+from geonb.photos.left_out import LEFT_OUT_COLUMNS, kept_and_left_out, left_out_table
 from geonb.photos.pictures import picture_path
-from geonb.photos.reasons import LEFT_OUT_COLUMNS, kept_and_left_out, left_out_table
 from geonb.photos.sources import listing, scan
 from geonb.splitting.splits import blocks_of
 
@@ -248,7 +248,7 @@ def asked(model, data, folder, tower, shown):
 
 def pictures_in(folder):
     """(pictures, left out) of all files below a folder, which need no position: tables with photo_id, path, sha256, and
-    of reasons.LEFT_OUT_COLUMNS.
+    of left_out.LEFT_OUT_COLUMNS.
 
     ValueError where the folder is none, or holds no picture that can be read.
     """

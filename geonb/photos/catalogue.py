@@ -10,7 +10,7 @@ import pandas as pd
 
 from geonb import checks
 from geonb.earth import sphere
-from geonb.photos.reasons import left_out_table
+from geonb.photos.left_out import left_out_table
 
 COLUMNS = {
     "photo_id": "identifier, unique in the catalogue [text]",

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from geonb import files
-from geonb.photos.reasons import Unreadable
+from geonb.photos.left_out import Unreadable
 
 # Only what cameras and editors write: Pillow would start Ghostscript to decode an EPS file.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.measuring import coherence, transfer
+from geonb.measuring import coherence, new_places
 from geonb.variograms import curves as semivariograms
 
 CENTRE = np.array([50.7374, 7.0982])
@@ -184,8 +184,8 @@ def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_m
         "method": "clip", "photo_id": [str(n) for n in range(100)], "seed": 0, "error_m": 10 * way_m,
         "lat_deg": AT[:, 0], "lon_deg": AT[:, 1], "block": np.arange(100),
     })  # fmt: skip
-    found = transfer.by_surroundings(table, train, radius_m=120.0)
-    assert found.columns.tolist() == list(transfer.SURROUNDINGS)
+    found = new_places.by_surroundings(table, train, radius_m=120.0)
+    assert found.columns.tolist() == list(new_places.SURROUNDINGS)
     near = found[found.about == "nearest_m"]
     assert near.n.sum() == 100
     assert near.error_m.is_monotonic_increasing
@@ -194,9 +194,9 @@ def test_photos_are_parted_by_the_way_to_the_nearest_training_photo_and_by_how_m
     many = found[found.about == "count"]
     assert many["to"].max() == (sphere.pair_distance_m(AT, train) < 120).sum(axis=1).max()
     assert many.error_m.is_monotonic_decreasing
-    few = transfer.by_surroundings(table.assign(block=0), train, radius_m=120.0)
+    few = new_places.by_surroundings(table.assign(block=0), train, radius_m=120.0)
     assert few.low.isna().all()
-    alone = transfer.by_surroundings(table, train, radius_m=1.0)
+    alone = new_places.by_surroundings(table, train, radius_m=1.0)
     assert alone[alone.about == "count"][["from", "to", "n"]].to_numpy().tolist() == [[0, 0, 100]]
 
 
@@ -227,7 +227,7 @@ def test_counts_that_are_none_are_refused(given, match):
 ])  # fmt: skip
 def test_surroundings_without_a_size_are_refused(given, match):
     with pytest.raises(ValueError, match=match):
-        transfer.by_surroundings(pd.DataFrame({"method": []}), AT, **given)
+        new_places.by_surroundings(pd.DataFrame({"method": []}), AT, **given)
 
 
 @pytest.mark.parametrize("count", [1, 2])

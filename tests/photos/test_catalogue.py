@@ -8,7 +8,8 @@ from PIL import Image
 from sklearn.cluster import DBSCAN
 
 from geonb.earth import sphere
-from geonb.photos import catalogue, pictures, reasons
+from geonb.photos import catalogue, pictures
+from geonb.photos.left_out import LEFT_OUT_COLUMNS, left_out_table
 
 
 def rows(count=3, **changes):
@@ -74,7 +75,7 @@ def test_a_missing_column_and_a_reason_outside_the_fixed_set_are_named():
     with pytest.raises(ValueError, match="needs columns \\['sha256'\\]"):
         catalogue.catalogue(rows().drop(columns="sha256"))
     with pytest.raises(ValueError, match="does not name \\['bad mood'\\]"):
-        reasons.left_out_table([{"path": "a.jpg", "reason": "bad mood", "detail": ""}])
+        left_out_table([{"path": "a.jpg", "reason": "bad mood", "detail": ""}])
 
 
 def test_of_equal_photos_the_first_by_path_stays_and_the_other_is_told():
@@ -85,7 +86,7 @@ def test_of_equal_photos_the_first_by_path_stays_and_the_other_is_told():
 
 
 def test_every_column_has_a_meaning_with_its_unit():
-    assert all(meaning.endswith("]") for meaning in [*catalogue.COLUMNS.values(), *reasons.LEFT_OUT_COLUMNS.values()])
+    assert all(meaning.endswith("]") for meaning in [*catalogue.COLUMNS.values(), *LEFT_OUT_COLUMNS.values()])
 
 
 # ---- cities ----------------------------------------------------------------------------------------------------------

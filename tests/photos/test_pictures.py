@@ -11,7 +11,7 @@ from PIL import Image
 
 from geonb import files
 from geonb.photos import pictures
-from geonb.photos.reasons import REASONS, Unreadable
+from geonb.photos.left_out import REASONS, Unreadable
 from tests.photos.made import noise
 
 SIZE = (32, 24)

@@ -9,7 +9,7 @@ import yaml
 
 from geonb.files import ROOT
 from geonb.photos.catalogue import COLUMNS
-from geonb.photos.reasons import LEFT_OUT_COLUMNS
+from geonb.photos.left_out import LEFT_OUT_COLUMNS
 from geonb.photos.sources import SOURCES, check_options, folder, gather, table, takes_options
 from tests.photos.made import cologne, picture
 

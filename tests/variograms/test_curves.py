@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geonb.earth import seeds, sphere
 from geonb.learning import negatives
-from geonb.measuring import coherence, detection
+from geonb.measuring import coherence, negative_detection
 from geonb.variograms import curves, lags, models
 from tests.variograms.drawn_fields import CENTRE, curve_table, planted, toy, unit
 
@@ -230,7 +230,7 @@ DOORS = {
     "by_bearing": lambda features, at: curves.by_bearing(features, at, CITY, edges_m=lags.edges_m(800.0, 8)),
     "by_city": lambda features, at: curves.by_city(features, at, CITY, **LAGS),
     "guide": lambda features, at: negatives.guide(features, at, CITY, NONE, **LAGS),
-    "pairs_of": lambda features, at: detection.pairs_of(features, at, 400.0, pairs_at_most=200),
+    "pairs_of": lambda features, at: negative_detection.pairs_of(features, at, 400.0, pairs_at_most=200),
     "within_cities": lambda features, at: coherence.within_cities(features, at, CITY, **LAGS),
 }  # fmt: skip
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from geonb import checks
 from geonb.photos.catalogue import catalogue
+from geonb.photos.left_out import REASONS, left_out_table
 from geonb.photos.pictures import is_here, open_picture
-from geonb.photos.reasons import REASONS, left_out_table
 
 # ruff: noqa: F401  each is loaded only when it is asked for; what a page depends on is read from this line
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from PIL.ExifTags import GPS, IFD, Base
 
 from geonb.photos import pictures
-from geonb.photos.reasons import Unreadable
-from geonb.photos.sources.fields import check_position, number, within
+from geonb.photos.left_out import Unreadable
+from geonb.photos.sources.photo_fields import check_position, number, within
 
 # Datums as cameras write them, capitals and digits alone: WGS 84 itself, and those within metres of it
 WGS_84 = ("WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984")

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from geonb.photos import pictures
 from geonb.photos.catalogue import collected
-from geonb.photos.reasons import Unreadable, kept_and_left_out
+from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.sources import exif, listing, scan, takeout
 
 

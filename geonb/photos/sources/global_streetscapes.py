@@ -10,9 +10,9 @@ import re
 from pathlib import PurePosixPath
 
 from geonb.photos.catalogue import collected
+from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
-from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources import fields, listing, scan, text_tables
+from geonb.photos.sources import listing, photo_fields, scan, text_tables
 
 LICENCE = "CC BY-SA 4.0"
 COMMON, PLACES, CONTEXT = "metadata_common_attributes.csv", "simplemaps.csv", "contextual.csv"
@@ -55,7 +55,7 @@ def read(
     examine, given = scan.examiner(list(ids), root, workers), {"licence": LICENCE, "source": "global_streetscapes"}
     rows, left_out = kept_and_left_out(
         [(path, "", told.get(id_)) for path, id_ in ids.items()],
-        lambda path, row: fields.photo(path, fields_of(row, panoramas, night), given, examine),
+        lambda path, row: photo_fields.photo(path, fields_of(row, panoramas, night), given, examine),
     )
     return collected(rows, refused + left_out, city_link_m=city_link_m)
 
@@ -99,7 +99,7 @@ def fields_of(row, panoramas, night):
     if not night and row.get("lighting_condition") == "night":
         raise Unreadable("night", f"{CONTEXT} says so: option night: true keeps it")
     names = [row.get(level, "") for level in ("city", "admin_name", "country")]
-    taken = fields.of_milliseconds(row.get("mly_captured_at", ""))
+    taken = photo_fields.of_milliseconds(row.get("mly_captured_at", ""))
     return {
         "lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row.get("heading"), "country": names[2],
         "city": ", ".join(name for name in names if name) if names[0] else "",

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from geonb.photos import pictures
-from geonb.photos.reasons import Unreadable, kept_and_left_out
+from geonb.photos.left_out import Unreadable, kept_and_left_out
 
 
 def root_of(folder):

@@ -22,9 +22,9 @@ from tqdm import tqdm
 from geonb import checks, files
 from geonb.earth import seeds, sphere
 from geonb.photos.catalogue import collected
+from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import examine, picture_path
-from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources import fields
+from geonb.photos.sources import photo_fields
 
 API = "https://graph.mapillary.com"
 LICENCE = "CC BY-SA 4.0"
@@ -77,7 +77,7 @@ def read(
     if not records and not full:
         if polygon:
             raise ValueError(f"Mapillary has no photo in polygon {polygon!r}")
-        meant = f"if it was meant as west, south, east, north, write {fields.exchanged(box)}"
+        meant = f"if it was meant as west, south, east, north, write {photo_fields.exchanged(box)}"
         raise ValueError(f"Mapillary has no photo in box {box} (south, west, north, east): {meant}")
     given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
 
@@ -85,7 +85,7 @@ def read(
         if why := unwanted(told, panoramas):
             raise why
         download(told["id"], size_px, files.ROOT / path, ask)
-        return fields.photo(path, told, given)
+        return photo_fields.photo(path, told, given)
 
     usable = [told for told in records if not unwanted(told, panoramas)]
     usable = thinned(usable, thin_m) if thin_m else usable
@@ -104,7 +104,7 @@ def area_of(box, polygon):
     if (box is None) == (not polygon):
         raise ValueError("source 'mapillary' needs a box [south, west, north, east] or a polygon, one of the two")
     if not polygon:
-        south, west, north, east = fields.box_sides(box)
+        south, west, north, east = photo_fields.box_sides(box)
         return shapely.box(west, south, east, north)
     import geopandas
 
@@ -183,7 +183,7 @@ def fields_of(record):
     return {
         "id": record["id"], "is_pano": record.get("is_pano"), "lat_deg": lat_deg, "lon_deg": lon_deg,
         "heading_deg": next((angle for angle in headings if angle is not None and 0 <= angle <= 360), ""),
-        "captured_at": fields.of_milliseconds(record.get("captured_at")), "at_ms": record.get("captured_at") or 0,
+        "captured_at": photo_fields.of_milliseconds(record.get("captured_at")), "at_ms": record.get("captured_at") or 0,
         "sequence_id": record.get("sequence", ""), "author": (record.get("creator") or {}).get("username", ""),
     }  # fmt: skip
 

@@ -18,9 +18,9 @@ import pandas as pd
 from geonb import checks, files
 from geonb.earth import seeds
 from geonb.photos.catalogue import collected
+from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
-from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources import fields, text_tables
+from geonb.photos.sources import photo_fields, text_tables
 
 HUB, LICENCE = "osv5m/osv5m", "CC BY-SA 4.0"
 NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
@@ -50,7 +50,7 @@ def read(
     checks.count("limit", limit, least=0)
     checks.count("seed", seed, least=0)
     if box is not None:
-        fields.box_sides(box, across=True)
+        photo_fields.box_sides(box, across=True)
     root, entries, nothing = picture_path(folder), [], []
     fetch(root, download or [])
     for name in PARTS[part]:
@@ -79,9 +79,9 @@ def photo(path, row, found):
         "lat_deg": row["latitude"], "lon_deg": row["longitude"], "country": row["country"],
         "city": ", ".join(names) if row["city"] else "",  # a name alone stands for many cities of the world
         "sequence_id": row["sequence"], "author": row.get(CREATOR, ""), "given_part": row["given_part"],
-        "captured_at": fields.of_milliseconds(row["captured_at"]),  # Mapillary's
+        "captured_at": photo_fields.of_milliseconds(row["captured_at"]),  # Mapillary's
     }  # fmt: skip
-    return fields.photo(path, told, {"licence": LICENCE, "source": "osv5m"})
+    return photo_fields.photo(path, told, {"licence": LICENCE, "source": "osv5m"})
 
 
 # ---- the Hub ---------------------------------------------------------------------------------------------------------
@@ -164,8 +164,8 @@ def why_none(csv, country, box, there, left):
     if words.startswith("country"):
         names = sorted(set(text_tables.rows_of(csv, ("country",)).country))[:COUNTRIES]
         said[-1] += f", which names the countries {', '.join(names)}"
-    if words.startswith("box") and (other := len(filtered(csv, country, fields.exchanged(box), there)[0])):
-        said.append(f"{other:,} lies in {fields.exchanged(box)}, as if it read west, south, east, north")
+    if words.startswith("box") and (other := len(filtered(csv, country, photo_fields.exchanged(box), there)[0])):
+        said.append(f"{other:,} lies in {photo_fields.exchanged(box)}, as if it read west, south, east, north")
     return ", ".join(said)
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from geonb import checks, files
 from geonb.photos import pictures
-from geonb.photos.reasons import Unreadable
+from geonb.photos.left_out import Unreadable
 
 SCANS = files.ROOT / "build" / "scans"
 FEW = 200  # below so many files to read, starting processes takes longer than reading

@@ -10,9 +10,9 @@ import pandas as pd
 
 from geonb.earth import sphere
 from geonb.photos.catalogue import collected
+from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
-from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources.fields import FIELDS, number, photo, required_number, text, to_degrees, within
+from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees, within
 from geonb.photos.sources.scan import examiner
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")

@@ -5,9 +5,9 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 
-from geonb.photos.reasons import Unreadable
+from geonb.photos.left_out import Unreadable
 from geonb.photos.sources.exif import YEARS
-from geonb.photos.sources.fields import check_position
+from geonb.photos.sources.photo_fields import check_position
 
 SIDECAR = ".supplemental-metadata"  # Takeout puts it between a photo's name and .json, cut to LONGEST together
 LONGEST = 46

@@ -12,8 +12,8 @@ import numpy as np
 
 from geonb.earth import sphere
 from geonb.photos.catalogue import collected
-from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources import fields, listing, text_tables
+from geonb.photos.left_out import Unreadable, kept_and_left_out
+from geonb.photos.sources import listing, photo_fields, text_tables
 
 EAST, LON, TIME, HEADING = 1, 6, 13, 9  # places in a name
 APART_M = 100.0  # between the two positions of one name: more and nobody knows which one holds
@@ -52,7 +52,7 @@ def read(
         for option, refused in unwanted.items():
             if refused and told.get(option):
                 raise Unreadable(option.removesuffix("s"), f"the data set says so: option {option}: true keeps it")
-        return fields.photo(path, told, given)
+        return photo_fields.photo(path, told, given)
 
     return collected(*kept_and_left_out(entries, photo, progress=True), city_link_m=city_link_m)
 
@@ -88,9 +88,9 @@ def position(east, north, zone, letter, lat, lon):
         if not zoned:
             raise Unreadable("no position", f"UTM {east} {north} without a zone, and no latitude and longitude")
         return from_utm(east, north, zone, letter)
-    told = fields.required_number(lat, "lat_deg"), fields.required_number(lon, "lon_deg")
-    fields.check_position(*told)
-    if not zoned or not np.isfinite([fields.number(east), fields.number(north)]).all():
+    told = photo_fields.required_number(lat, "lat_deg"), photo_fields.required_number(lon, "lon_deg")
+    photo_fields.check_position(*told)
+    if not zoned or not np.isfinite([photo_fields.number(east), photo_fields.number(north)]).all():
         return told
     apart_m = float(sphere.distance_m([told], [from_utm(east, north, zone, letter)])[0])
     if not apart_m <= APART_M:
@@ -100,11 +100,11 @@ def position(east, north, zone, letter, lat, lon):
 
 def from_utm(east, north, zone, letter):
     """(latitude, longitude) of a position in UTM on WGS 84; bands from N on are north of the equator."""
-    east, north = fields.required_number(east, "UTM east"), fields.required_number(north, "UTM north")
+    east, north = photo_fields.required_number(east, "UTM east"), photo_fields.required_number(north, "UTM north")
     if not 1 <= int(zone) <= 60 or letter.strip().upper() not in "CDEFGHJKLMNPQRSTUVWX":
         raise Unreadable("broken position", f"there is no UTM zone {zone}{letter}")
     first = 32600 if letter.strip().upper() >= "N" else 32700
-    lon_deg, lat_deg = fields.to_degrees(f"EPSG:{first + int(zone)}").transform(east, north)
+    lon_deg, lat_deg = photo_fields.to_degrees(f"EPSG:{first + int(zone)}").transform(east, north)
     return lat_deg, lon_deg
 
 
@@ -147,7 +147,7 @@ def stem_of(row):
 
 def whole(row, name):
     """The whole number in a column of a row, also written as 2017.0; Unreadable where there is none."""
-    number = fields.number(row[name])
+    number = photo_fields.number(row[name])
     if not number.is_integer():  # neither are what is missing and what is infinite
         raise Unreadable("not a number", f"{name} is {row[name]!r}, not a whole number, of which the file name is made")
     return int(number)
@@ -184,7 +184,7 @@ def of_msls(row, city):
     return {
         "lat_deg": row["lat"], "lon_deg": row["lon"], "city": city,
         "heading_deg": "" if heading.startswith("-") else heading,
-        "captured_at": fields.of_milliseconds(taken) if taken.isdigit() and len(taken) > 8 else taken,
+        "captured_at": photo_fields.of_milliseconds(taken) if taken.isdigit() and len(taken) > 8 else taken,
         "sequence_id": row.get("sequence_id", "") or row.get("sequence_key", ""),
         "night": row.get("night", "").lower() in ("true", "1", "night"),
         "panoramas": row.get("pano", "").lower() in ("true", "1"),

@@ -15,8 +15,8 @@ from PIL import Image
 from geonb import files
 from geonb.photos import pictures
 from geonb.photos.catalogue import collected
-from geonb.photos.reasons import Unreadable, kept_and_left_out
-from geonb.photos.sources import fields, listing, text_tables
+from geonb.photos.left_out import Unreadable, kept_and_left_out
+from geonb.photos.sources import listing, photo_fields, text_tables
 
 LICENCE = "CC BY 4.0"
 GAMMA = 0.4545  # from linear RGB to what screens expect, as the data set's repository advises
@@ -48,7 +48,7 @@ def read(
 
     def photo(path, name):
         told = fields_of(name, places, night)
-        return fields.photo(brightened(path, name) if linear else path, told, given)
+        return photo_fields.photo(brightened(path, name) if linear else path, told, given)
 
     entries = [(f"{folder.rstrip('/')}/{name.as_posix()}", "", name) for name in found]
     rows, left_out = kept_and_left_out(entries, photo, progress=True)
@@ -67,7 +67,7 @@ def positions(file, wanted):
     rows = text_tables.rows_of(file, ("UPRN", *names), keep=lambda rows: rows[rows.UPRN.str.lstrip("0").isin(wanted)])
     first, second = (pd.to_numeric(rows[name], errors="coerce").to_numpy() for name in names)
     if names == GRID:
-        second, first = fields.to_degrees("EPSG:27700").transform(first, second)
+        second, first = photo_fields.to_degrees("EPSG:27700").transform(first, second)
     return dict(zip(rows.UPRN.str.lstrip("0"), zip(first, second, strict=True), strict=True))
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.measuring import transfer
+from geonb.measuring import new_places
 
 CITIES = {"north": (60.0, 10.0), "south": (40.0, 10.0)}
 
@@ -45,7 +45,7 @@ def always_north(true_m, city, rng):
 def test_knowing_the_place_is_told_from_knowing_the_city():
     rows = {"near": near, "anywhere": anywhere, "only_the_city": only_the_city}
     errors = pd.concat([answers(found, method=name) for name, found in rows.items()])
-    table = transfer.within_city(errors, permutations=199).set_index("method")
+    table = new_places.within_city(errors, permutations=199).set_index("method")
     assert table.loc["near", "median_error_m"] < 60 < table.loc["near", "null_low"]
     assert table.loc["near", "p"] == pytest.approx(0.01)
     assert table.loc["near", "p_holm"] == pytest.approx(0.03)
@@ -56,13 +56,13 @@ def test_knowing_the_place_is_told_from_knowing_the_city():
 
 
 def test_only_photos_in_the_right_city_count_and_too_few_have_no_null():
-    table = transfer.within_city(answers(always_north), permutations=19)
+    table = new_places.within_city(answers(always_north), permutations=19)
     assert table.n[0] == 60
-    few = transfer.within_city(answers(always_north, n=19), permutations=19)
+    few = new_places.within_city(answers(always_north, n=19), permutations=19)
     assert few.n[0] == 19
     assert few[["median_error_m", "p", "p_holm"]].isna().all(axis=None)
     none = pd.DataFrame(columns=["low", "high", "ratio"], dtype=float)
-    assert transfer.answer(few, none, ["blocked"], "sw_clip", "clip") == (
+    assert new_places.answer(few, none, ["blocked"], "sw_clip", "clip") == (
         "In blocked no method placed 20 test photos in the right city: there is no null."
     )
 
@@ -70,7 +70,7 @@ def test_only_photos_in_the_right_city_count_and_too_few_have_no_null():
 def test_a_city_that_errs_twice_as_much_has_a_ratio_of_two():
     clip = answers(near, method="clip")
     ours = clip.assign(method="sw_clip", error_m=clip.error_m.clip(lower=1) * np.where(clip.city == "north", 2.0, 1.0))
-    table = transfer.by_city(
+    table = new_places.by_city(
         pd.concat([ours, clip.assign(error_m=clip.error_m.clip(lower=1))]), "sw_clip", "clip",
         pd.DataFrame({"city": ["north"], "effective_range_m": [300.0]}), replicates=50,
     ).set_index("city")  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_city_that_errs_twice_as_much_has_a_ratio_of_two():
 def test_errors_by_distance_are_geometric_means_of_equal_shares():
     errors = answers(near, n=4).assign(error_m=[1.0, 100, 4, 9, 10, 10, 1000, 1000])
     nearest = errors[["split", "photo_id"]].assign(nearest_train_m=[5.0, 6, 20, 21, 40, 41, 80, 81])
-    table = transfer.by_distance(errors, nearest)
+    table = new_places.by_distance(errors, nearest)
     np.testing.assert_allclose(table.error_m, [10, 6, 10, 1000])
     np.testing.assert_allclose(table.nearest_train_m, [5.5, 20.5, 40.5, 80.5])
     assert table.n.tolist() == [2] * 4
@@ -92,23 +92,23 @@ def test_errors_by_distance_are_geometric_means_of_equal_shares():
 
 
 def test_the_answer_counts_what_is_shown():
-    table = transfer.within_city(pd.concat([answers(near), answers(anywhere, method="b")]), permutations=99)
+    table = new_places.within_city(pd.concat([answers(near), answers(anywhere, method="b")]), permutations=99)
     cities = pd.DataFrame({"ratio": [0.5, 1.2], "low": [0.4, 0.9], "high": [0.7, 1.5]})
-    said = transfer.answer(table, cities, ["blocked"], "sw_clip", "clip")
+    said = new_places.answer(table, cities, ["blocked"], "sw_clip", "clip")
     assert "In blocked 1 of 2 methods know more than chance" in said
     assert "0.50 to 1.20 times that of clip; 1 of 2 intervals leave 1 out" in said
 
 
 def test_counts_that_are_none_are_refused():
     with pytest.raises(ValueError, match="permutations 0 must be a whole number of at least 1"):
-        transfer.within_city(answers(near), permutations=0)
+        new_places.within_city(answers(near), permutations=0)
 
 
 def test_leakage_is_the_share_of_test_photos_near_a_training_photo():
     at = sphere.from_local_m([[0.0, 0], [40, 0], [500, 0], [530, 0]], [50.0, 7.0])
     parts = {"random": np.array(["train", "test", "test", "buffer"])}
     sequences = np.array(["a", "a", "b", ""], object)
-    row = transfer.leakage(parts, at, sequences, np.arange(4), within_m=50.0).iloc[0]
+    row = new_places.leakage(parts, at, sequences, np.arange(4), within_m=50.0).iloc[0]
     assert (row.share_within_range, row.shared_sequences, row.test_photos) == (0.5, 1, 2)
     assert np.isnan(row.low)
 
@@ -118,9 +118,9 @@ def test_what_alternates_leaks_more_than_halves_do_and_the_headline_holds_splits
     odd, half = np.arange(80) % 2 == 1, np.arange(80) >= 40
     parts = {"random": odd, "blocked": half, "unseen_city": half}
     parts = {name: np.where(test, "test", "train") for name, test in parts.items()}
-    table = transfer.leakage(parts, at, np.full(80, "", object), np.arange(80), within_m=150.0)
+    table = new_places.leakage(parts, at, np.full(80, "", object), np.arange(80), within_m=150.0)
     assert table.share_within_range.tolist() == [1, 1 / 40, 1 / 40]
-    rows = transfer.headline_leakage(table, "04_splits/leakage")
+    rows = new_places.headline_leakage(table, "04_splits/leakage")
     assert rows.key.tolist() == [f"leakage_share_within_range.{name}" for name in ("random", "blocked")]
     assert (rows.low <= rows.value).all()
-    assert "100% (random)" in transfer.answer_leakage(table, 150.0)
+    assert "100% (random)" in new_places.answer_leakage(table, 150.0)

@@ -6,7 +6,7 @@ import pytest
 
 from geonb.earth import sphere
 from geonb.learning import negatives, recipes
-from geonb.measuring import detection
+from geonb.measuring import negative_detection
 
 RANGE_M = 300.0
 GUIDE = negatives.Guide(np.float32([50, 250, 1_000]), np.float32([0.3, 0.6, 0.9]), np.float32([0.1, 0.1, 0.1]), RANGE_M)
@@ -25,7 +25,7 @@ def photos():
 
 @pytest.fixture(scope="module")
 def pairs(photos):
-    return detection.scored(detection.pairs_of(*photos[:2], RANGE_M, pairs_at_most=4_000), GUIDE)
+    return negative_detection.scored(negative_detection.pairs_of(*photos[:2], RANGE_M, pairs_at_most=4_000), GUIDE)
 
 
 def test_half_of_the_pairs_are_near_and_none_is_of_one_place(photos, pairs):
@@ -35,10 +35,10 @@ def test_half_of_the_pairs_are_near_and_none_is_of_one_place(photos, pairs):
     assert pairs.distance_m.min() > 1
     np.testing.assert_allclose(pairs.similarity, (features[pairs.i] * features[pairs.j]).sum(axis=1), atol=1e-5)
     np.testing.assert_allclose(pairs.distance_m, sphere.distance_m(at[pairs.i], at[pairs.j]), rtol=1e-4)
-    sparse = detection.pairs_of(features[:60], at[:60], RANGE_M, pairs_at_most=4_000)
+    sparse = negative_detection.pairs_of(features[:60], at[:60], RANGE_M, pairs_at_most=4_000)
     assert 0 < (~sparse.far).sum() < sparse.far.sum() < 60 * 59 / 2  # all there are
     both = np.concatenate([at, at])
-    doubled = detection.pairs_of(np.concatenate([features] * 2), both, RANGE_M, pairs_at_most=4_000)
+    doubled = negative_detection.pairs_of(np.concatenate([features] * 2), both, RANGE_M, pairs_at_most=4_000)
     assert doubled.distance_m.min() > 1
 
 
@@ -54,62 +54,64 @@ def test_weights_and_deviations_stand_beside_the_pairs(pairs):
 
 
 def test_truly_alike_is_the_nearest_tenth_of_far_pairs_in_the_fields(photos, pairs):
-    alike = detection.truly_alike(pairs, photos[2])
+    alike = negative_detection.truly_alike(pairs, photos[2])
     assert alike[pairs.far].mean() == pytest.approx(0.1, abs=0.01)
     assert alike[~pairs.far].mean() > 0.3  # the fields are smooth
-    apart = detection.fields_apart(pairs, photos[2])
+    apart = negative_detection.fields_apart(pairs, photos[2])
     assert apart[alike].max() < apart[~alike].min()
-    np.testing.assert_allclose(apart, detection.fields_apart(pairs, photos[2] * [1, 9, 1, 1, 5, 1]))
+    np.testing.assert_allclose(apart, negative_detection.fields_apart(pairs, photos[2] * [1, 9, 1, 1, 5, 1]))
 
 
 def test_distance_alone_finds_nothing_and_the_truth_everything(photos, pairs):
-    alike = detection.truly_alike(pairs, photos[2])
-    scores = detection.scores_of(pairs, probed=photos[2])
-    scores["truth"] = dict.fromkeys((detection.FALSE, detection.HARD), alike.astype(float))
-    table = detection.detected(pairs, alike, photos[3], scores, replicates=20)
-    assert list(table.columns) == list(detection.DETECTED)
+    alike = negative_detection.truly_alike(pairs, photos[2])
+    scores = negative_detection.scores_of(pairs, probed=photos[2])
+    scores["truth"] = dict.fromkeys((negative_detection.FALSE, negative_detection.HARD), alike.astype(float))
+    table = negative_detection.detected(pairs, alike, photos[3], scores, replicates=20)
+    assert list(table.columns) == list(negative_detection.DETECTED)
     auc = table.set_index(["kind", "rule"]).auc
-    for kind in (detection.FALSE, detection.HARD):
+    for kind in (negative_detection.FALSE, negative_detection.HARD):
         assert auc[kind, "truth"] == 1
         assert auc[kind, "probed fields (ceiling)"] == 1
         assert auc[kind, "distance alone"] == pytest.approx(0.5, abs=0.1)  # strata are not points
         assert auc[kind, "semivariogram"] > 0.7
-    assert auc[detection.HARD, "precursor"] == 0.5  # it leaves far pairs alone
-    assert auc[detection.FALSE, "look_alikes"] < 0.3  # it raises what should weigh less
+    assert auc[negative_detection.HARD, "precursor"] == 0.5  # it leaves far pairs alone
+    assert auc[negative_detection.FALSE, "look_alikes"] < 0.3  # it raises what should weigh less
     rows = table[table.rule == "semivariogram"]
     assert (rows.low < rows.auc).all()
     assert (rows.auc < rows.high).all()
 
 
 def test_few_blocks_give_no_interval_and_a_stratum_of_one_kind_does_not_count(photos, pairs):
-    alike = detection.truly_alike(pairs, photos[2])
-    table = detection.detected(pairs, alike, np.arange(600) % 5, detection.scores_of(pairs), replicates=20)
+    alike = negative_detection.truly_alike(pairs, photos[2])
+    table = negative_detection.detected(
+        pairs, alike, np.arange(600) % 5, negative_detection.scores_of(pairs), replicates=20
+    )
     assert table.low.isna().all()
     assert table.auc.notna().all()
     score, one_kind = np.array([1.0, 2, 3, 4]), np.array([True, True, False, True])
-    assert detection.mean_auc(score, one_kind, np.array([0, 0, 1, 1]), np.ones(4)) == 1.0
-    assert np.isnan(detection.mean_auc(score, np.ones(4, bool), np.zeros(4), np.ones(4)))
+    assert negative_detection.mean_auc(score, one_kind, np.array([0, 0, 1, 1]), np.ones(4)) == 1.0
+    assert np.isnan(negative_detection.mean_auc(score, np.ones(4, bool), np.zeros(4), np.ones(4)))
 
 
 def test_the_queue_leaves_out_photos_of_one_place(photos):
     at = photos[1][:100]
-    assert 0 < detection.excluded_share(at, 10, 30) < 0.005  # itself, where an epoch ends within the queue
-    assert detection.excluded_share(np.repeat(at[:10], 10, axis=0), 10, 30) == pytest.approx(0.1, abs=0.03)
-    assert np.isnan(detection.excluded_share(at, 10, 0))
+    assert 0 < negative_detection.excluded_share(at, 10, 30) < 0.005  # itself, where an epoch ends within the queue
+    assert negative_detection.excluded_share(np.repeat(at[:10], 10, axis=0), 10, 30) == pytest.approx(0.1, abs=0.03)
+    assert np.isnan(negative_detection.excluded_share(at, 10, 0))
 
 
 def test_the_answer_says_what_is_found_and_what_it_is_worth():
-    found = (detection.FALSE, 0.8, 0.7), (detection.HARD, 0.6, 0.4)
+    found = (negative_detection.FALSE, 0.8, 0.7), (negative_detection.HARD, 0.6, 0.4)
     rows = [(kind, rule, auc, low, 0.9, 10, 3) for kind, auc, low in found
             for rule in ("semivariogram", "similarity alone")]  # fmt: skip
-    table = pd.DataFrame(rows, columns=list(detection.DETECTED))
+    table = pd.DataFrame(rows, columns=list(negative_detection.DETECTED))
     verdicts = ["It helps here: much.", "Not shown: little.", "It harms here: much."]
     ratios = pd.DataFrame({
         "method": ["geoclip_semivariogram", "geoclip_semivariogram", "geoclip_precursor"], "ratio": [0.8, 1.01, 2.0],
         "split": ["blocked", "unseen_city", "blocked"], "verdict": verdicts,
         "low": [0.7, np.nan, 1.5], "high": [0.9, np.nan, 2.5],
     })  # fmt: skip
-    said = detection.answer(table, ratios)
+    said = negative_detection.answer(table, ratios)
     assert "a false negative is ranked with an area of 0.80 (better than chance; 0.80 by similarity alone)" in said
     assert "a hard negative is ranked with an area of 0.60 (not shown to be better than chance" in said
     factors = "0.80 (0.70 to 0.90) in blocked, 1.01 (no interval) in unseen_city"
@@ -118,19 +120,21 @@ def test_the_answer_says_what_is_found_and_what_it_is_worth():
         "Of 2 comparisons of a guided row with GeoCLIP that have an interval, shown to help: "
         "geoclip_semivariogram in blocked; shown to harm: geoclip_precursor in blocked."
     )
-    assert " In study another guiding by the semivariogram" in detection.answer(table, ratios, beside="another")
-    said = detection.answer(table[:0], ratios[:0], "too few pilots")
+    assert " In study another guiding by the semivariogram" in negative_detection.answer(
+        table, ratios, beside="another"
+    )
+    said = negative_detection.answer(table[:0], ratios[:0], "too few pilots")
     assert said.startswith("No curve could be fitted (too few pilots)")
     assert said.endswith("this study trains no GeoCLIP.")
-    keys = detection.headline(table, "13").key.tolist()
+    keys = negative_detection.headline(table, "13").key.tolist()
     assert keys == ["false_negative_auc.semivariogram", "hard_negative_auc.semivariogram"]
 
 
 def test_trainings_that_had_not_converged_are_counted():
     runs = {"geoclip": pd.DataFrame({"still_improving": [False, True]}),
             "geoclip_precursor": pd.DataFrame({"still_improving": [False] * 3})}  # fmt: skip
-    assert detection.trainings(runs).to_numpy().tolist() == [["geoclip", 2, 1], ["geoclip_precursor", 3, 0]]
-    assert list(detection.trainings({})) == list(detection.TRAINED)
+    assert negative_detection.trainings(runs).to_numpy().tolist() == [["geoclip", 2, 1], ["geoclip_precursor", 3, 0]]
+    assert list(negative_detection.trainings({})) == list(negative_detection.TRAINED)
 
 
 def test_trials_that_ended_at_an_end_of_what_was_tried_are_named():
@@ -138,29 +142,29 @@ def test_trials_that_ended_at_an_end_of_what_was_tried_are_named():
         "method": ["geoclip"] * 3 + ["clip"] * 3, "split": "blocked", "noise_m": [0.0, 10.0, 30.0] + [np.nan] * 3,
         "weight_decay": [np.nan] * 3 + [0.1, 0.2, 0.3], "validation_error_m": [9.0, 8.0, 7.0, 9.0, 7.0, 8.0],
     })  # fmt: skip
-    said = detection.ends(recipes.best_trials(trials))
+    said = negative_detection.ends(recipes.best_trials(trials))
     assert said.startswith("1 of the 2 best trials stand at an end of what was tried")
     assert said.endswith("may lie: geoclip in blocked (noise_m).")
-    assert detection.ends(recipes.best_trials(trials[3:])).endswith("may lie: none.")
+    assert negative_detection.ends(recipes.best_trials(trials[3:])).endswith("may lie: none.")
 
 
 @pytest.mark.parametrize("wrong", [0, 1, -2])
 def test_counts_that_are_none_are_refused(photos, pairs, wrong):
     with pytest.raises(ValueError, match=f"pairs_at_most {wrong} must be a whole number of at least 2"):
-        detection.pairs_of(*photos[:2], RANGE_M, pairs_at_most=wrong)
+        negative_detection.pairs_of(*photos[:2], RANGE_M, pairs_at_most=wrong)
     with pytest.raises(ValueError, match=f"replicates {wrong} must be a whole number of at least 10"):
-        detection.detected(pairs, np.zeros(len(pairs), bool), photos[3], {}, replicates=wrong)
+        negative_detection.detected(pairs, np.zeros(len(pairs), bool), photos[3], {}, replicates=wrong)
     with pytest.raises(ValueError, match="batch_size 0 must be a whole number of at least 1"):
-        detection.excluded_share(photos[1], 0, 10)
+        negative_detection.excluded_share(photos[1], 0, 10)
 
 
 @pytest.mark.parametrize("range_m", [np.nan, np.inf, 0.0])
 def test_a_range_that_is_no_length_is_refused(photos, range_m):
     with pytest.raises(ValueError, match=f"range_m {range_m} must be a finite number above"):
-        detection.pairs_of(*photos[:2], range_m)
+        negative_detection.pairs_of(*photos[:2], range_m)
 
 
 def test_a_single_photo_has_no_pairs_and_no_weights(photos):
-    found = detection.scored(detection.pairs_of(photos[0][:1], photos[1][:1], RANGE_M), GUIDE)
-    some = detection.scored(detection.pairs_of(photos[0][:60], photos[1][:60], RANGE_M), GUIDE)
+    found = negative_detection.scored(negative_detection.pairs_of(photos[0][:1], photos[1][:1], RANGE_M), GUIDE)
+    some = negative_detection.scored(negative_detection.pairs_of(photos[0][:60], photos[1][:60], RANGE_M), GUIDE)
     assert (len(found), list(found)) == (0, list(some))

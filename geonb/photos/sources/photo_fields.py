@@ -9,7 +9,7 @@ from numbers import Real
 import pandas as pd
 
 from geonb.photos import catalogue, pictures
-from geonb.photos.reasons import Unreadable
+from geonb.photos.left_out import Unreadable
 
 MEASURED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")
 FIELDS = [name for name in catalogue.COLUMNS if name not in MEASURED]

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from pyproj import CRS
 
-from geonb.photos.reasons import Unreadable
-from geonb.photos.sources import fields, text_tables
+from geonb.photos.left_out import Unreadable
+from geonb.photos.sources import photo_fields, text_tables
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from geonb.photos.sources import fields, text_tables
      ("1,2,3", math.nan), ("50°", math.nan), (True, math.nan)],
 )  # fmt: skip
 def test_a_number_is_read_with_a_point_or_a_comma_and_nothing_else(cell, number):
-    assert fields.number(cell) == pytest.approx(number, nan_ok=True)
+    assert photo_fields.number(cell) == pytest.approx(number, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -35,20 +35,20 @@ def test_a_number_is_read_with_a_point_or_a_comma_and_nothing_else(cell, number)
     ],
 )
 def test_a_time_is_read_in_every_form_of_iso_8601_in_utc_without_an_offset(cell, time):
-    found = fields.time(cell)
+    found = photo_fields.time(cell)
     assert pd.isna(found) if time is None else found == pd.Timestamp(time, tz="UTC")
 
 
 @pytest.mark.parametrize("cell", ["yesterday", "2024-13-01", "09.07.2024", "0001-01-01T00:00+03:00"])
 def test_what_is_no_time_is_told(cell):
     with pytest.raises(Unreadable, match=r"not a time: captured_at is .*, not ISO 8601"):
-        fields.time(cell)
+        photo_fields.time(cell)
 
 
 @pytest.mark.parametrize("taken", [10**18, 10**30, -5, "1e18", "1e15", "9" * 30, "-5", "soon", "", None])
 def test_milliseconds_that_cannot_be_a_time_are_none(taken):
-    assert fields.of_milliseconds(taken) == ""
-    assert fields.of_milliseconds("1577836800000") == pd.Timestamp("2020-01-01", tz="UTC")
+    assert photo_fields.of_milliseconds(taken) == ""
+    assert photo_fields.of_milliseconds("1577836800000") == pd.Timestamp("2020-01-01", tz="UTC")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_milliseconds_that_cannot_be_a_time_are_none(taken):
     ],
 )
 def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
-    assert fields.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
+    assert photo_fields.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, ins
 )
 def test_a_box_that_cannot_be_meant_is_refused(box, words):
     with pytest.raises(ValueError, match=words):
-        fields.box_sides(box)
+        photo_fields.box_sides(box)
 
 
 def test_a_box_may_lie_across_the_date_line_where_its_source_says_so():
-    assert fields.box_sides([-18, 177, -16, -179], across=True) == [-18, 177, -16, -179]
+    assert photo_fields.box_sides([-18, 177, -16, -179], across=True) == [-18, 177, -16, -179]
 
 
 # ---- tables of data sets ---------------------------------------------------------------------------------------------

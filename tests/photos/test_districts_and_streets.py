@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from geonb.book.studies import cells
-from geonb.photos import sources, surroundings
+from geonb.photos import districts_and_streets, sources
 from geonb.showing import intervals, maps
 from geonb.showing.safe_text import safe_html
 from geonb.splitting import galleries
@@ -51,31 +51,31 @@ COLOGNE = [[50.9401, 6.955], [50.9460, 6.958], [50.9400, 6.951]]
 
 # ---- names -----------------------------------------------------------------------------------------------------------
 def test_what_a_source_does_not_tell_is_named_and_what_it_tells_is_kept():
-    found = surroundings.named(catalogue(COLOGNE, district=["", "mine", ""]))
+    found = districts_and_streets.named(catalogue(COLOGNE, district=["", "mine", ""]))
     assert set(found.country) == {"DE"}
     assert found.district.tolist() == ["Altstadt Nord", "mine", "Altstadt Nord"]
     assert set(found.city) == {"near Altstadt Nord, DE"}
-    told = surroundings.named(catalogue(COLOGNE, city="Köln", country=["Germany", "", ""]))
+    told = districts_and_streets.named(catalogue(COLOGNE, city="Köln", country=["Germany", "", ""]))
     assert set(told.city) == {"Köln"}
     assert told.country.tolist() == ["Germany", "", ""]  # no DE beside it
 
 
 def test_photos_far_from_every_place_keep_what_they_have():
-    found = surroundings.named(catalogue([[38.0, -40.0]], city="near 38.00N 40.00W"))
+    found = districts_and_streets.named(catalogue([[38.0, -40.0]], city="near 38.00N 40.00W"))
     assert found[["city", "country", "district"]].iloc[0].tolist() == ["near 38.00N 40.00W", "", ""]
 
 
 def test_two_cities_never_get_one_name():
     names = ["near 50.94N 6.95E", "near 50.94N 6.96E"]
-    found = surroundings.named(catalogue(COLOGNE[::2], city=names))
+    found = districts_and_streets.named(catalogue(COLOGNE[::2], city=names))
     assert found.city.tolist() == names
-    taken = surroundings.named(catalogue(COLOGNE[::2], city=[names[0], "near Altstadt Nord, DE"]))
+    taken = districts_and_streets.named(catalogue(COLOGNE[::2], city=[names[0], "near Altstadt Nord, DE"]))
     assert taken.city.nunique() == 2
 
 
 # ---- streets ---------------------------------------------------------------------------------------------------------
 def test_an_extract_gives_its_streets_around_the_photos_and_no_paths_or_rivers(extract):
-    found = surroundings.streets(extract, catalogue(COLOGNE, country="DE"))
+    found = districts_and_streets.streets(extract, catalogue(COLOGNE, country="DE"))
     assert sorted(found.street) == ["", FIRST]
     assert set(found.country) == {"DE"}
     assert found.crs == "EPSG:4326"
@@ -86,7 +86,7 @@ def test_an_extract_gives_its_streets_around_the_photos_and_no_paths_or_rivers(e
 
 def test_photos_get_the_name_of_a_street_that_is_near_and_keep_their_own(extract):
     photos = catalogue(COLOGNE, street=["", "", "own"])
-    found = surroundings.along(photos, surroundings.streets(extract, photos))
+    found = districts_and_streets.along(photos, districts_and_streets.streets(extract, photos))
     assert found.street.tolist() == [FIRST, "", "own"]  # the second is 600 m away
     assert photos.street.tolist() == ["", "", "own"]
 
@@ -96,22 +96,22 @@ def test_lines_in_another_system_are_taken_and_parts_of_one_line_apart(tmp_path)
     table = geopandas.GeoDataFrame({"street": ["Ring"]}, geometry=[lines], crs="EPSG:4326").to_crs("EPSG:25832")
     table.to_file(tmp_path / "lines.gpkg")
     photos = catalogue(COLOGNE)
-    found = surroundings.streets(tmp_path / "lines.gpkg", photos)
+    found = districts_and_streets.streets(tmp_path / "lines.gpkg", photos)
     assert found.street.tolist() == ["Ring", "Ring"]
-    assert surroundings.along(photos, found).street[0] == "Ring"
+    assert districts_and_streets.along(photos, found).street[0] == "Ring"
 
 
 def test_each_city_gets_the_streets_around_its_own_photos(extract):
     far = catalogue([*COLOGNE, [10.0, 10.0]], city=["Köln"] * 3 + ["Elsewhere"])
-    found = surroundings.streets(extract, far)
+    found = districts_and_streets.streets(extract, far)
     assert set(found.city) == {"Köln"}
-    assert surroundings.along(far, found).street[3] == ""
+    assert districts_and_streets.along(far, found).street[3] == ""
 
 
 def test_streets_that_only_pass_by_lead_no_gallery_away(tmp_path):
     far = shapely.MultiLineString([[(6.95, 50.94), (9.96, 50.94)], [(6.95, 10.0), (6.96, 10.0)]])
     geopandas.GeoDataFrame({"name": ["A"]}, geometry=[far], crs="EPSG:4326").to_file(tmp_path / "road.gpkg")
-    grid = galleries.along_streets(surroundings.streets(tmp_path / "road.gpkg", catalogue(COLOGNE)), 25.0)
+    grid = galleries.along_streets(districts_and_streets.streets(tmp_path / "road.gpkg", catalogue(COLOGNE)), 25.0)
     assert 20 < len(grid) < 100
     assert grid.lon_deg.max() < 6.97
     with pytest.raises(ValueError, match="more than 200000: raise gallery_spacing_m"):
@@ -119,7 +119,7 @@ def test_streets_that_only_pass_by_lead_no_gallery_away(tmp_path):
 
 
 def test_a_map_of_openstreetmap_says_whose_it_is(extract):
-    found = surroundings.streets(extract, catalogue(COLOGNE))
+    found = districts_and_streets.streets(extract, catalogue(COLOGNE))
     shown = {name: maps.photo_map(catalogue(COLOGNE).assign(city="Köln", photo_id="a"), False, streets).page
              for name, streets in (("osm", found), ("no", sources.streets("folder", {})), ("none", None))}  # fmt: skip
     said = safe_html("streets © OpenStreetMap contributors, ODbL")
@@ -145,7 +145,7 @@ def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, pla
     with pytest.warns(UserWarning, match="crs"):
         geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line]).to_file(tmp_path / "nowhere.gpkg")
     with pytest.raises((FileNotFoundError, ValueError), match=says):
-        surroundings.streets(tmp_path / file, catalogue(places))
+        districts_and_streets.streets(tmp_path / file, catalogue(places))
 
 
 # ---- latitude and longitude exchanged --------------------------------------------------------------------------------
@@ -173,18 +173,18 @@ def around(place, count=40):
 
 @pytest.mark.parametrize("name", [*PLACES, *NOBODY_KNOWS])
 def test_photos_where_they_were_taken_are_not_called_exchanged(name):
-    assert surroundings.caveats(around((PLACES | NOBODY_KNOWS)[name]), "folder") == []
+    assert districts_and_streets.caveats(around((PLACES | NOBODY_KNOWS)[name]), "folder") == []
 
 
 @pytest.mark.parametrize("name", [name for name, (_, lon) in PLACES.items() if abs(lon) < 90])
 def test_latitude_and_longitude_of_every_continent_are_told_when_exchanged(name):
-    (sentence,) = surroundings.caveats(around(PLACES[name][::-1]), "table")
+    (sentence,) = districts_and_streets.caveats(around(PLACES[name][::-1]), "table")
     assert sentence.startswith("40 of 40 photos lie far from every town")
     assert "set swap_lat_lon: true" in sentence
 
 
 def test_the_sentence_names_a_photo_both_places_and_the_way_out_of_its_source():
-    (sentence,) = surroundings.caveats(catalogue([(6.9583, 50.9413)]), "folder")
+    (sentence,) = districts_and_streets.caveats(catalogue([(6.9583, 50.9413)]), "folder")
     assert "6.9583 N 50.9413 E" in sentence
     assert "50.9413 N 6.9583 E" in sentence
     assert "from Altstadt Nord, DE" in sentence
@@ -194,13 +194,13 @@ def test_the_sentence_names_a_photo_both_places_and_the_way_out_of_its_source():
 
 def test_a_few_photos_at_sea_or_a_voyage_are_not_called_exchanged():
     mixed = catalogue([*[PLACES["Cologne"]] * 6, *[PLACES["Cologne"][::-1]] * 5])
-    assert surroundings.caveats(mixed, "table") == []
+    assert districts_and_streets.caveats(mixed, "table") == []
     voyage = catalogue([(lat, -30.0) for lat in np.linspace(-40, 40, 50)])
-    assert surroundings.caveats(voyage, "table") == []
+    assert districts_and_streets.caveats(voyage, "table") == []
 
 
 def test_simulated_cities_at_sea_are_not_warned_of():
-    assert surroundings.caveats(catalogue([(6.9583, 50.9413)]), "simulated") == []
+    assert districts_and_streets.caveats(catalogue([(6.9583, 50.9413)]), "simulated") == []
 
 
 @pytest.mark.skipif(not os.environ.get("GEONB_REAL_DATA"), reason="GEONB_REAL_DATA is not set: no real photos")
@@ -210,7 +210,7 @@ def test_no_real_photos_are_called_exchanged():
         table = pd.read_csv(file, low_memory=False).rename(columns=str.lower)
         if {"lat", "lon"} <= set(table):
             at = table[["lat", "lon"]].dropna()
-            assert surroundings.caveats(catalogue(at.to_numpy()), "table") == [], file
+            assert districts_and_streets.caveats(catalogue(at.to_numpy()), "table") == [], file
             seen += 1
     assert seen > 5
 
@@ -220,10 +220,10 @@ def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(ext
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50.9401,6.955\n")
     alone, left_out = sources.gather("table", {"table": str(tmp_path / "t.csv")})
     assert (len(alone), len(left_out)) == (1, 0)
-    alone = surroundings.named(alone)
+    alone = districts_and_streets.named(alone)
     assert alone.city.tolist() == ["near Altstadt Nord, DE"]
-    lines = surroundings.streets(extract, alone)
-    assert surroundings.along(alone, lines).street.tolist() == [FIRST]
+    lines = districts_and_streets.streets(extract, alone)
+    assert districts_and_streets.along(alone, lines).street.tolist() == [FIRST]
     assert len(galleries.along_streets(lines, 25.0)) > 0
     at = np.column_stack([alone.geometry.y, alone.geometry.x])
     assert len(galleries.over_cities(at, alone.city.to_numpy(object), 25.0)) > 0
@@ -234,11 +234,12 @@ def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(ext
 def test_page_01_warns_of_exchanged_coordinates_and_no_longer_once_they_are_exchanged_back(tmp_path):
     picture(tmp_path / "a.jpg")
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,6.9583,50.9413\n")
-    assert any("*surroundings.caveats(catalogue, source)" in cell.source for cell in cells("01_photos"))
+    assert any("*districts_and_streets.caveats(catalogue, source)" in cell.source for cell in cells("01_photos"))
     options = {"table": str(tmp_path / "t.csv")}
     exchanged, back = (
-        surroundings.gathered("table", options | {"swap_lat_lon": swap}, False, "")[0] for swap in (False, True)
+        districts_and_streets.gathered("table", options | {"swap_lat_lon": swap}, False, "")[0]
+        for swap in (False, True)
     )
-    (said,) = surroundings.caveats(exchanged, "table")
+    (said,) = districts_and_streets.caveats(exchanged, "table")
     assert said.startswith("1 of 1 photos lie far from every town")
-    assert surroundings.caveats(back, "table") == []
+    assert districts_and_streets.caveats(back, "table") == []

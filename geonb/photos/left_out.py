@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 LEFT_OUT_COLUMNS = {
     "path": "file that was left out, '' where a row names none [text]",
-    "reason": "why, one of geonb.photos.reasons.REASONS [text]",
+    "reason": "why, one of geonb.photos.left_out.REASONS [text]",
     "detail": "the value that was met, and the way out [text]",
 }
 # reason: what to do where it leaves nothing of a source, '' where the detail says it. 'no range' is of grey values,
