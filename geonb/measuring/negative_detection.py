@@ -77,7 +77,9 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     if len(features) < 2:
         return pd.DataFrame({"i": [], "j": [], "distance_m": [], "similarity": [], "far": np.empty(0, bool)})
     farthest_m = np.pi * sphere.EARTH_RADIUS_M
-    edges_m = np.append(lags.edges_m(range_m, STRATA), np.geomspace(range_m, farthest_m, STRATA + 1)[1:])
+    # in whole metres: the last digit of a fitted range differs between processors, and would draw other pairs
+    whole_m = np.ceil(range_m)
+    edges_m = np.append(lags.edges_m(whole_m, STRATA), np.geomspace(whole_m, farthest_m, STRATA + 1)[1:])
     edges_m[0] = negatives.PLACE_M
     pairs = lags.pairs(lat_lon_deg, np.append(0.0, edges_m), max_pairs=10 * pairs_at_most, seed=seed)
     rng, far = seeds.stream(seed, "pairs of detection"), pairs.distance_m > range_m

@@ -81,6 +81,12 @@ def test_distance_alone_finds_nothing_and_the_truth_everything(photos, pairs):
     assert (rows.auc < rows.high).all()
 
 
+def test_the_last_digit_of_a_range_does_not_choose_other_pairs(photos):
+    features, at = photos[:2]
+    some, same = (negative_detection.pairs_of(features, at, m, pairs_at_most=400) for m in (299.5, 299.5 + 1e-9))
+    pd.testing.assert_frame_equal(some, same)
+
+
 def test_few_blocks_give_no_interval_and_a_stratum_of_one_kind_does_not_count(photos, pairs):
     alike = negative_detection.truly_alike(pairs, photos[2])
     table = negative_detection.detected(
