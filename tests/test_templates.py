@@ -292,7 +292,7 @@ def projects(tmp_path_factory, server):
     for name in ("one", "other"):
         folder = tmp_path_factory.mktemp(name) / "geonb"
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        source = folder / "geonb" / "sources" / "mapillary.py"
+        source = folder / "geonb" / "photos" / "sources" / "mapillary.py"
         text = source.read_text(encoding="utf-8")
         assert text.count("https://graph.mapillary.com") == 1
         source.write_text(text.replace("https://graph.mapillary.com", server.address), encoding="utf-8")
