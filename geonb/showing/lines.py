@@ -159,7 +159,7 @@ def training_curves(table):
 
     table: method, split, seed, step, loss, validation_error_m.
     """
-    words = {"loss": "training loss [nat]", "validation_error_m": "geometric mean validation error [m, km]"}
+    words = {"loss": "training loss [nat]", "validation_error_m": "geometric mean error [m, km]"}
     long = table.melt(["split", "seed", "step"], list(words), "what")
     return curves(long, f"Training of {', '.join(table['method'].unique())}", x="step", y="value", name="split",
                   panel="what", each="seed", ylabel=list(words.values()))  # fmt: skip
