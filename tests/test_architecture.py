@@ -68,6 +68,7 @@ def test_within_a_package_no_two_files_need_each_other(package):
         needs = {path: others - free for path, others in needs.items() if path not in free}
 
 
+@pytest.mark.slow
 def test_training_loads_nothing_that_a_bare_machine_with_a_gpu_lacks():
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES
                if path.parent.name in LEARNING and path.name != "__init__.py"]  # fmt: skip
@@ -77,6 +78,7 @@ def test_training_loads_nothing_that_a_bare_machine_with_a_gpu_lacks():
     assert HEAVY & set(loaded.stdout.split()) == set()
 
 
+@pytest.mark.slow
 def test_what_snakemake_asks_at_every_start_is_light():
     script = "import sys; from geonb.book import studies, runner; print(*sys.modules)"
     loaded = subprocess.run(

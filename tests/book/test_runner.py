@@ -77,6 +77,7 @@ def at_home(toy, monkeypatch):
     monkeypatch.setattr(runner, "prepare_kernels", with_toy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["1 / 0", "import os; os._exit(9)"])
 def test_a_run_that_fails_leaves_the_finished_tables(toy, notebook, at_home, end):
     notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
@@ -123,6 +124,7 @@ def test_braces_in_the_path_of_the_repository_are_letters(tmp_path, braces):
     assert parameterize_path(text, {"study": "toy"}) == str(tmp_path / braces / "a.ipynb")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by_papermill", "words"),
     [
@@ -166,6 +168,7 @@ def test_a_home_that_cannot_be_written_is_not_written(toy, monkeypatch):
     assert os.environ["XDG_CACHE_HOME"] == os.environ["XDG_CONFIG_HOME"] == str(toy / "build" / ".home")
 
 
+@pytest.mark.slow
 def test_a_page_that_succeeds_leaves_its_copy_its_time_and_its_manifest(toy, notebook, study):
     study("06_train: {bandwidth_m: 50.0}")
     notebook("06_train", "# Q", "study = 'toy'\nmethod = 'soft'\nbandwidth_m = 200.0", "print(method, bandwidth_m)")
@@ -194,6 +197,7 @@ def counts(folder):
     return pd.read_parquet(folder / "counts.parquet").n.tolist()
 
 
+@pytest.mark.slow
 def test_what_is_made_by_hand_lies_apart_and_is_read_by_hand_alone(toy, notebook, at_home):
     notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
     runner.compute("01_photos", "toy")
@@ -209,6 +213,7 @@ def test_what_is_made_by_hand_lies_apart_and_is_read_by_hand_alone(toy, notebook
         assert results.read_table("toy", "01_photos", "counts").n[0] == 5
 
 
+@pytest.mark.slow
 def test_a_page_is_shown_again_from_its_tables_without_computing_them(toy, notebook, at_home):
     parameters, never = "study = 'toy'\nphoto_count = 5", SAVE.replace("[photo_count]", "[1 / 0]")
     notebook("01_photos", "# Q", parameters, SAVE)
@@ -239,6 +244,7 @@ def test_kernels_do_not_read_the_settings_of_the_machine(toy, monkeypatch):
     assert runner.os.environ["IPYTHONDIR"] == str(toy / "build" / ".ipython")
 
 
+@pytest.mark.slow
 def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png_alone(toy, notebook):
     draw = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 1])\nplt.figure()\nplt.plot([0, 1])"
     path = notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", draw, "plt.plot([1, 2]);", "photo_count")

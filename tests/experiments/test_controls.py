@@ -20,6 +20,7 @@ def said_of(p):
     return controls.answer(table.assign(null_low=750.0))
 
 
+@pytest.mark.slow
 def test_nothing_is_found_where_nothing_is_planted_and_the_table_says_it(painted, options, tower):
     table = controls.controls(options, tower, CUT, world_count=2, permutations=99)
     assert table.columns.tolist() == list(controls.CONTROLS)

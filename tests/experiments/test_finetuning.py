@@ -26,6 +26,7 @@ def corpus(n, seed):
     return SimpleNamespace(pixels=pixels, city=np.array(["east", "north", "west"], dtype=object)[label], label=label)
 
 
+@pytest.mark.slow
 def test_what_pictures_show_is_learned_and_the_tower_itself_stays_as_it_was():
     (one, _), shown = towers("none")["none"], corpus(200, 0)
     before = {key: value.clone() for key, value in one.model.visual.state_dict().items()}
@@ -40,6 +41,7 @@ def test_what_pictures_show_is_learned_and_the_tower_itself_stays_as_it_was():
     assert not torch.equal(model[1].weight, other[1].weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["none", "captioner"])
 def test_a_table_has_a_row_for_each_tower_with_chance_beside(objective):
     shown, asked, held = corpus(96, 0), corpus(80, 1), np.arange(80) < 60

@@ -219,6 +219,7 @@ def test_layers_are_what_hooks_see_of_each_picture_alone(saved, pictures, name, 
             np.testing.assert_allclose(layer, expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_layers_of_our_convolutional_tower_are_its_stages_and_its_output(pictures, monkeypatch):
     part, inputs = opened({"model_name": OURS}, pictures, monkeypatch)
     visual = part.module

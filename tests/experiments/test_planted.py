@@ -38,6 +38,7 @@ def test_what_a_camera_looks_at_lies_ahead_of_it():
 
 
 # ---- what can be read, and what it is worth --------------------------------------------------------------------------
+@pytest.mark.slow
 def test_what_features_hold_is_read_and_the_day_is_not_read_from_a_place(world, options):
     photos, features = world
     made = simulated.World(**options)

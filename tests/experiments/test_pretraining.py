@@ -9,6 +9,7 @@ from experiments.words import pretraining, supervision
 SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", supervision.SUPERVISIONS)
 def test_every_supervision_moves_the_same_tower(corpus, name):
     tower, start = (
@@ -21,6 +22,7 @@ def test_every_supervision_moves_the_same_tower(corpus, name):
         assert (value - start[key]).abs().max() < 0.01
 
 
+@pytest.mark.slow
 def test_a_tower_is_trained_once(corpus, tmp_path, monkeypatch):
     (tower,) = pretraining.trained(["words_half"], [corpus], tmp_path, [0], SETTINGS)["words_half"]
     monkeypatch.setattr(pretraining, "pretrain", None)

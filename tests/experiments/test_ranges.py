@@ -17,6 +17,7 @@ def made(fitted, likelihood, flags=None, range_m=100.0, low=None, high=None, sha
     })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_field_has_the_variance_nugget_and_range_that_are_planted():
     at = np.array([[0.0, 0.0], [0.0, 0.0], [300.0, 0.0], [5_000.0, 0.0]])
     rng = np.random.default_rng(0)
@@ -32,6 +33,7 @@ def test_the_likelihood_finds_the_range_of_a_large_field():
     assert ranges.likelihood_range_m(values, at, 2_000.0) == pytest.approx(200, rel=0.4)
 
 
+@pytest.mark.slow
 def test_small_version_of_the_study_fits_find_short_ranges_and_flag_or_miss_long_ones():
     table = ranges.trials([0.125, 0.5], [0.1], 4, **HOW)
     assert list(table.columns) == list(ranges.TRIALS)

@@ -17,6 +17,7 @@ def squares(r2, seed=0):
     return np.stack([error, np.ones((2, 600))], axis=1)
 
 
+@pytest.mark.slow
 def test_towers_are_compared_on_the_photos_of_a_sample(corpus, photos, tmp_path):
     settings = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
     towers = pretraining.trained(["words_all", "masked"], [corpus], tmp_path, range(2), settings)

@@ -26,6 +26,7 @@ def test_names_say_how_an_answer_is_read_off_where_it_is_not_the_usual_way():
     assert found.block.tolist() == ["1-b"] * 4 + ["2-b"]
 
 
+@pytest.mark.slow
 def test_worlds_go_from_pictures_to_the_headline(options, tmp_path, monkeypatch):
     def photographed(options, tower):
         photos, seen = simulated.unpainted(simulated.World(**options))

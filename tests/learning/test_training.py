@@ -19,6 +19,7 @@ def median_error_m(run, data):
     return training.predictions([run], data).error_m.median()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_a_training_finds_photos_that_features_can_place(data, tmp_path, method):
     run = training.fit(small(method, {"course": {"steps": 150}}), data, 0, tmp_path)
@@ -42,6 +43,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(data, tmp_pat
     assert not np.array_equal(one.embeddings, other.embeddings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "changes"), [
     ("sw_clip", {}),
     ("geoclip_semivariogram", {"course": {"queue": 90}, "tuned": {"noise_m": 10.0}}),

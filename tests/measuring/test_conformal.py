@@ -90,6 +90,7 @@ def test_the_scaled_radius_is_the_threshold_times_the_expected_error_and_its_flo
     np.testing.assert_allclose(flat.radius_m, 1800)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", conformal.RULES)
 def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
     within = []

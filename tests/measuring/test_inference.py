@@ -59,6 +59,7 @@ def test_the_interval_of_a_mean_is_that_of_the_means_of_blocks():
     assert interval.mean() == pytest.approx(values.mean(), abs=0.03)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     rng = np.random.default_rng(0)
     covered, naive = [], []

@@ -62,6 +62,7 @@ def test_truly_alike_is_the_nearest_tenth_of_far_pairs_in_the_fields(photos, pai
     np.testing.assert_allclose(apart, negative_detection.fields_apart(pairs, photos[2] * [1, 9, 1, 1, 5, 1]))
 
 
+@pytest.mark.slow
 def test_distance_alone_finds_nothing_and_the_truth_everything(photos, pairs):
     alike = negative_detection.truly_alike(pairs, photos[2])
     scores = negative_detection.scores_of(pairs, probed=photos[2])

@@ -203,6 +203,7 @@ def test_simulated_cities_at_sea_are_not_warned_of():
     assert districts_and_streets.caveats(catalogue([(6.9583, 50.9413)]), "simulated") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("GEONB_REAL_DATA"), reason="GEONB_REAL_DATA is not set: no real photos")
 def test_no_real_photos_are_called_exchanged():
     root, seen = Path(os.environ.get("GEONB_REAL_DATA", "")), 0
@@ -215,6 +216,7 @@ def test_no_real_photos_are_called_exchanged():
     assert seen > 5
 
 
+@pytest.mark.slow
 def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(extract, tmp_path):
     picture(tmp_path / "a.jpg")
     (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50.9401,6.955\n")

@@ -100,6 +100,7 @@ def test_a_folder_that_cannot_be_listed_or_is_not_there_is_told(tmp_path, monkey
     assert list(left_out["reason"]) == ["unreadable"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL, reason="GEONB_REAL_DATA is not set: no real photos to read")
 @pytest.mark.parametrize(("name", "count"), [("hund_i_snor", 224), ("exif_cameras", 17)])
 def test_real_photos_lie_where_their_manifest_says(name, count):

@@ -117,6 +117,7 @@ def test_every_photo_of_a_box_comes_once_with_what_is_known_of_it(server):
     assert (bare.author, bare.sequence_id) == ("", "")
 
 
+@pytest.mark.slow
 def test_a_full_answer_is_cut_until_nothing_can_lack(server, monkeypatch):
     monkeypatch.setattr(mapillary, "FULL", 20)
     server.cap = 25  # silently, as the true one with 2,000
@@ -211,6 +212,7 @@ print("rows", len(catalogue), len(left_out))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_download_goes_on_to_the_same_catalogue(server, tmp_path):
     scattered(server, 40)
     server.given = threading.Semaphore(9)

@@ -66,6 +66,7 @@ def meant(pairs, letter, letters):
     return sign * sum(part / 60**power for power, part in enumerate(parts))
 
 
+@pytest.mark.slow
 @EVERY_TIME_THE_SAME
 @given(lat=angle([b"N\0", b"S\0"]), lon=angle([b"E\0", b"W\0"]))
 def test_a_position_is_what_the_rationals_encode_or_left_out(tmp_path, lat, lon):
@@ -145,6 +146,7 @@ def read_apart(there):
     return tuple(map(int, done.stdout.split()[-3:]))
 
 
+@pytest.mark.slow
 def test_mutated_pictures_exif_and_sidecars_end_in_a_row_each(tmp_path):
     rng, there, sound = np.random.default_rng(1), tmp_path / "photos", list(whole_pictures())
     exif = gps_exif(cologne(GPSImgDirection=rationals(3), GPSTimeStamp=rationals(1, 2, 3)))
@@ -206,6 +208,7 @@ def claiming(form, side_px):
     return bytes(written)
 
 
+@pytest.mark.slow
 def test_tiny_files_that_claim_billions_of_pixels_are_refused_before_they_take_memory(tmp_path):
     there = tmp_path / "photos"
     there.mkdir()

@@ -41,6 +41,7 @@ def asked(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_several_processes_give_what_one_gives(many, scans, monkeypatch):
     alone = folder.read(folder=str(many), workers=1)
     shutil.rmtree(scans)

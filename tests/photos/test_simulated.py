@@ -308,6 +308,7 @@ def test_means_of_a_continent_are_planted_on_top_of_the_citys_own(painted):
     assert np.abs(lifted - lifted.mean(axis=(1, 2), keepdims=True)).max() < 5e-3  # of float16
 
 
+@pytest.mark.slow
 def test_a_globe_is_a_catalogue_painted_in_two_styles(painted):
     catalogue, left_out = sources.gather("simulated", GLOBE)
     assert (len(catalogue), len(left_out)) == (96, 0)

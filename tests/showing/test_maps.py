@@ -91,6 +91,7 @@ def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an
     assert shown.save(tmp_path / "deep" / "map.html").read_text(encoding="utf-8") == page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [made_photos, made_errors])
 def test_three_thousand_photos_stay_within_a_megabyte_and_a_half(make):
     table = make(3_000)
@@ -151,6 +152,7 @@ def told(shown):
     return [unescape(json.loads(text)) for text in texts]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(text=st.one_of(st.sampled_from(TEMPLATES), st.text(min_size=1, max_size=60)))
 @example(text=HOSTILE)

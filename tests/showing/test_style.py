@@ -88,6 +88,7 @@ def drawn(figure):
     return texts(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_every_figure_is_white_has_a_title_and_units_says_simulated_and_is_shown_once(name):
     figure = style.marked(made(name), True)
@@ -102,6 +103,7 @@ def test_every_figure_is_white_has_a_title_and_units_says_simulated_and_is_shown
     assert plt.get_fignums() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_nothing_covers_a_legend_or_the_title_and_nothing_is_clipped(name):
     figure = style.marked(made(name), True)
@@ -133,6 +135,7 @@ def test_a_missing_column_is_named(name, column):
         made(name, lambda table: table.drop(columns=column, errors="ignore"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [r"$\frac{1}{", "_{{ 7*7 }}$^", "\t\0 \u202e \U0010ffff 東京"])
 @pytest.mark.parametrize("name", FIGURES)
 def test_names_of_cities_methods_and_towers_are_never_read_as_mathematics(name, text):
@@ -143,6 +146,7 @@ def test_names_of_cities_methods_and_towers_are_never_read_as_mathematics(name, 
     drawn(made(name, renamed))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(min_size=1, max_size=20))
 @example(text="$x_{")

@@ -62,6 +62,7 @@ def test_each_square_holds_one_landmark_and_no_kind_comes_twice(city):
     assert len(set(kinds) & set(buildings.LANDMARKS)) == len(kinds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nugget", [0.0, 0.15, 0.6])
 def test_traits_are_the_fields_and_a_nugget_of_the_planted_variance(nugget):
     city = geography.city(2, 0, fields.Planted(nugget=nugget), half_side_m=1100.0)

@@ -146,6 +146,7 @@ def test_captions_never_name_a_place():
 
 
 # ---- tokens ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_no_street_caption_can_have_sixty_tokens():
     """The longest of each part: words and punctuation are tokens of their own, so that lengths add up."""
 

@@ -114,6 +114,7 @@ def test_a_trait_of_the_houses_shows_in_their_walls(trait, channel):
     assert shown[0] < 0.97 * shown[1] < 0.94 * shown[2]
 
 
+@pytest.mark.slow
 def test_the_stone_of_a_place_shows_in_its_footways_and_plinths():
     k, ground, plinth = fields.FIELDS.index("stone"), [], []
     side = np.stack([-CITY.direction[:, 1], CITY.direction[:, 0]], axis=1)
@@ -175,6 +176,7 @@ def test_machine_code_of_other_sources_is_removed_and_of_these_is_kept(tmp_path)
     assert sorted(file.name for file in cache.iterdir()) == ["compiled_from", "room.cpython-311.pyc"]
 
 
+@pytest.mark.slow
 def test_painting_leaves_the_threads_of_torch_alone():
     """numba's OpenMP would set them to all cores: two pages at a time then train ten times as long."""
     script = (

@@ -62,6 +62,7 @@ def corners(row):
 BUSY = [placed(salt, 1.0) for salt in range(60)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_thing_has_a_colour_and_lies_within_its_bounds_which_are_not_far_too_wide(kind):
     hits, reached, raised = 0, 0.0, 0.0

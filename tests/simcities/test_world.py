@@ -64,6 +64,7 @@ def test_a_world_may_be_saved_without_photos_and_a_file_that_holds_none_is_refus
         world.load(path.with_name("missing.npz"))
 
 
+@pytest.mark.slow
 def test_a_machine_without_gstools_and_geopandas_can_load_a_world(saved):
     script = (
         "import sys; sys.modules.update(dict.fromkeys(['gstools', 'geopandas', 'skgstat', 'folium'])); "
