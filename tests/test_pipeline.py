@@ -26,6 +26,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from geonb.book.studies import all_pages
 from geonb.files import ROOT
 
+pytestmark = pytest.mark.slow
+
 TRAININGS = {"06_train/clip", "06_train/sw_clip"}
 PAGES = ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", *sorted(TRAININGS)]
 COURSE = {"steps": 6000, "batch_size": 32, "evaluate_every": 1500, "checkpoint_every": 100}

@@ -76,6 +76,7 @@ def test_photos_without_pictures_are_those_of_the_world_and_permuting_keeps_thei
 
 
 # ---- trainings -------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_world_is_trained_and_answered_with_and_without_geography(setting):
     chosen = conditions.conditions(BASE, {"bandwidth_m": [50.0]})
     tuned = pd.DataFrame({

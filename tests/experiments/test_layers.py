@@ -197,6 +197,7 @@ def hooked(part, blocks, inputs):
     return list(found), [seen[0][0], *(out[0] if isinstance(out, tuple) else out for _, out in seen)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "part"), EVERY)
 def test_layers_are_what_hooks_see_of_each_picture_alone(saved, pictures, name, part, monkeypatch):
     asked = saved(name) | {"part": part, "prompt": PROMPT if part == "language" else ""}

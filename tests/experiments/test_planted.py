@@ -72,6 +72,7 @@ def test_knowing_the_fields_is_worth_more_than_chance(world, options):
 
 
 # ---- the truth of fields and of an embedding -------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_ensemble_is_the_mean_of_redrawn_cities_and_none_of_the_studys(painted, options, tower):
     table = planted.ensemble(options, tower, **REDRAWN)
     assert table.columns.tolist() == list(planted.ENSEMBLE)

@@ -34,6 +34,7 @@ def test_permuted_places_cannot_be_found(data, tmp_path):
     assert median_error_m(training.fit(small(), permuted, 0, tmp_path), permuted) > 400
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data, tmp_path):
     one, same, other = (
         training.fit(small(), data, seed, tmp_path / name) for name, seed in (("a", 0), ("b", 0), ("c", 1))
@@ -72,6 +73,7 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
     assert whole.best_step == resumed.best_step
 
 
+@pytest.mark.slow
 def test_a_curve_is_fitted_again_to_the_embeddings_of_now(data, tmp_path, monkeypatch):
     refitted, fitted_again = [], negatives.fitted_again
 
@@ -121,6 +123,7 @@ def test_the_best_validation_step_is_kept_not_the_last_and_comes_back_from_its_c
         training.read_back("gone", data)
 
 
+@pytest.mark.slow
 def test_test_photos_have_no_influence_on_what_is_learned(data, tmp_path):
     test, features = data.parts["toy"] == "test", data.features.copy()
     features[test] = features[test][::-1]

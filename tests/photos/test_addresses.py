@@ -12,6 +12,7 @@ from geonb.measuring import errors
 from geonb.photos import addresses
 
 
+@pytest.mark.slow
 def test_a_position_has_the_names_of_the_nearest_place_each_with_the_wider_ones():
     found = addresses.of([[60.254, 5.438], [51.5007, -0.1246]])
     assert found.country.tolist() == ["NO", "GB"]

@@ -278,6 +278,7 @@ def test_panoramas_and_photos_without_a_position_are_told_before_any_are_thinned
     assert [Path(path).stem for path in thinned.path] == ["1001", "1003", "1005"]
 
 
+@pytest.mark.slow
 def test_sequences_are_thinned_and_a_number_is_drawn(server):
     for number in range(20):  # 11 m apart, the last ones first
         server.add(number, 52.01 + 1e-4 * number, 4.01, sequence="s", captured_at=1_600_000_000_000 - 1000 * number)

@@ -102,6 +102,7 @@ def test_only_scenes_that_show_houses_speak_of_them_and_a_street_view_of_all_fie
     assert all(any(way in caption for way in captions.SCENES[scene]) for caption in found)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_the_share_kept_leaves_phrases_out_and_changes_nothing_else(seed, share):
     whole, part = (said(1, seed, ["street"], seed, share=s)[0] for s in (1.0, share))
@@ -161,6 +162,7 @@ def test_no_street_caption_can_have_sixty_tokens():
     assert max(len(TOKENS.encode(caption)) + 2 for caption in said(5_000)) < 60
 
 
+@pytest.mark.slow
 def test_the_vocabulary_has_every_token_of_every_caption():
     known = {token for text in captions.vocabulary() for token in TOKENS.encode(text)}
     shares = ((captions.SAY, 1.0), (("fields",), 0.3), (("nuisance",), 1.0), (captions.SAY, 0.0))

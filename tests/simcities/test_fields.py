@@ -59,6 +59,7 @@ def test_what_can_be_planted_can_be_written_down_and_read_again_and_what_cannot_
 
 
 # ---- fields ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("model", sorted(fields.MODELS))
 def test_drawn_fields_have_the_planted_semivariogram_at_every_lag_from_one_cell_on(model):
     """The mean over many fields of half the mean square of differences, along both axes and a diagonal."""

@@ -130,6 +130,7 @@ def test_a_split_that_these_photos_cannot_have_is_refused_with_the_way_out(name,
 
 
 # ---- random ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.integers(1, 400), st.floats(0.01, 0.5), st.floats(0.01, 0.45), st.integers(0, 9))
 def test_random_takes_the_share_of_photos_that_was_asked(n, test, validation, seed):
