@@ -198,7 +198,7 @@ def without_consequences(copy):
     change_study(copy, "07_compare", {"replicates": 31})  # a page after the slice
     with_sentence(copy, "01_photos")
     append(copy, "geonb/learning/losses.py", "\n# one more comment\n")
-    append(copy, "geonb/measuring/coherence.py", "\nONE_MORE = 1\n")  # a file of later pages
+    append(copy, "geonb/measuring/conformal.py", "\nONE_MORE = 1\n")  # a file of later pages
     touch_everything(copy)
 
 
