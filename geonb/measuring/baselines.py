@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn.functional import normalize
 
 from geonb.earth import seeds, sphere
-from geonb.learning import decoding
+from geonb.learning import decoding, encoders
 from geonb.measuring import ceilings
 
 BASELINES = {
@@ -45,9 +47,9 @@ def untrained(photos, features, parts, galleries, planted, read_names=None, *, s
 
 
 def standardised(features, train):
-    """Unit features (n, d) float32 of mean 0 and standard deviation 1 on the photos `train`, before they are scaled."""
-    apart = (features - features[train].mean(axis=0)) / np.maximum(features[train].std(axis=0), 1e-6)
-    return (apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    """Unit features (n, d) of those that encoders.Standardised makes of features (n, d), by the photos `train`."""
+    features = torch.from_numpy(features)
+    return normalize(encoders.Standardised(features[train])(features), dim=1).numpy()
 
 
 def predictions(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):

@@ -3,7 +3,7 @@ from html import unescape
 import pandas as pd
 import pytest
 
-from geonb.book import pages, wording
+from geonb.book import wording
 
 
 @pytest.mark.parametrize(
@@ -48,20 +48,3 @@ def test_a_name_in_a_sentence_is_text():
         assert "{{7*7}} <b> $x$ **x**" in unescape(shown.data)
         assert not set("{$*") & set(shown.data)
         assert "<b>" not in shown.data
-
-
-@pytest.mark.parametrize(("simulated", "text", "refused"), [
-    (True, "", False), (False, "", True),
-    (False, "02_embeddings: {tower: local-dir:data/towers/geonb-tiny}", False),
-])  # fmt: skip
-def test_the_simulated_tower_reads_real_photos_only_where_the_study_names_it(notebook, study, simulated, text, refused):
-    tower = 'study = "toy"\ntower = "local-dir:data/towers/geonb-tiny"  # str: a tower'
-    notebook("02_embeddings", "# 02 · A question?", tower)
-    study(text)
-    page = pages.Page("02_embeddings", {"study": "toy", "tower": "local-dir:data/towers/geonb-tiny"})
-    page.__dict__["simulated"] = simulated
-    if not refused:
-        page.check_tower()
-        return
-    with pytest.raises(ValueError, match=r"Under 02_embeddings of toy\.yml set tower: ViT-B-32 .*imagenet/efficient"):
-        page.check_tower()

@@ -1,0 +1,22 @@
+"""A page in a running notebook: what it refuses before it computes."""
+
+import pytest
+
+from geonb.book import pages
+
+
+@pytest.mark.parametrize(("simulated", "text", "refused"), [
+    (True, "", False), (False, "", True),
+    (False, "02_embeddings: {tower: local-dir:data/towers/geonb-tiny}", False),
+])  # fmt: skip
+def test_the_simulated_tower_reads_real_photos_only_where_the_study_names_it(notebook, study, simulated, text, refused):
+    tower = 'study = "toy"\ntower = "local-dir:data/towers/geonb-tiny"  # str: a tower'
+    notebook("02_embeddings", "# 02 · A question?", tower)
+    study(text)
+    page = pages.Page("02_embeddings", {"study": "toy", "tower": "local-dir:data/towers/geonb-tiny"})
+    page.__dict__["simulated"] = simulated
+    if not refused:
+        page.check_tower()
+        return
+    with pytest.raises(ValueError, match=r"Under 02_embeddings of toy\.yml set tower: ViT-B-32 .*imagenet/efficient"):
+        page.check_tower()
