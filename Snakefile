@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from geonb.book.runner import end_with
-from geonb.book.studies import DEFAULT, TEMPLATES, computing_code, data, flat, pages, parameters, showing_code
+from geonb.book.page_dependencies import DEFAULT, TEMPLATES, computing_code, data, flat, pages, parameters, showing_code
 from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 

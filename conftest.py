@@ -11,7 +11,7 @@ import pytest
 from nbmake.pytest_items import NotebookFile, NotebookItem
 
 from geonb.book import runner
-from geonb.book.studies import pages
+from geonb.book.page_dependencies import pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

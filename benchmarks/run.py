@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geonb.earth import seeds
+from geonb import random_streams
 from geonb.variograms import curves, lags
 
 PICTURES = 400
@@ -33,7 +33,7 @@ def pictures_per_s(picture_px):
     from simcities import day, fields, geography, renderer
 
     city = geography.city(0, 0, fields.Planted())
-    rng = seeds.stream(0, "benchmark")
+    rng = random_streams.stream(0, "benchmark")
     photos = geography.drives(city, PICTURES, rng)
     nuisances = day.nuisance(rng.integers(0, 2, len(photos)), rng)
     renderer.render(city, photos[:8], nuisances[:8], picture_px)  # compiles
@@ -48,7 +48,7 @@ def pictures_per_s(picture_px):
 # ---- routes to a semivariogram ---------------------------------------------------------------------------------------
 def embeddings(n):
     """Unit vectors (n, DIMENSIONS) in float32 that change along a square, and positions (n, 2) in metres."""
-    rng = seeds.stream(0, "benchmark", n)
+    rng = random_streams.stream(0, "benchmark", n)
     at = rng.uniform(0, SIDE_M, (n, 2))
     vectors = rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
     vectors[:, :2] += 10 * np.sin(at / 500)
@@ -89,7 +89,7 @@ def pictures(vectors, _at):
     from simcities import day, fields, geography, renderer
 
     city = geography.city(0, 0, fields.Planted())
-    rng = seeds.stream(0, "benchmark pictures")
+    rng = random_streams.stream(0, "benchmark pictures")
     photos = geography.drives(city, len(vectors), rng)
     painted = renderer.render(city, photos, day.nuisance(rng.integers(0, 2, len(photos)), rng), 96)
     return [painted.mean()]
@@ -158,20 +158,20 @@ def step_cost(batch_size):
     import torch
 
     from geonb.earth import sphere
-    from geonb.learning import encoders, inputs, recipes, training
+    from geonb.learning import recipes, trainable_towers, training, training_arrays
 
     torch.set_num_threads(1)
-    rng = seeds.stream(0, "benchmark step")
+    rng = random_streams.stream(0, "benchmark step")
     lat_deg, lon_deg = sphere.from_local_m(rng.uniform(-1_000, 1_000, (batch_size, 2)), (51.0, 10.0)).T
     photos = pd.DataFrame({"city": "A", "country": "", "district": "", "street": "", "lat_deg": lat_deg,
                            "lon_deg": lon_deg})  # fmt: skip
     features = rng.standard_normal((batch_size, 128), dtype=np.float32)
-    data = inputs.Data(photos, features, {"all": np.full(batch_size, "train")}, photos)
+    data = training_arrays.Data(photos, features, {"all": np.full(batch_size, "train")}, photos)
     sides, batch = {}, np.arange(batch_size)
     for name in ("clip", "sw_clip"):
         recipe = recipes.Recipe(name, "all", course=recipes.Course(steps=10_000, batch_size=batch_size))
-        given = inputs.read(recipe, data)
-        towers, meet = encoders.build(recipe, given), training.Meetings(recipe, data, given)
+        given = training_arrays.read(recipe, data)
+        towers, meet = trainable_towers.build(recipe, given), training.Meetings(recipe, data, given)
         sides[name] = towers, torch.optim.AdamW(towers.parameters()), meet
     seconds = {name: [] for name in sides}
     for step in range(60):
@@ -212,9 +212,9 @@ def source_speeds():
 
 def gathering(source, options, count, scans):
     """Seconds from the files to a validated catalogue of as many photos."""
-    from geonb.photos.sources import gather, scan
+    from geonb.photos.sources import cached_reading, gather
 
-    scan.SCANS = scans
+    cached_reading.SCANS = scans
     started = time.perf_counter()
     catalogue, _ = gather(source, options)
     seconds = time.perf_counter() - started
@@ -227,7 +227,7 @@ def lay_photos(folder, count):
     from PIL import Image
     from PIL.ExifTags import GPS, IFD
 
-    rng = seeds.stream(0, "benchmark photos")
+    rng = random_streams.stream(0, "benchmark photos")
     for number in range(count):
         exif, coarse = Image.Exif(), rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
         north, east = rng.uniform(0, 60, 2).round(3).tolist()
@@ -244,7 +244,7 @@ def lay_table(folder, count):
     from PIL import Image
 
     lines = ["path,lat,lon,heading_deg,captured_at,street,sequence_id"]
-    for number, (north, east) in enumerate(seeds.stream(0, "benchmark table").random((count, 2))):
+    for number, (north, east) in enumerate(random_streams.stream(0, "benchmark table").random((count, 2))):
         pixels = np.frombuffer(number.to_bytes(3) * 4, np.uint8).reshape(2, 2, 3)
         Image.fromarray(pixels).save(folder / f"{number:06d}.png")
         place = f"{50 + north:.6f},{6 + east:.6f},{360 * north:.1f}"

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy import fft
 
-from geonb.earth import seeds
+from geonb import random_streams
 
 FIELDS = ("storeys", "wall_hue", "wall_light", "windows", "stone", "greenery", "paving")
 GRID_STEP_M = 10.0
@@ -177,7 +177,7 @@ def pairs(count, seed=0):
     """Indices (i, j) of the pairs among `count` positions, at most PAIRS_AT_MOST. ValueError below two positions."""
     if count < 2:
         raise ValueError(f"{count} positions have no pair: a semivariogram needs at least 2")
-    return seeds.pairs(count, PAIRS_AT_MOST, seed)
+    return random_streams.pairs(count, PAIRS_AT_MOST, seed)
 
 
 def mean_in_lags(values, apart_m, lag_edges_m):

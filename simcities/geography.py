@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import Delaunay
 
-from geonb.earth import seeds, sphere
+from geonb import random_streams
+from geonb.earth import sphere
 from simcities import buildings, fields, things
 
 # Invented names at invented positions, out at sea so that nobody takes them for real.
@@ -120,8 +121,8 @@ def city(index, world_seed, planted, half_side_m=1100.0, home=None):
     """
     check_side(half_side_m, planted)
     home = home or at_sea(index)
-    layers = fields.draw(planted, half_side_m, seeds.stream(world_seed, "fields", index), home.means)
-    rng = seeds.stream(world_seed, "city", index)
+    layers = fields.draw(planted, half_side_m, random_streams.stream(world_seed, "fields", index), home.means)
+    rng = random_streams.stream(world_seed, "city", index)
     start, end = {"regular": regular, "radial": radial, "organic": organic}[KINDS[index % len(KINDS)]](half_side_m, rng)
     length, direction = directed(start, end)
     # all streets are alike: a width of its own would tell a street apart where nothing is planted

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geonb.earth import seeds
+from geonb import random_streams
 from simcities import fields, geography
 
 # the eight of the default world, then others as invented
@@ -45,4 +45,4 @@ def home(index, world_seed, continents, continent_sd, country_sd):
 
 def drawn(world_seed, *what):
     """A standard normal for each field (K,), from a stream of its own."""
-    return seeds.stream(world_seed, "globe", *what).standard_normal(len(fields.FIELDS))
+    return random_streams.stream(world_seed, "globe", *what).standard_normal(len(fields.FIELDS))

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from geonb import files
-from geonb.book import results, runner, studies
+from geonb.book import page_dependencies, results, runner
 from geonb.learning import _torchvision  # noqa: F401  tests import open_clip themselves
 
 # how long an example takes is the machine's affair
@@ -35,10 +35,10 @@ def write_notebook(path, *cells):
 @pytest.fixture(autouse=True)
 def scans(tmp_path_factory, monkeypatch):
     """The folder where a test keeps what it read of pictures: its own."""
-    from geonb.photos.sources import scan
+    from geonb.photos.sources import cached_reading
 
     folder = tmp_path_factory.mktemp("scans")
-    monkeypatch.setattr(scan, "SCANS", folder)
+    monkeypatch.setattr(cached_reading, "SCANS", folder)
     return folder
 
 
@@ -79,4 +79,4 @@ def notebook(toy):
 def in_the_pipeline(monkeypatch):
     """Tables are written where the pipeline has its finished ones."""
     monkeypatch.setenv("GEONB_MODE", "compute")
-    monkeypatch.setattr(results, "unfinished_folder", studies.page_folder)
+    monkeypatch.setattr(results, "unfinished_folder", page_dependencies.page_folder)

@@ -9,7 +9,7 @@ import sys
 import pytest
 from hypothesis import HealthCheck, settings
 
-from geonb.book.studies import cells, imported_files, notebook_names, without_magics
+from geonb.book.page_dependencies import cells, imported_files, notebook_names, without_magics
 from geonb.files import ROOT
 
 # A package imports only packages that stand below it: the one list of this order, the highest first.
@@ -25,6 +25,7 @@ PACKAGES = (
     "geonb.photos",
     "simcities",
     "geonb.earth",
+    "geonb.random_streams",
     "geonb.resampling",
     "geonb.checks",
     "geonb.files",
@@ -80,7 +81,7 @@ def test_training_loads_nothing_that_a_bare_machine_with_a_gpu_lacks():
 
 @pytest.mark.slow
 def test_what_snakemake_asks_at_every_start_is_light():
-    script = "import sys; from geonb.book import studies, runner; print(*sys.modules)"
+    script = "import sys; from geonb.book import page_dependencies, runner; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
     ).stdout.split()
@@ -149,7 +150,7 @@ def test_a_notebook_shows_text_from_data_by_tables_figures_and_wording_alone(not
 @pytest.mark.parametrize("path", FILES, ids=short)
 def test_only_maps_and_wording_hand_text_to_a_page_and_they_know_the_function_that_makes_it_safe(path):
     made = [name for name, constant in markup(path.read_text()) if not constant and name != "style"]
-    if short(path) in ("geonb/showing/maps.py", "geonb/book/wording.py"):
+    if short(path) in ("geonb/showing/interactive_maps.py", "geonb/book/wording.py"):
         assert made
         assert "safe_html" in path.read_text()
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from geonb.book.studies import all_pages
+from geonb.book.page_dependencies import all_pages
 from geonb.files import ROOT
 
 HTML = ROOT / "build" / "smoke" / "_build" / "html"

@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from geonb.book.studies import (
+from geonb.book.page_dependencies import (
     SIMULATED_ONLY,
     TEMPLATES,
     cells,

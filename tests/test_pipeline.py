@@ -23,7 +23,7 @@ import yaml
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from geonb.book.studies import all_pages
+from geonb.book.page_dependencies import all_pages
 from geonb.files import ROOT
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import json
 import re
 
 from geonb.book import results
-from geonb.book.studies import DEFAULT
+from geonb.book.page_dependencies import DEFAULT
 from geonb.files import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

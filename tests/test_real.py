@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from geonb.book import results
-from geonb.book.studies import build_folder
+from geonb.book.page_dependencies import build_folder
 from geonb.earth import sphere
 from geonb.files import ROOT
 from geonb.photos.catalogue import lat_lon_deg

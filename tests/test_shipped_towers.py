@@ -6,9 +6,9 @@ import importlib.util
 import pytest
 
 from experiments.laboratory import planted
-from geonb.book.studies import notebooks_folder, parameters
+from geonb.book.page_dependencies import notebooks_folder, parameters
 from geonb.files import ROOT
-from geonb.learning import towers
+from geonb.learning import pretrained_towers
 from simcities import geography
 
 FOLDER = ROOT / "data" / "towers"
@@ -37,7 +37,7 @@ def test_a_tower_matches_its_checksum_is_small_and_loads(name):
     assert named == file.name
     assert hashlib.sha256(file.read_bytes()).hexdigest() == digest
     assert file.stat().st_size < 12e6
-    tower = towers.load_tower(f"local-dir:data/towers/{name}")
+    tower = pretrained_towers.load_tower(f"local-dir:data/towers/{name}")
     assert tower.model.visual.output_dim == 128
 
 

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geonb.earth import seeds
+from geonb import random_streams
 from geonb.learning import _torchvision  # noqa: F401  before open_clip, which imports torchvision
 
 # isort: split
@@ -77,7 +77,7 @@ def paint(recipe):
     """Pictures of cities of every size of range; each has its own name and seed."""
     parts = []
     for index in range(recipe.cities):
-        rng = seeds.stream(recipe.world_seed, "tower", index)
+        rng = random_streams.stream(recipe.world_seed, "tower", index)
         scale = rng.uniform(0.5, 1.5)  # towers meet more ranges than the studies plant
         planted = fields.Planted(range_m=tuple(scale * r for r in recipe.range_m), city_mean_sd=1.0)
         home = replace(geography.at_sea(index), name=f"Tower city {index}")
@@ -92,7 +92,7 @@ def paint(recipe):
 def batches(recipe, count):
     """(epoch, indices) of every step; a photo comes once in an epoch."""
     for epoch in range(recipe.epochs):
-        order = seeds.stream(0, "towers", epoch).permutation(count)
+        order = random_streams.stream(0, "towers", epoch).permutation(count)
         for first in range(0, count - recipe.batch + 1, recipe.batch):
             yield epoch, np.sort(order[first : first + recipe.batch])
 
@@ -109,7 +109,7 @@ def augmented(pixels, rng):
 
 def train(recipe, pictures):
     """The trained open_clip model; with objective 'fields' only its image tower has learned."""
-    seeds.seed_torch(0, "towers")
+    random_streams.seed_torch(0, "towers")
     model = open_clip.model.CLIP(MODEL["embed_dim"], MODEL["vision_cfg"], MODEL["text_cfg"])
     model.visual.to(memory_format=torch.channels_last)
     head = torch.nn.Linear(MODEL["embed_dim"], len(fields.FIELDS))
@@ -122,11 +122,11 @@ def train(recipe, pictures):
     for step, (epoch, batch) in enumerate(batches(recipe, len(pictures.pixels))):
         if epoch != said and recipe.objective == "captions":  # the same picture in other words in every epoch
             words = captions.describe(
-                pictures.traits, pictures.nuisances, pictures.scenes, seeds.stream(0, "words", epoch)
+                pictures.traits, pictures.nuisances, pictures.scenes, random_streams.stream(0, "words", epoch)
             )
             tokens, said = tokenizer(words), epoch
         with torch.autocast("cpu", torch.bfloat16):
-            seen = model.visual(augmented(pictures.pixels[batch], seeds.stream(0, "augmented", step)))
+            seen = model.visual(augmented(pictures.pixels[batch], random_streams.stream(0, "augmented", step)))
         loss = loss_of(model, head, seen.float(), pictures, batch, None if recipe.objective == "fields" else tokens)
         optimizer.zero_grad()
         loss.backward()

@@ -26,8 +26,8 @@ import pandas as pd
 import torch
 
 from geonb.book import results
-from geonb.book.studies import parameters
-from geonb.learning import inputs, methods, recipes, training
+from geonb.book.page_dependencies import parameters
+from geonb.learning import methods, recipes, training, training_arrays
 from geonb.photos import catalogue
 from geonb.splitting.splits import parts_by_split
 
@@ -47,12 +47,12 @@ def trials(name, split, tower):
 
 @functools.cache
 def data():
-    """What all trials of a process read: inputs.Data."""
+    """What all trials of a process read: training_arrays.Data."""
     read = functools.partial(results.read_table, STUDY)
     photos, features = catalogue.with_lat_lon(read("01_photos", "photos")), read("02_embeddings", "features").feature
     parts = parts_by_split(read("04_splits", "splits"), photos.photo_id, SPLITS)
     pilots = [read("03_semivariograms", table) for table in ("pilot_lags", "pilot_fits")]
-    return inputs.of_pilots(photos, np.stack(features), parts, read("04_splits", "grid"), *pilots)
+    return training_arrays.of_pilots(photos, np.stack(features), parts, read("04_splits", "grid"), *pilots)
 
 
 def recipe_of(name, split, tried, tower):

@@ -14,8 +14,7 @@ import pandas as pd
 
 from experiments.laboratory import worlds
 from experiments.words import ridge_probe
-from geonb import checks
-from geonb.earth import seeds
+from geonb import checks, random_streams
 from geonb.learning import methods
 from geonb.measuring import inference
 from geonb.measuring.errors import geometric_mean_m
@@ -113,13 +112,13 @@ def noise(options, r2):
 def photographed(condition, world_seed, sd):
     """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
     photos, seen = simulated.unpainted(simulated.World(**condition.world | {"world_seed": world_seed}))
-    drawn = seeds.stream(world_seed, "doses").standard_normal(seen.shape)
+    drawn = random_streams.stream(world_seed, "doses").standard_normal(seen.shape)
     return photos, np.float32(seen + condition.noise * sd * drawn)
 
 
 def permuted(features, world_seed, number):
     """Features (n, K) permuted over all places: nothing is left that a place could tell."""
-    return features[seeds.stream(world_seed, "dealt", number).permutation(len(features))]
+    return features[random_streams.stream(world_seed, "dealt", number).permutation(len(features))]
 
 
 # ---- many trainings --------------------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from tqdm import tqdm
 
-from geonb import checks, resampling
-from geonb.earth import seeds
+from geonb import checks, random_streams, resampling
 from geonb.variograms import curves, lags, models
 
 RISE = np.log(20)  # an exponential model has 95 % of its rise at RISE length scales
@@ -81,7 +80,10 @@ def edges_m(side_m, lag_count):
 
 def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, replicates, seed):
     """One field, read both ways: values in the order of TRIALS."""
-    rng, range_m = seeds.stream(seed, "recovery", str(range_share), str(nugget_share), number), range_share * side_m
+    rng, range_m = (
+        random_streams.stream(seed, "recovery", str(range_share), str(nugget_share), number),
+        range_share * side_m,
+    )
     at = rng.uniform(-side_m / 2, side_m / 2, (photos, 2))
     values = field_at(at, range_m, nugget_share, rng)
     pairs = lags.pairs(at, edges_m(side_m, lag_count), planar=True)
@@ -135,7 +137,7 @@ def with_interval(errors, statistic, *, replicates=2_000, seed=0):
     """(value, low, high) of a statistic of log errors (n, 2), 95 % Monte-Carlo from trials drawn again; NaN of none."""
     if len(errors) < 2:
         return (statistic(errors) if len(errors) else np.nan), np.nan, np.nan
-    rng = seeds.stream(seed, "recovery intervals")
+    rng = random_streams.stream(seed, "recovery intervals")
     drawn = [statistic(errors[rng.integers(0, len(errors), len(errors))]) for _ in range(replicates)]
     return statistic(errors), *resampling.interval95(drawn)
 

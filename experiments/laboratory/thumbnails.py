@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from experiments.laboratory import planted
-from geonb.earth import seeds
+from geonb import random_streams
 from geonb.photos.sources import simulated
 from simcities import day, fields, renderer, things
 
@@ -58,7 +58,7 @@ def on_other_days(world, photo, count, *, seed=0):
     """One photo of the first city of a world as `count` pictures of the same camera on other days, half in winter."""
     city = world.city(0)
     camera = world.shots(city)[0].iloc[[photo] * count]
-    days = day.nuisance(np.arange(count) % 2, seeds.stream(seed, "other days"))
+    days = day.nuisance(np.arange(count) % 2, random_streams.stream(seed, "other days"))
     return [Image.fromarray(picture) for picture in renderer.render(city, camera, days, world.picture_px)]
 
 

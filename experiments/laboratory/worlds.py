@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from geonb.earth import sphere
-from geonb.learning import decoding, inputs, recipes, towers, training
+from geonb.learning import decoding, pretrained_towers, recipes, training, training_arrays
 from geonb.measuring import baselines
 from geonb.photos import catalogue, pictures, sources
 from geonb.photos.sources import simulated
@@ -27,7 +27,7 @@ def photographed(options, tower):
 
 def features_of(photos, tower):
     """Unit features (n, d) of the photos of a catalogue."""
-    return towers.image_features([pictures.picture_path(path) for path in photos.path], photos.sha256, tower)
+    return pretrained_towers.image_features([pictures.picture_path(path) for path in photos.path], photos.sha256, tower)
 
 
 def cut(yardstick_m, seed=0):
@@ -52,11 +52,13 @@ class Setting:
 
 
 def data_of(setting, options, photos, features, split, seed=0):
-    """The inputs.Data of a simulated world in one split; negatives are guided by what the training photos tell."""
+    """The training_arrays.Data of a simulated world in one split; negatives are guided by the training photos."""
     part = splits.make(split, photos, cut(setting.yardstick_m, seed))
     train = np.flatnonzero(part == "train")
     fitted = functools.partial(fitted_to, photos.iloc[train], features[train])
-    return inputs.Data(photos, features, {split: part}, street_grid(simulated.World(**options), setting), fitted)
+    return training_arrays.Data(
+        photos, features, {split: part}, street_grid(simulated.World(**options), setting), fitted
+    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -86,7 +88,7 @@ def train(setting, method, data, trials, *, asked=None, ways=(decoding.BEST,), s
     best = training.predictions([run], data).drop(columns="name").assign(decoding=decoding.BEST)
     tables = [best]
     if len(ways) > 1:
-        found, gallery = training.decoded(run, data, ways[1:]), inputs.read(recipe, data).gallery.table
+        found, gallery = training.decoded(run, data, ways[1:]), training_arrays.read(recipe, data).gallery.table
         tables += [read_off(best, rows, gallery) for _, rows in found.groupby("decoding", sort=False)]
     errors = pd.concat(tables, ignore_index=True).assign(method=method)
     return errors.assign(block=splits.blocks_of(errors, setting.yardstick_m)), run.curve.validation_error_m.min()

@@ -10,9 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from experiments.words import pretraining, ridge_probe
 from experiments.words.ridge_probe import INTERVAL
-from geonb import checks
-from geonb.earth import seeds
-from geonb.learning.towers import device
+from geonb import checks, random_streams
+from geonb.learning.pretrained_towers import device
 
 FINETUNED = {
     "tower": "tower that is trained on",
@@ -56,14 +55,14 @@ def finetuned(tower, pixels, label, settings, seed):
     """
     checks.count("finetuning_steps", settings["steps"])
     checks.number("finetuning_rate", settings["learning_rate"], above=0)
-    seeds.seed_torch(seed, "finetuning")
+    random_streams.seed_torch(seed, "finetuning")
     tower = copy.deepcopy(tower)
     tower.output_tokens = False  # a captioner's gives its tokens besides
     model = nn.Sequential(tower, nn.Linear(pretraining.EMBED, int(label.max()) + 1)).to(device()).train()
     wanted = torch.from_numpy(label).to(device())
 
     def loss(step, _, batch):
-        seen = pretraining.augmented(pixels[batch], seeds.stream(seed, "finetuning", step)).to(device())
+        seen = pretraining.augmented(pixels[batch], random_streams.stream(seed, "finetuning", step)).to(device())
         return cross_entropy(model(seen).float(), wanted[torch.from_numpy(batch).to(device())])
 
     pretraining.optimise(model, loss, len(pixels), "finetuning", seed=seed, **settings)

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from geonb.learning import _torchvision  # noqa: F401  before timm and transformers, which import torchvision
-from geonb.learning.towers import Pictures, Tower, device, digest_of, load_tower, open_picture
+from geonb.learning.pretrained_towers import Pictures, Tower, device, digest_of, load_tower, open_picture
 
 TOKENS, PARTS = ("summary", "mean"), ("vision", "language")
 FAMILIES = {  # model_type of transformers: its module that sees

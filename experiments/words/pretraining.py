@@ -13,10 +13,9 @@ from torch.nn.functional import affine_grid, grid_sample, mse_loss, normalize
 from tqdm import tqdm
 
 from experiments.words import supervision
-from geonb import checks, files
-from geonb.book import studies
-from geonb.earth import seeds
-from geonb.learning.towers import Tower, device, open_clip
+from geonb import checks, files, random_streams
+from geonb.book import page_dependencies
+from geonb.learning.pretrained_towers import Tower, device, open_clip
 from simcities import fields
 
 EMBED, WIDTH, LAYERS, PATCH_PX = 128, 96, 4, 16
@@ -162,7 +161,7 @@ def optimise(model, loss, count, label, *, steps, batch_size, learning_rate, see
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, steps, pct_start=0.1)
     for step in tqdm(range(steps), desc=f"{label}, seed {seed}", file=sys.stdout):
         epoch, place = divmod(step, count // batch_size)
-        order = seeds.stream(seed, "lessons", epoch).permutation(count)
+        order = random_streams.stream(seed, "lessons", epoch).permutation(count)
         batch = np.sort(order[place * batch_size : (place + 1) * batch_size])
         with torch.autocast(device().type, torch.bfloat16), sdpa_kernel(ATTENTION):
             value = loss(step, epoch, batch)
@@ -176,7 +175,7 @@ def optimise(model, loss, count, label, *, steps, batch_size, learning_rate, see
 def pretrain(name, corpus, *, seed, settings):
     """The image tower of a supervision, from the same start for all; settings: steps, batch_size, learning_rate."""
     given, sizes = supervision.get(name), (corpus.pixels.shape[1], len(corpus.vocabulary))
-    seeds.seed_torch(seed, "supervision")
+    random_streams.seed_torch(seed, "supervision")
     start, model = model_of("none", *sizes).visual.state_dict(), model_of(given.objective, *sizes)
     own = model.visual.state_dict()  # a captioner pools in another way, and so has some of other shapes
     same = {key: value for key, value in start.items() if own[key].shape == value.shape}
@@ -188,7 +187,7 @@ def pretrain(name, corpus, *, seed, settings):
         return supervision.tokens(corpus, given, seed, epoch) if given.objective in ("captions", "captioner") else None
 
     def loss(step, epoch, batch):
-        return loss_of(model, given, corpus, batch, captions(epoch), seeds.stream(seed, "augmented", step))
+        return loss_of(model, given, corpus, batch, captions(epoch), random_streams.stream(seed, "augmented", step))
 
     if given.objective != "none":
         optimise(model, loss, len(corpus.pixels), name, seed=seed, **settings)
@@ -220,4 +219,4 @@ def load(name, corpus, folder, seed, settings):
 
 def code():
     """What decides what a tower becomes, as '<file> <digest>': for the key of its checkpoints."""
-    return studies.reached({Path(__file__)}, studies.RECORDING)
+    return page_dependencies.reached({Path(__file__)}, page_dependencies.RECORDING)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from experiments.words import layers, ridge_probe
 from experiments.words.ridge_probe import INTERVAL
 from experiments.words.samples import ANYWHERE
-from geonb.earth import seeds
+from geonb import random_streams
 from geonb.learning.decoding import posterior
 from geonb.measuring import predictions
 from geonb.photos.pictures import open_picture, picture_path
@@ -82,7 +82,7 @@ def frozen(models, sample, features, *, seed=0):
     towers = {name: Layers([found], [f"{k} mean" for k in range(len(found))]) for name, found in known.items()}
     small = [open_picture(path).resize((8, 8)) for path in tqdm(paths, desc="pixels", file=sys.stdout)]
     colours = np.stack([np.asarray(picture, dtype=np.float32).ravel() / 255 for picture in small])
-    permuted = next(iter(known.values()))[-1][seeds.stream(seed, "dealt anew").permutation(len(paths))]
+    permuted = next(iter(known.values()))[-1][random_streams.stream(seed, "dealt anew").permutation(len(paths))]
     return towers | {PIXELS: Layers([[colours]], ["0 mean"]), PERMUTED: Layers([[permuted]], ["last mean"])}
 
 

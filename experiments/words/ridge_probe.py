@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from geonb import checks, resampling
-from geonb.earth import seeds
+from geonb import checks, random_streams, resampling
 from geonb.measuring import inference
 
 PENALTIES = np.logspace(-2, 5, 8)
@@ -222,7 +221,7 @@ def same_directions(features, targets, cluster, block, *, seed=0):
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import StandardScaler
 
-    rng, known, halves = seeds.stream(seed, "halves"), StandardScaler().fit_transform(features), []
+    rng, known, halves = random_streams.stream(seed, "halves"), StandardScaler().fit_transform(features), []
     targets, number = within(targets, cluster), np.unique(block, return_inverse=True)[1]
     side = rng.permutation(number.max() + 1)[number] % 2  # of a block, whatever clusters its photos are in
     for name in np.unique(cluster):

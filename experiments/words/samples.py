@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.words.ridge_probe import FOLDS
-from geonb import checks
-from geonb.earth import seeds, sphere
+from geonb import checks, random_streams
+from geonb.earth import sphere
 from geonb.splitting.splits import block_ids
 
 ANYWHERE = ("fields", "country")  # aims that can be asked for in a city that no training photo shows
@@ -54,7 +54,7 @@ def chosen(city, scene, usable, per_city, *, seed=0):
     """
     checks.count("probed_per_city", per_city)
     usable = usable & (pd.Series(usable).groupby(np.asarray(city)).transform("sum") >= FEWEST_OF_A_CITY).to_numpy()
-    rng, city, scene = seeds.stream(seed, "probed"), np.asarray(city), np.asarray(scene)
+    rng, city, scene = random_streams.stream(seed, "probed"), np.asarray(city), np.asarray(scene)
     kinds, counts = np.unique(scene[usable], return_counts=True)
     rare = usable & np.isin(scene, kinds[counts < max(counts, default=0)])
     drawn = [rng.permutation(np.flatnonzero(usable & (city == name)))[:per_city] for name in np.unique(city)]

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from geonb.earth import seeds
-from geonb.learning.towers import open_clip
+from geonb import random_streams
+from geonb.learning.pretrained_towers import open_clip
 from geonb.photos import captions
 from geonb.photos.pictures import open_picture
 from geonb.photos.sources import simulated
@@ -108,7 +108,7 @@ def tokens(corpus, supervision, seed, epoch):
     """
     sentences = corpus.places
     if supervision.described != ("places",):
-        rng = seeds.stream(seed, "words", epoch)
+        rng = random_streams.stream(seed, "words", epoch)
         of = np.arange(len(corpus.traits)) if supervision.whose == "own" else another(corpus.scenes, seed)
         sentences = picture_captions.describe(
             corpus.traits[of], corpus.nuisances, corpus.scenes, rng, say=supervision.described,
@@ -119,7 +119,7 @@ def tokens(corpus, supervision, seed, epoch):
 
 def another(scenes, seed):
     """For each picture (n,) another one of the same kind of scene, whose fields its caption then describes."""
-    rng, whose = seeds.stream(seed, "another"), np.arange(len(scenes))
+    rng, whose = random_streams.stream(seed, "another"), np.arange(len(scenes))
     for scene in np.unique(scenes):
         here = rng.permutation(np.flatnonzero(scenes == scene))
         whose[here] = np.roll(here, 1)

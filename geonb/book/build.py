@@ -21,7 +21,7 @@ import yaml
 from PIL import Image
 
 from geonb import files
-from geonb.book.studies import (
+from geonb.book.page_dependencies import (
     DEFAULT,
     TEMPLATES,
     all_pages,

@@ -12,8 +12,8 @@ import sys
 import pandas as pd
 
 from geonb import files
+from geonb.book.page_dependencies import DEFAULT, all_pages, build_folder, replace_folder, tables_folder
 from geonb.book.results import HEADLINE, has_table, published_folder, read_table
-from geonb.book.studies import DEFAULT, all_pages, build_folder, replace_folder, tables_folder
 
 SHARE = 0.1  # of its interval by which a number may differ from the published one
 RELATIVE = 1e-3  # by which a number without an interval may differ

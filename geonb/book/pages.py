@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from geonb import files
-from geonb.book import results, studies, wording
+from geonb.book import page_dependencies, results, wording
 
 
 def page(name, namespace):
     """The Page of a running notebook: page("06_train/clip", globals()). ValueError names a parameter that is wrong."""
-    return Page(name, studies.used(name, namespace))
+    return Page(name, page_dependencies.used(name, namespace))
 
 
 class Page:
@@ -87,10 +87,10 @@ class Page:
     def checkpoints(self, *recipe):
         """A folder for the checkpoints of trainings: another one for another recipe, other code that trains, or other
         tables that this page has read."""
-        code = studies.reached({files.ROOT / "geonb" / "learning" / "training.py"})
+        code = page_dependencies.reached({files.ROOT / "geonb" / "learning" / "training.py"})
         depends = json.dumps([repr(recipe), code, sorted(results.tables_read().items())])
         digest = hashlib.sha256(depends.encode()).hexdigest()[:12]
-        return studies.build_folder(self.study) / "checkpoints" / self.name / digest
+        return page_dependencies.build_folder(self.study) / "checkpoints" / self.name / digest
 
     # ---- what most pages read ----------------------------------------------------------------------------------------
     def of(self, page, name):
@@ -148,7 +148,7 @@ class Page:
 
     def check_tower(self):
         """ValueError where the shipped tower, which knows simulated pictures only, would read real photos unasked."""
-        asked = studies.changes_of(self.study).get("02_embeddings") or {}
+        asked = page_dependencies.changes_of(self.study).get("02_embeddings") or {}
         if not self.simulated and wording.SIMULATED_TOWER in self.tower["tower"] and "tower" not in asked:
             raise ValueError(
                 f"{wording.SIMULATED_TOWER} was trained on simulated pictures, its numbers mean nothing for others. "
@@ -166,7 +166,7 @@ class Page:
         """The figure, marked "simulated" where its photos or worlds are."""
         from geonb.showing import style
 
-        return style.marked(figure, self.name in studies.SIMULATED_ONLY or self.simulated)
+        return style.marked(figure, self.name in page_dependencies.SIMULATED_ONLY or self.simulated)
 
     def glue(self, **values):
         """Glue values for the sentences of the page."""

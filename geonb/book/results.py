@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from geonb import files
-from geonb.book.studies import (
+from geonb.book.page_dependencies import (
     by_hand_folder,
     page_folder,
     unfinished_folder,

@@ -21,7 +21,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from geonb import files
-from geonb.book.studies import (
+from geonb.book.page_dependencies import (
     DEFAULT,
     TEMPLATES,
     build_folder,

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from geonb import files
-from geonb.earth import seeds, sphere
+from geonb import files, random_streams
+from geonb.earth import sphere
 
 # GeoCLIP scales Equal Earth's x in degrees so that the equator runs from -1 to 1
 SCALE = 66.50336 / 180
@@ -59,7 +59,7 @@ class Waves(nn.Module):
 
     def __init__(self, sigma, frequencies, middle):
         super().__init__()
-        drawn = seeds.stream(0, "capsule", str(sigma)).normal(0, sigma, (frequencies, 2))
+        drawn = random_streams.stream(0, "capsule", str(sigma)).normal(0, sigma, (frequencies, 2))
         self.middle = middle
         self.register_buffer("b", torch.from_numpy(drawn).float())
         self.register_buffer("offset", torch.zeros(frequencies), persistent=False)
@@ -117,7 +117,7 @@ class CapsuleTower(nn.Module):
 def load_released(towers, folder):
     """Put GeoCLIP's released weights (RELEASED_FILES, .safetensors or .pth, never unpickled) into two towers.
 
-    folder: relative to the repository, may begin with ~ or $NAME; towers: encoders.TwoTowers of GeoCLIP's image head
+    folder: from the repository, may begin with ~ or $NAME; towers: trainable_towers.TwoTowers of its image head
     and a CapsuleTower, both in the sizes that were released; see READ_RAW. FileNotFoundError without a file, ValueError
     with the names where shapes or names differ.
     """

@@ -20,10 +20,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from geonb import checks, files
-from geonb.earth import seeds, sphere
-from geonb.learning import decoding, encoders, inputs, methods, recipes
-from geonb.learning.towers import device
+from geonb import checks, files, random_streams
+from geonb.earth import sphere
+from geonb.learning import decoding, methods, recipes, trainable_towers, training_arrays
+from geonb.learning.pretrained_towers import device
 from geonb.splitting import batches
 
 ABOUT = {"split": "how test photos are kept away", "seed": "seed of the training"}
@@ -68,17 +68,17 @@ class Run:
 
 
 def fit(recipe, data, seed, folder, name=""):
-    """Train the two towers of a Recipe on the photos of part 'train' of inputs.Data and locate those of 'test': a Run.
+    """Train the towers of a Recipe on the photos of part 'train' of training_arrays.Data and locate 'test': a Run.
 
     The checkpoint and the chosen model lie in `folder`, from where an interrupted training goes on. name: for messages.
     ValueError when a part is empty or features are not finite.
     """
-    given, label = inputs.read(recipe, data), f"{recipe.method} {name or recipe.split} seed {seed}"
+    given, label = training_arrays.read(recipe, data), f"{recipe.method} {name or recipe.split} seed {seed}"
     for part in ("train", "validation", "test"):
         if not len(given.members(part)):
             raise ValueError(f"{label}: no photo is in part {part!r}: change the shares or the split")
-    seeds.seed_torch(seed, "towers")  # every method starts from the same weights
-    towers = encoders.build(recipe, given).to(device())
+    random_streams.seed_torch(seed, "towers")  # every method starts from the same weights
+    towers = trainable_towers.build(recipe, given).to(device())
     checkpoint = Path(folder) / "checkpoint.safetensors"
     curve, best_step = optimise(towers, given, Meetings(recipe, data, given), seed, checkpoint, label)
     located = locate(towers, given, "test", recipe.city_given)
@@ -110,12 +110,15 @@ class Meetings:
         tensor = functools.partial(torch.as_tensor, device=where)
         self.features = tensor(given.images[train]) if torch.is_tensor(given.images) else None
         self.xyz_m = [tensor(part) for part in sphere.split_xyz_m(at)]
-        self.bandwidth_m = tensor(inputs.bandwidth_m(recipe, self.places, data.ranges_m))
-        self.position_m, self.districts = tensor(np.float32(position_m)), inputs.district_count(self.places.table)
+        self.bandwidth_m = tensor(training_arrays.bandwidth_m(recipe, self.places, data.ranges_m))
+        self.position_m, self.districts = (
+            tensor(np.float32(position_m)),
+            training_arrays.district_count(self.places.table),
+        )
         self.codes = {level: tensor(np.int64(code[train])) for level, code in given.codes.items()}
-        self.curve = tuple(map(tensor, inputs.kernel_curve(recipe, data, self.places)))
-        self.guide = inputs.guide(recipe, data, train, self.places)
-        self.fitted_again = inputs.refit(recipe, data, self.places) if recipe.course.refit_every else None
+        self.curve = tuple(map(tensor, training_arrays.kernel_curve(recipe, data, self.places)))
+        self.guide = training_arrays.guide(recipe, data, train, self.places)
+        self.fitted_again = training_arrays.refit(recipe, data, self.places) if recipe.course.refit_every else None
 
     def refit(self, embeddings):
         """From now on photos are as alike as their embeddings (n, d), and the curve that fits these guides."""
@@ -217,12 +220,12 @@ def embed_images(towers, images, indices):
 
 
 def embed_places(towers, places):
-    """Vectors (m, d) float32 of inputs.Places."""
+    """Vectors (m, d) float32 of training_arrays.Places."""
     return vectors(towers, towers.location, places.inputs.split(4096))
 
 
 def locate(towers, given, part, city_given):
-    """(index (n,) into the gallery, its similarity (n,), embedding (n, d)) of the photos of a part of inputs.Inputs."""
+    """(index (n,) into the gallery, its similarity (n,), embedding (n, d)) of a part of training_arrays.Inputs."""
     embeddings, vectors = embed_images(towers, given.images, given.members(part)), embed_places(towers, given.gallery)
     cities = (given.photos.city[given.part == part], given.gallery.city) if city_given else None
     return *decoding.most_similar(embeddings, vectors, towers.similarity, cities=cities), embeddings
@@ -238,9 +241,9 @@ def validation_error_m(towers, given, city_given):
 
 def decoded(run, data, ways):
     """Answers of a Run for the test photos under some of decoding.WAYS: decoding, value (chosen on validation), photo
-    (index into the photos of inputs.Data), error_m and the predicted position.
+    (index into the photos of training_arrays.Data), error_m and the predicted position.
     """
-    given, scale = inputs.read(run.recipe, data), run.towers.scale().item()
+    given, scale = training_arrays.read(run.recipe, data), run.towers.scale().item()
     vectors, sides = embed_places(run.towers, given.gallery), {}
     for part in ("validation", "test"):
         own = given.members(part)
@@ -311,7 +314,7 @@ def random_states():
 def read_back(checkpoint, data):
     """(Recipe, trained towers at the step that validation chose) of the training that left a checkpoint.
 
-    checkpoint: as in column `checkpoint` of RUNS; data: the inputs.Data that it read. FileNotFoundError where it is not
+    checkpoint: as in column `checkpoint` of RUNS; data: its training_arrays.Data. FileNotFoundError where it is not
     on this machine.
     """
     path = files.ROOT / checkpoint
@@ -321,7 +324,7 @@ def read_back(checkpoint, data):
         )
     said, groups = stored(path)
     recipe = recipes.from_dict(said["recipe"])
-    towers = encoders.build(recipe, inputs.read(recipe, data))
+    towers = trainable_towers.build(recipe, training_arrays.read(recipe, data))
     towers.load_state_dict(groups["best"])
     return recipe, towers.to(device()).eval()
 
@@ -344,7 +347,7 @@ def predictions(runs, data):
     """
     found = []
     for run in runs:
-        given = inputs.read(run.recipe, data)
+        given = training_arrays.read(run.recipe, data)
         table = decoding.predictions(data.photos.iloc[given.members("test")], given.gallery.table, run.chosen)
         found.append(table.assign(**about(run), similarity=run.similarity.astype(float), name=run.name))
     return pd.concat(found, ignore_index=True)

@@ -1,6 +1,6 @@
 """One ingredient at a time: variants of a recipe, each with one thing changed, by name for training.fit_all."""
 
-from geonb.learning import geoclip, inputs, methods
+from geonb.learning import geoclip, methods, training_arrays
 from geonb.learning.recipes import changed
 
 BASE = "base: as it is"
@@ -16,12 +16,12 @@ def named(base, changes):
 
 
 def of_sw_clip(base, batch_sizes, data):
-    """The variants of page 08, without those that the photos of inputs.Data cannot train.
+    """The variants of page 08, without those that the photos of training_arrays.Data cannot train.
 
     base: Recipe of sw_clip; batch_sizes: tried with clip and with sw_clip.
     """
     bandwidth_m, photos = base.tuned.bandwidth_m, data.photos[data.parts[base.split] == "train"]
-    curve_fits, districts = not data.fitted(photos.city.unique())["flag"], inputs.district_count(photos)
+    curve_fits, districts = not data.fitted(photos.city.unique())["flag"], training_arrays.district_count(photos)
     fairness = [(FAIR[1], {"loss": {"fairness_weight": 1.0}})]
     neighbours = [("batch kind: neighbours meet", {"course": {"neighbours": 3}})]
     return named(base, [

@@ -5,8 +5,9 @@ import pandas as pd
 import torch
 from torch.nn.functional import normalize
 
-from geonb.earth import seeds, sphere
-from geonb.learning import decoding, encoders
+from geonb import random_streams
+from geonb.earth import sphere
+from geonb.learning import decoding, trainable_towers
 from geonb.measuring import ceilings
 
 BASELINES = {
@@ -47,9 +48,9 @@ def untrained(photos, features, parts, galleries, planted, read_names=None, *, s
 
 
 def standardised(features, train):
-    """Unit features (n, d) of those that encoders.Standardised makes of features (n, d), by the photos `train`."""
+    """Unit features (n, d) that trainable_towers.Standardised makes of features (n, d), by the photos `train`."""
     features = torch.from_numpy(features)
-    return normalize(encoders.Standardised(features[train])(features), dim=1).numpy()
+    return normalize(trainable_towers.Standardised(features[train])(features), dim=1).numpy()
 
 
 def predictions(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):
@@ -58,7 +59,7 @@ def predictions(photos, train, gallery, test_features, train_features, gallery_t
     gallery_text (m, d): see untrained.
     """
     nearest = decoding.most_similar(test_features, train_features)[0]
-    centres, rng = centroids(train), seeds.stream(seed, "chance")
+    centres, rng = centroids(train), random_streams.stream(seed, "chance")
     placed = lambda rule: (gallery, ceilings.choose(rule, photos, gallery, city_known))  # noqa: E731
     found = {
         "chance": placed(lambda q, g: rng.integers(0, len(g), len(q))),

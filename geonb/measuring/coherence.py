@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from geonb import checks, resampling
-from geonb.earth import seeds, sphere
+from geonb import checks, random_streams, resampling
+from geonb.earth import sphere
 from geonb.measuring import inference
 from geonb.variograms import curves, models
 
@@ -44,7 +44,7 @@ def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
 
     values, weights = checked(values, lat_lon_deg, neighbours, permutations)
     state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
-    np.random.seed(int(seeds.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
+    np.random.seed(int(random_streams.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
     try:
         result = Moran(values, weights, permutations=permutations)
     finally:
@@ -87,7 +87,7 @@ def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, see
     from esda import Moran_Local, fdr
 
     values, weights = checked(values, lat_lon_deg, neighbours, permutations)
-    drawn = int(seeds.stream(seed, "lisa").integers(2**31))
+    drawn = int(random_streams.stream(seed, "lisa").integers(2**31))
     found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
     kinds = np.select([found.q == 1, found.q == 3], LISA[:2], LISA[2])
     return np.where(found.p_sim <= fdr(found.p_sim, level), kinds, LISA[3]).astype(object)
@@ -243,14 +243,14 @@ def measures(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=9
     for name, unit in vectors.items():
         checks.same_length({name: unit, "positions": lat_lon_deg, "city": city, "blocks": blocks})
         checks.finite(name, unit)
-    drawn = seeds.stream(seed, "alignment").permutation(len(city))[:PHOTOS_AT_MOST]
+    drawn = random_streams.stream(seed, "alignment").permutation(len(city))[:PHOTOS_AT_MOST]
     names, count = np.unique(np.asarray(city)[drawn], return_counts=True)
     chosen = np.sort(drawn[np.isin(np.asarray(city)[drawn], names[count >= FEWEST_PHOTOS])])
     at, city, blocks = lat_lon_deg[chosen], np.asarray(city)[chosen], blocks[chosen]
     rows = []
     for name, unit in vectors.items() if len(chosen) else ():
         for measure, groups in parts_by_measure(unit[chosen], at, city, neighbours).items():
-            rng = seeds.stream(seed, "alignment", measure)
+            rng = random_streams.stream(seed, "alignment", measure)
             row = against_null(groups, blocks, rng, permutations=permutations, replicates=replicates, seed=seed)
             rows.append({"method": name, "measure": measure} | row)
     return pd.DataFrame(rows, columns=list(MEASURED))

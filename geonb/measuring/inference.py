@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb import checks, resampling
-from geonb.earth import seeds
+from geonb import checks, random_streams, resampling
 
 
 # ---- blocks drawn again ----------------------------------------------------------------------------------------------
@@ -14,7 +13,7 @@ def redraws(seed_count, blocks, replicates, seed):
     members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
     if len(members) < resampling.FEWEST_BLOCKS:
         return
-    rng = seeds.stream(seed, "block bootstrap")
+    rng = random_streams.stream(seed, "block bootstrap")
     for _ in range(replicates):
         photos = np.concatenate([members[b] for b in rng.integers(0, len(members), len(members))])
         yield rng.integers(0, seed_count, seed_count), photos
@@ -87,7 +86,7 @@ def permuted(predicted, truth, groups, distance, statistic, *, permutations=999,
     """
     checks.count("permutations", permutations)
     checks.same_length({"predicted": predicted, "truth": truth, "groups": groups})
-    rng = seeds.stream(seed, "permuted")
+    rng = random_streams.stream(seed, "permuted")
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     null = np.empty(permutations)
     for n in range(permutations):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from geonb import checks, resampling
-from geonb.earth import seeds, sphere
+from geonb import checks, random_streams, resampling
+from geonb.earth import sphere
 from geonb.learning import negatives
 from geonb.measuring import inference
 from geonb.splitting import batches
@@ -82,7 +82,7 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     edges_m = np.append(lags.edges_m(whole_m, STRATA), np.geomspace(whole_m, farthest_m, STRATA + 1)[1:])
     edges_m[0] = negatives.PLACE_M
     pairs = lags.pairs(lat_lon_deg, np.append(0.0, edges_m), max_pairs=10 * pairs_at_most, seed=seed)
-    rng, far = seeds.stream(seed, "pairs of detection"), pairs.distance_m > range_m
+    rng, far = random_streams.stream(seed, "pairs of detection"), pairs.distance_m > range_m
     apart = pairs.distance_m > negatives.PLACE_M
     kept = [rng.permutation(np.flatnonzero(side & apart))[: pairs_at_most // 2] for side in (~far, far)]
     found = pairs.where(np.sort(np.concatenate(kept)))
@@ -167,7 +167,7 @@ def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
     """
     code = np.unique(blocks, return_inverse=True)[1]
     resampling.check_replicates(replicates)
-    count, rng = int(code.max()) + 1, seeds.stream(seed, "detection")
+    count, rng = int(code.max()) + 1, random_streams.stream(seed, "detection")
     replicates = replicates if count >= resampling.FEWEST_BLOCKS else 0
     draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
     rows = []

@@ -8,12 +8,12 @@ import torch
 
 from geonb import checks
 from geonb.earth import sphere
-from geonb.learning import decoding, inputs, methods, towers, training
+from geonb.learning import decoding, methods, pretrained_towers, training, training_arrays
 from geonb.learning.recipes import Recipe
 from geonb.measuring import conformal
 from geonb.photos.left_out import LEFT_OUT_COLUMNS, kept_and_left_out, left_out_table
 from geonb.photos.pictures import picture_path
-from geonb.photos.sources import listing, scan
+from geonb.photos.sources import cached_reading, folder_contents
 from geonb.splitting.splits import blocks_of
 
 GUESSES = {
@@ -63,7 +63,7 @@ class Model:
 
     recipe: Recipe
     towers: torch.nn.Module
-    given: inputs.Inputs
+    given: training_arrays.Inputs
     vectors: np.ndarray
 
     @property
@@ -73,13 +73,13 @@ class Model:
 
 
 def read_back(checkpoint, data):
-    """The Model of the training that left a checkpoint (column of training.RUNS), with the inputs.Data that it read.
+    """The Model of the training that left a checkpoint (column of training.RUNS), with its training_arrays.Data.
 
     FileNotFoundError where the checkpoint is gone, ValueError for a method without probabilities of places.
     """
     recipe, trained = training.read_back(checkpoint, data)
     check_method(recipe.method)
-    given = inputs.read(recipe, data)
+    given = training_arrays.read(recipe, data)
     return Model(recipe, trained, given, training.embed_places(trained, given.gallery))
 
 
@@ -93,7 +93,7 @@ def check_method(name):
 def posterior(model, images, indices, table):
     """Probability (n, m) of every place of a Model for photos: the one that the loss of its method gave to its places.
 
-    images: what its image tower reads, features as a tensor or towers.Pictures; indices (n,): which of them; table: of
+    images: what its image tower reads, features as a tensor or pretrained_towers.Pictures; indices (n,); table: of
     these photos, with city where the recipe gives it: only places of it compete then. ValueError where it has none.
     """
     vectors = training.embed_images(model.towers, images, indices)
@@ -137,7 +137,7 @@ def of_part(model, data, part):
     """Answers of a Model for the photos of one part of its split, beside the truth: photo_id, city, lat_deg, lon_deg,
     the columns of answers, split, part, error_m and novelty.
 
-    data: the inputs.Data that it read.
+    data: the training_arrays.Data that it read.
     """
     own, train = model.given.members(part), model.given.members("train")
     table = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
@@ -239,10 +239,10 @@ def asked(model, data, folder, tower, shown):
         )
     photos, left_out = pictures_in(folder)
     paths = [picture_path(path) for path in photos.path]
-    features = towers.image_features(paths, photos.sha256, towers.load_tower(*tower))
+    features = pretrained_towers.image_features(paths, photos.sha256, pretrained_towers.load_tower(*tower))
     images = torch.from_numpy(features)
     if model.recipe.towers.train_backbone:
-        images = towers.Pictures(paths, model.given.base.transform)
+        images = pretrained_towers.Pictures(paths, model.given.base.transform)
     return photos, features, (images, np.arange(len(photos))), left_out
 
 
@@ -252,9 +252,9 @@ def pictures_in(folder):
 
     ValueError where the folder is none, or holds no picture that can be read.
     """
-    root = listing.root_of(folder)
-    there, left_out = listing.readable(root, listing.entries(root), folder)
-    examine = scan.examiner(list(there.values()), root, 0)
+    root = folder_contents.root_of(folder)
+    there, left_out = folder_contents.readable(root, folder_contents.entries(root), folder)
+    examine = cached_reading.examiner(list(there.values()), root, 0)
     entries = [(path, "", name) for name, path in there.items()]
     rows, more = kept_and_left_out(entries, lambda path, name: {"photo_id": name} | examine(path))
     refused = left_out_table(left_out + more)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from geonb import checks
-from geonb.earth import seeds, sphere
+from geonb import checks, random_streams
+from geonb.earth import sphere
 
 
 def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
@@ -47,7 +47,7 @@ def random_batch(step, photo_count, batch_size, *, seed):
         )
     per_epoch = photo_count // batch_size
     epoch, place = divmod(step, per_epoch)
-    order = seeds.stream(seed, "batches", epoch).permutation(photo_count)
+    order = random_streams.stream(seed, "batches", epoch).permutation(photo_count)
     return np.sort(order[place * batch_size : (place + 1) * batch_size])
 
 
@@ -59,7 +59,7 @@ def neighbourhood_batch(step, nearest, batch_size, *, seed):
     """
     count, group = len(nearest), nearest.shape[1] + 1
     anchors = random_batch(step, count, min(batch_size, count), seed=seed)
-    rng = seeds.stream(seed, "neighbourhoods", step)
+    rng = random_streams.stream(seed, "neighbourhoods", step)
     groups = np.column_stack([anchors, nearest[anchors]])[rng.permutation(len(anchors))]
     _, first = np.unique(groups.ravel(), return_index=True)  # a photo counts where it comes first
     drawn = groups.ravel()[np.sort(first)][:batch_size]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from geonb import checks
-from geonb.earth import cells, seeds, sphere
+from geonb import checks, random_streams
+from geonb.earth import cells, sphere
 
 PASSED_WITHIN_M = 60.0  # of a photo, on its street: a drive that passes it
 PARTS = ("train", "validation", "test", "buffer")
@@ -101,7 +101,7 @@ def make(name, photos, cut, pilot=None):
 def random(photos, cut):
     """Photos drawn one by one: neighbours of test photos train. Pilot photos train."""
     n = len(photos.city)
-    order = seeds.stream(cut.seed, "splits", "random").permutation(n)
+    order = random_streams.stream(cut.seed, "splits", "random").permutation(n)
     return np.where(photos.pilot, "train", cut.part_at((np.argsort(order) + 0.5) / n))
 
 
@@ -131,7 +131,7 @@ def blocked(photos, cut):
 def drawn_blocks(photos, cut):
     """Parts (n,) of photos by the blocks of their cities, drawn at random."""
     block = block_ids(photos.lat_lon_deg, photos.city, cut.block_size_m)
-    rng = seeds.stream(cut.seed, "splits", "blocked")
+    rng = random_streams.stream(cut.seed, "splits", "blocked")
     parts = np.full(len(block), "train", dtype="U10")
     for name in np.unique(photos.city):
         here = np.flatnonzero(photos.city == name)
@@ -192,7 +192,7 @@ def other_drive(photos, cut):
     parts = np.full(count, "train", dtype="U10")
     quota = {"test": cut.test_share * count, "validation": cut.validation_share * count}
     names = np.setdiff1d(with_a_name(photos.sequence_id), photos.sequence_id[photos.pilot])
-    for name in seeds.stream(cut.seed, "splits", "other_drive").permutation(names):
+    for name in random_streams.stream(cut.seed, "splits", "other_drive").permutation(names):
         members = np.flatnonzero(photos.sequence_id == name)
         passed = np.mean([(parts[neighbours[i]] == "train").any() for i in members])
         part = next((p for p, left in quota.items() if left > 0), None)
@@ -227,7 +227,7 @@ def unseen_city(photos, cut):
     names = np.unique(photos.city)
     if len(names) < 3:
         raise ValueError(f"split unseen_city needs 3 cities, there are {len(names)}: choose random or blocked")
-    order = seeds.stream(cut.seed, "splits", "unseen_city").permutation(names)
+    order = random_streams.stream(cut.seed, "splits", "unseen_city").permutation(names)
     counts = [max(1, round(share * len(names))) for share in (cut.test_share, cut.validation_share)]
     held_out = np.isin(photos.city, order[: sum(counts)])
     parts = np.where(np.isin(photos.city, order[: counts[0]]), "test", np.where(held_out, "validation", "train"))
@@ -261,7 +261,7 @@ def whole_sequences(photos, cut):
     alone = np.array([f"alone {n}" for n in range(len(photos.city))], dtype=object)
     sequence = np.where(photos.sequence_id == "", alone, photos.sequence_id)
     names, of_photo, counts = np.unique(sequence, return_inverse=True, return_counts=True)
-    order = seeds.stream(cut.seed, "splits", "sequences").permutation(len(names))
+    order = random_streams.stream(cut.seed, "splits", "sequences").permutation(len(names))
     before = np.cumsum(counts[order]) - counts[order]
     return np.isin(of_photo, order[before < cut.validation_share * len(alone)])
 

@@ -9,8 +9,8 @@ import functools
 import numpy as np
 import pandas as pd
 
-from geonb import checks, resampling
-from geonb.earth import seeds, sphere
+from geonb import checks, random_streams, resampling
+from geonb.earth import sphere
 from geonb.variograms import lags, models
 
 LEVEL = 0.95  # of the envelope
@@ -205,7 +205,7 @@ def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
     key, of_pair = np.unique((np.minimum(a, b) * count + np.maximum(a, b)) * size + pairs.lag, return_inverse=True)
     number, total = np.bincount(of_pair), np.bincount(of_pair, half_square)
     lag, a, b = key % size, key // size // count, key // size % count
-    found, rng = np.empty((replicates, size)), seeds.stream(seed, "semivariogram bootstrap")
+    found, rng = np.empty((replicates, size)), random_streams.stream(seed, "semivariogram bootstrap")
     for r in range(replicates):
         w = np.bincount(rng.integers(0, count, count), minlength=count)
         weight = np.where(a == b, w[a], w[a] * w[b])
@@ -230,7 +230,7 @@ def envelope(features, pairs, *, permutations=999, seed=0):
     check_features(features, pairs)
     square = (features**2).sum(axis=1) / 2
     half = np.maximum(square[:, None] + square - features @ features.T, 0)
-    rng, count = seeds.stream(seed, "semivariogram envelope"), np.bincount(pairs.lag, minlength=size)
+    rng, count = random_streams.stream(seed, "semivariogram envelope"), np.bincount(pairs.lag, minlength=size)
     drawn = np.empty((permutations + 1, size))
     for k in range(permutations + 1):
         order = np.arange(len(features)) if k == 0 else rng.permutation(len(features))
@@ -271,7 +271,11 @@ def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, s
         return np.nan, np.nan
     position = np.asarray(position, np.float64)
     root = root_of(covariance(fitted, lags.apart_m(position[:, None], position[None], planar)))
-    count, rng, found = max(1, round(dimensions)), seeds.stream(seed, "semivariogram range"), np.empty(replicates)
+    count, rng, found = (
+        max(1, round(dimensions)),
+        random_streams.stream(seed, "semivariogram range"),
+        np.empty(replicates),
+    )
     start = np.array([fitted["nugget"], *fitted["theta"]])
     for r in range(replicates):
         drawn = root @ rng.standard_normal((len(position), count)) / np.sqrt(count)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from geonb import checks
-from geonb.earth import seeds, sphere
+from geonb import checks, random_streams
+from geonb.earth import sphere
 
 PAIRS_AT_MOST = 2_000_000
 ENUMERATED = 8_000  # photos whose pairs can all be looked at, if not read
@@ -68,7 +68,7 @@ def pairs(position, edges_m, *, planar=False, max_pairs=PAIRS_AT_MOST, seed=0):
     else:
         half = np.sin(np.minimum(edges_m / sphere.EARTH_RADIUS_M, np.pi) / 2)
         points, reaches = sphere.unit_xyz(position), 2 * half * (1 + 1e-9) + 1e-12
-    quota, rng = max(1, max_pairs // len(edges_m)), seeds.stream(seed, "pairs by lag")
+    quota, rng = max(1, max_pairs // len(edges_m)), random_streams.stream(seed, "pairs by lag")
     drawn = drawn_from_all if n <= ENUMERATED else drawn_from_many
     i, j, share = drawn(points, reaches, quota, rng)
     order = np.argsort(i, kind="stable")  # one vector after the other: half the way through memory

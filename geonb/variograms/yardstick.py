@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from geonb import checks, resampling
-from geonb.earth import seeds
+from geonb import checks, random_streams, resampling
 from geonb.splitting.splits import block_ids
 from geonb.variograms import curves, lags, models
 
@@ -92,7 +91,7 @@ def choose_model(features, lat_lon_deg, city, reading):
         flag = f"only {len(city)} photos, 2 are needed"
         return pd.DataFrame({"model": reading.models, "error": np.nan, "flag": flag})
     code = np.unique(block_ids(lat_lon_deg, city, reading.block_size_m), return_inverse=True)[1]
-    fold = seeds.stream(reading.seed, "semivariogram folds").permutation(int(code.max()) + 1)[code] % FOLDS
+    fold = random_streams.stream(reading.seed, "semivariogram folds").permutation(int(code.max()) + 1)[code] % FOLDS
     pairs = reading.pairs(lat_lon_deg)
     half, first, second = curves.half_squares(features, pairs), fold[pairs.i], fold[pairs.j]
     cut = []
@@ -152,7 +151,7 @@ def city_reading(features, lat_lon_deg, name, model, reading):
         drawn = curves.block_bootstrap(pairs, half, blocks, replicates=reading.replicates, seed=seed)
         interval = resampling.interval95(drawn)
     table = curves.lag_table(pairs, half).assign(city=name, low=interval[0], high=interval[1])
-    some = np.sort(seeds.stream(seed, "readings", str(name)).permutation(len(features))[:PHOTOS_AT_MOST])
+    some = np.sort(random_streams.stream(seed, "readings", str(name)).permutation(len(features))[:PHOTOS_AT_MOST])
     features, lat_lon_deg = features[some], lat_lon_deg[some]
     fewer = reading.pairs(lat_lon_deg)
     observed, low, high = curves.envelope(features, fewer, permutations=reading.permutations, seed=seed)
@@ -198,7 +197,7 @@ def answer(fits):
 def pilot_districts(city, district, *, seed=0):
     """Mask (n,) of the photos in one district of each city, drawn by the seed; cities without districts have none."""
     checks.same_length({"city": city, "district": district})
-    rng, chosen = seeds.stream(seed, "pilot districts"), np.zeros(len(city), bool)
+    rng, chosen = random_streams.stream(seed, "pilot districts"), np.zeros(len(city), bool)
     for name in np.unique(city):
         here = (city == name) & (district != "")
         names = np.unique(district[here])

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from geonb.book import studies
+from geonb.book import page_dependencies
 from geonb.book.pages import Page
 from geonb.book.results import save_table
 
@@ -14,7 +14,7 @@ NUMBER |= {"seeds": 2, "n": 10, "table": "01_photos/errors"}
 
 def save(name="errors", table=TABLE, page="01_photos", columns=COLUMNS, seed=0):
     save_table(table, "toy", page, name, parameters={"seed": seed}, columns=columns)
-    return studies.tables_folder("toy") / page / f"{name}.parquet"
+    return page_dependencies.tables_folder("toy") / page / f"{name}.parquet"
 
 
 def save_numbers(rows, page):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from geonb.book import build
 from geonb.book.build import read_source
-from geonb.book.studies import SIMULATED_ONLY, all_pages, flat, notebook_names
+from geonb.book.page_dependencies import SIMULATED_ONLY, all_pages, flat, notebook_names
 
 STDOUT = new_output("stream", name="stdout", text="42\n")
 STDERR = new_output("stream", name="stderr", text="DeprecationWarning: soon gone\n")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from geonb import files
-from geonb.book import headline, results, studies
+from geonb.book import headline, page_dependencies, results
 from geonb.book.pages import Page
 from geonb.book.results import (
     has_table,
@@ -94,7 +94,7 @@ def chain(toy, monkeypatch):
         for other in reads:
             read_table("toy", other, "errors")
         save(page=page, table=TABLE.assign(error_m=value))
-        (studies.tables_folder("toy") / page / "manifest.json").write_text("{}")
+        (page_dependencies.tables_folder("toy") / page / "manifest.json").write_text("{}")
 
     make("01_photos", 1.0)
     for page in ("06_train/hard", "06_train/soft"):
@@ -102,7 +102,7 @@ def chain(toy, monkeypatch):
     make("07_compare", 3.0, ["06_train/hard"])
     headline.write("toy", [])
     headline.publish("toy")
-    shutil.rmtree(studies.tables_folder("toy"))
+    shutil.rmtree(page_dependencies.tables_folder("toy"))
     monkeypatch.setattr(results, "_read", {})
     return make
 

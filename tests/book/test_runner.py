@@ -11,7 +11,7 @@ import pytest
 from papermill.parameterize import parameterize_path
 
 from geonb import files
-from geonb.book import results, runner, studies
+from geonb.book import page_dependencies, results, runner
 
 REPOSITORY = files.ROOT
 
@@ -95,10 +95,10 @@ def test_a_run_that_fails_leaves_the_finished_tables(toy, notebook, at_home, end
 
 
 def test_what_a_kill_moved_away_while_tables_were_replaced_is_put_back(toy):
-    folder = studies.tables_folder("toy") / "06_train" / "hard"
+    folder = page_dependencies.tables_folder("toy") / "06_train" / "hard"
     folder.with_name("hard.old").mkdir(parents=True)
     (folder.with_name("hard.old") / "runs.parquet").write_text("old")
-    assert (studies.page_folder("06_train/hard", "toy") / "runs.parquet").read_text() == "old"
+    assert (page_dependencies.page_folder("06_train/hard", "toy") / "runs.parquet").read_text() == "old"
     assert not folder.with_name("hard.old").exists()
 
 
@@ -135,7 +135,7 @@ def test_braces_in_the_path_of_the_repository_are_letters(tmp_path, braces):
     ],
 )
 def test_a_page_refuses_by_itself_what_papermill_alone_sets_in(toy, notebook, at_home, by_papermill, words):
-    read = "from geonb.book import studies\nparameters = studies.used('01_photos', globals())"
+    read = "from geonb.book import page_dependencies\nparameters = page_dependencies.used('01_photos', globals())"
     cell = "study = 'toy'  # str: a\nfolder = ''  # str: b\nphoto_count = 5  # int: c"
     path = notebook("01_photos", "# Q", cell, read)
     runner.prepare_kernels()
@@ -201,7 +201,10 @@ def counts(folder):
 def test_what_is_made_by_hand_lies_apart_and_is_read_by_hand_alone(toy, notebook, at_home):
     notebook("01_photos", "# Q", "study = 'toy'\nphoto_count = 5", SAVE)
     runner.compute("01_photos", "toy")
-    tables, apart = studies.page_folder("01_photos", "toy"), studies.by_hand_folder("01_photos", "toy")
+    tables, apart = (
+        page_dependencies.page_folder("01_photos", "toy"),
+        page_dependencies.by_hand_folder("01_photos", "toy"),
+    )
     runner.by_hand("01_photos", "toy", [])
     assert not (apart / "counts.parquet").exists()  # that of the pipeline was made with the same parameters
     runner.by_hand("01_photos", "toy", [("photo_count", "7")])
@@ -219,13 +222,13 @@ def test_a_page_is_shown_again_from_its_tables_without_computing_them(toy, noteb
     notebook("01_photos", "# Q", parameters, SAVE)
     runner.compute("01_photos", "toy")
     runner.show("01_photos", "toy")
-    before = (studies.page_folder("01_photos", "toy") / "manifest.json").stat().st_mtime_ns
+    before = (page_dependencies.page_folder("01_photos", "toy") / "manifest.json").stat().st_mtime_ns
     notebook("01_photos", "# Q", parameters, never, "print('shown', photo_count)")
     runner.show("01_photos", "toy")
     assert "shown 5" in (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()
-    assert (studies.page_folder("01_photos", "toy") / "manifest.json").stat().st_mtime_ns == before
+    assert (page_dependencies.page_folder("01_photos", "toy") / "manifest.json").stat().st_mtime_ns == before
     (toy / "data" / "results" / "toy").mkdir(parents=True)
-    studies.page_folder("01_photos", "toy").rename(toy / "data" / "results" / "toy" / "01_photos")
+    page_dependencies.page_folder("01_photos", "toy").rename(toy / "data" / "results" / "toy" / "01_photos")
     runner.show("01_photos", "toy", published=True)
     assert (
         "read data/results/toy/01_photos/counts" in (toy / "build" / "toy" / "executed" / "01_photos.ipynb").read_text()

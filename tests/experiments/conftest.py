@@ -5,7 +5,7 @@ import pytest
 from experiments.laboratory import worlds
 from experiments.words import supervision
 from geonb import files
-from geonb.learning import towers
+from geonb.learning import pretrained_towers
 from geonb.photos import catalogue, sources
 
 CAPTIONED = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
@@ -18,7 +18,7 @@ def options():
 
 @pytest.fixture(scope="session")
 def tower():
-    return towers.load_tower("local-dir:data/towers/geonb-tiny")
+    return pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
 
 
 @pytest.fixture(scope="session")

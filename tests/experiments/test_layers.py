@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from experiments.words import layers
-from geonb.learning import towers
+from geonb.learning import pretrained_towers
 
 VISION = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}
 TEXT = {"context_length": 16, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
@@ -233,7 +233,9 @@ def test_layers_of_our_convolutional_tower_are_its_stages_and_its_output(picture
     read = layers.layer_features(OURS, pictures, batch_size=3)
     for layer, tokens in zip(read, found, strict=True):
         np.testing.assert_allclose(layer, tokens.mean(dim=1), atol=1e-5)
-    for layer, same in zip(read, layers.layer_features(towers.load_tower(OURS), pictures, batch_size=3), strict=True):
+    for layer, same in zip(
+        read, layers.layer_features(pretrained_towers.load_tower(OURS), pictures, batch_size=3), strict=True
+    ):
         np.testing.assert_array_equal(layer, same)
 
 
@@ -250,7 +252,7 @@ def test_a_chat_template_is_followed_and_begins_once(saved, pictures):
     import transformers
 
     processor = transformers.AutoProcessor.from_pretrained(saved("llava")["model_name"])
-    seen = [towers.open_picture(path) for path in pictures]
+    seen = [pretrained_towers.open_picture(path) for path in pictures]
     plain, _ = layers.words(processor, seen, PROMPT)
     processor.chat_template = (
         "<s>user {% for part in messages[0]['content'] %}"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.learning import inputs, recipes
+from geonb.learning import recipes, training_arrays
 
 CENTRES = np.array([[50.0, 10.0], [40.0, -20.0]])
 FITTED = {"model": "exponential", "nugget": 0.1, "partial_sill": 0.4, "effective_range_m": 300.0, "flag": "",
@@ -30,7 +30,7 @@ def two_cities(n=300, seed=0):
     part = np.array(["train", "train", "train", "validation", "test"] * (n // 5), dtype=object)
     unit = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
     grid = photos[part == "train"].reset_index(drop=True)
-    return inputs.Data(photos, unit, {"toy": part}, grid, lambda cities: FITTED, {"A": 300.0})
+    return training_arrays.Data(photos, unit, {"toy": part}, grid, lambda cities: FITTED, {"A": 300.0})
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from geonb.earth import sphere
-from geonb.learning import encoders, geoclip
+from geonb.learning import geoclip, trainable_towers
 
 LONDON = np.array([51.5, -0.12])
 HERE = sphere.from_local_m(np.random.default_rng(0).uniform(-3_000, 3_000, (50, 2)), LONDON)
@@ -85,7 +85,7 @@ def test_the_released_shape_has_its_known_parameters():
     """Per capsule 512-1024-1024-1024 and a head of 512: 525,312 + 2 * 1,049,600 + 524,800; three of them."""
     tower = geoclip.CapsuleTower(HERE)
     assert sum(p.numel() for p in tower.parameters()) == 3 * (525_312 + 2 * 1_049_600 + 524_800) == 9_447_936
-    assert sum(p.numel() for p in encoders.geoclip_head(768).parameters()) == 768 * 768 + 768 + 768 * 512 + 512
+    assert sum(p.numel() for p in trainable_towers.geoclip_head(768).parameters()) == 768 * 768 + 768 + 768 * 512 + 512
     names = [f"LocEnc{n}.{part}" for n in range(3) for part in
              ("capsule.0.b", *(f"capsule.{k}.{w}" for k in (1, 3, 5) for w in ("weight", "bias")),
               "head.0.weight", "head.0.bias")]  # fmt: skip
@@ -96,7 +96,7 @@ def test_the_released_shape_has_its_known_parameters():
 def shaped(tmp_path, suffix, **changed):
     """Files as GeoCLIP's, of small towers with other weights; the towers they were written from."""
     torch.manual_seed(1)
-    towers = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)), 0.05)
+    towers = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)), 0.05)
     for capsule in towers.location.children():
         capsule.capsule[0].b.mul_(1.5)
         capsule.capsule[0].settle()
@@ -116,7 +116,7 @@ def shaped(tmp_path, suffix, **changed):
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_weights_of_the_released_form_are_taken_over_whole(tmp_path, suffix):
     given = shaped(tmp_path, suffix)
-    fresh = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0))).eval()
+    fresh = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0))).eval()
     photos, seen = torch.randn(3, 5), geoclip.read_places(HERE)
     assert not torch.allclose(fresh.location(seen), given.location(seen))
     geoclip.load_released(fresh, tmp_path)
@@ -127,7 +127,7 @@ def test_weights_of_the_released_form_are_taken_over_whole(tmp_path, suffix):
 
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
     shaped(tmp_path, ".pth", **{"LocEnc0.head.0.bias": torch.zeros(3), "other": torch.zeros(1)})
-    towers = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
+    towers = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
     with pytest.raises(ValueError, match=r"(?s)not fit.*\"other\".*LocEnc0\.head\.0\.bias.*\[3\].*\[8\]"):
         geoclip.load_released(towers, tmp_path)
     with pytest.raises(FileNotFoundError, match="image_encoder_mlp_weights"):
@@ -142,7 +142,7 @@ def test_pickled_code_is_never_run(tmp_path):
             return (open, (str(tmp_path / "pwned"), "w"))
 
     torch.save(Evil(), tmp_path / "logit_scale_weights.pth")
-    towers = encoders.TwoTowers(encoders.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
+    towers = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
     with pytest.raises(Exception, match=r"[Ww]eights"):
         geoclip.load_released(towers, tmp_path)
     assert not (tmp_path / "pwned").exists()

@@ -8,7 +8,7 @@ import requests
 import torch
 from PIL import Image
 
-from geonb.learning import encoders, imagenet, inputs, recipes, towers
+from geonb.learning import imagenet, pretrained_towers, recipes, trainable_towers, training_arrays
 from geonb.measuring import baselines
 from tests.learning.conftest import two_cities
 
@@ -37,7 +37,9 @@ def test_features_are_unit_vectors_of_pooled_maps_and_differ_between_pictures(tm
             tmp_path / f"{n}.png"
         )
     paths = sorted(tmp_path.glob("*.png"))
-    features = towers.image_features(paths, ["a", "b", "c"], towers.load_tower(NAMES[0]), folder=tmp_path / "cache")
+    features = pretrained_towers.image_features(
+        paths, ["a", "b", "c"], pretrained_towers.load_tower(NAMES[0]), folder=tmp_path / "cache"
+    )
     assert features.shape == (3, 1280)
     np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
     assert (features @ features.T)[0, 1] < 0.999
@@ -45,7 +47,7 @@ def test_features_are_unit_vectors_of_pooled_maps_and_differ_between_pictures(tm
 
 def test_a_tower_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(ValueError, match="no tower 'imagenet/vgg': there are imagenet/efficientnet-lite0, imagenet/ef"):
-        towers.load_tower("imagenet/vgg")
+        pretrained_towers.load_tower("imagenet/vgg")
 
 
 def test_a_wheel_that_is_not_installed_is_named_by_its_extra(monkeypatch):
@@ -68,18 +70,18 @@ def test_weights_of_another_shape_are_refused(monkeypatch):
 
 
 def test_it_reads_no_words():
-    assert towers.reader_of_names(NAMES[0], "") is None
+    assert pretrained_towers.reader_of_names(NAMES[0], "") is None
     recipe = recipes.Recipe("clip", "toy", towers=recipes.Towers(location="text", tower=NAMES[0], standardise=True))
     with pytest.raises(ValueError, match="imagenet/efficientnet-lite0 reads no words"):
-        inputs.read(recipe, two_cities())
+        training_arrays.read(recipe, two_cities())
 
 
 @pytest.mark.parametrize("method", ["clip", "soft_contrastive", "cells", "coordinates"])
 def test_features_are_standardised_on_the_photos_that_train_alone(method):
     data, asked = two_cities(), recipes.Towers(standardise=True)
     split = next(iter(data.parts))
-    given = inputs.read(recipes.Recipe(method, split, towers=asked), data)
-    first = encoders.build(recipes.Recipe(method, split, towers=asked), given).image[0]
+    given = training_arrays.read(recipes.Recipe(method, split, towers=asked), data)
+    first = trainable_towers.build(recipes.Recipe(method, split, towers=asked), given).image[0]
     train = data.features[data.parts[split] == "train"]
     np.testing.assert_allclose(first(torch.from_numpy(train)).mean(dim=0), 0, atol=1e-4)
     np.testing.assert_allclose(first.mean, train.mean(axis=0), rtol=1e-4, atol=1e-6)
@@ -110,4 +112,4 @@ def test_weights_that_cannot_be_downloaded_are_told_at_once_with_the_way_out(mon
     with pytest.raises(
         ConnectionError, match=r"laion2b_s34b_b79k of ViT-B-32 .*set tower: imagenet/efficientnet-lite0"
     ):
-        towers.load_tower("ViT-B-32", "laion2b_s34b_b79k")
+        pretrained_towers.load_tower("ViT-B-32", "laion2b_s34b_b79k")

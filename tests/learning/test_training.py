@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from geonb import files
 from geonb.earth import sphere
-from geonb.learning import decoding, inputs, methods, negatives, towers, training
+from geonb.learning import decoding, methods, negatives, pretrained_towers, training, training_arrays
 from tests.learning.conftest import small, two_cities, with_photos
 
 
@@ -185,8 +185,8 @@ def test_a_whole_backbone_and_captions_can_be_trained(tmp_path, monkeypatch):
     config = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16}
     text = {"context_length": 48, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
     model, tokenizer = open_clip.model.CLIP(24, config, text), open_clip.get_tokenizer("ViT-B-32")
-    base = towers.Tower("t", model, open_clip.image_transform(32, is_train=False), tokenizer, 48, "d")
-    monkeypatch.setattr(inputs, "base_tower", lambda *asked: base)
+    base = pretrained_towers.Tower("t", model, open_clip.image_transform(32, is_train=False), tokenizer, 48, "d")
+    monkeypatch.setattr(training_arrays, "base_tower", lambda *asked: base)
     data, rng = two_cities(20), np.random.default_rng(0)
     for n in range(20):
         Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(tmp_path / f"{n}.png")

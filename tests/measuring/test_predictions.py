@@ -74,8 +74,8 @@ def test_pictures_of_a_folder_or_test_photos_have_guesses_a_radius_and_likely_pl
     if folder:
         for n in range(3):
             Image.new("RGB", (40, 30), (80 * n, 0, 0)).save(tmp_path / f"{n}.jpg")
-        monkeypatch.setattr(predictions.towers, "load_tower", lambda name, weights: None)
-        monkeypatch.setattr(predictions.towers, "image_features", lambda *given: data.features[test[:3]])
+        monkeypatch.setattr(predictions.pretrained_towers, "load_tower", lambda name, weights: None)
+        monkeypatch.setattr(predictions.pretrained_towers, "image_features", lambda *given: data.features[test[:3]])
     promise = conformal.Promise(0.8, fewest=10)
     best, looked_at, likely, left_out = predictions.look(
         checkpoint, with_photos(data, path="x.jpg"), str(tmp_path) if folder else "", ("", ""), promise,

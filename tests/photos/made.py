@@ -89,12 +89,12 @@ def write_csv(file, header, rows):
 
 def cannot_list(monkeypatch, folder):
     """Let the system refuse to list a folder."""
-    from geonb.photos.sources import listing
+    from geonb.photos.sources import folder_contents
 
-    walk = listing.os.walk
+    walk = folder_contents.os.walk
 
     def refused(root, onerror):
         onerror(PermissionError(13, "Permission denied", str(folder)))
         yield from (found for found in walk(root) if found[0] != str(folder))
 
-    monkeypatch.setattr(listing.os, "walk", refused)
+    monkeypatch.setattr(folder_contents.os, "walk", refused)

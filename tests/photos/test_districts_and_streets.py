@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import shapely
 
-from geonb.book.studies import cells
+from geonb.book.page_dependencies import cells
 from geonb.photos import districts_and_streets, sources
-from geonb.showing import intervals, maps
+from geonb.showing import interactive_maps, intervals
 from geonb.showing.safe_text import safe_html
 from geonb.splitting import galleries
 from tests.photos.made import picture
@@ -120,7 +120,7 @@ def test_streets_that_only_pass_by_lead_no_gallery_away(tmp_path):
 
 def test_a_map_of_openstreetmap_says_whose_it_is(extract):
     found = districts_and_streets.streets(extract, catalogue(COLOGNE))
-    shown = {name: maps.photo_map(catalogue(COLOGNE).assign(city="Köln", photo_id="a"), False, streets).page
+    shown = {name: interactive_maps.photo_map(catalogue(COLOGNE).assign(city="Köln", photo_id="a"), False, streets).page
              for name, streets in (("osm", found), ("no", sources.streets("folder", {})), ("none", None))}  # fmt: skip
     said = safe_html("streets © OpenStreetMap contributors, ODbL")
     assert [name for name, page in shown.items() if said in page] == ["osm"]
@@ -229,7 +229,7 @@ def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(ext
     assert len(galleries.along_streets(lines, 25.0)) > 0
     at = np.column_stack([alone.geometry.y, alone.geometry.x])
     assert len(galleries.over_cities(at, alone.city.to_numpy(object), 25.0)) > 0
-    assert maps.photo_map(alone, simulated=False, streets=lines)
+    assert interactive_maps.photo_map(alone, simulated=False, streets=lines)
     intervals.photo_counts(alone)
 
 

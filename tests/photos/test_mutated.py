@@ -121,9 +121,9 @@ READ = """
 import re, resource, sys
 sys.path.insert(0, {root!r})
 from geonb.photos.catalogue import catalogue
-from geonb.photos.sources import folder, scan
+from geonb.photos.sources import cached_reading, folder
 from pathlib import Path
-scan.SCANS = Path({there!r}).parent / "scans"
+cached_reading.SCANS = Path({there!r}).parent / "scans"
 rows, left_out = folder.read(folder={there!r}, workers=1)
 if len(rows):
     catalogue(rows)

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from geonb.learning.methods import METHODS
-from geonb.showing import ground, intervals, lines, matrices, style
+from geonb.showing import intervals, lines, map_figures, matrices, style
 from geonb.showing.pictures import contact_sheet
 from tests.showing import example_tables
 
@@ -52,17 +52,17 @@ FIGURES = {  # name: (figure of tables, its tables)
     "doses": (lines.doses, example_tables.DOSES),
     "planted_curves": (lines.planted_curves, example_tables.PLANTED),
     "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), example_tables.LAGS),
-    "split_maps": (ground.split_maps, example_tables.POINTS),
-    "target": (ground.target, example_tables.HERE),
-    "error_maps": (ground.error_maps, example_tables.ERRORS),
-    "hexagons": (ground.hexagons, example_tables.CELLS),
-    "cells": (lambda table: ground.on_ground(table, "Cells", colour="verdict"), example_tables.CELLS),
-    "arrows": (lambda table: ground.on_ground(table, "Arrows", arrows=True), example_tables.ERRORS),
-    "embedding_maps": (ground.embedding_maps, example_tables.errors().assign(score=0.5)),
+    "split_maps": (map_figures.split_maps, example_tables.POINTS),
+    "target": (map_figures.target, example_tables.HERE),
+    "error_maps": (map_figures.error_maps, example_tables.ERRORS),
+    "hexagons": (map_figures.hexagons, example_tables.CELLS),
+    "cells": (lambda table: map_figures.on_ground(table, "Cells", colour="verdict"), example_tables.CELLS),
+    "arrows": (lambda table: map_figures.on_ground(table, "Arrows", arrows=True), example_tables.ERRORS),
+    "embedding_maps": (map_figures.embedding_maps, example_tables.errors().assign(score=0.5)),
 }
 WITHOUT_TABLES = {
     "target_matrices": lambda: matrices.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
-    "field_maps": lambda: ground.field_maps(np.zeros((5, 9, 9)), 450.0, np.zeros((3, 2)), list("abcde")),
+    "field_maps": lambda: map_figures.field_maps(np.zeros((5, 9, 9)), 450.0, np.zeros((3, 2)), list("abcde")),
     "contact_sheet": lambda: contact_sheet([Image.new("RGB", (9, 9))] * 3, list("abc"), "Photos"),
 }
 EVERY = [*FIGURES, *WITHOUT_TABLES]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from geonb.earth import seeds
+from geonb import random_streams
 from simcities import fields, geography
 
 
@@ -10,7 +10,7 @@ from simcities import fields, geography
 def cities():
     """[(city, photos)] of a side of 900 m: regular, radial, organic."""
     drawn = [geography.city(index, 0, fields.Planted(), half_side_m=450.0) for index in range(3)]
-    return [(city, geography.drives(city, 300, seeds.stream(0, "drives", city.index), 0.4)) for city in drawn]
+    return [(city, geography.drives(city, 300, random_streams.stream(0, "drives", city.index), 0.4)) for city in drawn]
 
 
 @pytest.fixture(params=range(3), ids=geography.KINDS)

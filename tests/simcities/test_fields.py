@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pytest
 
-from geonb.earth import seeds
+from geonb import random_streams
 from simcities import fields, geography
 
 PLANTED = fields.Planted()
@@ -82,7 +82,7 @@ def test_true_fields_at_photos_lie_inside_the_band_of_exact_redraws():
     rng, inside, ratio = np.random.default_rng(0), [], []
     for index, seed in itertools.product(range(3), range(2)):
         city = geography.city(index, seed, PLANTED, half_side_m=HALF_M)
-        photos = geography.drives(city, 220, seeds.stream(seed, "drives", index), 0.1)
+        photos = geography.drives(city, 220, random_streams.stream(seed, "drives", index), 0.1)
         at = photos[["east_m", "north_m"]].to_numpy()
         apart = np.linalg.norm(at[:, None] - at[None], axis=-1)
         found = semivariogram(fields.value_at(city.fields, HALF_M, at).T.astype(float), at)

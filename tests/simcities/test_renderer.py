@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 import simcities as cities
-from geonb.earth import seeds
+from geonb import random_streams
 from geonb.files import ROOT
 from simcities import buildings, day, facades, fields, geography, renderer, things
 
 CITY = geography.city(0, 0, fields.Planted(range_m=(150.0,) * len(fields.FIELDS)), half_side_m=300.0)
 CLEAR = dataclasses.replace(CITY, things=CITY.things[:0])  # nothing stands in its streets
-PHOTOS = geography.drives(CITY, 24, seeds.stream(0, "drives"), isolated_share=0.4)
-NUISANCES = day.nuisance(np.zeros(len(PHOTOS)), seeds.stream(0, "days"))
+PHOTOS = geography.drives(CITY, 24, random_streams.stream(0, "drives"), isolated_share=0.4)
+NUISANCES = day.nuisance(np.zeros(len(PHOTOS)), random_streams.stream(0, "days"))
 PICTURES = renderer.render(CITY, PHOTOS, NUISANCES, 32)
 HOUSES = np.flatnonzero((CITY.buildings[:, buildings.KIND] < 2) & (CITY.buildings[:, buildings.FLOORS] > 1))[:8]
 UPPER, LOWER = slice(8, 28), slice(56, 64)  # rows of a picture of 64 px: walls above the shops, and the ground
@@ -55,7 +55,7 @@ def test_pictures_are_bytes_of_the_asked_size_and_exposed():
 @pytest.mark.parametrize("style", [0, 1])
 def test_a_picture_is_the_same_in_any_order_and_batch(style):
     whole = renderer.render(CITY, PHOTOS, NUISANCES, 32, style)
-    order = seeds.stream(0, "order").permutation(len(PHOTOS))
+    order = random_streams.stream(0, "order").permutation(len(PHOTOS))
     assert (renderer.render(CITY, PHOTOS.iloc[order], NUISANCES[order], 32, style) == whole[order]).all()
     one_by_one = [renderer.render(CITY, PHOTOS[n : n + 1], NUISANCES[n : n + 1], 32, style)[0] for n in range(6)]
     assert (np.stack(one_by_one) == whole[:6]).all()

@@ -6,7 +6,8 @@ import skgstat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geonb.earth import seeds, sphere
+from geonb import random_streams
+from geonb.earth import sphere
 from geonb.learning import negatives
 from geonb.measuring import coherence, negative_detection
 from geonb.variograms import curves, lags, models
@@ -159,7 +160,7 @@ def test_the_block_bootstrap_weighs_pairs_as_copies_of_blocks_that_never_meet_th
     edges_m, blocks = np.array([0.0, 300.0, 900.0]), np.arange(24) % 4
     pairs = lags.pairs(at, edges_m)
     ours = curves.block_bootstrap(pairs, curves.half_squares(features, pairs), blocks, replicates=10, seed=5)
-    rng = seeds.stream(5, "semivariogram bootstrap")
+    rng = random_streams.stream(5, "semivariogram bootstrap")
     for found in ours:
         sums, counts = np.zeros(3), np.zeros(3)
         w = np.bincount(rng.integers(0, 4, 4), minlength=4)

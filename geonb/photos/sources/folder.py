@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from geonb.photos import pictures
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
-from geonb.photos.sources import exif, listing, scan, takeout
+from geonb.photos.sources import cached_reading, exif, folder_contents, takeout
 
 
 def read(
@@ -22,14 +22,14 @@ def read(
     where no offset stands; else the sidecar's, if it gave the position. Heading: GPSImgDirection, true or magnetic as
     the camera wrote it, else GPano:PoseHeadingDegrees of a panorama. Linked folders are not entered, and links to files
     outside the folder not followed. ``workers``: processes that read, 0 for one per core; a file that did not change is
-    not read again (see scan.scanned). FileNotFoundError where the folder is not there.
+    not read again (see cached_reading.scanned). FileNotFoundError where the folder is not there.
     """
-    root = listing.root_of(folder)
+    root = folder_contents.root_of(folder)
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "folder"}
-    names = listing.entries(root)
+    names = folder_contents.entries(root)
     beside = takeout.sidecars(root, names)
-    there, refused = listing.readable(root, sorted(set(names) - set(beside.values())), folder)
-    seen = scan.scanned(list(there.values()), look, where=root, workers=workers)
+    there, refused = folder_contents.readable(root, sorted(set(names) - set(beside.values())), folder)
+    seen = cached_reading.scanned(list(there.values()), look, where=root, workers=workers)
     entries = [(path, "", name, told) for (name, path), told in zip(there.items(), seen, strict=True)]
     rows, left_out = kept_and_left_out(entries, lambda _, name, told: given | photo(root, name, told, beside.get(name)))
     return collected(rows, refused + left_out, city_link_m=city_link_m)

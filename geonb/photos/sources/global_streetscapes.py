@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
-from geonb.photos.sources import listing, photo_fields, scan, text_tables
+from geonb.photos.sources import cached_reading, folder_contents, photo_fields, text_tables
 
 LICENCE = "CC BY-SA 4.0"
 COMMON, PLACES, CONTEXT = "metadata_common_attributes.csv", "simplemaps.csv", "contextual.csv"
@@ -45,14 +45,17 @@ def read(
     city share one when steps of city_link_m metres link them. workers: as in source table. FileNotFoundError where the
     folder or the tables are not there, ValueError for a table of other columns and for a city without a picture.
     """
-    root = listing.root_of(folder)
-    there, refused = listing.readable(root, listing.pictures_below(root, PICTURES), folder)
+    root = folder_contents.root_of(folder)
+    there, refused = folder_contents.readable(root, folder_contents.pictures_below(root, PICTURES), folder)
     if not there and not refused:
         raise ValueError(f"folder {folder!r} holds no picture ({', '.join(PICTURES)}): option folder is where they lie")
     ids = {path: PurePosixPath(name).stem.lower() for name, path in there.items()}
     told = joined(picture_path(tables or folder), {id_ for id_ in ids.values() if UUID.fullmatch(id_)})
     ids = in_city(city, ids, told) if city else ids
-    examine, given = scan.examiner(list(ids), root, workers), {"licence": LICENCE, "source": "global_streetscapes"}
+    examine, given = (
+        cached_reading.examiner(list(ids), root, workers),
+        {"licence": LICENCE, "source": "global_streetscapes"},
+    )
     rows, left_out = kept_and_left_out(
         [(path, "", told.get(id_)) for path, id_ in ids.items()],
         lambda path, row: photo_fields.photo(path, fields_of(row, panoramas, night), given, examine),

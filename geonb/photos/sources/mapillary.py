@@ -19,8 +19,8 @@ import shapely
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
-from geonb import checks, files
-from geonb.earth import seeds, sphere
+from geonb import checks, files, random_streams
+from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import examine, picture_path
@@ -90,7 +90,10 @@ def read(
     usable = [told for told in records if not unwanted(told, panoramas)]
     usable = thinned(usable, thin_m) if thin_m else usable
     if limit and limit < len(usable):
-        usable = [usable[n] for n in np.sort(seeds.stream(seed, "mapillary").choice(len(usable), limit, replace=False))]
+        usable = [
+            usable[n]
+            for n in np.sort(random_streams.stream(seed, "mapillary").choice(len(usable), limit, replace=False))
+        ]
     usable += [told for told in records if unwanted(told, panoramas)]
     entries = [(f"build/mapillary/{size_px}/{told['id']}.jpg", f"id {told['id']}: ", told) for told in usable]
     rows, left_out = kept_and_left_out(entries, photo, progress=True)

@@ -15,8 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from geonb import checks, files
-from geonb.earth import seeds
+from geonb import checks, files, random_streams
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
@@ -127,7 +126,7 @@ def chosen(csv, country, box, limit, seed, there=None):
     if rows.empty:
         return rows, why_none(csv, country, box, there, left)
     if limit and limit < len(rows):
-        rows = rows.iloc[np.sort(seeds.stream(seed, "osv5m").choice(len(rows), limit, replace=False))]
+        rows = rows.iloc[np.sort(random_streams.stream(seed, "osv5m").choice(len(rows), limit, replace=False))]
     return rows.reset_index(drop=True), ""
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 from shapely.geometry import LineString
 from tqdm import tqdm
 
-from geonb import checks, files
-from geonb.earth import seeds, sphere
+from geonb import checks, files, random_streams
+from geonb.earth import sphere
 from geonb.resampling import interval95
 from simcities import captions, day, fields, geography, globe, renderer
 from simcities.world import save
@@ -98,9 +98,11 @@ class World:
 
     def shots(self, city):
         """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
-        photos = geography.drives(city, self.photos_per_city, seeds.stream(self.world_seed, "drives", city.index))
+        photos = geography.drives(
+            city, self.photos_per_city, random_streams.stream(self.world_seed, "drives", city.index)
+        )
         winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
-        return photos, day.nuisance(winter, seeds.stream(self.world_seed, "days", city.index))
+        return photos, day.nuisance(winter, random_streams.stream(self.world_seed, "days", city.index))
 
     def drawn(self):
         """Yield (city, photos, nuisances) of each city."""
@@ -110,7 +112,7 @@ class World:
     def pictures_folder(self):
         """A folder of its own for each world that looks different and each version of the code that paints."""
         rooms = sorted(Path(fields.__file__).parent.glob("*.py"))
-        paint = [Path(file) for file in (seeds.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
+        paint = [Path(file) for file in (random_streams.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
         for file in paint:
             digest.update(files.code_digest(file.read_text(encoding="utf-8")).encode())
@@ -146,7 +148,7 @@ def city_rows(world, city, photos, nuisances, folder):
     if not folder.exists():
         paint(city, photos, nuisances, world.picture_px, folder)
     paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
-    traits, rng = captions.traits(city, photos), seeds.stream(world.world_seed, "captions", city.index)
+    traits, rng = captions.traits(city, photos), random_streams.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
         **places_of(city, photos),
         "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
@@ -255,7 +257,7 @@ def curves(world, *, places, redraws, seed=0):
     """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
     rows = []
     for i in range(world.city_count):
-        city, rng = world.city(i), seeds.stream(seed, "curves", i)
+        city, rng = world.city(i), random_streams.stream(seed, "curves", i)
         at = world.shots(city)[0][["east_m", "north_m"]].to_numpy()
         at = at[rng.permutation(len(at))[:places]]
         known = fields.value_at(city.fields, city.half_side_m, at)

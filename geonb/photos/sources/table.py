@@ -12,8 +12,8 @@ from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
+from geonb.photos.sources.cached_reading import examiner
 from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees, within
-from geonb.photos.sources.scan import examiner
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 # Names of columns, their letters and digits alone, that an option may mean; those of GRIDS are often in metres.
@@ -48,7 +48,7 @@ def read(
     APART_M. ``swap_lat_lon``: the two are exchanged; ``lon_0_to_360``: longitudes above 180 count from the east, 286
     is -74. ``layer``: of a file with several. Times are ISO 8601, in UTC where they have no offset. Row 1 is the first
     below the header. ``workers``: processes that read pictures, 0 for one per core; a picture that did not change is
-    not read again (see scan.scanned). FileNotFoundError without the file; ValueError for one that cannot be read or has
+    not read again (cached_reading). FileNotFoundError without the file; ValueError for one that cannot be read or has
     no rows, for columns, a layer or a ``crs`` that do not exist, and for coordinates that only make sense with an
     option that was not set.
     """

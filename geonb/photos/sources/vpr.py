@@ -13,7 +13,7 @@ import numpy as np
 from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
-from geonb.photos.sources import listing, photo_fields, text_tables
+from geonb.photos.sources import folder_contents, photo_fields, text_tables
 
 EAST, LON, TIME, HEADING = 1, 6, 13, 9  # places in a name
 APART_M = 100.0  # between the two positions of one name: more and nobody knows which one holds
@@ -41,7 +41,7 @@ def read(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout {layout!r} must be {', '.join(LAYOUTS)}")
-    root, unwanted = listing.root_of(folder), {"night": not night, "panoramas": not panoramas}
+    root, unwanted = folder_contents.root_of(folder), {"night": not night, "panoramas": not panoramas}
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "vpr"}
     entries = [(f"{folder.rstrip('/')}/{name}", "", *told) for name, *told in LAYOUTS[layout](root)]
     if not entries:
@@ -66,12 +66,12 @@ def refuse(reason, detail):
 # ---- names -----------------------------------------------------------------------------------------------------------
 def names(root):
     """The layout of pictures whose names tell their positions."""
-    return [(name, of_name, root, name) for name in listing.pictures_below(root, PICTURES)]
+    return [(name, of_name, root, name) for name in folder_contents.pictures_below(root, PICTURES)]
 
 
 def of_name(root, name):
     """What the name of a picture says."""
-    listing.refuse_by_name(root, name)
+    folder_contents.refuse_by_name(root, name)
     said = PurePosixPath(name).name.split("@")
     if len(said) < LON + 2:
         raise Unreadable("no position", f"{said[0] or name} is no name of the form @UTM east@UTM north@zone@letter@...")

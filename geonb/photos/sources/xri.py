@@ -16,7 +16,7 @@ from geonb import files
 from geonb.photos import pictures
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
-from geonb.photos.sources import listing, photo_fields, text_tables
+from geonb.photos.sources import folder_contents, photo_fields, text_tables
 
 LICENCE = "CC BY 4.0"
 GAMMA = 0.4545  # from linear RGB to what screens expect, as the data set's repository advises
@@ -38,13 +38,15 @@ def read(
     Pictures of one capture share a sequence, which no split but random parts. FileNotFoundError without folder or csv,
     ValueError for a csv of other columns.
     """
-    root = listing.root_of(folder)
+    root = folder_contents.root_of(folder)
     found = sorted(path.relative_to(root) for path in root.glob(PICTURES))
     if not found:
         raise ValueError(f"folder {folder!r} holds no picture {PICTURES}, which is part-*/<UPRN>/<capture>/rgb_*.jp*g")
     places = positions(pictures.picture_path(uprn_table), {path.parts[1] for path in found})
     given = {"city": city, "country": "GB", "licence": LICENCE, "source": "xri"}
-    closed = [name for name in listing.entries(root) if os.path.isdir(root / name) and not os.path.islink(root / name)]
+    closed = [
+        name for name in folder_contents.entries(root) if os.path.isdir(root / name) and not os.path.islink(root / name)
+    ]
 
     def photo(path, name):
         told = fields_of(name, places, night)
@@ -52,7 +54,7 @@ def read(
 
     entries = [(f"{folder.rstrip('/')}/{name.as_posix()}", "", name) for name in found]
     rows, left_out = kept_and_left_out(entries, photo, progress=True)
-    return collected(rows, listing.readable(root, closed, folder)[1] + left_out, city_link_m=city_link_m)
+    return collected(rows, folder_contents.readable(root, closed, folder)[1] + left_out, city_link_m=city_link_m)
 
 
 def positions(file, wanted):

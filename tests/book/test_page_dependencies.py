@@ -6,8 +6,8 @@ import nbformat
 import pytest
 
 from geonb import files
-from geonb.book import studies
-from geonb.book.studies import (
+from geonb.book import page_dependencies
+from geonb.book.page_dependencies import (
     all_pages,
     computing_code,
     data,
@@ -19,7 +19,7 @@ from geonb.book.studies import (
 )
 from geonb.files import code_digest
 
-REAL_STUDIES = sorted(path.stem for path in (studies.notebooks_folder() / "studies").glob("*.yml"))
+REAL_STUDIES = sorted(path.stem for path in (page_dependencies.notebooks_folder() / "studies").glob("*.yml"))
 
 
 @pytest.mark.parametrize("study", REAL_STUDIES)
@@ -50,7 +50,7 @@ def test_an_empty_section_of_a_study_changes_nothing(toy, study):
 
 
 def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook, study, monkeypatch):
-    monkeypatch.setattr(studies, "SIMULATED_ONLY", ("17_laboratory",))
+    monkeypatch.setattr(page_dependencies, "SIMULATED_ONLY", ("17_laboratory",))
     notebook("01_photos", "# Q", 'study = "toy"\nsource = "simulated"  # str: where photos come from')
     notebook("17_laboratory", "# Q", 'study = "toy"')
     study("01_photos:\n")
@@ -133,16 +133,20 @@ def test_only_what_runs_counts_as_code(notebook, code, cells, same):
 def test_code_names_the_files_that_a_notebook_uses_directly_or_not(toy, notebook):
     texts = {
         "near": "from geonb import far\n", "far": "x = 1\n", "other": "y = 1\n", "__init__": "",
-        "showing/maps": "from geonb import only_shown\n", "only_shown": "", "book/pages": "from geonb import near\n",
+        "showing/interactive_maps":
+        "from geonb import only_shown\n", "only_shown": "",
+        "book/pages": "from geonb import near\n",
     }  # fmt: skip
     for name, text in texts.items():
         (toy / "geonb" / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (toy / "geonb" / f"{name}.py").write_text(text)
-    notebook("01_photos", "# Q", "study = 'toy'", "from geonb.near import f\nfrom geonb.showing import maps")
+    notebook(
+        "01_photos", "# Q", "study = 'toy'", "from geonb.near import f\nfrom geonb.showing import interactive_maps"
+    )
     computed, shown = ({line.split()[0] for line in code("01_photos")} - {"geonb/__init__.py"}
                        for code in (computing_code, showing_code))  # fmt: skip
     assert computed == {"01_photos.ipynb", "geonb/near.py", "geonb/far.py"}
-    assert shown == computed | {"geonb/showing/maps.py", "geonb/only_shown.py"}
+    assert shown == computed | {"geonb/showing/interactive_maps.py", "geonb/only_shown.py"}
 
 
 def test_a_cell_that_shows_what_was_computed_does_not_count_for_the_tables(toy, notebook):
@@ -182,7 +186,7 @@ def test_a_page_depends_on_the_files_that_its_parameters_name(toy, study, monkey
 
 @pytest.mark.parametrize(("small", "noticed"), [(100, True), (1, False)])
 def test_a_small_folder_counts_by_contents_a_large_one_by_sizes(toy, study, monkeypatch, small, noticed):
-    monkeypatch.setattr(studies, "SMALL", small)
+    monkeypatch.setattr(page_dependencies, "SMALL", small)
     study("01_photos: {folder: tower}")
     (toy / "tower").mkdir()
     (toy / "tower" / "weights").write_text("old")
@@ -213,7 +217,10 @@ def test_words_that_name_no_file_are_no_data(toy):
 @pytest.mark.parametrize("study", REAL_STUDIES)
 def test_every_page_asks_for_splits_that_its_study_makes(study):
     made = set(parameters("04_splits", study)["splits"])
-    for page in set(all_pages(study)) - {"04_splits", *studies.SIMULATED_ONLY}:  # those cut worlds of their own
+    for page in set(all_pages(study)) - {
+        "04_splits",
+        *page_dependencies.SIMULATED_ONLY,
+    }:  # those cut worlds of their own
         asked = parameters(page, study)
         wanted = {asked["split"]} if "split" in asked else set()
         missing = (wanted | set(asked.get("splits", []))) - made
@@ -224,7 +231,7 @@ def test_every_page_asks_for_splits_that_its_study_makes(study):
 def test_what_stands_beside_a_study_is_published(study):
     """Every table that a page borrows from a study that it names lies in the repository."""
     for page in {page.split("/")[0] for page in all_pages(study)}:
-        sources = [cell.source for cell in studies.cells(page) if cell.cell_type == "code"]
+        sources = [cell.source for cell in page_dependencies.cells(page) if cell.cell_type == "code"]
         saved = set(re.findall(r'save_table\([^"]*(?:"[0-9]{2}_\w+",\s*)?"(\w+)"', "\n".join(sources)))
         for source in sources:
             name = re.search(r"read_beside\((\w+)", source)
@@ -239,7 +246,7 @@ def test_what_stands_beside_a_study_is_published(study):
 @pytest.mark.parametrize("name", ["{{ 7*7 }}", "../toy", "a b", "-x", "", "a`b"])
 def test_a_study_or_method_whose_name_is_no_plain_word_is_refused(toy, study, name):
     with pytest.raises(ValueError, match="must be of letters, digits, _ and -"):
-        studies.changes_of(name)
+        page_dependencies.changes_of(name)
     study(f"07_compare: {{methods: [{name!r}]}}")
     with pytest.raises(ValueError, match=r"toy\.yml: 07_compare: methods: .* must be of letters"):
-        studies.pages("06_train", "toy")
+        page_dependencies.pages("06_train", "toy")

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from geonb.earth import sphere
-from geonb.learning import encoders, geoclip, inputs, towers
+from geonb.learning import geoclip, pretrained_towers, trainable_towers, training_arrays
 from tests.learning.conftest import small
 
 CENTRE = (51.0, 10.0)
@@ -19,13 +19,13 @@ def at(metres):
 def built(data, method, changes=None, seed=0):
     torch.manual_seed(seed)
     recipe = small(method, changes)
-    return encoders.build(recipe, inputs.read(recipe, data))
+    return trainable_towers.build(recipe, training_arrays.read(recipe, data))
 
 
 # ---- positions -------------------------------------------------------------------------------------------------------
 def test_fourier_features_have_no_seam_at_the_date_line_or_the_pole():
-    date_line = encoders.fourier_features(np.array([[10.0, 180.0], [10.0, -180.0]]))
-    pole = encoders.fourier_features(np.array([[90.0, 0.0], [90.0, 137.0]]))
+    date_line = trainable_towers.fourier_features(np.array([[10.0, 180.0], [10.0, -180.0]]))
+    pole = trainable_towers.fourier_features(np.array([[90.0, 0.0], [90.0, 137.0]]))
     np.testing.assert_allclose(date_line[0], date_line[1], atol=1e-4)
     np.testing.assert_allclose(pole[0], pole[1], atol=1e-4)
 
@@ -33,7 +33,7 @@ def test_fourier_features_have_no_seam_at_the_date_line_or_the_pole():
 @pytest.mark.parametrize("origin", [(0.0, 0.0), (51.5, -0.12), (-45.0, 179.9)])
 def test_fourier_features_tell_two_metres_from_two_hundred_the_same_everywhere(origin):
     metres = np.array([[0.0, 0.0], [2.0, 0.0], [200.0, 0.0]])
-    features = encoders.fourier_features(sphere.from_local_m(metres, origin)).astype(float)
+    features = trainable_towers.fourier_features(sphere.from_local_m(metres, origin)).astype(float)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     near, far = 1 - unit[0] @ unit[1], 1 - unit[0] @ unit[2]
     assert 0 < near < 1e-3
@@ -42,20 +42,20 @@ def test_fourier_features_tell_two_metres_from_two_hundred_the_same_everywhere(o
 
 def test_fourier_features_are_the_same_for_the_same_seed_and_lie_on_circles():
     places = np.array([[10.0, 20.0], [-30.0, 40.0]])
-    features = encoders.fourier_features(places, per_band=5)
-    np.testing.assert_array_equal(features, encoders.fourier_features(places, per_band=5))
+    features = trainable_towers.fourier_features(places, per_band=5)
+    np.testing.assert_array_equal(features, trainable_towers.fourier_features(places, per_band=5))
     waves = features.shape[1] // 2
     np.testing.assert_allclose(features[:, :waves] ** 2 + features[:, waves:] ** 2, 1, atol=1e-5)
 
 
 # ---- trainable towers ------------------------------------------------------------------------------------------------
 def test_every_tower_ends_in_unit_vectors():
-    tower = towers.load_tower("local-dir:data/towers/geonb-tiny")
+    tower = pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
     heads = {
-        encoders.image_head(16, 8): torch.randn(4, 16),
-        encoders.fourier_tower(20, 8): torch.randn(4, 20),
-        encoders.CaptionTower(tower.model, 8): torch.randint(0, 100, (4, tower.context_length)),
-        encoders.Unit(tower.model.visual): torch.randn(4, 3, 96, 96),
+        trainable_towers.image_head(16, 8): torch.randn(4, 16),
+        trainable_towers.fourier_tower(20, 8): torch.randn(4, 20),
+        trainable_towers.CaptionTower(tower.model, 8): torch.randint(0, 100, (4, tower.context_length)),
+        trainable_towers.Unit(tower.model.visual): torch.randn(4, 3, 96, 96),
     }
     for head, seen in heads.items():
         found = head(seen)
@@ -65,7 +65,7 @@ def test_every_tower_ends_in_unit_vectors():
 
 
 def test_the_temperature_never_multiplies_by_more_than_a_hundred():
-    both = encoders.TwoTowers(torch.nn.Identity(), torch.nn.Identity(), temperature=0.07)
+    both = trainable_towers.TwoTowers(torch.nn.Identity(), torch.nn.Identity(), temperature=0.07)
     assert both.scale().item() == pytest.approx(1 / 0.07)
     with torch.no_grad():
         both.log_scale.fill_(20)
@@ -75,20 +75,20 @@ def test_the_temperature_never_multiplies_by_more_than_a_hundred():
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.0])
 def test_a_temperature_that_is_no_number_is_refused(wrong):
     with pytest.raises(ValueError, match=f"temperature {wrong} must be a finite number above 0"):
-        encoders.TwoTowers(None, None, wrong)
+        trainable_towers.TwoTowers(None, None, wrong)
 
 
 def test_cells_are_squares_that_hold_a_training_place():
     lat_lon_deg = at([[0, 0], [3, 3], [5000, 0]])
-    centres = encoders.cell_centres(lat_lon_deg, 200.0)
+    centres = trainable_towers.cell_centres(lat_lon_deg, 200.0)
     assert len(centres) == 2
     assert sphere.pair_distance_m(lat_lon_deg, centres).min(axis=1).max() < 10
 
 
 def test_a_cell_tower_names_the_place_nearest_to_the_centre_of_the_likeliest_cell():
     lat_lon_deg = at([[0, 0], [1000, 0], [1000, 60], [1000, 10]])
-    both = encoders.CellTower(4, lat_lon_deg[:2])
-    gallery = both.location(encoders.split_positions(lat_lon_deg)).numpy()
+    both = trainable_towers.CellTower(4, lat_lon_deg[:2])
+    gallery = both.location(trainable_towers.split_positions(lat_lon_deg)).numpy()
     np.testing.assert_allclose(gallery[2], [np.hypot(1000, 60), 60], atol=0.1)
     similarity = both.similarity(np.array([[0.0, 5.0], [5.0, 0.0]], np.float32), gallery[[0, 2, 3]])
     assert similarity.argmax(axis=1).tolist() == [2, 0]
@@ -96,8 +96,8 @@ def test_a_cell_tower_names_the_place_nearest_to_the_centre_of_the_likeliest_cel
 
 def test_a_position_tower_names_the_nearest_place():
     lat_lon_deg = at([[0, 0], [1000, 0], [1000, 60]])
-    both = encoders.PositionTower(4, lat_lon_deg)
-    gallery = both.location(encoders.split_positions(lat_lon_deg)).numpy()
+    both = trainable_towers.PositionTower(4, lat_lon_deg)
+    gallery = both.location(trainable_towers.split_positions(lat_lon_deg)).numpy()
     assert np.square(gallery - gallery.mean(axis=0)).sum(axis=1).mean() == pytest.approx(1, rel=1e-3)
     assert both.similarity(gallery, gallery).argmax(axis=1).tolist() == [0, 1, 2]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from geonb.learning import towers
+from geonb.learning import pretrained_towers
 
 TINY = {
     "embed_dim": 16,
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tower(folder):
-    return towers.load_tower(f"local-dir:{folder}")
+    return pretrained_towers.load_tower(f"local-dir:{folder}")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_local_tower_gives_open_clips_own_features(tower, folder, pictures, tm
     seen = torch.stack([transform(Image.open(path).convert("RGB")) for path in pictures])
     with torch.no_grad():
         expected = torch.nn.functional.normalize(model.eval().encode_image(seen), dim=-1)
-    found = towers.image_features(pictures, list("abc"), tower, folder=tmp_path / "cache")
+    found = pretrained_towers.image_features(pictures, list("abc"), tower, folder=tmp_path / "cache")
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
@@ -67,7 +67,7 @@ def test_a_named_model_takes_weights_from_a_file(pictures, tmp_path):
     open_clip.add_model_config(tmp_path / "geonb-test.json")
     model = open_clip.create_model("geonb-test")
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tmp_path / "weights.safetensors")
-    tower = towers.load_tower("geonb-test", str(tmp_path / "weights.safetensors"))
+    tower = pretrained_towers.load_tower("geonb-test", str(tmp_path / "weights.safetensors"))
     for name, value in model.state_dict().items():
         assert torch.equal(tower.model.state_dict()[name], value), name
 
@@ -90,7 +90,7 @@ def few_rows(tmp_path, folder):
 def test_a_tower_with_few_token_rows_is_the_whole_one_for_their_words(few_rows, tower, tmp_path):
     words = ["a street with tall houses", "no trees"]
     rows = torch.unique(tower.tokenizer(words)).tolist()[::-1]
-    small = towers.load_tower(few_rows(rows, rows))
+    small = pretrained_towers.load_tower(few_rows(rows, rows))
     assert type(small.model) is type(tower.model)
     assert repr(small.transform).split("<function")[0] == repr(tower.transform).split("<function")[0]
     unused = small.model.token_embedding.weight[np.setdiff1d(np.arange(49408), rows)]
@@ -101,7 +101,7 @@ def test_a_tower_with_few_token_rows_is_the_whole_one_for_their_words(few_rows, 
     assert torch.equal(small_says, tower_says)
     (tmp_path / "geonb-few.json").write_text(json.dumps(TINY))
     open_clip.add_model_config(tmp_path / "geonb-few.json")
-    named = towers.load_tower("geonb-few", str(tmp_path / "open_clip_model.safetensors"))
+    named = pretrained_towers.load_tower("geonb-few", str(tmp_path / "open_clip_model.safetensors"))
     assert named.digest == small.digest != tower.digest
 
 
@@ -117,56 +117,58 @@ def test_a_tower_with_few_token_rows_is_the_whole_one_for_their_words(few_rows, 
 )
 def test_token_rows_that_fit_no_table_are_refused(few_rows, rows, said):
     with pytest.raises(ValueError, match=said):
-        towers.load_tower(few_rows(rows, [3, 5, 6]))
+        pretrained_towers.load_tower(few_rows(rows, [3, 5, 6]))
 
 
 def test_an_unknown_model_and_unknown_weights_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"open_clip has no model 'ViT-X'"):
-        towers.load_tower("ViT-X", "openai")
+        pretrained_towers.load_tower("ViT-X", "openai")
     with pytest.raises(ValueError, match=r"'nonsense' is neither a file nor one of the weights of ViT-B-32: .*openai"):
-        towers.load_tower("ViT-B-32", "nonsense")
+        pretrained_towers.load_tower("ViT-B-32", "nonsense")
     with pytest.raises(ValueError, match=r"no open_clip_config.json"):
-        towers.load_tower(f"local-dir:{tmp_path}")
+        pretrained_towers.load_tower(f"local-dir:{tmp_path}")
 
 
 def test_features_are_computed_once_per_content(tower, pictures, tmp_path, monkeypatch):
     asked = []
-    compute = towers.compute_features
+    compute = pretrained_towers.compute_features
     monkeypatch.setattr(
-        towers, "compute_features", lambda paths, *rest: asked.append(len(paths)) or compute(paths, *rest)
+        pretrained_towers, "compute_features", lambda paths, *rest: asked.append(len(paths)) or compute(paths, *rest)
     )
-    first = towers.image_features(pictures[:2], ["a", "b"], tower, folder=tmp_path)
-    again = towers.image_features([pictures[1], pictures[2], pictures[0]], ["b", "c", "a"], tower, folder=tmp_path)
+    first = pretrained_towers.image_features(pictures[:2], ["a", "b"], tower, folder=tmp_path)
+    again = pretrained_towers.image_features(
+        [pictures[1], pictures[2], pictures[0]], ["b", "c", "a"], tower, folder=tmp_path
+    )
     assert asked == [2, 1]
     np.testing.assert_array_equal(again[[2, 0]], first)
 
 
 def test_other_weights_have_another_digest(tower, folder):
-    same = towers.load_tower(f"local-dir:{folder}")
+    same = pretrained_towers.load_tower(f"local-dir:{folder}")
     assert same.digest == tower.digest
     with torch.no_grad():
         next(same.model.parameters()).add_(1e-3)
-    assert towers.digest_of(same.model, same.transform) != tower.digest
-    assert towers.digest_of(tower.model, "another transform") != tower.digest
+    assert pretrained_towers.digest_of(same.model, same.transform) != tower.digest
+    assert pretrained_towers.digest_of(tower.model, "another transform") != tower.digest
 
 
 def test_a_failed_write_leaves_the_old_cache(tower, pictures, tmp_path, monkeypatch):
-    towers.image_features(pictures[:1], ["a"], tower, folder=tmp_path)
+    pretrained_towers.image_features(pictures[:1], ["a"], tower, folder=tmp_path)
 
     def full(tensors, path, metadata):
         path.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(towers, "save_file", full)
+    monkeypatch.setattr(pretrained_towers, "save_file", full)
     with pytest.raises(OSError, match="No space"):
-        towers.image_features(pictures, list("abc"), tower, folder=tmp_path)
+        pretrained_towers.image_features(pictures, list("abc"), tower, folder=tmp_path)
     files = [path for path in tmp_path.iterdir() if path.suffix == ".safetensors"]
     assert len(files) == 1
-    assert list(towers.read_features(files[0])) == ["a"]
+    assert list(pretrained_towers.read_features(files[0])) == ["a"]
 
 
 def test_a_convolutional_tower_lies_channels_last_and_sees_the_same():
-    tower = towers.load_tower("local-dir:data/towers/geonb-tiny")
+    tower = pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
     seen = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         found = tower.model.encode_image(seen)
@@ -177,19 +179,19 @@ def test_a_convolutional_tower_lies_channels_last_and_sees_the_same():
 
 def test_a_shorter_context_gives_the_same_vectors_of_short_texts(tower):
     tokens = tower.tokenizer(["Street: Lime Road.", "City: A"], context_length=tower.context_length)
-    short = towers.with_context(tower, 16)
+    short = pretrained_towers.with_context(tower, 16)
     assert (short.context_length, short.model.context_length, tower.model.context_length) == (16, 16, 48)
-    shown = towers.text_features(short, tokens[:, :16])
-    np.testing.assert_allclose(shown, towers.text_features(tower, tokens), atol=1e-6)
+    shown = pretrained_towers.text_features(short, tokens[:, :16])
+    np.testing.assert_allclose(shown, pretrained_towers.text_features(tower, tokens), atol=1e-6)
     assert np.abs(shown[0] - shown[1]).max() > 0.01
-    assert towers.with_context(tower, 77) is tower
+    assert pretrained_towers.with_context(tower, 77) is tower
     with pytest.raises(ValueError, match="context_length 0 must be a whole number of at least 1"):
-        towers.with_context(tower, 0)
+        pretrained_towers.with_context(tower, 0)
 
 
 def test_the_frozen_tower_reads_the_names_of_places_and_nothing_of_where_they_lie():
-    base = towers.load_tower("local-dir:data/towers/geonb-tiny")
-    found = towers.zero_shot(base, PLACES.iloc[[0, 1, 0]].assign(lat_deg=[1.0, 2.0, 3.0]))
+    base = pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
+    found = pretrained_towers.zero_shot(base, PLACES.iloc[[0, 1, 0]].assign(lat_deg=[1.0, 2.0, 3.0]))
     said = ["[Street: Elm Row, City: Velmora, Country: Lutania]", "[Street: Oak Lane, City: Ostrand, Country: Lutania]"]
     with torch.inference_mode():
         own = base.model.encode_text(base.tokenizer(said, context_length=base.context_length), normalize=True).numpy()
@@ -200,6 +202,6 @@ def test_the_frozen_tower_reads_the_names_of_places_and_nothing_of_where_they_li
 @pytest.mark.parametrize("wrong", [0, -8])
 def test_a_batch_of_no_pictures_is_refused_also_where_all_features_are_known(tmp_path, wrong):
     with pytest.raises(ValueError, match=f"batch_size {wrong} must be a whole number of at least 1"):
-        towers.image_features([], [], None, batch_size=wrong, folder=tmp_path)
+        pretrained_towers.image_features([], [], None, batch_size=wrong, folder=tmp_path)
     with pytest.raises(ValueError, match="there are no pictures to read features of"):
-        towers.image_features([], [], None, folder=tmp_path)
+        pretrained_towers.image_features([], [], None, folder=tmp_path)

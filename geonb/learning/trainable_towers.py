@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from geonb import checks
-from geonb.earth import cells, seeds, sphere
+from geonb import checks, random_streams
+from geonb.earth import cells, sphere
 from geonb.learning import geoclip
 
 # wavelengths of the Fourier-feature tower: streets, quarters, cities, countries [m]
@@ -25,7 +25,7 @@ def fourier_features(lat_lon_deg, *, per_band=64):
     scales as in GeoCLIP, Vivanco Cepeda et al. 2023; waves in space instead of on a projection, and the bands, are our
     choice: no seam at the date line or the poles). Phases in float64: in float32 they would be off by metres.
     """
-    rng = seeds.stream(0, "fourier")
+    rng = random_streams.stream(0, "fourier")
     directions = rng.normal(size=(len(BANDS_M) * per_band, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     low, high = np.repeat(np.log(BANDS_M), per_band, axis=0).T

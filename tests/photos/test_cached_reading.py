@@ -12,7 +12,7 @@ import pytest
 
 from geonb.files import ROOT
 from geonb.photos import pictures
-from geonb.photos.sources import folder, scan, table
+from geonb.photos.sources import cached_reading, folder, table
 from tests.photos.made import cologne, left_out_of, picture
 
 HANGS_S = 1800  # no busy machine comes near it
@@ -45,7 +45,7 @@ def asked(monkeypatch):
 def test_several_processes_give_what_one_gives(many, scans, monkeypatch):
     alone = folder.read(folder=str(many), workers=1)
     shutil.rmtree(scans)
-    monkeypatch.setattr(scan, "FEW", 4)
+    monkeypatch.setattr(cached_reading, "FEW", 4)
     same(alone, folder.read(folder=str(many), workers=2))
     assert list(scans.iterdir())
 
@@ -97,7 +97,7 @@ def test_a_damaged_memory_is_read_anew(many, scans, asked, damage):
 
 def test_other_code_reads_anew(many, asked, monkeypatch):
     folder.read(folder=str(many))
-    monkeypatch.setattr(scan.PIL, "__version__", "0")
+    monkeypatch.setattr(cached_reading.PIL, "__version__", "0")
     folder.read(folder=str(many))
     assert len(asked) == 2 * 22
 
@@ -129,12 +129,12 @@ def test_an_interrupted_scan_keeps_what_it_read(many, asked, monkeypatch):
 @pytest.mark.parametrize("errno", [28, 13, 30])  # disk full, no permission, read-only
 def test_what_was_read_is_kept_where_nothing_can_be_written(many, monkeypatch, capsys, errno):
     expected = folder.read(folder=str(many))
-    shutil.rmtree(scan.SCANS)
+    shutil.rmtree(cached_reading.SCANS)
 
     def refused(*_, **__):
         raise OSError(errno, os.strerror(errno))
 
-    monkeypatch.setattr(scan.files, "write_whole", refused)
+    monkeypatch.setattr(cached_reading.files, "write_whole", refused)
     capsys.readouterr()
     same(expected, folder.read(folder=str(many)))
     told = capsys.readouterr()
@@ -146,9 +146,9 @@ def test_what_was_read_is_kept_where_nothing_can_be_written(many, monkeypatch, c
 
 # ---- processes -------------------------------------------------------------------------------------------------------
 def test_a_process_that_dies_is_told_with_the_way_out(monkeypatch):
-    monkeypatch.setattr(scan, "FEW", 1)
+    monkeypatch.setattr(cached_reading, "FEW", 1)
     with pytest.raises(RuntimeError, match="for lack of memory: set the option workers: 1"):
-        list(scan.mapped(os._exit, [1, 2], 2))
+        list(cached_reading.mapped(os._exit, [1, 2], 2))
 
 
 @pytest.mark.slow
@@ -157,8 +157,8 @@ def test_several_processes_work_in_a_kernel_of_jupyter(many, scans):
 
     code = f"""
 import pathlib
-from geonb.photos.sources import folder, scan
-scan.FEW, scan.SCANS = 4, pathlib.Path({str(scans)!r})
+from geonb.photos.sources import cached_reading, folder
+cached_reading.FEW, cached_reading.SCANS = 4, pathlib.Path({str(scans)!r})
 print(len(folder.read(folder={str(many)!r}, workers=2)[0]))
 """
     here, said = os.environ | {"PYTHONPATH": str(ROOT)}, []
@@ -184,8 +184,8 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     (tmp_path / "reads_for_ever.py").write_text(READS_FOR_EVER)
     (started := tmp_path / "started").mkdir()
     code = (
-        "import reads_for_ever; from geonb.photos.sources import scan; scan.FEW = 1; "
-        f"list(scan.mapped(reads_for_ever.read, [{str(started)!r}] * 32, 2))"
+        "import reads_for_ever; from geonb.photos.sources import cached_reading; cached_reading.FEW = 1; "
+        f"list(cached_reading.mapped(reads_for_ever.read, [{str(started)!r}] * 32, 2))"
     )
     here = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
     parent = psutil.Popen([sys.executable, "-c", code], env=here, cwd=ROOT)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from geonb.earth import sphere
-from geonb.learning import encoders, inputs
+from geonb.learning import trainable_towers, training_arrays
 from tests.learning.conftest import small, two_cities
 
 PLACES = pd.DataFrame({
@@ -19,13 +19,13 @@ PLACES = pd.DataFrame({
 
 
 def reader(place, location, features=None, base=None, parts=("street",)):
-    return inputs.reader(place, location, features, base, parts, 2)
+    return training_arrays.reader(place, location, features, base, parts, 2)
 
 
 def test_the_fourier_reader_gives_the_features_of_the_positions_alone():
     read = reader("tower", "fourier")
     found = read(PLACES)
-    expected = encoders.fourier_features(PLACES[["lat_deg", "lon_deg"]].to_numpy())
+    expected = trainable_towers.fourier_features(PLACES[["lat_deg", "lon_deg"]].to_numpy())
     np.testing.assert_array_equal(found.numpy(), expected)
     assert torch.equal(found, read(PLACES.assign(city="x", street="y", country="z")))
 
@@ -58,7 +58,7 @@ def test_photos_cells_and_positions_are_read_from_the_rows_of_the_table():
     read = reader("photo", "fourier", features)
     assert read(PLACES.set_axis([2, 0])).tolist() == [[4, 5], [0, 1]]
     where = reader("cell", "fourier", features)(PLACES)
-    assert torch.equal(where, encoders.split_positions(PLACES[["lat_deg", "lon_deg"]].to_numpy()))
+    assert torch.equal(where, trainable_towers.split_positions(PLACES[["lat_deg", "lon_deg"]].to_numpy()))
 
 
 def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
@@ -66,7 +66,7 @@ def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
         "city": ["A", "A", "B", "B"], "street": ["Elm", "Elm", "Elm", ""], "district": ["x", "y", "x", None],
         "country": ["L"] * 4,
     })  # fmt: skip
-    codes = inputs.codes_of(table)
+    codes = training_arrays.codes_of(table)
     assert codes["street"].tolist() == [0, 0, 1, -1]
     assert codes["district"].tolist()[3] == -1
     assert len(set(codes["district"][:3])) == 3
@@ -76,19 +76,19 @@ def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
 
 def test_seeds_of_one_recipe_read_the_same_and_a_split_without_parts_is_refused():
     data, recipe = two_cities(), small()
-    given = inputs.read(recipe, data)
-    assert inputs.read(small(changes={"course": {"steps": 3}}), data) is given
-    assert inputs.read(recipe, two_cities()) is not given
+    given = training_arrays.read(recipe, data)
+    assert training_arrays.read(small(changes={"course": {"steps": 3}}), data) is given
+    assert training_arrays.read(recipe, two_cities()) is not given
     assert given.members("test").tolist() == list(range(4, 300, 5))
     assert given.feature_size == 24
     with pytest.raises(ValueError, match="no split 'blocked': there are toy"):
-        inputs.read(small(changes={"split": "blocked"}), data)
+        training_arrays.read(small(changes={"split": "blocked"}), data)
 
 
 # ---- bandwidths ------------------------------------------------------------------------------------------------------
 def places(metres):
     at = sphere.from_local_m(np.asarray(metres, float), (51.0, 10.0))
-    return inputs.Places(pd.DataFrame({"city": "A", "lat_deg": at[:, 0], "lon_deg": at[:, 1]}), None)
+    return training_arrays.Places(pd.DataFrame({"city": "A", "lat_deg": at[:, 0], "lon_deg": at[:, 1]}), None)
 
 
 def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
@@ -96,7 +96,9 @@ def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
 
     def widths(how, ranges_m=None):
         asked = {"bandwidth": how, "range_share": 0.5, "neighbour": 1, "min_bandwidth_m": 40.0}
-        return inputs.bandwidth_m(small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": asked}), train, ranges_m or {})
+        return training_arrays.bandwidth_m(
+            small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": asked}), train, ranges_m or {}
+        )
 
     np.testing.assert_allclose(widths("fixed"), 80)
     np.testing.assert_allclose(widths("city", {"A": 300.0}), 150)
@@ -108,24 +110,24 @@ def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
 def test_a_neighbour_beyond_all_places_is_refused():
     recipe = small(changes={"loss": {"bandwidth": "density", "neighbour": 3}})
     with pytest.raises(ValueError, match="neighbour 3 must lie between 1 and 2"):
-        inputs.bandwidth_m(recipe, places([[0, 0], [0, 0], [50, 0], [90, 0]]), {})
+        training_arrays.bandwidth_m(recipe, places([[0, 0], [0, 0], [50, 0], [90, 0]]), {})
 
 
 # ---- curves and guides -----------------------------------------------------------------------------------------------
 def test_only_methods_that_ask_have_a_curve_or_a_guide_and_factors_scale_its_range(data):
     for name, curve, guided in (("clip", 0, 0), ("variogram_clip", 2, 0), ("geoclip_semivariogram", 0, 4)):
-        given = inputs.read(small(name), data)
+        given = training_arrays.read(small(name), data)
         train = given.members("train")
-        assert len(inputs.kernel_curve(small(name), data, given.photos[train])) == curve
-        assert len(inputs.guide(small(name), data, train, given.photos[train])) == guided
+        assert len(training_arrays.kernel_curve(small(name), data, given.photos[train])) == curve
+        assert len(training_arrays.guide(small(name), data, train, given.photos[train])) == guided
     half = small("geoclip_semivariogram", {"loss": {"range_factor": 0.5}})
-    assert inputs.guide(half, data, train, given.photos[train]).range_m == 150.0
+    assert training_arrays.guide(half, data, train, given.photos[train]).range_m == 150.0
     own = small("geoclip_semivariogram", {"loss": {"guided_by": "training photos"}})
-    assert inputs.guide(own, data, train, given.photos[train]).range_m not in (150.0, 300.0)
+    assert training_arrays.guide(own, data, train, given.photos[train]).range_m not in (150.0, 300.0)
 
 
 def test_a_kernel_from_a_fit_without_a_range_is_refused(data):
     flagged = replace(data, fitted=lambda cities: {"flag": "no rise with distance"})
-    train = inputs.read(small("variogram_clip"), flagged).photos
+    train = training_arrays.read(small("variogram_clip"), flagged).photos
     with pytest.raises(ValueError, match="no variogram kernel from this fit: no rise"):
-        inputs.kernel_curve(small("variogram_clip"), flagged, train)
+        training_arrays.kernel_curve(small("variogram_clip"), flagged, train)

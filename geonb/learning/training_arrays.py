@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from geonb.earth import sphere
-from geonb.learning import encoders, geoclip, negatives, towers
+from geonb.learning import geoclip, negatives, pretrained_towers, trainable_towers
 from geonb.photos import captions
 from geonb.splitting import galleries
 from geonb.variograms import models, yardstick
@@ -102,7 +102,7 @@ def _read(place, location, split, asked, data):
         raise ValueError(f"tower {asked.tower} reads no words: location 'text' needs a tower of open_clip")
     images = torch.from_numpy(data.features)
     if asked.train_backbone:
-        images = towers.Pictures(map(data.picture_path, data.photos.path), base.transform)
+        images = pretrained_towers.Pictures(map(data.picture_path, data.photos.path), base.transform)
     part = data.parts[split]
     gallery = galleries.of_split(split, data.photos, part, data.grid, training_places=place == "photo")
     of = reader(place, location, data.features, base, asked.caption_parts, asked.caption_decimals)
@@ -113,8 +113,8 @@ def _read(place, location, split, asked, data):
 @functools.lru_cache(maxsize=1)
 def base_tower(name, weights, context_length):
     """An open_clip tower whose text part reads so many tokens, as many as it can for None."""
-    base = towers.load_tower(name, weights)
-    return base if context_length is None else towers.with_context(base, context_length)
+    base = pretrained_towers.load_tower(name, weights)
+    return base if context_length is None else pretrained_towers.with_context(base, context_length)
 
 
 def reader(place, location, features, base, parts, decimals):
@@ -126,11 +126,11 @@ def reader(place, location, features, base, parts, decimals):
     if place == "photo":
         return lambda table: torch.from_numpy(features[table.index])
     if place == "tower" and location == "text":
-        said = functools.partial(towers.captions_of, parts=parts, decimals=decimals)
+        said = functools.partial(pretrained_towers.captions_of, parts=parts, decimals=decimals)
         return lambda table: captions.tokens(said(table), base.tokenizer, base.context_length)
-    of_position = encoders.split_positions
+    of_position = trainable_towers.split_positions
     if place == "tower":
-        of_position = {"fourier": encoders.fourier_features, "capsules": geoclip.read_places}[location]
+        of_position = {"fourier": trainable_towers.fourier_features, "capsules": geoclip.read_places}[location]
     return lambda table: torch.as_tensor(of_position(table[["lat_deg", "lon_deg"]].to_numpy()))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from shapely import LineString
 
 from geonb.earth.sphere import distance_m, from_local_m
-from geonb.showing import maps
+from geonb.showing import interactive_maps
 from geonb.showing.safe_text import safe_html
 
 HOSTILE = """</script><script>alert(1)</script><img src=https://evil.example/x onerror='a("`${1}`")'>"""
@@ -54,7 +54,7 @@ def features(shown):
 
 def own_script(page):
     """The page without the vendored Leaflet."""
-    return page.replace(maps.leaflet_js(), "").replace(maps.leaflet_css(), "")
+    return page.replace(interactive_maps.leaflet_js(), "").replace(interactive_maps.leaflet_css(), "")
 
 
 class LinkReader(HTMLParser):
@@ -77,14 +77,14 @@ def remote_links(page):
 
 def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an_iframe_or_a_file(tmp_path):
     errors = made_errors(40).assign(city='O\'Higgins & "sons"')
-    shown = maps.error_map(errors, {}, True)
+    shown = interactive_maps.error_map(errors, {}, True)
     page, frame = shown.page, shown._repr_html_()
     assert remote_links(page) == []
     assert not re.search(r"(https?:)?//\w", own_script(page).replace("http-equiv", ""))
     assert "default-src 'none'" in page
     assert 'img-src data:"' in page
     assert (page.count("Leaflet 1.9.4"), page.count(".leaflet-pane,")) == (1, 1)
-    assert maps.error_map(errors, {}, True).page == page
+    assert interactive_maps.error_map(errors, {}, True).page == page
     assert unescape(re.search(r"srcdoc='([^']*)'", frame)[1]) == page
     assert 'title="map of 40 photos in 1 city"' in frame
     assert 'sandbox="allow-scripts"' in frame
@@ -95,23 +95,25 @@ def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an
 @pytest.mark.parametrize("make", [made_photos, made_errors])
 def test_three_thousand_photos_stay_within_a_megabyte_and_a_half(make):
     table = make(3_000)
-    shown = maps.photo_map(table, True) if make is made_photos else maps.error_map(table, {}, True)
+    shown = (
+        interactive_maps.photo_map(table, True) if make is made_photos else interactive_maps.error_map(table, {}, True)
+    )
     assert len(shown._repr_html_().encode()) < 1_500_000
     assert sum(one["geometry"]["type"] == "Point" for one in features(shown)) == 3_000
 
 
 def test_twenty_thousand_photos_become_cells_and_the_legend_says_so():
-    shown = maps.photo_map(made_photos(20_000), True)
+    shown = interactive_maps.photo_map(made_photos(20_000), True)
     assert len(shown._repr_html_().encode()) < 1_500_000
-    assert 0 < len(features(shown)) <= maps.MARKS_AT_MOST
+    assert 0 < len(features(shown)) <= interactive_maps.MARKS_AT_MOST
     assert "one mark = the photos in a cell of" in unescape(shown.page)
     told = [re.match(r"([\d,]+) photos", one["properties"]["about"]) for one in features(shown)]
     assert sum(int(match[1].replace(",", "")) if match else 1 for match in told) == 20_000
 
 
 def test_there_is_one_layer_per_method_and_a_control_only_where_there_is_a_choice():
-    two = maps.error_map(made_errors(40, ("clip", "sw_clip")), {}, True)
-    one = maps.error_map(made_errors(40), {}, True)
+    two = interactive_maps.error_map(made_errors(40, ("clip", "sw_clip")), {}, True)
+    one = interactive_maps.error_map(made_errors(40), {}, True)
     assert [unescape(layer.layer_name) for layer in shown_layers(two)] == ["clip", "sw_clip"]
     assert len(shown_layers(one)) == 1
     assert "L.control.layers(" in own_script(two.page)
@@ -126,7 +128,7 @@ def test_hostile_text_cannot_run_anywhere_on_the_page():
     )
     both = pd.concat([errors, errors.assign(method="b`</script>")])
     thumbnails = {errors.photo_id[0]: Image.new("RGB", (9, 9))}
-    for shown in (maps.photo_map(photos, True), maps.error_map(both, thumbnails, True)):
+    for shown in (interactive_maps.photo_map(photos, True), interactive_maps.error_map(both, thumbnails, True)):
         own = own_script(shown.page)
         assert own.count("<script") == own.count("</script")
         assert "<script>alert" not in own
@@ -163,10 +165,11 @@ def test_any_text_in_any_column_comes_out_as_it_went_in_and_runs_nothing(text):
     errors = made_errors(3).assign(city=text, predicted_city=text, method=text, right_city=False)
     both = pd.concat([errors, errors.assign(method="other")])
     targets = made_errors(3).assign(layer=text, city=text, street=text, weight=0.5, distance_m=9.0)
-    expected = unescape(safe_html(text, maps.LONGEST))
+    expected = unescape(safe_html(text, interactive_maps.LONGEST))
     for shown in (
-        maps.photo_map(photos, False, streets=streets), maps.error_map(both, {}, False, streets=streets),
-        maps.target_map(targets, False, streets=streets),
+        interactive_maps.photo_map(photos, False, streets=streets),
+        interactive_maps.error_map(both, {}, False, streets=streets),
+        interactive_maps.target_map(targets, False, streets=streets),
     ):  # fmt: skip
         assert [expected in words for words in told(shown) if words] == [True] * len(features(shown))
         data = re.findall(PLACES, shown.page)[0]
@@ -175,7 +178,7 @@ def test_any_text_in_any_column_comes_out_as_it_went_in_and_runs_nothing(text):
         assert f"<em>{safe_html(text)}</em>" in shown.page
         own = own_script(shown.page)
         assert own.count("<script") == own.count("</script")
-    layers = [layer.layer_name for layer in shown_layers(maps.error_map(both, {}, False))]
+    layers = [layer.layer_name for layer in shown_layers(interactive_maps.error_map(both, {}, False))]
     assert [unescape(name) for name in layers] == [unescape(safe_html(text)), "other"]
 
 
@@ -184,9 +187,9 @@ def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
     photos = photos[photos.city == "City 2"]  # at longitude 180
     assert photos.geometry.x.min() < -179
     assert photos.geometry.x.max() > 179
-    shown = [one["geometry"]["coordinates"][0] for one in features(maps.photo_map(photos, False))]
+    shown = [one["geometry"]["coordinates"][0] for one in features(interactive_maps.photo_map(photos, False))]
     assert max(shown) - min(shown) < 0.1
-    here = maps.photo_map(
+    here = interactive_maps.photo_map(
         photos, False, streets=gpd.GeoDataFrame(geometry=[LineString([(-179.99, -17), (179.99, -17)])], crs=4326)
     )
     (place,) = json.loads(re.findall(PLACES, here.page)[0])
@@ -199,31 +202,33 @@ def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
 
 
 def test_a_map_says_simulated_and_its_unit_in_the_legend():
-    assert "error (simulated)" in maps.error_map(made_errors(9), {}, True).page
-    assert "simulated" not in own_script(maps.error_map(made_errors(9), {}, False).page)
-    assert "100 m to 200 m" in maps.error_map(made_errors(9), {}, True).page
-    assert "25 km to 200 km" in maps.error_map(made_errors(9).assign(error_m=1e5), {}, True).page
+    assert "error (simulated)" in interactive_maps.error_map(made_errors(9), {}, True).page
+    assert "simulated" not in own_script(interactive_maps.error_map(made_errors(9), {}, False).page)
+    assert "100 m to 200 m" in interactive_maps.error_map(made_errors(9), {}, True).page
+    assert "25 km to 200 km" in interactive_maps.error_map(made_errors(9).assign(error_m=1e5), {}, True).page
     astray = made_errors(9).assign(right_city=lambda table: table.index == 0)
     astray["error_m"] = np.where(astray.right_city, 200.0, 4e5)  # rings carry no colour, so they choose no scale
-    assert "25 km to 200 km" not in maps.error_map(astray, {}, True).page
+    assert "25 km to 200 km" not in interactive_maps.error_map(astray, {}, True).page
 
 
 def test_positions_are_rounded_to_a_metre():
-    for one in features(maps.error_map(made_errors(9), {}, True)):
+    for one in features(interactive_maps.error_map(made_errors(9), {}, True)):
         numbers = re.findall(r"-?\d+\.\d+", json.dumps(one["geometry"]["coordinates"]))
         assert all(len(number.split(".")[1]) <= 5 for number in numbers)
 
 
 def test_a_city_across_the_date_line_is_one_place():
-    places = maps.city_bounds(maps.unwrapped(made_errors(800)))
+    places = interactive_maps.city_bounds(interactive_maps.unwrapped(made_errors(800)))
     assert len(places) == len(CENTRES)
     assert all(place["bounds"][1][1] - place["bounds"][0][1] < 1 for place in places)
 
 
 def test_lines_lead_to_the_predicted_place_for_the_largest_errors_in_the_right_city():
-    shown = maps.error_map(made_errors(80), {}, True)
+    shown = interactive_maps.error_map(made_errors(80), {}, True)
     lines = [one for one in features(shown) if one["geometry"]["type"] == "LineString"]
-    assert len(lines) == maps.WORST_PER_CITY * (len(CENTRES) - 1)  # none of City 3 was placed in the right city
+    assert len(lines) == interactive_maps.WORST_PER_CITY * (
+        len(CENTRES) - 1
+    )  # none of City 3 was placed in the right city
     for one in lines:
         (lon_a, lat_a), (lon_b, lat_b) = one["geometry"]["coordinates"]
         assert abs(lon_b - lon_a) < 1e-4
@@ -232,13 +237,16 @@ def test_lines_lead_to_the_predicted_place_for_the_largest_errors_in_the_right_c
 
 def test_thumbnails_lie_inside_the_page():
     errors = made_errors(60)
-    shown = maps.error_map(errors, {name: Image.new("L", (640, 480)) for name in errors["photo_id"]}, True)
-    assert sum("data:image/jpeg" in one["properties"]["about"] for one in features(shown)) == maps.THUMBNAILS_AT_MOST
+    shown = interactive_maps.error_map(errors, {name: Image.new("L", (640, 480)) for name in errors["photo_id"]}, True)
+    assert (
+        sum("data:image/jpeg" in one["properties"]["about"] for one in features(shown))
+        == interactive_maps.THUMBNAILS_AT_MOST
+    )
 
 
 def test_streets_lie_beneath_and_are_no_layer_to_choose():
     streets = gpd.GeoDataFrame(geometry=[LineString([(0, 51), (0.1, 51.5)])], crs=4326).to_crs(3857)
-    shown = maps.photo_map(made_photos(9), True, streets=streets)
+    shown = interactive_maps.photo_map(made_photos(9), True, streets=streets)
     layers = [c for c in shown.map._children.values() if isinstance(c, folium.GeoJson)]
     assert [layer.control for layer in layers] == [False, True]
 
@@ -251,15 +259,15 @@ def test_streets_lie_beneath_and_are_no_layer_to_choose():
 )  # fmt: skip
 def test_nothing_to_draw_impossible_positions_and_two_seeds_are_refused_in_words(change, said):
     with pytest.raises(ValueError, match=said):
-        maps.error_map(change(made_errors(9)), {}, True)
+        interactive_maps.error_map(change(made_errors(9)), {}, True)
     with pytest.raises(ValueError, match="empty"):
-        maps.photo_map(made_photos(9)[:0], True)
+        interactive_maps.photo_map(made_photos(9)[:0], True)
 
 
 def test_a_target_is_shown_layer_by_layer_with_its_weights():
     table = made_errors(3).assign(distance_m=[0.0, 84.0, 1200.0], street=HOSTILE)
     weights = {"one-hot": [1.0, 0.0, 0.0], "gaussian": [0.5, 0.46, 0.04]}
-    shown = maps.target_map(
+    shown = interactive_maps.target_map(
         pd.concat([table.assign(layer=name, weight=weight) for name, weight in weights.items()]), True
     )
     assert [layer.layer_name for layer in shown_layers(shown)] == list(weights)
@@ -269,7 +277,7 @@ def test_a_target_is_shown_layer_by_layer_with_its_weights():
     assert remote_links(shown.page) == []
     assert "share of the target (simulated)" in shown.page
     with pytest.raises(ValueError, match="has no column"):
-        maps.target_map(table, True)
+        interactive_maps.target_map(table, True)
 
 
 def made_predictions():
@@ -284,7 +292,7 @@ def made_predictions():
 
 
 def test_a_prediction_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
-    shown = maps.posterior_map(*made_predictions(), True)
+    shown = interactive_maps.posterior_map(*made_predictions(), True)
     first, second = ([one["geometry"]["type"] for one in layer.data["features"]] for layer in shown_layers(shown))
     assert first == ["Point"] * 4 + ["LineString", "Point"]
     assert second == ["Point"] * 2 + ["LineString"]
@@ -298,15 +306,15 @@ def test_a_prediction_has_its_likely_places_the_circle_of_its_radius_and_the_tru
 
 def test_the_layer_that_is_shown_first_lies_in_the_city_that_is_shown_first():
     likely, circles = made_predictions()
-    shown = maps.posterior_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
+    shown = interactive_maps.posterior_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
     assert [layer.show for layer in shown_layers(shown)] == [True, False]
-    shown = maps.posterior_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
+    shown = interactive_maps.posterior_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
     assert [layer.show for layer in shown_layers(shown)] == [False, True]
 
 
 def test_a_circle_lies_at_its_radius_also_across_the_date_line():
     for circle in made_predictions()[1].to_dict("records"):
-        (line, _), *more = maps.circle_lines(circle)
+        (line, _), *more = interactive_maps.circle_lines(circle)
         lon_deg, lat_deg = np.array(line["geometry"]["coordinates"]).T
         centre = np.array([circle["lat_deg"], circle["lon_deg"]])
         wrapped = (lon_deg + 180) % 360 - 180
@@ -318,14 +326,14 @@ def test_a_circle_lies_at_its_radius_also_across_the_date_line():
 @pytest.mark.parametrize("radius_m", [np.nan, 1.2e7])
 def test_without_a_radius_or_beyond_a_hemisphere_no_circle_is_drawn(radius_m):
     likely, circles = made_predictions()
-    shown = maps.posterior_map(likely, circles.assign(radius_m=radius_m), False)
+    shown = interactive_maps.posterior_map(likely, circles.assign(radius_m=radius_m), False)
     assert not any(one["geometry"]["type"] == "LineString" for one in features(shown))
 
 
 @pytest.mark.parametrize("name", ["{{ 7*7 }}.jpg", "50 {% off", "room {#4", "<script>alert(1)</script>"])
 def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
     likely, circles = made_predictions()
-    shown = maps.posterior_map(
+    shown = interactive_maps.posterior_map(
         likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
         circles.replace({"layer": {"a": name}}), False,
     )  # fmt: skip
@@ -338,4 +346,4 @@ def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
 def test_a_prediction_without_places_is_refused():
     likely, circles = made_predictions()
     with pytest.raises(ValueError, match="is empty"):
-        maps.posterior_map(likely[:0], circles, True)
+        interactive_maps.posterior_map(likely[:0], circles, True)
