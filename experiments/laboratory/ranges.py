@@ -88,7 +88,7 @@ def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, repli
     values = field_at(at, range_m, nugget_share, rng)
     pairs = lags.pairs(at, edges_m(side_m, lag_count), planar=True)
     fitted = models.fit(curves.lag_table(pairs, curves.half_squares(values[:, None], pairs)))
-    interval_m = curves.range_interval(fitted, at, pairs, replicates=replicates, seed=seed + number, planar=True)
+    interval_m = curves.range_interval(fitted, pairs, replicates=replicates, seed=seed + number)
     likelihood_m = likelihood_range_m(values, at, side_m)
     read = fitted["effective_range_m"], likelihood_m, *interval_m, fitted["flag"]
     return range_share, nugget_share, number, range_m, *read

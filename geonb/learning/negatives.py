@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from geonb import checks
 from geonb.earth import sphere
 from geonb.variograms import curves, lags, models
 
@@ -39,7 +40,7 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     cities, which no curve of one city knows: both are our choice. Where no lag holds FEWEST pairs, all pairs together
     stand for every distance. ValueError for a single photo.
     """
-    curves.check_photos(features, lat_lon_deg, city)
+    checks.same_length({"features": features, "positions": lat_lon_deg, "city": city})
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     edges_m = np.append(lags.edges_m(max_lag_m, lag_count), np.pi * sphere.EARTH_RADIUS_M)
     pairs = lags.pairs(lat_lon_deg, edges_m, seed=seed)

@@ -26,37 +26,22 @@ BEARINGS = LAGS | {"bearing_deg": "bearing of the pairs, clockwise from north, t
 DAYS = {
     "gap_from_days": "least time between the pictures of a pair [d]",
     "gap_to_days": "time below which it lies [d]",
-    "semivariance": "half the mean squared distance of unit features = mean cosine distance [-]",
+    "semivariance": LAGS["semivariance"],
     "pairs": "pairs of photos looked at [count]",
 }
 
 
-# ---- the empirical curve ---------------------------------------------------------------------------------------------
 def half_squares(features, pairs):
     """Half the squared distance (m,) of the feature vectors (n, d) of each pair, summed in float64.
 
-    ValueError unless there is one finite vector for each of pairs.photos, and every index of a pair is one of theirs.
+    ValueError unless there is one finite vector for each photo: compiled code reads beyond an array without a word.
     """
     features = np.asarray(features)
     features = np.ascontiguousarray(features, dtype=None if features.dtype == np.float32 else np.float64)
-    check_features(features, pairs)
-    return compiled_loop()(features, pairs.i, pairs.j)
-
-
-def check_features(features, pairs):
-    """Nothing, or a ValueError: what is compiled reads beyond an array without a word."""
-    if features.ndim != 2 or not features.shape[1]:
-        raise ValueError(f"features must be one vector for each photo, (n, d), they are {features.shape}")
-    checks.same_length({"features": features, "positions": range(pairs.photos)})
-    checks.same_length({"pairs.i": pairs.i, "pairs.j": pairs.j})
+    checks.same_length({"features": features, "positions": pairs.position})
     if missing := int((~np.isfinite(features)).any(axis=1).sum()):
         raise ValueError(f"{missing} of {len(features)} photos have no feature vector: leave them out first")
-    for index in (pairs.i, pairs.j):
-        if len(index) and (index.min() < 0 or index.max() >= len(features)):
-            raise ValueError(
-                f"pairs name photos {index.min()} to {index.max()}, there are {len(features)} from 0 on: draw the "
-                "pairs among the photos whose features these are"
-            )
+    return compiled_loop()(features, pairs.i, pairs.j)
 
 
 @functools.cache
@@ -80,7 +65,6 @@ def compiled_loop():
 
 def lag_table(pairs, half_square):
     """One row per lag, columns LAGS, of pairs and their half squares (Matheron 1962); an empty lag keeps its row."""
-    checks.same_length({"half_square": half_square, "pairs": pairs.i})
     size = len(pairs.edges_m)
     count = np.bincount(pairs.lag, minlength=size)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -92,74 +76,66 @@ def lag_table(pairs, half_square):
     return pd.DataFrame(dict(zip(LAGS, (before, pairs.edges_m, distance_m, mean, count, error), strict=True)))
 
 
-def semivariance_by_lag(
-    features, position, *, max_lag_m, lag_count, planar=False, max_pairs=lags.PAIRS_AT_MOST, seed=0
-):
+def semivariance_by_lag(features, lat_lon_deg, *, max_lag_m, lag_count, seed=0):
     """Empirical semivariogram of feature vectors (n, d) at positions (n, 2): a table of columns LAGS.
 
-    gamma(h) = 1 / (2 N(h)) * sum of squared distances of the pairs in a lag. The first row holds the co-located pairs;
-    pairs farther apart than max_lag_m are left out. See lags.pairs for the parameters and what is refused.
+    The first row holds the co-located pairs; pairs farther apart than max_lag_m are left out.
     """
-    edges_m = lags.edges_m(max_lag_m, lag_count)
-    pairs = lags.pairs(position, edges_m, planar=planar, max_pairs=max_pairs, seed=seed)
+    pairs = lags.pairs(lat_lon_deg, lags.edges_m(max_lag_m, lag_count), seed=seed)
     return lag_table(pairs, half_squares(features, pairs))
 
 
-# ---- of several cities -----------------------------------------------------------------------------------------------
-def by_city(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
-    """The semivariogram of each city that has a pair of photos: columns LAGS and city."""
-    check_photos(features, lat_lon_deg, city)
-    found = [pd.DataFrame(columns=[*LAGS, "city"])]
+def of_cities(features, lat_lon_deg, city, edges_m, seed):
+    """Yield (city, pairs, half squares) of each city that has a pair of photos."""
+    checks.same_length({"features": features, "positions": lat_lon_deg, "city": city})
     for name in np.unique(city):
         if (here := city == name).sum() > 1:
-            own = features[here], lat_lon_deg[here]
-            table = semivariance_by_lag(*own, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
-            found.append(table.assign(city=name))
-    return pd.concat(found[1:] or found, ignore_index=True)
+            pairs = lags.pairs(lat_lon_deg[here], edges_m, seed=seed)
+            yield name, pairs, half_squares(features[here], pairs)
 
 
-def pooled(lags):
-    """One curve from the lags of several cities, weighted by pairs: columns LAGS."""
-    rows = []
-    for edges, lag in lags[lags.pairs > 0].groupby(["lag_from_m", "lag_to_m"]):
-        means = (np.average(lag[name], weights=lag.pairs) for name in ("distance_m", "semivariance"))
-        error = np.sqrt(((lag.pairs * lag.sampling_error) ** 2).sum()) / lag.pairs.sum()
-        rows.append((*edges, *means, lag.pairs.sum(), error))
-    return pd.DataFrame(rows, columns=list(LAGS))
+def by_city(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
+    """The semivariogram of each city that has a pair of photos: columns LAGS and city."""
+    cities = of_cities(features, lat_lon_deg, city, lags.edges_m(max_lag_m, lag_count), seed)
+    found = [lag_table(pairs, half).assign(city=name) for name, pairs, half in cities]
+    return pd.concat(found or [pd.DataFrame(columns=[*LAGS, "city"])], ignore_index=True)
 
 
 def by_bearing(features, lat_lon_deg, city, *, edges_m, seed=0):
     """Semivariance by lag of pairs along each of four bearings, or against it, pooled within cities: BEARINGS."""
-    check_photos(features, lat_lon_deg, city)
     found = [pd.DataFrame(columns=list(BEARINGS))]
-    for name in np.unique(city):
-        at = lat_lon_deg[here := city == name]
-        if len(at) > 1:
-            pairs = lags.pairs(at, edges_m, seed=seed)
-            half = half_squares(features[here], pairs)
-            east, north = sphere.to_local_m(at[pairs.j], at[pairs.i]).T
-            for bearing in (0.0, 45.0, 90.0, 135.0):
-                off = (np.degrees(np.arctan2(east, north)) - bearing + 90) % 180 - 90
-                along = (np.abs(off) <= 22.5) & (pairs.distance_m > 0)
-                found.append(lag_table(pairs.where(along), half[along]).assign(bearing_deg=bearing))
-    whole = pd.concat(found[1:] or found)
-    tables = [pooled(part).assign(bearing_deg=bearing) for bearing, part in whole.groupby("bearing_deg")]
-    return pd.concat(tables or found, ignore_index=True)
+    for _, pairs, half in of_cities(features, lat_lon_deg, city, edges_m, seed):
+        east, north = sphere.to_local_m(pairs.position[pairs.j], pairs.position[pairs.i]).T
+        for bearing in (0.0, 45.0, 90.0, 135.0):
+            off = (np.degrees(np.arctan2(east, north)) - bearing + 90) % 180 - 90
+            along = (np.abs(off) <= 22.5) & (pairs.distance_m > 0)
+            found.append(lag_table(pairs.where(along), half[along]).assign(bearing_deg=bearing))
+    return pooled(pd.concat(found[1:] or found), "bearing_deg")
 
 
-def by_time_gap(features, position, captured_at, *, within_m, edges_days, seed=0):
+def pooled(lags, *by):
+    """One curve from the lags of several cities, one for each value of more columns, by pairs: LAGS and those."""
+    rows = []
+    for keys, lag in lags[lags.pairs > 0].groupby([*by, "lag_from_m", "lag_to_m"]):
+        means = (np.average(lag[name], weights=lag.pairs) for name in ("distance_m", "semivariance"))
+        error = np.sqrt(((lag.pairs * lag.sampling_error) ** 2).sum()) / lag.pairs.sum()
+        rows.append((*keys, *means, lag.pairs.sum(), error))
+    return pd.DataFrame(rows, columns=[*by, *LAGS])[[*LAGS, *by]]
+
+
+def by_time_gap(features, lat_lon_deg, captured_at, *, within_m, edges_days, seed=0):
     """Semivariance of pairs at most within_m apart by the days between their pictures: columns DAYS.
 
     captured_at (n,): times, missing ones are left out. An empty table where fewer than two photos have one.
     """
-    checks.same_length({"features": features, "positions": position, "captured_at": captured_at})
+    checks.same_length({"features": features, "positions": lat_lon_deg, "captured_at": captured_at})
     known = np.flatnonzero(~pd.isna(captured_at))
     if len(known) < 2:
         return pd.DataFrame(columns=list(DAYS))
-    pairs = lags.pairs(np.asarray(position)[known], np.array([0.0, within_m]), seed=seed)
+    pairs = lags.pairs(lat_lon_deg[known], np.array([0.0, within_m]), seed=seed)
     at = pd.to_datetime(pd.Series(np.asarray(captured_at)[known]), utc=True).to_numpy("datetime64[s]").astype(float)
     gap = np.digitize(np.abs(at[pairs.i] - at[pairs.j]) / 86_400, edges_days) - 1
-    half = pd.Series(half_squares(np.asarray(features)[known], pairs))
+    half = pd.Series(half_squares(features[known], pairs))
     found = half.groupby(gap).agg(["mean", "size"]).reindex(range(len(edges_days) - 1))
     columns = edges_days[:-1], edges_days[1:], found["mean"], found["size"].fillna(0).astype(int)
     return pd.DataFrame(dict(zip(DAYS, columns, strict=True)))
@@ -173,32 +149,21 @@ def between_cities(vectors, city):
     length = np.linalg.norm(vectors, axis=1)
     if wrong := int((~(np.abs(length - 1) < 1e-3)).sum()):
         raise ValueError(f"{wrong} of {len(vectors)} vectors are not of length 1: divide each by its length first")
-    checks.same_length({"vectors": vectors, "city": city})
-    names, code = np.unique(city, return_inverse=True)
+    names, code, counts = np.unique(city, return_inverse=True, return_counts=True)
     sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
     if len(names) == 1:
         n = len(vectors)
         return float(1 - ((sums[0] ** 2).sum() - n) / (n * (n - 1))) if n > 1 else np.nan
     products = (sums.sum(axis=0) ** 2).sum() - (sums**2).sum()
-    counts = np.bincount(code)
     return float(1 - products / (counts.sum() ** 2 - (counts**2).sum()))
 
 
-def check_photos(features, lat_lon_deg, city, others=None):
-    """Nothing, or a ValueError unless features, positions, cities and others (name -> array) have as many rows."""
-    checks.same_length({"features": features, "positions": lat_lon_deg, "city": city} | (others or {}))
-
-
-# ---- how sure --------------------------------------------------------------------------------------------------------
-def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
+def block_bootstrap(pairs, half_square, blocks, *, replicates, seed=0):
     """Semivariances (replicates, L + 1) of cities made of blocks drawn again; NaN in a lag that a replicate misses.
 
     blocks (n,): the block of each photo. A block drawn w times weighs the pairs within it w-fold and those with another
     block w w'-fold: a photo is never paired with its own copy.
     """
-    checks.same_length({"blocks": blocks, "photos that were paired": range(pairs.photos)})
-    checks.same_length({"half_square": half_square, "pairs": pairs.i})
-    resampling.check_replicates(replicates)
     code = np.unique(blocks, return_inverse=True)[1]
     size, count = len(pairs.edges_m), int(code.max()) + 1
     a, b = code[pairs.i], code[pairs.j]
@@ -214,20 +179,14 @@ def block_bootstrap(pairs, half_square, blocks, *, replicates=200, seed=0):
     return found
 
 
-def envelope(features, pairs, *, permutations=999, seed=0):
+def envelope(features, pairs, *, permutations, seed=0):
     """The curve and its envelope (observed, low, high), each (L + 1,), were places permuted at random.
 
-    Whole curves then lie between low and high with a probability of LEVEL.
-
-    The global rank envelope, ties broken by extreme rank lengths (Myllymäki et al. 2017): a lag where the observed
-    curve leaves it carries structure. Exact: every permutation of the vectors over the places is equally likely. It
-    looks at n x n distances: take some thousand photos at most. ValueError for so few permutations that none may lie
-    outside.
+    The global rank envelope, ties broken by extreme rank lengths (Myllymäki et al. 2017): whole curves lie within it
+    with a probability of LEVEL, and a lag where the observed one leaves it carries structure. It looks at n x n
+    distances: take some thousand photos at most.
     """
-    checks.count("permutations", permutations, least=19)
-    size = len(pairs.edges_m)
-    features = np.asarray(features, np.float32)
-    check_features(features, pairs)
+    size, features = len(pairs.edges_m), np.asarray(features, np.float32)
     square = (features**2).sum(axis=1) / 2
     half = np.maximum(square[:, None] + square - features @ features.T, 0)
     rng, count = random_streams.stream(seed, "semivariogram envelope"), np.bincount(pairs.lag, minlength=size)
@@ -257,28 +216,20 @@ def effective_dimensions(features):
     return float(total**2 / (spread**2).sum()) if total > 0 else 1.0
 
 
-def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, seed=0, planar=False):
-    """95 % interval (low, high) [m] of the effective range of a fit, from fields drawn with the fitted model.
+def range_interval(fitted, pairs, *, dimensions=1.0, replicates, seed=0):
+    """95 % interval (low, high) [m] of the effective range of a fit to pairs; NaN for a flagged fit.
 
     A parametric bootstrap: independent Gaussian fields of the fitted curve, as many as the features have effective
     dimensions, are drawn at the positions and fitted as the features were. A range beyond the lags counts as infinite,
-    so that high may be: "at least low". NaN for a flagged fit. It factorises an n x n matrix: take two thousand photos
-    at most.
+    so that high may be: "at least low". It factorises an n x n matrix: take two thousand photos at most.
     """
-    resampling.check_replicates(replicates)
-    checks.same_length({"positions": position, "photos that were paired": range(pairs.photos)})
     if fitted["flag"]:
         return np.nan, np.nan
-    position = np.asarray(position, np.float64)
-    root = root_of(covariance(fitted, lags.apart_m(position[:, None], position[None], planar)))
-    count, rng, found = (
-        max(1, round(dimensions)),
-        random_streams.stream(seed, "semivariogram range"),
-        np.empty(replicates),
-    )
+    root, count = covariance_root(fitted, pairs), max(1, round(dimensions))
+    rng, found = random_streams.stream(seed, "semivariogram range"), np.empty(replicates)
     start = np.array([fitted["nugget"], *fitted["theta"]])
     for r in range(replicates):
-        drawn = root @ rng.standard_normal((len(position), count)) / np.sqrt(count)
+        drawn = root @ rng.standard_normal((len(root), count)) / np.sqrt(count)
         again = models.fit(lag_table(pairs, half_squares(drawn, pairs)), model=fitted["model"], start=start)
         found[r] = models.effective_range_m(again["model"], again["theta"]) if again["partial_sill"] > 0 else np.nan
     found[found > pairs.edges_m[-1]] = np.inf
@@ -286,20 +237,16 @@ def range_interval(fitted, position, pairs, *, dimensions=1.0, replicates=100, s
     return float(low) if np.isfinite(low) else np.nan, float(high)
 
 
-def covariance(fitted, distance_m):
-    """Covariance (n, n) of a stationary field with the curve of a fit, its nugget on the diagonal."""
+def covariance_root(fitted, pairs):
+    """A matrix (n, n) whose product with its transpose is the covariance of the photos of pairs in a field of a fit."""
+    apart_m = lags.distance_m(pairs.position[:, None], pairs.position[None], pairs.planar)
     sill = fitted["nugget"] + fitted["partial_sill"]
-    near = np.unique(np.concatenate([[0.0], np.geomspace(distance_m[distance_m > 0].min(), distance_m.max(), 2_000)]))
+    near = np.unique(np.concatenate([[0.0], np.geomspace(apart_m[apart_m > 0].min(), apart_m.max(), 2_000)]))
     gamma = np.concatenate([[fitted["nugget"]], models.curve(fitted, near[1:])])  # interpolated: n x n calls are slow
-    found = sill - np.interp(distance_m, near, gamma)
-    found[np.diag_indices(len(found))] = sill * (1 + 1e-6)  # places that coincide keep it invertible
-    return found
-
-
-def root_of(covariance):
-    """A matrix (n, n) whose product with its transpose is a covariance; what rounding made negative counts as 0."""
+    covariance = sill - np.interp(apart_m, near, gamma)
+    covariance[np.diag_indices(len(covariance))] = sill * (1 + 1e-6)  # places that coincide keep it invertible
     try:
         return np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:  # smooth models without a nugget
         values, vectors = np.linalg.eigh(covariance)
-        return vectors * np.sqrt(np.maximum(values, 0))
+        return vectors * np.sqrt(np.maximum(values, 0))  # what rounding made negative counts as 0

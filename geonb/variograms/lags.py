@@ -1,7 +1,4 @@
-"""Which pairs of photos lie how far apart: all of them, or where there are too many a fair share for each lag.
-
-Distances are metres, on the sphere or in the plane.
-"""
+"""Which pairs of photos lie how far apart: all of them, or where there are too many a fair share for each lag [m]."""
 
 from typing import NamedTuple
 
@@ -21,18 +18,16 @@ LAGS_AT_MOST = 1_000  # so that PAIRS_AT_MOST still leave thousands to each
 
 
 class Pairs(NamedTuple):
-    """Pairs of photos by lag: indices i, j (m,), distance_m (m,), lag (m,); edges_m (L + 1,), share (L + 1,) looked at.
+    """Pairs of photos by lag: lag 0 holds the co-located pairs, lag k those in (edges_m[k - 1], edges_m[k]]."""
 
-    Lag 0 holds the co-located pairs, lag k those in (edges_m[k - 1], edges_m[k]]. photos: how many i and j index.
-    """
-
-    i: np.ndarray
+    i: np.ndarray  # (m,)
     j: np.ndarray
     distance_m: np.ndarray
     lag: np.ndarray
-    edges_m: np.ndarray
-    share: np.ndarray
-    photos: int
+    edges_m: np.ndarray  # (L + 1,)
+    share: np.ndarray  # (L + 1,) of the pairs of a lag that is looked at
+    position: np.ndarray  # (n, 2) of the photos that i and j index
+    planar: bool
 
     def where(self, mask):
         """The pairs of a mask (m,)."""
@@ -40,10 +35,7 @@ class Pairs(NamedTuple):
 
 
 def edges_m(max_lag_m, lag_count):
-    """Edges (lag_count + 1,) of lags of one width from 0 to max_lag_m.
-
-    ValueError for a max_lag_m that is not above 0, or a lag_count outside 1 to LAGS_AT_MOST.
-    """
+    """Edges (lag_count + 1,) of lags of one width from 0 to max_lag_m; ValueError for a width or count that is none."""
     checks.number("max_lag_m", max_lag_m, above=0)
     checks.count("lag_count", lag_count, most=LAGS_AT_MOST, way_out="more lags hold too few pairs each")
     return np.linspace(0, max_lag_m, lag_count + 1)
@@ -52,54 +44,42 @@ def edges_m(max_lag_m, lag_count):
 def pairs(position, edges_m, *, planar=False, max_pairs=PAIRS_AT_MOST, seed=0):
     """The Pairs of photos at positions (n, 2): all, or where there are more than max_pairs an equal share for each lag.
 
-    position: latitude and longitude [degree], on great circles; planar: metres. Within a lag every pair is equally
-    likely. ValueError below two photos, for positions that are missing or none, and for edges that do not rise.
+    position: latitude and longitude [degree], on great circles; planar: metres. edges_m rise from 0 on. Within a lag
+    every pair is equally likely. ValueError below two photos and for positions that are none.
     """
-    position, n = checked(position, planar), len(position)
-    checks.count("max_pairs", max_pairs)
-    checks.finite("edges_m", edges_m)
-    if not 1 <= len(edges_m) <= LAGS_AT_MOST + 1 or (np.diff(edges_m) <= 0).any() or edges_m[0] < 0:
-        raise ValueError(f"edges_m must be 1 to {LAGS_AT_MOST + 1} rising lengths [m] from 0 on, they are {edges_m}")
+    if (n := len(position)) < 2:
+        raise ValueError(f"a semivariogram needs at least 2 photos, there are {n}")
+    position = np.asarray(position, dtype=np.float64) if planar else sphere.check_lat_lon_deg(position)
     if n * (n - 1) // 2 <= max_pairs:
-        return sorted_into(position, *np.triu_indices(n, 1), edges_m, planar)
+        i, j, share = *np.triu_indices(n, 1), np.ones(len(edges_m))
+    else:
+        i, j, share = drawn(position, edges_m, planar, max_pairs, seed)
+    apart_m = distance_m(position[i], position[j], planar)
+    # a right-closed lag that rounding must not cross
+    lag = np.searchsorted(edges_m, apart_m * (1 - 1e-12), side="left")
+    kept = lag < len(edges_m)
+    i, j = i[kept].astype(np.int32), j[kept].astype(np.int32)
+    return Pairs(i, j, apart_m[kept], lag[kept].astype(np.int16), edges_m, share, position, planar)
+
+
+def distance_m(a, b, planar):
+    """Distance (...,) [m] of positions (..., 2) that broadcast against each other."""
+    return np.linalg.norm(a - b, axis=-1) if planar else sphere.distance_m(a, b)
+
+
+def drawn(position, edges_m, planar, max_pairs, seed):
+    """(i, j, share (L + 1,)) of a sample of the pairs, about as many in each lag."""
     # straight neighbours are neighbours on the ground; a little farther, so that rounding hides no pair
     if planar:
         points, reaches = position, edges_m * (1 + 1e-12) + 1e-9
     else:
         half = np.sin(np.minimum(edges_m / sphere.EARTH_RADIUS_M, np.pi) / 2)
         points, reaches = sphere.unit_xyz(position), 2 * half * (1 + 1e-9) + 1e-12
-    quota, rng = max(1, max_pairs // len(edges_m)), random_streams.stream(seed, "pairs by lag")
-    drawn = drawn_from_all if n <= ENUMERATED else drawn_from_many
-    i, j, share = drawn(points, reaches, quota, rng)
+    draw = drawn_from_all if len(position) <= ENUMERATED else drawn_from_many
+    quota = max(1, max_pairs // len(edges_m))
+    i, j, share = draw(points, reaches, quota, random_streams.stream(seed, "pairs by lag"))
     order = np.argsort(i, kind="stable")  # one vector after the other: half the way through memory
-    return sorted_into(position, i[order], j[order], edges_m, planar)._replace(share=share)
-
-
-def checked(position, planar):
-    """Positions (n, 2) in float64, or a ValueError for photos that are too few, or have no position on the Earth."""
-    position = np.asarray(position, dtype=np.float64)
-    if len(position) < 2:
-        raise ValueError(f"a semivariogram needs at least 2 photos, there are {len(position)}")
-    if position.ndim != 2 or position.shape[1] != 2:
-        raise ValueError(f"positions must be two numbers for each photo, (n, 2), they are {position.shape}")
-    if missing := int((~np.isfinite(position)).any(axis=1).sum()):
-        raise ValueError(f"{missing} of {len(position)} photos have no position: leave them out first")
-    return position if planar else sphere.check_lat_lon_deg(position)
-
-
-def apart_m(a, b, planar):
-    """Distance (...,) [m] of positions (..., 2) that broadcast against each other."""
-    return np.linalg.norm(a - b, axis=-1) if planar else sphere.distance_m(a, b)
-
-
-def sorted_into(position, i, j, edges_m, planar):
-    """The Pairs of indices i, j that are no farther apart than the last edge, each in its lag."""
-    apart = apart_m(position[i], position[j], planar)
-    # a right-closed lag that rounding must not cross
-    lag = np.searchsorted(edges_m, apart * (1 - 1e-12), side="left")
-    kept = lag < len(edges_m)
-    i, j = (indices[kept].astype(np.int32) for indices in (i, j))
-    return Pairs(i, j, apart[kept], lag[kept].astype(np.int16), edges_m, np.ones(len(edges_m)), len(position))
+    return i[order], j[order], share
 
 
 def drawn_from_all(points, reaches, quota, rng):
@@ -111,17 +91,18 @@ def drawn_from_all(points, reaches, quota, rng):
         lag[first[k] : first[k + 1]] = np.searchsorted(reaches, cdist(points[k : k + 1], points[k + 1 :])[0])
     count = np.bincount(lag, minlength=len(reaches) + 1)[:-1]
     share = np.minimum(quota / np.maximum(count, 1), 1.0)
-    drawn = np.flatnonzero(rng.random(len(lag), np.float32) < np.append(share, 0.0).astype(np.float32)[lag])
-    i = np.searchsorted(first, drawn, side="right") - 1
-    return i, drawn - first[i] + i + 1, share
+    chosen = np.flatnonzero(rng.random(len(lag), np.float32) < np.append(share, 0.0).astype(np.float32)[lag])
+    i = np.searchsorted(first, chosen, side="right") - 1
+    return i, chosen - first[i] + i + 1, share
 
 
 def drawn_from_many(points, reaches, quota, rng):
     """As drawn_from_all, where the pairs are too many to look at: frequent lags by random ones, others by a tree."""
     n = len(points)
-    expected = np.bincount(lags_of(points, reaches, *random_pairs(n, PROBED, rng)), minlength=len(reaches) + 1)[:-1]
-    expected = expected / PROBED
+    probed = lags_of(points, reaches, *random_pairs(n, PROBED, rng))
+    expected = np.bincount(probed, minlength=len(reaches) + 1)[:-1] / PROBED
     frequent = expected >= FREQUENT
+    share = np.minimum(quota / (np.maximum(expected, FREQUENT) * n * (n - 1) / 2), 1.0)
     parts, missing = [], np.where(frequent, quota, 0)
     while missing.any():
         i, j = random_pairs(n, CHUNK, rng)
@@ -130,11 +111,10 @@ def drawn_from_many(points, reaches, quota, rng):
             here = np.flatnonzero(lag == k)[: missing[k]]
             missing[k] -= len(here)
             parts.append((i[here], j[here]))
-    share = np.minimum(quota / (np.maximum(expected, FREQUENT) * n * (n - 1) / 2), 1.0)
     tree = cKDTree(points)
     for k in np.flatnonzero(~frequent):
-        i, j, share[k] = drawn_near(tree, reaches, k, quota, rng)
-        parts.append((i, j))
+        *pair, share[k] = drawn_near(tree, reaches, k, quota, rng)
+        parts.append(pair)
     return *(np.concatenate(column) for column in zip(*parts, strict=True)), share
 
 

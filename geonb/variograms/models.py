@@ -7,14 +7,10 @@ The one door to scikit-gstat, whose model functions are used. Its own fit keeps 
 import numpy as np
 import pandas as pd
 
-from geonb import checks
-
 LEAST_RISE = 1e-6  # of the largest semivariance, of float32 features: less is rounding
 FARTHEST = 5.0  # largest lags: the bound of a range in a fit
 SHAPES = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
 MODELS = ("spherical", "exponential", "gaussian", "matern", "stable")
-# N / gamma(h; theta)^2, with the gamma of the fit itself (Cressie 1985); N / h^2, the default of gstat
-WEIGHTS = ("cressie", "gstat")
 ROUNDS = 12  # of the weights of Cressie, which settle after three to five
 SETTLED = 1e-4  # relative change of the parameters from round to round
 CLOSE = 1e-8  # tolerance of one round: of those that follow, the last one counts
@@ -39,55 +35,50 @@ def semivariance(model, distance_m, nugget, theta):
     return nugget + sill * np.where(np.isfinite(share), share, 1.0)
 
 
-def fit(lags, *, model="exponential", weights="cressie", start=None):
-    """Least-squares fit of a model to a table of lags: a dict with the keys of FIT.
+def fit(lags, *, model="exponential", start=None):
+    """Least-squares fit of a model to a table of lags with weights N / gamma(h; theta)^2: a dict with the keys of FIT.
 
-    Lags without pairs and the lag of co-located pairs (distance 0) are left out. Nugget and sill are at least 0, the
-    sill free above, the range may reach FARTHEST largest lags; what ends at a bound is flagged. start: parameters
-    (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and the same
-    ranges and flags. ValueError for an unknown model or weights, or lags that are no numbers.
+    gamma is that of the fit itself (Cressie 1985). Lags without pairs and the lag of co-located pairs are left out.
+    Nugget and sill are at least 0, the range may reach FARTHEST largest lags; what ends at a bound is flagged. start:
+    parameters (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and
+    the same ranges and flags. ValueError for an unknown model.
     """
-    for what, name, known in (("model", model, MODELS), ("weights", weights, WEIGHTS)):
-        if name not in known:
-            raise ValueError(f"no {what} {name!r}: there are {', '.join(known)}")
+    if model not in MODELS:
+        raise ValueError(f"no model {model!r}: there are {', '.join(MODELS)}")
     filled = lags[(lags.pairs > 0) & (lags.distance_m > 0)]
     h, y, n = (filled[name].to_numpy(float) for name in ("distance_m", "semivariance", "pairs"))
     if len(h) < (least := 5 if model in SHAPES else 4):  # one more than there are parameters
         return flagged(model, f"only {len(h)} lags hold pairs, {least} are needed")
-    for name, values in {"distance_m": h, "semivariance": y, "pairs": n}.items():
-        checks.finite(name, values)
     if np.ptp(y) <= LEAST_RISE * y.max():
         return flagged(model, "no rise with distance")
     # a power of 100 that suits the tolerances: 1 for unit vectors, whose sills lie between 0.1 and 2
     unit = 100.0 ** round(np.log10(y.max()) / 2)
     units = np.array([unit, 1.0, unit, 1.0])[: least - 1]  # of nugget, range, sill and shape
-    found = best_fit(model, h, y / unit, n, weights, None if start is None else start * (1 / units))
+    found = best_fit(model, h, y / unit, n, None if start is None else start * (1 / units))
     return flagged(model, "the fit did not converge") if found is None else reported(model, h, found * units)
 
 
-def best_fit(model, h, y, n, weights, start):
+def best_fit(model, h, y, n, start):
     """The parameters (nugget, *theta) of least weighted squares over some starts; None where none converged."""
-    shape = SHAPES.get(model)
     low, high = np.array([0.0, h.max() * 1e-4, 0.0]), np.array([y.max(), FARTHEST * h.max(), 10 * y.max()])
-    if shape:
+    if shape := SHAPES.get(model):
         low, high = np.append(low, shape[0]), np.append(high, shape[1])
     nugget, rise = 0.8 * y.min(), max(y.max() - 0.8 * y.min(), 1e-9)  # the nugget below the first lags
     several = [[nugget, h.max() * share, rise, *[1.0] * bool(shape)] for share in (0.1, 0.3, 0.7)]
     begins = (np.clip(begin, low + 1e-12, high - 1e-12) for begin in (several if start is None else [start]))
-    fits = [found for begin in begins if (found := one_fit(model, h, y, n, weights, begin, (low, high))) is not None]
+    fits = [found for begin in begins if (found := one_fit(model, h, y, n, begin, (low, high))) is not None]
     return min(fits, key=lambda found: found[1])[0] if fits else None
 
 
-def one_fit(model, h, y, n, weights, begin, limits):
+def one_fit(model, h, y, n, begin, limits):
     """(parameters, weighted squares) from one start; None where it does not converge."""
     from scipy.optimize import least_squares
 
-    gamma = lambda p: semivariance(model, h, p[0], p[1:])  # noqa: E731
+    expected = lambda p: np.maximum(semivariance(model, h, p[0], p[1:]), LEAST_RISE)  # noqa: E731
     found, size = begin, np.maximum(np.abs(begin), 1e-6)
     for _ in range(ROUNDS):
-        expected = np.maximum(gamma(found), LEAST_RISE) if weights == "cressie" else h
-        scale = np.sqrt(n) / expected / (np.sqrt(n) / expected).max()
-        residuals, last = lambda p, scale=scale: (gamma(p) - y) * scale, found
+        scale = np.sqrt(n) / expected(found) / (np.sqrt(n) / expected(found)).max()
+        residuals, last = lambda p, scale=scale: (semivariance(model, h, p[0], p[1:]) - y) * scale, found
         result = least_squares(
             residuals, found, bounds=limits, x_scale=size, max_nfev=400, xtol=CLOSE, ftol=CLOSE, gtol=CLOSE
         )
@@ -96,19 +87,27 @@ def one_fit(model, h, y, n, weights, begin, limits):
             return None
         if np.allclose(found, last, rtol=SETTLED, atol=1e-9):
             break
-    expected = np.maximum(gamma(found), LEAST_RISE)
-    return found, float(((y / expected - 1) ** 2 * n).sum() if weights == "cressie" else result.cost)
+    return found, float(((y / expected(found) - 1) ** 2 * n).sum())
 
 
 def reported(model, h, found):
     """The dict of FIT of the parameters of a fit to lags at distances h."""
     nugget, theta = float(found[0]), [float(x) for x in found[1:]]
     sill = float(semivariance(model, np.array([1e3 * FARTHEST * h.max()]), 0.0, theta)[0])
-    range_m = effective_range_m(model, theta) if sill > 0 else np.nan
-    flag = flag_of(range_m, sill, nugget, h)
+    range_m, flag = effective_range_m(model, theta) if sill > 0 else np.nan, ""
+    if not sill >= 1e-3 * (nugget + sill):
+        flag = "no rise with distance"
+    elif range_m > h.max():
+        flag = "no sill within the largest lag"
+    elif (h < range_m).sum() < 2:
+        flag = "range too short to be resolved: fewer than two lags lie within it"
     bound = "at its bound 0: shorter lags or another model would tell" if nugget < 1e-6 * (nugget + sill) else ""
-    values = model, nugget, sill, np.nan if flag else range_m, flag, bound, theta
-    return dict(zip(FIT, values, strict=True))
+    return dict(zip(FIT, (model, nugget, sill, np.nan if flag else range_m, flag, bound, theta), strict=True))
+
+
+def flagged(model, flag):
+    """A fit without numbers, and why."""
+    return dict(zip(FIT, (model, np.nan, np.nan, np.nan, flag, "", []), strict=True))
 
 
 def effective_range_m(model, theta):
@@ -117,22 +116,6 @@ def effective_range_m(model, theta):
 
     rise, far = lambda h: semivariance(model, np.array([h]), 0.0, theta)[0], 1e3 * theta[0]
     return float(brentq(lambda h: rise(h) - 0.95 * rise(far), 1e-6 * theta[0], far, xtol=1e-6 * theta[0], rtol=1e-12))
-
-
-def flag_of(range_m, partial_sill, nugget, h):
-    """Why a fitted range must not be reported, or ''."""
-    if not partial_sill >= 1e-3 * (nugget + partial_sill):
-        return "no rise with distance"
-    if range_m > h.max():
-        return "no sill within the largest lag"
-    if (h < range_m).sum() < 2:
-        return "range too short to be resolved: fewer than two lags lie within it"
-    return ""
-
-
-def flagged(model, flag):
-    """A fit without numbers, and why."""
-    return dict(zip(FIT, (model, np.nan, np.nan, np.nan, flag, "", []), strict=True))
 
 
 def curve(fitted, distance_m):
@@ -146,8 +129,7 @@ def curve(fitted, distance_m):
 def kernel_curve(fitted):
     """Lags (256,) [m] and weights (256,) of the variogram kernel: 1 - gamma(d) / (nugget + partial sill).
 
-    From 0 to twice the effective range; weights below 0 count as 0. What share of all that can differ two photos have
-    in common at a distance, as the fit says. ValueError with the flag's text when the fit has no sill.
+    From 0 to twice the effective range; weights below 0 count as 0. ValueError with the flag's text without a sill.
     """
     if fitted["flag"]:
         raise ValueError(f"no variogram kernel from this fit: {fitted['flag']}; choose a kernel with a bandwidth")
@@ -159,8 +141,6 @@ def kernel_curve(fitted):
 def fitted_curves(fits, *, max_lag_m):
     """The fitted curves as a table (city, distance_m, semivariance), for drawing."""
     distance_m = np.linspace(0, max_lag_m, 60)
-    rows = [
-        pd.DataFrame({"city": f["city"], "distance_m": distance_m, "semivariance": curve(f, distance_m)})
-        for f in fits.to_dict("records")
-    ]
-    return pd.concat(rows, ignore_index=True).dropna()
+    columns = [{"city": f["city"], "distance_m": distance_m, "semivariance": curve(f, distance_m)}
+               for f in fits.to_dict("records")]  # fmt: skip
+    return pd.concat(map(pd.DataFrame, columns), ignore_index=True).dropna()

@@ -17,8 +17,6 @@ PHOTOS_AT_MOST = 600  # of a city, for its envelope and the interval of its rang
 PILOT_FEWEST = 300  # photos in pilot districts that make a yardstick
 ALL_PILOTS = "(all pilots)"
 STEP_M = 50.0  # to which a yardstick is rounded
-BEYOND = "a range beyond the lags cannot be told from the fitted one"
-NO_STRUCTURE = "nothing outside the envelope: places dealt at random give the same curve"
 CHOICE = {
     "model": "model function of scikit-gstat",
     "error": "mean squared relative error on the lags of held-out blocks, by pairs [-]",
@@ -71,6 +69,7 @@ class Reading:
         if not self.models:
             raise ValueError(f"models must name at least one model: there are {', '.join(models.MODELS)}")
         checks.number("block_size_m", self.block_size_m, above=0)
+        checks.count("permutations", self.permutations, least=19)  # of fewer none may lie outside
         resampling.check_replicates(self.replicates)
         resampling.check_replicates(self.range_replicates, "range_replicates")
 
@@ -86,7 +85,6 @@ def choose_model(features, lat_lon_deg, city, reading):
     pairs among photos of the other folds, read on pairs within the held-out one. A single photo makes no choice: the
     names in their order, flagged.
     """
-    curves.check_photos(features, lat_lon_deg, city)
     if len(city) < 2:
         flag = f"only {len(city)} photos, 2 are needed"
         return pd.DataFrame({"model": reading.models, "error": np.nan, "flag": flag})
@@ -116,15 +114,14 @@ def held_out_error(model, cut):
     return squares / count if count else np.nan, "; ".join(sorted(flags))
 
 
-# ---- the curve of each city ------------------------------------------------------------------------------------------
 def readings(features, lat_lon_deg, city, model, reading, planted=None):
     """(lags, fits): the curve of each city, its fit, and what both are worth: columns CITY_LAGS and CITY_FITS.
 
     planted: distances (n,) -> planted semivariance as a share of its sill, or None where nothing was planted. A city
     below FEWEST photos has a flag alone.
     """
-    curves.check_photos(features, lat_lon_deg, city)
-    tables, fits = [], []
+    checks.same_length({"features": features, "positions": lat_lon_deg, "city": city})
+    tables, fits = [pd.DataFrame(columns=list(CITY_LAGS))], []
     for name in np.unique(city):
         here = np.flatnonzero(city == name)
         if len(here) < FEWEST:
@@ -134,8 +131,8 @@ def readings(features, lat_lon_deg, city, model, reading, planted=None):
         table, fitted = city_reading(features[here], lat_lon_deg[here], name, model, reading)
         tables.append(table.assign(planted=np.nan if planted is None else planted_shape(table, fitted, planted)))
         fits.append({"city": name, **fitted})
-    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CITY_LAGS))
-    return found, pd.DataFrame(fits).assign(between_cities=curves.between_cities(features, city))
+    fits = pd.DataFrame(fits).assign(between_cities=curves.between_cities(features, city))
+    return pd.concat(tables[1:] or tables, ignore_index=True), fits
 
 
 def city_reading(features, lat_lon_deg, name, model, reading):
@@ -143,28 +140,25 @@ def city_reading(features, lat_lon_deg, name, model, reading):
     range are read from PHOTOS_AT_MOST photos, drawn by the seed. A curve that never leaves its envelope has no range,
     and one without an upper end within the lags none that could be told.
     """
-    seed = reading.seed
-    pairs = reading.pairs(lat_lon_deg)
-    half, interval = curves.half_squares(features, pairs), (np.nan, np.nan)
-    blocks = block_ids(lat_lon_deg, np.full(len(lat_lon_deg), name, object), reading.block_size_m)
+    seed, pairs, interval = reading.seed, reading.pairs(lat_lon_deg), (np.nan, np.nan)
+    half = curves.half_squares(features, pairs)
+    blocks = block_ids(lat_lon_deg, [name] * len(lat_lon_deg), reading.block_size_m)
     if len(np.unique(blocks)) >= resampling.FEWEST_BLOCKS:
         drawn = curves.block_bootstrap(pairs, half, blocks, replicates=reading.replicates, seed=seed)
         interval = resampling.interval95(drawn)
     table = curves.lag_table(pairs, half).assign(city=name, low=interval[0], high=interval[1])
     some = np.sort(random_streams.stream(seed, "readings", str(name)).permutation(len(features))[:PHOTOS_AT_MOST])
-    features, lat_lon_deg = features[some], lat_lon_deg[some]
-    fewer = reading.pairs(lat_lon_deg)
-    observed, low, high = curves.envelope(features, fewer, permutations=reading.permutations, seed=seed)
+    features, pairs = features[some], reading.pairs(lat_lon_deg[some])
+    observed, low, high = curves.envelope(features, pairs, permutations=reading.permutations, seed=seed)
     table = table.assign(envelope_low=low, envelope_high=high, structure=(observed < low) | (observed > high))
     fitted = models.fit(table, model=model)
     if not table.structure.any() and not fitted["flag"]:
-        fitted = models.flagged(model, NO_STRUCTURE)
-    ends_m = curves.range_interval(
-        fitted, lat_lon_deg, fewer, dimensions=curves.effective_dimensions(features),
-        replicates=reading.range_replicates, seed=seed,
-    )  # fmt: skip
+        flag = "nothing outside the envelope: places dealt at random give the same curve"
+        fitted = models.flagged(model, flag)
+    how = {"dimensions": curves.effective_dimensions(features), "replicates": reading.range_replicates, "seed": seed}
+    ends_m = curves.range_interval(fitted, pairs, **how)
     if np.isinf(ends_m[1]):
-        fitted |= {"effective_range_m": np.nan, "flag": BEYOND}
+        fitted |= {"effective_range_m": np.nan, "flag": "a range beyond the lags cannot be told from the fitted one"}
     return table, fitted | dict(zip(RANGE, ends_m, strict=True))
 
 
@@ -172,7 +166,6 @@ def planted_shape(lags, fitted, planted):
     """The planted curve (L,) on the scale of a city's fit: its structured part between fitted nugget and sill.
 
     What share of an embedding's variance the fields explain is not planted, so only the shape can be compared.
-    planted: distances (n,) -> semivariance as a share of the sill.
     """
     near, far = planted(np.array([1e-6, 1e9]))
     share = planted(np.nan_to_num(lags.distance_m.to_numpy(float)))
@@ -193,10 +186,8 @@ def answer(fits):
     )
 
 
-# ---- pilot districts -------------------------------------------------------------------------------------------------
 def pilot_districts(city, district, *, seed=0):
     """Mask (n,) of the photos in one district of each city, drawn by the seed; cities without districts have none."""
-    checks.same_length({"city": city, "district": district})
     rng, chosen = random_streams.stream(seed, "pilot districts"), np.zeros(len(city), bool)
     for name in np.unique(city):
         here = (city == name) & (district != "")
@@ -211,10 +202,8 @@ def of_pilots(features, lat_lon_deg, city, pilot, reading):
 
     The yardstick is the effective range there, pooled within cities and rounded to STEP_M; block_size_m where fewer
     than PILOT_FEWEST photos lie in them or the fit is flagged, and why. The model is chosen on the pilot photos alone:
-    no photo that tests has a say in how test photos are kept away. fits: that of all pilots, then each city's: what
-    targets may be made of. In unseen_city pilots of held-out cities are set aside: see fit_of_pilots.
+    no photo that tests has a say in how test photos are kept away. fits: that of all pilots, then each city's.
     """
-    curves.check_photos(features, lat_lon_deg, city, {"pilot": pilot})
     photos = features[pilot], lat_lon_deg[pilot], city[pilot]
     count, model, table = int(pilot.sum()), "", pd.DataFrame(columns=list(PILOT_LAGS))
     if count < PILOT_FEWEST:

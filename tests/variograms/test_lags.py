@@ -15,16 +15,8 @@ def scattered(n, side_m=2_000.0, seed=0):
     return np.random.default_rng(seed).uniform(-side_m / 2, side_m / 2, (n, 2))
 
 
-# ---- edges -----------------------------------------------------------------------------------------------------------
-def test_lags_have_one_width():
-    np.testing.assert_allclose(lags.edges_m(100.0, 4), [0, 25, 50, 75, 100])
-
-
 @pytest.mark.parametrize(("max_lag_m", "count", "match"), [
     (0.0, 5, "max_lag_m 0.0 must be a finite number above 0"),
-    (-1.0, 5, "max_lag_m -1.0 must be a finite number above 0"),
-    (np.nan, 5, "max_lag_m nan must be a finite number above 0"),
-    (np.inf, 5, "max_lag_m inf must be a finite number above 0"),
     (10.0, 0, "lag_count 0 must be a whole number of at least 1"),
     (10.0, 100_000, "lag_count 100000 must be .* at most 1000: more lags hold too few pairs"),
 ])  # fmt: skip
@@ -33,7 +25,6 @@ def test_lags_that_are_none_are_refused(max_lag_m, count, match):
         lags.edges_m(max_lag_m, count)
 
 
-# ---- all pairs -------------------------------------------------------------------------------------------------------
 def test_every_pair_comes_once_in_the_right_closed_lag_that_holds_its_distance():
     at = scattered(120)
     found = lags.pairs(at, EDGES_M, planar=True)
@@ -48,7 +39,7 @@ def test_every_pair_comes_once_in_the_right_closed_lag_that_holds_its_distance()
 
 def test_a_pair_on_an_edge_belongs_to_the_nearer_lag_and_co_located_photos_to_their_own():
     at = np.array([[0.0, 0], [0, 0], [50, 0], [100, 0]])
-    found = lags.pairs(at, np.array([0.0, 50, 100]), planar=True)
+    found = lags.pairs(at, lags.edges_m(100.0, 2), planar=True)
     pairs = dict(zip(zip(found.i.tolist(), found.j.tolist(), strict=True), found.lag.tolist(), strict=True))
     assert pairs == {(0, 1): 0, (0, 2): 1, (1, 2): 1, (2, 3): 1, (0, 3): 2, (1, 3): 2}
 
@@ -63,19 +54,13 @@ def test_on_the_sphere_distances_are_great_circles_across_date_line_and_pole():
 
 
 @pytest.mark.parametrize(("position", "match"), [
-    (np.zeros((1, 2)), "at least 2 photos, there are 1"),
-    (np.zeros((5, 3)), r"two numbers for each photo, \(n, 2\), they are \(5, 3\)"),
-    (np.array([[0.0, 0], [np.nan, 0], [1, 1]]), "1 of 3 photos have no position: leave them out first"),
+    ([[0.0, 0]], "at least 2 photos, there are 1"), ([[0.0, 0], [np.nan, 0]], "latitude nan of row 1"),
 ])  # fmt: skip
 def test_what_has_no_pairs_is_refused(position, match):
-    for planar in (True, False):
-        with pytest.raises(ValueError, match=match):
-            lags.pairs(position, EDGES_M, planar=planar)
-    with pytest.raises(ValueError, match="edges_m must be 1 to 1001 rising lengths"):
-        lags.pairs(np.zeros((5, 2)), EDGES_M[::-1])
+    with pytest.raises(ValueError, match=match):
+        lags.pairs(position, EDGES_M)
 
 
-# ---- samples ---------------------------------------------------------------------------------------------------------
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 50), st.booleans())
 def test_a_sample_has_about_as_many_pairs_in_every_lag_each_of_them_a_pair_of_that_lag(seed, planar):
