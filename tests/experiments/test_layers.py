@@ -1,4 +1,4 @@
-"""Layers of towers: what their libraries give is what hooks on their blocks see, pooled for each picture by itself."""
+"""Layers of towers: what hooks on their blocks see is what their libraries give, pooled for each picture by itself."""
 
 import functools
 import json
@@ -19,15 +19,21 @@ from geonb.learning import pretrained_towers
 VISION = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}
 TEXT = {"context_length": 16, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
 COCA_VISION = VISION | {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 4}
+TRUNK = {"image_size": 160, "timm_model_pretrained": False, "timm_proj": "linear"}
 OPEN_CLIP = {
     "geonb-test-vit": {"embed_dim": 16, "vision_cfg": VISION, "text_cfg": TEXT},
     "geonb-test-coca": {
         "embed_dim": 16, "custom_text": True, "vision_cfg": COCA_VISION | {"output_tokens": True},
         "text_cfg": TEXT | {"embed_cls": True, "output_tokens": True}, "multimodal_cfg": TEXT,
     },
+    **{  # inside, a model of timm: with a class token, and with a register alone
+        f"geonb-test-{pool}": {
+            "embed_dim": 16, "vision_cfg": TRUNK | {"timm_model_name": name, "timm_pool": pool}, "text_cfg": TEXT,
+        }
+        for name, pool in (("test_vit", "token"), ("test_vit2", "avg"))
+    },
 }  # fmt: skip
 OURS = "local-dir:data/towers/geonb-tiny"
-TIMM = ("timm:test_vit", "timm:test_vit2")  # with a class token, and with a register alone
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 SMALL |= {"initializer_range": 0.2}
 SEES = SMALL | {"image_size": 32, "patch_size": 8}
@@ -35,15 +41,10 @@ READS = SMALL | {"num_key_value_heads": 2, "vocab_size": 32, "max_position_embed
 READS |= {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1}
 SQUARE = {"height": 32, "width": 32}
 PROMPT = "where is this photo"
-PREFIX = {"timm:test_vit2": 1, "siglip": 0, "qwen2_5_vl": 0, "gemma3": 0, "dinov2_with_registers": 4, "dinov3_vit": 4}
-BLOCKS = {
-    "vit": "layers", "vit_mae": "layers", "dinov2": "encoder.layer", "dinov2_with_registers": "encoder.layer",
-    "dinov3_vit": "model.layer", "clip": "encoder.layers", "siglip": "encoder.layers", "llava": "encoder.layers",
-    "qwen2_5_vl": "blocks", "gemma3": "encoder.layers", **dict.fromkeys(TIMM, "blocks"),
-    **dict.fromkeys(OPEN_CLIP, "transformer.resblocks"),
-}  # fmt: skip
-WITHOUT_SUMMARY = ("siglip", "timm:test_vit2")
-EVERY = [(name, part) for name in BLOCKS for part in ("vision", "language")[: 1 + (name in layers.WITH_LANGUAGE)]]
+PREFIX = {"siglip": 0, "dinov2_with_registers": 4, "dinov3_vit": 4}
+WITHOUT_SUMMARY = ("siglip", "geonb-test-avg")
+EVERY = [(name, "vision") for name in (*OPEN_CLIP, *layers.FAMILIES) if layers.FAMILIES.get(name, "") is not None]
+EVERY += [(name, "language") for name in layers.WITH_LANGUAGE]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,6 @@ def pictures(tmp_path_factory):
     return [folder / f"{n}.png" for n in range(len(shapes))]
 
 
-# ---- a tiny random model of every kind -------------------------------------------------------------------------------
 def tokenizer(named):
     """A tokenizer of a few words, with the special tokens of `named`; it puts <s> before every text."""
     import transformers
@@ -153,31 +153,21 @@ def written(path, model, processor=None):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """saved(name): the arguments of layer_features for a tiny random model, whose weights are written once."""
-    import timm
-
     folder, large = tmp_path_factory.mktemp("models"), {"llava": llava, "qwen2_5_vl": qwen2_5_vl, "gemma3": gemma3}
 
     @functools.cache
     def save(name):
         torch.manual_seed(0)
-        if name in TIMM:
-            return {
-                "model_name": name,
-                "weights": written(folder / f"{name[5:]}.safetensors", timm.create_model(name[5:])),
-            }
         if name in OPEN_CLIP:
             (folder / f"{name}.json").write_text(json.dumps(OPEN_CLIP[name]))
             open_clip.add_model_config(folder / f"{name}.json")
-            return {
-                "model_name": name,
-                "weights": written(folder / f"{name}.safetensors", open_clip.create_model(name)),
-            }
+            weights = written(folder / f"{name}.safetensors", open_clip.create_model(name))
+            return {"model_name": name, "weights": weights}
         return {"model_name": written(folder / name, *(large[name]() if name in large else vision_only(name)))}
 
     return save
 
 
-# ---- what is read ----------------------------------------------------------------------------------------------------
 def opened(asked, pictures, patch):
     """(Part, inputs) that layer_features hands on to be read."""
     with patch.context() as here:
@@ -185,32 +175,38 @@ def opened(asked, pictures, patch):
         return layers.layer_features(pictures=pictures, **asked)
 
 
-@torch.no_grad()
-def hooked(part, blocks, inputs):
-    """(layers as their library gives them, as hooks on the blocks see them) of some inputs."""
-    seen = []
-    note = lambda _, given, named, out: seen.append(((*given, *named.values())[0], out))  # noqa: E731
-    hooks = [block.register_forward_hook(note, with_kwargs=True) for block in blocks]
-    found = part.layers(inputs)
-    for hook in hooks:
-        hook.remove()
-    return list(found), [seen[0][0], *(out[0] if isinstance(out, tuple) else out for _, out in seen)]
+def by_library(part, name, inputs):
+    """Tokens of each layer as open_clip, timm or transformers give them; open_clip and timm do not give the first."""
+    if name not in OPEN_CLIP:
+        for inner in part.module.modules():
+            if hasattr(inner, "config"):
+                inner.config.tie_last_hidden_states = False  # the last one comes before the final norm
+        return part.module(**inputs, output_hidden_states=True).hidden_states
+    asked = {"return_prefix_tokens": True, "output_dict": True}
+    asked = asked if hasattr(part.module, "blocks") else {"output_extra_tokens": True}
+    found = part.module.forward_intermediates(inputs["x"], output_fmt="NLC", intermediates_only=True, **asked)
+    both = zip(found["image_intermediates_prefix"], found["image_intermediates"], strict=True)
+    return [torch.cat(tokens, dim=1) for tokens in both]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "part"), EVERY)
-def test_layers_are_what_hooks_see_of_each_picture_alone(saved, pictures, name, part, monkeypatch):
+@torch.no_grad()
+def test_layers_are_what_libraries_give_of_each_picture_alone(saved, pictures, name, part, monkeypatch):
     asked = saved(name) | {"part": part, "prompt": PROMPT if part == "language" else ""}
     own, inputs = opened(asked, pictures, monkeypatch)
-    blocks = own.module.get_submodule("language_model.layers" if part == "language" else BLOCKS[name])
     alone = []
     for n in range(5):
-        found, seen = hooked(own, blocks, inputs([n])[0])
-        assert all(torch.equal(layer, same) for layer, same in zip(found, seen, strict=True))
-        alone.append([layer.reshape(-1, layer.shape[-1]) for layer in seen])
-    last = part == "language" or name in layers.SUMMARY_LAST  # Qwen sorts its patches, and leaves the last one there
+        given = inputs([n])[0]
+        found = own.layers(given)
+        for layer, same in zip(found[::-1], by_library(own, name, given)[::-1], strict=name not in OPEN_CLIP):
+            assert torch.equal(layer, same)
+        if name in OPEN_CLIP:
+            assert torch.equal(own.blocks[0](found[0]), found[1])
+        alone.append([layer[0] for layer in found])
     first = 0 if part == "language" else PREFIX.get(name, 1)
-    pools = {"mean": lambda tokens: tokens[first:].mean(dim=0), "summary": lambda tokens: tokens[-1 if last else 0]}
+    pools = {"mean": lambda tokens: tokens[first:].mean(dim=0),
+             "summary": lambda tokens: tokens[-1 if part == "language" else 0]}  # fmt: skip
     for token in ("mean",) if name in WITHOUT_SUMMARY else pools:
         read = layers.layer_features(pictures=pictures[::-1], token=token, batch_size=2, **asked)
         for k, layer in enumerate(read):
@@ -221,21 +217,19 @@ def test_layers_are_what_hooks_see_of_each_picture_alone(saved, pictures, name, 
 
 
 @pytest.mark.slow
+@torch.no_grad()
 def test_layers_of_our_convolutional_tower_are_its_stages_and_its_output(pictures, monkeypatch):
     part, inputs = opened({"model_name": OURS}, pictures, monkeypatch)
-    visual = part.module
-    found, seen = hooked(
-        part, [*(getattr(visual, f"layer{k}") for k in range(1, 5)), visual.attnpool], inputs(range(5))[0]
-    )
+    given = inputs(range(5))[0]
+    found, library = part.layers(given), part.module.forward_intermediates(given["x"])
     assert [layer.shape[-1] for layer in found] == [16, 64, 128, 256, 512, 128]
-    for layer, stage in zip(found, seen, strict=True):
-        assert torch.equal(layer, stage.flatten(2).mT if stage.ndim == 4 else stage[:, None])
-    read = layers.layer_features(OURS, pictures, batch_size=3)
-    for layer, tokens in zip(read, found, strict=True):
+    stages = [*(stage.flatten(2).mT for stage in library["image_intermediates"]), library["image_features"][:, None]]
+    assert all(torch.equal(layer, stage) for layer, stage in zip(found, stages, strict=True))
+    read = [
+        layers.layer_features(tower, pictures, batch_size=3) for tower in (OURS, pretrained_towers.load_tower(OURS))
+    ]
+    for layer, same, tokens in zip(*read, found, strict=True):
         np.testing.assert_allclose(layer, tokens.mean(dim=1), atol=1e-5)
-    for layer, same in zip(
-        read, layers.layer_features(pretrained_towers.load_tower(OURS), pictures, batch_size=3), strict=True
-    ):
         np.testing.assert_array_equal(layer, same)
 
 
@@ -268,37 +262,33 @@ def test_a_chat_template_is_followed_and_begins_once(saved, pictures):
 
 def test_no_hook_stays_after_a_failure(saved, pictures, monkeypatch):
     part, inputs = opened(saved("geonb-test-vit"), pictures, monkeypatch)
-    monkeypatch.setattr(part.module, "_pool", lambda tokens: None)
-    monkeypatch.setattr(part.module.transformer, "forward_intermediates", lambda *given, **named: 1 / 0)
+    monkeypatch.setattr(part.module, "_pool", lambda tokens: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         part.layers(inputs([0])[0])
-    assert not part.module.transformer.resblocks[0]._forward_pre_hooks
+    assert not part.blocks[0]._forward_hooks
 
 
-# ---- what is refused -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("said", "count", "asked"), [
-    ("token 'cls' must be one of summary, mean", 5, {"token": "cls"}),
-    ("part 'text' must be one of vision, language", 5, {"part": "text"}),
-    ("no pictures to read: give at least one path", 0, {}),
-    (r"the prompt 'where' would go unread.*use part=", 5, {"prompt": "where"}),
-    ("open_clip has no model 'ViT-X'", 5, {"model_name": "ViT-X"}),
-    ("timm has no model 'vit_x'", 5, {"model_name": "timm:vit_x"}),
-    (r'geonb-tiny has no summary token inside .*use token="mean"', 5, {"model_name": OURS, "token": "summary"}),
-    *[(f"{name} is read by open_clip or timm, which know no language part", 5, {"model_name": name, "part": "language"})
-      for name in ("ViT-B-32", "timm:test_vit", OURS)],
+@pytest.mark.parametrize(("said", "asked"), [
+    ("token 'cls' must be one of summary, mean", {"token": "cls"}),
+    ("part 'text' must be one of vision, language", {"part": "text"}),
+    (r"the prompt 'where' would go unread.*use part=", {"prompt": "where"}),
+    ("open_clip has no model 'ViT-X'", {"model_name": "ViT-X"}),
+    (r'geonb-tiny has no summary token inside .*use token="mean"', {"model_name": OURS, "token": "summary"}),
+    *[(f"{name} is read by open_clip, which knows no language part", {"model_name": name, "part": "language"})
+      for name in ("ViT-B-32", OURS)],
 ])  # fmt: skip
-def test_what_cannot_be_read_is_refused(pictures, said, count, asked):
+def test_what_cannot_be_read_is_refused(pictures, said, asked):
     with pytest.raises(ValueError, match=said):
-        layers.layer_features(**{"model_name": "owner/any", "pictures": pictures[:count]} | asked)
+        layers.layer_features(**{"model_name": "owner/any", "pictures": pictures} | asked)
 
 
 def test_a_part_or_token_that_a_model_lacks_is_refused(saved, pictures, tmp_path):
     import timm
     import transformers
 
-    for family in ("dinov2", "clip"):
-        with pytest.raises(ValueError, match=f"is of type {family}, which has no language part that sees pictures"):
-            layers.layer_features(pictures=pictures, part="language", **saved(family))
+    for family, part, other in (("dinov2", "language", "vision"), ("gemma3", "vision", "language")):
+        with pytest.raises(ValueError, match=f'is of type {family}, which has no {part} .* use part="{other}"'):
+            layers.layer_features(pictures=pictures, part=part, **saved(family))
     for name in WITHOUT_SUMMARY:
         with pytest.raises(ValueError, match=rf'{name} has no summary token inside its blocks.*use token="mean"'):
             layers.layer_features(pictures=pictures, token="summary", **saved(name))
@@ -324,9 +314,6 @@ def test_only_whole_weights_in_safetensors_are_read(saved, pictures, tmp_path):
     file.unlink()
     with pytest.raises(OSError, match=r"model.safetensors"):
         layers.layer_features(folder, pictures)
-    torch.save(load_file(saved("timm:test_vit")["weights"]), tmp_path / "test_vit.bin")
-    with pytest.raises(ValueError, match=r"test_vit.bin must be a file of safetensors"):
-        layers.layer_features("timm:test_vit", pictures, weights=str(tmp_path / "test_vit.bin"))
 
 
 def test_without_transformers_the_error_names_the_way_out(saved, pictures, monkeypatch):
@@ -346,7 +333,5 @@ def test_models_are_labelled_by_what_tells_them_apart():
     assert list(found.values()) == models
     assert next(iter(found)) == "vit-base-patch16-224"
     assert list(found)[-1] == '"Where is this?" Qwen2.5-VL-3B-Instruct language'
-    twins = [{"model_name": "openai/clip"}, {"model_name": "laion/clip"}, {"model_name": "laion/clip", "token": "mean"}]
-    assert list(layers.labelled(twins)) == ["openai/clip", "laion/clip", "laion/clip mean"]
     with pytest.raises(ValueError, match="models names ViT-B-32 openai twice"):
         layers.labelled([models[1], models[1]])
