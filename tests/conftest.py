@@ -52,11 +52,7 @@ def toy(tmp_path, monkeypatch):
     (notebooks / "studies" / "toy.yml").write_text("# the notebooks' own parameters\n")
     monkeypatch.setattr(files, "ROOT", tmp_path)
     monkeypatch.setattr(runner, "IPYTHON", tmp_path / "build" / ".ipython")
-    for name in (
-        "IPYTHONDIR",
-        "PYTHONPATH",
-        "PYTHONWARNINGS",
-    ):  # a run sets them: the next test finds them as they were
+    for name in ("IPYTHONDIR", "PYTHONPATH"):  # a run sets them: the next test finds them as they were
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.delenv("GEONB_READS", raising=False)
     monkeypatch.setattr(results, "_read", {})

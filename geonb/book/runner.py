@@ -241,8 +241,6 @@ def prepare_kernels():
         for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
             os.environ.setdefault(name, str(files.ROOT / "build" / ".home"))
     os.environ["PYTHONPATH"] = str(files.ROOT)
-    # esda and huggingface_hub import tqdm.auto, which asks there for ipywidgets: a log needs no bars that move
-    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 
 def own_sockets(folder):

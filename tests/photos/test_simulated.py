@@ -140,11 +140,21 @@ def test_every_option_that_changes_pictures_has_pictures_of_its_own():
     assert simulated.World(**OPTIONS).pictures_folder() in folders
 
 
+def test_what_other_code_has_painted_is_painted_again(root, monkeypatch):
+    options = OPTIONS | {"city_count": 1, "photos_per_city": 2, "picture_px": 16}
+    first, _ = sources.gather("simulated", options)
+    path = root / first.path[0]
+    path.write_bytes(b"painted before")
+    assert sources.gather("simulated", options)[0].sha256[0] != first.sha256[0]  # the same code: taken as they are
+    monkeypatch.setattr(simulated, "painting_code", lambda: "other code")
+    pd.testing.assert_frame_equal(sources.gather("simulated", options)[0], first)
+
+
 def test_the_painted_code_counts_but_not_the_words(monkeypatch):
-    """The name of the folder comes from every room of cities but captions."""
+    """Every file of simcities but captions."""
     read = []
     monkeypatch.setattr(simulated.Path, "read_text", lambda path, encoding: read.append(path.name) or "")
-    WORLD.pictures_folder()
+    simulated.painting_code()
     assert {
         "renderer.py",
         "buildings.py",
@@ -176,9 +186,9 @@ def test_a_painting_that_breaks_off_leaves_no_folder_and_the_next_one_is_whole(r
         with pytest.raises(KeyboardInterrupt):
             sources.gather("simulated", options)
     assert calls == [100, 30]
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["painted_by"]
     assert len(sources.gather("simulated", options)[0]) == 130
-    assert sorted(path.name for path in folder.iterdir()) == ["Velmora", "planted.json", "world.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == ["Velmora", "painted_by", "planted.json", "world.npz"]
 
 
 def test_a_full_disk_is_an_error_that_leaves_no_half_folder(root, monkeypatch):
@@ -188,7 +198,7 @@ def test_a_full_disk_is_an_error_that_leaves_no_half_folder(root, monkeypatch):
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="No space left"):
         sources.gather("simulated", OPTIONS)
-    assert list(WORLD.pictures_folder().iterdir()) == []
+    assert [path.name for path in WORLD.pictures_folder().iterdir()] == ["painted_by"]
 
 
 def test_what_a_killed_process_left_is_not_in_the_way(root):

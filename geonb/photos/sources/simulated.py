@@ -110,12 +110,8 @@ class World:
             yield self.city(index), *self.shots(self.city(index))
 
     def pictures_folder(self):
-        """A folder of its own for each world that looks different and each version of the code that paints."""
-        rooms = sorted(Path(fields.__file__).parent.glob("*.py"))
-        paint = [Path(file) for file in (random_streams.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
+        """A folder for each world that looks different; its name survives a change of the code, see `start_over`."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        for file in paint:
-            digest.update(files.code_digest(file.read_text(encoding="utf-8")).encode())
         return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
 
 
@@ -133,6 +129,7 @@ def read(world):
     Beside the pictures lie world.npz, from which they can be painted again, and planted.json.
     """
     folder, drawn, rows = world.pictures_folder(), [], []
+    start_over(folder)
     progress = {"desc": "cities", "unit": "city", "file": sys.stdout, "disable": not sys.stdout.isatty()}
     for city, photos, nuisances in tqdm(world.drawn(), total=world.city_count, **progress):
         drawn.append((city, photos, nuisances))
@@ -141,6 +138,26 @@ def read(world):
         cities, photos, nuisances = zip(*drawn, strict=True)
         save(cities, world.planted(), file, photos, nuisances)
     return pd.concat(rows, ignore_index=True)
+
+
+def painting_code():
+    """The digests of the code that paints, one a line: all of simcities but the words."""
+    rooms = sorted(Path(fields.__file__).parent.glob("*.py"))
+    paint = [Path(file) for file in (random_streams.__file__, *rooms, __file__) if Path(file).name != "captions.py"]
+    return "\n".join(files.code_digest(file.read_text(encoding="utf-8")) for file in paint)
+
+
+def start_over(folder):
+    """Remove the pictures of a folder that other code has painted.
+
+    The catalogue holds the digest of each picture: where other code paints the same, its tables stay as they are.
+    """
+    mark, code = folder / "painted_by", painting_code()
+    if mark.exists() and mark.read_text() == code:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    mark.write_text(code)
 
 
 def city_rows(world, city, photos, nuisances, folder):
