@@ -227,17 +227,26 @@ def injected(page, study):
 
 
 def used(page, namespace):
-    """The parameters of a page as they stand in a running notebook: used('01_photos', globals()).
+    """The parameters of a page in a running notebook: used('01_photos', globals()).
 
-    ValueError names a value of a wrong type, and a name that papermill set in but the notebook does not have.
+    What papermill set in, or what the reader changed, holds; what still has the notebook's value takes that of the
+    study, also in the namespace, and a line says so. ValueError names a value of a wrong type, and a name that papermill
+    set in but the notebook does not have.
     """
     notebook = page.split("/")[0]
-    known = defaults(notebook)
+    known, injected = defaults(notebook), []
     for cell in namespace.get("In", []):
         if cell.startswith("# Parameters\n"):  # as papermill begins the cell of what it sets in
-            names = [line.targets[0].id for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
-            checked({name: namespace[name] for name in names}, known, notebook)
-    return checked({name: namespace[name] for name in known}, known, notebook)
+            injected += [line.targets[0].id for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
+    checked({name: namespace[name] for name in injected}, known, notebook)
+    given = checked({name: namespace[name] for name in known}, known, notebook)
+    studied = parameters(page, given["study"])
+    taken = {name: studied[name] for name in known
+             if name not in injected and given[name] == known[name] != studied[name]}  # fmt: skip
+    if taken:
+        print(f"as study {given['study']} has it:", ", ".join(f"{name} = {value!r}" for name, value in taken.items()))
+    namespace.update(taken)
+    return given | taken
 
 
 # ---- code ------------------------------------------------------------------------------------------------------------
