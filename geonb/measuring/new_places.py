@@ -8,7 +8,7 @@ from geonb import checks, resampling
 from geonb.earth import sphere
 from geonb.measuring import coherence, inference
 from geonb.measuring.errors import geometric_mean_m
-from geonb.splitting.splits import with_a_name
+from geonb.splitting.splits import in_sequences_of
 
 FEWEST_PHOTOS = 20  # of a method that are in the right city: with fewer no null is drawn
 LEAKAGE = {
@@ -68,7 +68,7 @@ def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
         near = sphere.nearest(lat_lon_deg[test], lat_lon_deg[train])[1] < within_m
         ones = np.ones(len(near))
         low, high = inference.ratio_interval(np.stack([near, ones]), blocks[test], seed=seed)
-        shared = np.isin(sequence_id[test], with_a_name(sequence_id[train]))
+        shared = in_sequences_of(sequence_id, train)[test]
         rows.append((name, near.mean(), low, high, int(shared.sum()), len(near)))
     return pd.DataFrame(rows, columns=list(LEAKAGE))
 

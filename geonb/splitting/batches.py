@@ -1,4 +1,8 @@
-"""Batches: which photos meet in one step of training."""
+"""Batches: which photos meet in one step of training. They depend on seed and step alone, so that a training that was
+interrupted goes on with the same.
+"""
+
+import functools
 
 import numpy as np
 
@@ -12,17 +16,16 @@ def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
     neighbours: 0 for random batches; else photos come in groups of an anchor and up to `neighbours` of its nearest.
     """
     if not neighbours:
-        return lambda step: random_batch(step, len(lat_lon_deg), batch_size, seed=seed)
+        return functools.partial(random_batch, photo_count=len(lat_lon_deg), batch_size=batch_size, seed=seed)
     nearest = nearest_photos(lat_lon_deg, neighbours)
-    return lambda step: neighbourhood_batch(step, nearest, batch_size, seed=seed)
+    return functools.partial(neighbourhood_batch, nearest=nearest, batch_size=batch_size, seed=seed)
 
 
 def queued(draw, step, length):
-    """Indices (at most length,) of the photos that met in the steps before: first in, first out, the latest first.
+    """Indices (at most length,) of the photos that met in the steps before, the latest first; draw: see drawer.
 
-    draw: see drawer. GeoCLIP's queue of coordinates, without a state of its own: it is empty at step 0, takes in every
-    batch whole and drops the oldest photos, and after an interruption it is what it was. A photo of an earlier epoch
-    may stand in it twice.
+    GeoCLIP's queue of coordinates, without a state of its own: empty at step 0, it takes in every batch whole and drops
+    the oldest photos. A photo of an earlier epoch may stand in it twice.
     """
     checks.count("queue", length, least=0)
     found, size = [np.empty(0, int)], 0
@@ -36,8 +39,7 @@ def queued(draw, step, length):
 def random_batch(step, photo_count, batch_size, *, seed):
     """Indices (batch_size,) of a step: each epoch a new permutation, the remainder dropped.
 
-    It depends on seed and step alone, so a training that was interrupted goes on with the same batches. ValueError when
-    there are fewer photos than a batch.
+    ValueError when there are fewer photos than a batch.
     """
     checks.count("batch_size", batch_size)
     if photo_count < batch_size:
@@ -45,28 +47,23 @@ def random_batch(step, photo_count, batch_size, *, seed):
             f"batch_size {batch_size} is larger than the {photo_count} training photos: "
             f"set batch_size to at most {photo_count}"
         )
-    per_epoch = photo_count // batch_size
-    epoch, place = divmod(step, per_epoch)
+    epoch, place = divmod(step, photo_count // batch_size)
     order = random_streams.stream(seed, "batches", epoch).permutation(photo_count)
     return np.sort(order[place * batch_size : (place + 1) * batch_size])
 
 
 def neighbourhood_batch(step, nearest, batch_size, *, seed):
-    """Indices (batch_size,) of a step in which true neighbours meet: anchors at random, each with its nearest photos.
+    """Indices (batch_size,) of a step in which true neighbours meet: anchors at random, each with its nearest (n, k).
 
-    nearest (n, k): see nearest_photos. Anchors come as in random_batch, groups are added whole until the batch is full;
-    no photo twice. It depends on seed and step alone.
+    Anchors come as in random_batch, groups are added whole until the batch is full; no photo twice.
     """
-    count, group = len(nearest), nearest.shape[1] + 1
-    anchors = random_batch(step, count, min(batch_size, count), seed=seed)
+    anchors = random_batch(step, len(nearest), min(batch_size, len(nearest)), seed=seed)
     rng = random_streams.stream(seed, "neighbourhoods", step)
-    groups = np.column_stack([anchors, nearest[anchors]])[rng.permutation(len(anchors))]
-    _, first = np.unique(groups.ravel(), return_index=True)  # a photo counts where it comes first
-    drawn = groups.ravel()[np.sort(first)][:batch_size]
+    groups = np.column_stack([anchors, nearest[anchors]])[rng.permutation(len(anchors))].ravel()
+    _, first = np.unique(groups, return_index=True)  # a photo counts where it comes first
+    drawn = groups[np.sort(first)][:batch_size]
     if len(drawn) < batch_size:
-        raise ValueError(
-            f"batch_size {batch_size} is larger than the {len(drawn)} photos of groups of {group}: make it smaller"
-        )
+        raise ValueError(f"batch_size {batch_size} is larger than the {len(drawn)} training photos: make it smaller")
     return np.sort(drawn)
 
 
@@ -74,8 +71,7 @@ def nearest_photos(lat_lon_deg, neighbours):
     """Indices (n, neighbours) of the photos nearest to each of n positions. ValueError when there are not as many."""
     from scipy.spatial import cKDTree
 
-    if not 1 <= neighbours < len(lat_lon_deg):
-        raise ValueError(f"neighbours {neighbours} must lie between 1 and {len(lat_lon_deg) - 1}, the other photos")
+    checks.count("neighbours", neighbours, most=len(lat_lon_deg) - 1, way_out="the other photos are no more")
     points = sphere.unit_xyz(lat_lon_deg)
     found = cKDTree(points).query(points, k=neighbours + 1)[1]
     itself = found == np.arange(len(points))[:, None]

@@ -26,11 +26,7 @@ def along_streets(streets, spacing_m):
         origin = sphere.centre(ends)
         metres = shapely.LineString(sphere.to_local_m(ends, origin))
         count += metres.length / spacing_m + 1
-        if count > MOST_PLACES:
-            raise ValueError(
-                f"places every {spacing_m:.0f} m along the streets are more than {MOST_PLACES}: raise "
-                "gallery_spacing_m, or take an extract of main streets"
-            )
+        check_count("the streets", count, spacing_m)
         points = shapely.line_interpolate_point(metres, np.arange(0, metres.length, spacing_m))
         found.append(places(city, country, name, shapely.get_coordinates(points), origin))
     return pd.concat(found, ignore_index=True)
@@ -48,16 +44,19 @@ def over_cities(lat_lon_deg, city, spacing_m):
         origin = sphere.centre(here)
         hull = shapely.MultiPoint(sphere.to_local_m(here, origin)).convex_hull.buffer(spacing_m)
         west, south, east, north = hull.bounds
-        count = (east - west) * (north - south) / spacing_m**2
-        if count > MOST_PLACES:
-            raise ValueError(
-                f"{name}: a grid of {spacing_m:.0f} m has {count:.0f} places, at most {MOST_PLACES}: "
-                "raise gallery_spacing_m"
-            )
+        check_count(name, (east - west) * (north - south) / spacing_m**2, spacing_m)
         columns, rows = np.meshgrid(np.arange(west, east, spacing_m), np.arange(south, north, spacing_m))
         grid = np.column_stack([columns.ravel(), rows.ravel()])
         found.append(places(name, "", "", grid[shapely.contains_xy(hull, *grid.T)], origin))
     return pd.concat(found, ignore_index=True)
+
+
+def check_count(where, count, spacing_m):
+    """ValueError for more than MOST_PLACES, before they take memory."""
+    if count > MOST_PLACES:
+        raise ValueError(
+            f"{where}: more than {MOST_PLACES} places every {spacing_m:.0f} m: raise gallery_spacing_m, or take less"
+        )
 
 
 def places(city, country, street, east_north_m, origin):
@@ -69,9 +68,8 @@ def places(city, country, street, east_north_m, origin):
 def of_split(split, photos, parts, grid, *, training_places=False):
     """The gallery of a split: training places for random, other_drive and official, else the grid of whole cities.
 
-    photos: table with the columns GRID; parts (n,); grid: a table of places; training_places: in every split, for
-    methods that can name no others. Training places keep the index of their photo. For unseen_city only the cities that
-    hold the test (or validation) photos are searched: see errors.locate.
+    photos: table with the columns GRID; parts (n,); training_places: in every split, for methods that can name no
+    others. Training places keep the index of their photo. For unseen_city see errors.locate.
     """
     if training_places or split in ("random", "other_drive", "official"):
         return photos.loc[parts == "train", list(GRID)]

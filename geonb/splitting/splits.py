@@ -3,8 +3,9 @@
 Every photo gets one part: train, validation, test or buffer. Validation is cut exactly as test is.
 """
 
+import functools
+from collections import namedtuple
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,9 @@ QUESTIONS = {
 }
 WAYS_OUT = {
     "random": "take more photos or larger shares",
-    "other_drive": "it needs streets that several drives pass; choose random, blocked or unseen_city",
+    "other_drive": "it needs sequence_id, and streets that several drives pass; choose random, blocked or unseen_city",
     "blocked": "take smaller blocks (block_size_m of 03_semivariograms), a smaller buffer_share, other shares or seeds",
-    "unseen_city": "take smaller shares or more cities",
+    "unseen_city": "it needs 3 cities; take smaller shares or more cities, or choose random or blocked",
     "official": "the catalogue must hold photos of the data set's own training and test part (given_part)",
 }
 SPLITS = {
@@ -58,23 +59,15 @@ class Cut:
         return np.select([position < ends[0], position < ends[1]], ["test", "validation"], "train")
 
 
-class Photos(NamedTuple):
-    """What a split knows of photos: arrays (n, ...)."""
-
-    lat_lon_deg: np.ndarray
-    city: np.ndarray
-    street: np.ndarray
-    sequence_id: np.ndarray
-    given_part: np.ndarray  # what split official takes over
-    pilot: np.ndarray  # whether the yardstick of the study was read in it
+# arrays (n, ...); given_part: what official takes over; pilot: whether the study's yardstick was read in a photo
+Photos = namedtuple("Photos", "lat_lon_deg city street sequence_id given_part pilot")
 
 
 def make(name, photos, cut, pilot=None):
     """Parts (n,) of a split by name, of photos: lat_deg, lon_deg, city, street, sequence_id, and given_part.
 
     pilot (n,): the photos in which the yardstick of the study was read; none of them tests or chooses. ValueError for
-    an unknown name, sizes that are none, or a split that these photos cannot have: one that leaves no photo to train,
-    to choose or to test is none.
+    an unknown name, sizes that are none, and a split that leaves no photo to train, to choose or to test.
     """
     if name not in QUESTIONS:
         raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
@@ -85,12 +78,10 @@ def make(name, photos, cut, pilot=None):
     if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
         raise ValueError(f"test_share {test} and validation_share {validation} must be above 0 and sum to less than 1")
     pilot = np.zeros(len(photos), bool) if pilot is None else np.asarray(pilot)
-    checks.same_length({"photos": photos, "pilot": pilot})
     columns = [photos[column].to_numpy(object) for column in ("city", "street", "sequence_id")]
     given_part = photos.get("given_part", pd.Series("", photos.index)).to_numpy(str)
     arrays = Photos(photos[["lat_deg", "lon_deg"]].to_numpy(), *columns, given_part, pilot)
-    cuts = {"random": random, "other_drive": other_drive, "blocked": blocked, "unseen_city": unseen_city}
-    parts = (cuts | {"official": official})[name](arrays, cut)
+    parts = CUTS[name](arrays, cut)
     if empty := [part for part in ("train", "validation", "test") if part not in parts]:
         raise ValueError(
             f"split {name} leaves none of the {len(pilot)} photos for {', '.join(empty)}: {WAYS_OUT[name]}"
@@ -105,26 +96,21 @@ def random(photos, cut):
     return np.where(photos.pilot, "train", cut.part_at((np.argsort(order) + 0.5) / n))
 
 
-# ---- by blocks -------------------------------------------------------------------------------------------------------
 def blocked(photos, cut):
     """Square blocks drawn in each city; what lies within buffer_m of a held-out block's photos is set aside.
 
-    Pilot photos train; held-out ones that share a sequence with them or lie within buffer_m of them are set aside.
-
-    A sequence that touches test and another block keeps only its test photos, one that touches validation and training
+    Pilot photos train; held-out ones that share a sequence with them or lie within buffer_m of them are set aside. A
+    sequence that touches test and another block keeps only its test photos, one that touches validation and training
     only its validation photos: the rest go to buffer.
     """
-    parts = drawn_blocks(photos, cut)
-    if photos.pilot.any():
-        near = in_sequences_of(photos, photos.pilot) | within(photos, photos.pilot, cut.buffer_m)
-        parts = np.where(photos.pilot, "train", np.where(near & (parts != "train"), "buffer", parts))
-    later = {"test": ("validation", "train"), "validation": ("train",)}
-    for held_out in later:
-        own = in_sequences_of(photos, parts == held_out)
-        parts = np.where(own & np.isin(parts, later[held_out]), "buffer", parts)
-    for held_out in later:
-        near = within(photos, parts == held_out, cut.buffer_m)
-        parts = np.where(near & np.isin(parts, later[held_out]), "buffer", parts)
+    parts, pilot = drawn_blocks(photos, cut), photos.pilot
+    beside = functools.partial(in_sequences_of, photos.sequence_id)
+    around = functools.partial(within, photos.lat_lon_deg, radius_m=cut.buffer_m)
+    spoilt = (beside(pilot) | around(pilot)) & (parts != "train")
+    parts = np.where(pilot, "train", np.where(spoilt, "buffer", parts))
+    for reached in (beside, around):
+        for part, later in (("test", ("validation", "train")), ("validation", ("train",))):
+            parts = np.where(reached(parts == part) & np.isin(parts, later), "buffer", parts)
     return parts
 
 
@@ -145,10 +131,7 @@ def drawn_blocks(photos, cut):
 
 
 def block_ids(lat_lon_deg, city, block_size_m):
-    """'<city> <row> <column>' of the square block of each photo.
-
-    The same for a part of the photos as for all: intervals over test photos draw again the blocks that were held out.
-    """
+    """'<city> <row> <column>' of the square block of each photo, whatever the other photos are."""
     squares = cells.squares(lat_lon_deg, block_size_m)
     return np.array([f"{name} {row} {column}" for name, (row, column) in zip(city, squares, strict=True)], object)
 
@@ -159,39 +142,29 @@ def blocks_of(errors, block_size_m):
     return np.where(errors.split == "unseen_city", errors.city, blocks)
 
 
-def with_a_name(sequence_id):
-    """The sequences among some photos; those without one have the empty name."""
-    return np.unique(sequence_id[sequence_id != ""])
+def in_sequences_of(sequence_id, mask):
+    """Photos (n,) of sequences that have a photo of the mask; '' is no sequence."""
+    return np.isin(sequence_id, sequence_id[mask]) & (sequence_id != "")
 
 
-def in_sequences_of(photos, mask):
-    """Photos (n,) of sequences that have at least one photo of the mask."""
-    return np.isin(photos.sequence_id, with_a_name(photos.sequence_id[mask]))
-
-
-def within(photos, mask, radius_m):
+def within(lat_lon_deg, mask, radius_m):
     """Photos (n,) with a photo of the mask nearer than radius_m."""
     if not mask.any():
         return np.zeros(len(mask), bool)
-    return sphere.nearest(photos.lat_lon_deg, photos.lat_lon_deg[mask])[1] < radius_m
+    return sphere.nearest(lat_lon_deg, lat_lon_deg[mask])[1] < radius_m
 
 
-# ---- by drives -------------------------------------------------------------------------------------------------------
 def other_drive(photos, cut):
     """Whole sequences held out where another drive that trains passes too; no shared sequence; gap_m between photos.
 
     A sequence can be held out when at least half of its photos have, within PASSED_WITHIN_M on the same street, a photo
     of another sequence that trains. Its photos without one, and those nearer than gap_m to a training photo, go to
-    buffer. Photos without a sequence train, and so do sequences with pilot photos. ValueError without sequences.
+    buffer. Photos without a sequence train, and so do sequences with pilot photos.
     """
-    if not (photos.sequence_id != "").any():
-        raise ValueError(
-            "split other_drive needs sequence_id, and no photo has one: choose random, blocked or unseen_city"
-        )
     neighbours, count = passing(photos), len(photos.city)
     parts = np.full(count, "train", dtype="U10")
     quota = {"test": cut.test_share * count, "validation": cut.validation_share * count}
-    names = np.setdiff1d(with_a_name(photos.sequence_id), photos.sequence_id[photos.pilot])
+    names = np.setdiff1d(photos.sequence_id, ["", *photos.sequence_id[photos.pilot]])
     for name in random_streams.stream(cut.seed, "splits", "other_drive").permutation(names):
         members = np.flatnonzero(photos.sequence_id == name)
         passed = np.mean([(parts[neighbours[i]] == "train").any() for i in members])
@@ -201,7 +174,7 @@ def other_drive(photos, cut):
             quota[part] -= len(members)
     # a drive may have been held out after another had counted on it
     alone = np.array([not (parts[near] == "train").any() for near in neighbours])
-    too_near = within(photos, parts == "train", cut.gap_m)
+    too_near = within(photos.lat_lon_deg, parts == "train", cut.gap_m)
     return np.where((parts != "train") & (alone | too_near), "buffer", parts)
 
 
@@ -218,15 +191,9 @@ def passing(photos):
     return np.split(other[order], np.cumsum(np.bincount(photo, minlength=len(city)))[:-1])
 
 
-# ---- by cities, and as the data set says -----------------------------------------------------------------------------
 def unseen_city(photos, cut):
-    """Whole cities held out: at least one for test and one for validation. ValueError below three cities.
-
-    A city that is unseen is so in its pilot district too: its pilot photos are set aside.
-    """
+    """Whole cities held out: at least one for test and one for validation; their pilot photos are set aside."""
     names = np.unique(photos.city)
-    if len(names) < 3:
-        raise ValueError(f"split unseen_city needs 3 cities, there are {len(names)}: choose random or blocked")
     order = random_streams.stream(cut.seed, "splits", "unseen_city").permutation(names)
     counts = [max(1, round(share * len(names))) for share in (cut.test_share, cut.validation_share)]
     held_out = np.isin(photos.city, order[: sum(counts)])
@@ -237,18 +204,14 @@ def unseen_city(photos, cut):
 def official(photos, cut):
     """The data set's own parts (n,); where it has none to choose on, blocks of its training part are held out.
 
-    Photos so few or so far apart that no block is drawn give whole sequences instead. Test photos stay test photos, the
-    pilots among them go to buffer; photos without a part too. ValueError for a word that is no part, and where there is
-    no test part.
+    Photos so few or so far apart that no block is drawn give whole sequences instead. Pilots that test or choose go to
+    buffer, photos without a part too. ValueError for a word that is no part.
     """
     given = photos.given_part
     if unknown := sorted(set(given) - {"train", "validation", "test", ""}):
         raise ValueError(f"given_part {', '.join(unknown)} must be train, validation, test or ''")
-    if "test" not in given:
-        raise ValueError(f"split official: no photo has a given_part of its data set; {WAYS_OUT['official']}")
     parts = np.where(given == "", "buffer", given).astype("U10")
-    if "validation" not in given:
-        own = given == "train"
+    if "validation" not in given and (own := given == "train").any():
         train = Photos(*(array[own] for array in photos))
         parts[own] = blocked(train, replace(cut, test_share=0.0))
         if not {"train", "validation"} <= set(parts[own]):
@@ -260,13 +223,15 @@ def whole_sequences(photos, cut):
     """Photos (n,) of sequences drawn until validation_share is reached, at least one; those without stand alone."""
     alone = np.array([f"alone {n}" for n in range(len(photos.city))], dtype=object)
     sequence = np.where(photos.sequence_id == "", alone, photos.sequence_id)
-    names, of_photo, counts = np.unique(sequence, return_inverse=True, return_counts=True)
-    order = random_streams.stream(cut.seed, "splits", "sequences").permutation(len(names))
+    _, of_photo, counts = np.unique(sequence, return_inverse=True, return_counts=True)
+    order = random_streams.stream(cut.seed, "splits", "sequences").permutation(len(counts))
     before = np.cumsum(counts[order]) - counts[order]
     return np.isin(of_photo, order[before < cut.validation_share * len(alone)])
 
 
-# ---- tables of several splits ----------------------------------------------------------------------------------------
+CUTS = {cut.__name__: cut for cut in (random, other_drive, blocked, unseen_city, official)}
+
+
 def parts_table(photos, names, cut, pilot):
     """The parts of several splits as a table of columns SPLITS: see make."""
     ids = photos.photo_id
@@ -278,8 +243,8 @@ def parts_by_split(table, photo_id, splits):
     """{split: part (n,) of each photo} from a table SPLITS. ValueError names a split that it does not hold."""
     if missing := [split for split in splits if split not in set(table.split)]:
         raise ValueError(f"04_splits made no split {', '.join(missing)}: it made {', '.join(table.split.unique())}")
-    own = {split: table[table.split == split].set_index("photo_id").part for split in splits}
-    return {split: part.loc[photo_id].to_numpy(dtype=object) for split, part in own.items()}
+    part = table.set_index(["split", "photo_id"]).part
+    return {split: part[split].loc[photo_id].to_numpy(dtype=object) for split in splits}
 
 
 def nearest_train(lat_lon_deg, photo_id, parts):
@@ -295,5 +260,5 @@ def nearest_train(lat_lon_deg, photo_id, parts):
 def answer(nearest):
     """How near training photos lie in each split, in one sentence."""
     medians = nearest.groupby("split", sort=False).nearest_train_m.median()
-    said = ", ".join(f"{sphere.length(metres)} ({split})" for split, metres in medians.items())
-    return f"The median distance from a test photo to the nearest training photo is {said}."
+    lengths = ", ".join(f"{sphere.length(metres)} ({split})" for split, metres in medians.items())
+    return f"The median distance from a test photo to the nearest training photo is {lengths}."

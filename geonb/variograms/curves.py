@@ -4,8 +4,7 @@ gamma(h) is half the mean squared distance of the vectors of all pairs h apart; 
 cosine distance.
 """
 
-import functools
-
+import numba
 import numpy as np
 import pandas as pd
 
@@ -41,26 +40,20 @@ def half_squares(features, pairs):
     checks.same_length({"features": features, "positions": pairs.position})
     if missing := int((~np.isfinite(features)).any(axis=1).sum()):
         raise ValueError(f"{missing} of {len(features)} photos have no feature vector: leave them out first")
-    return compiled_loop()(features, pairs.i, pairs.j)
+    return half_squares_of(features, pairs.i, pairs.j)
 
 
-@functools.cache
-def compiled_loop():
-    """The loop of half_squares: compiled, since arrays of all differences would not fit into memory."""
-    from numba import njit
-
-    @njit(fastmath={"reassoc", "contract"})
-    def loop(features, i, j):
-        found = np.empty(len(i))
-        for p in range(len(i)):
-            total = 0.0
-            for c in range(features.shape[1]):
-                gap = float(features[i[p], c]) - float(features[j[p], c])
-                total += gap * gap
-            found[p] = total / 2
-        return found
-
-    return loop
+@numba.njit(fastmath={"reassoc", "contract"})
+def half_squares_of(features, i, j):
+    """The loop of half_squares: arrays of all differences would not fit into memory."""
+    found = np.empty(len(i))
+    for p in range(len(i)):
+        total = 0.0
+        for c in range(features.shape[1]):
+            gap = float(features[i[p], c]) - float(features[j[p], c])
+            total += gap * gap
+        found[p] = total / 2
+    return found
 
 
 def lag_table(pairs, half_square):
@@ -186,6 +179,8 @@ def envelope(features, pairs, *, permutations, seed=0):
     with a probability of LEVEL, and a lag where the observed one leaves it carries structure. It looks at n x n
     distances: take some thousand photos at most.
     """
+    from scipy.stats import rankdata
+
     size, features = len(pairs.edges_m), np.asarray(features, np.float32)
     square = (features**2).sum(axis=1) / 2
     half = np.maximum(square[:, None] + square - features @ features.T, 0)
@@ -195,17 +190,11 @@ def envelope(features, pairs, *, permutations, seed=0):
         order = np.arange(len(features)) if k == 0 else rng.permutation(len(features))
         with np.errstate(invalid="ignore"):
             drawn[k] = np.bincount(pairs.lag, half[order[pairs.i], order[pairs.j]], size) / count
-    inside = drawn[extreme_rank_order(drawn[:, count > 0]) >= (1 - LEVEL) * (permutations + 1)]
+    ranks = rankdata(drawn[:, count > 0], axis=0)
+    ranks = np.sort(np.minimum(ranks, len(ranks) + 1 - ranks), axis=1)
+    place = np.argsort(np.lexsort(ranks.T[::-1]))  # from the most extreme curve to the most central
+    inside = drawn[place >= (1 - LEVEL) * (permutations + 1)]
     return drawn[0], inside.min(axis=0), inside.max(axis=0)
-
-
-def extreme_rank_order(curves):
-    """Place (k,) of each of k curves (k, L) from the most extreme, 0, to the most central."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(curves, axis=0)
-    ranks = np.sort(np.minimum(ranks, len(curves) + 1 - ranks), axis=1)
-    return np.argsort(np.lexsort(ranks.T[::-1]))
 
 
 def effective_dimensions(features):
