@@ -230,8 +230,8 @@ def used(page, namespace):
     """The parameters of a page in a running notebook: used('01_photos', globals()).
 
     What papermill set in, or what the reader changed, holds; what still has the notebook's value takes that of the
-    study, also in the namespace, and a line says so. ValueError names a value of a wrong type, and a name that papermill
-    set in but the notebook does not have.
+    study, also in the namespace, and a line says so. ValueError names a value of a wrong type, and a name that
+    papermill set in but the notebook does not have.
     """
     notebook = page.split("/")[0]
     known, injected = defaults(notebook), []
