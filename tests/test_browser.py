@@ -212,9 +212,16 @@ def photos_of(count, caption="a street"):
     return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(lon_deg, lat_deg), crs=4326)
 
 
+def map_of(photos, folder):
+    """The page of a map as a file."""
+    path = folder / "map.html"
+    path.write_text(interactive_maps.photo_map(photos, simulated=False).page, encoding="utf-8")
+    return path
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_caption_is_shown_as_text(browser, tmp_path, text):
-    opened(browser, interactive_maps.photo_map(photos_of(30, text), simulated=False).save(tmp_path / "map.html"))
+    opened(browser, map_of(photos_of(30, text), tmp_path))
     assert text in hover(browser, A_MARK)
     assert browser.execute_script("return window.broken") is None
 
@@ -260,14 +267,14 @@ def test_hostile_names_are_text_in_tables_and_sentences_of_a_page(browser, hosti
 
 def test_a_map_learns_its_size_without_a_resize_of_the_window(browser, tmp_path):
     """As in a frame that is laid out late: it had no size when the map was made, and no event follows."""
-    opened(browser, interactive_maps.photo_map(photos_of(30), simulated=False).save(tmp_path / "map.html"))
+    opened(browser, map_of(photos_of(30), tmp_path))
     browser.execute_script("document.querySelector('.leaflet-container').style.width = '407px'")
     until(browser, THE_MAP + "return map.getSize().x == 407", "the map keeps its old size")
 
 
 @pytest.mark.parametrize("count", [3_000, 30_000])
 def test_many_photos_make_a_small_map_that_is_not_blank(browser, tmp_path, count):
-    page = interactive_maps.photo_map(photos_of(count), simulated=False).save(tmp_path / "map.html")
+    page = map_of(photos_of(count), tmp_path)
     assert page.stat().st_size < 1_500_000
     opened(browser, page)
     hover(browser, A_MARK)

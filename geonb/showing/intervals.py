@@ -8,38 +8,42 @@ import pandas as pd
 from geonb.earth.sphere import length
 from geonb.showing import style
 
-UNSURE = "not shown to differ"
-
 
 @style.house
-def dots(table, title, *, row, value, label=None, panel=None, colour=None, reference=None, hollow=""):
+def dots(table, title, *, row, value, label=None, panel=None, colour=None, reference=None):
     """Figure of dots with intervals: a place for every name in column `row`, in each panel.
 
     row, value, panel, colour: columns. Where the table has them it draws low and high as an interval, null_low and
-    null_high as a grey band, text at the right, and dots whose `filled` is false hollow, which `hollow` explains.
-    label: of the axis, one for all panels or one for each; its unit sets the scale. reference: where a line stands.
+    null_high as a grey band, text at the right, and dots whose `filled` is false hollow; without that column those
+    whose p_holm, or else p, is not below 0.05. label: of the axis, else as style.LABELS has it of the value or, where
+    each panel holds another quantity, of the panels; its unit sets the scale. reference: where a line stands.
     """
     style.need(table, [column for column in (row, value, panel, colour) if column], title)
+    p, hollow = table.get("p_holm", table.get("p")), ""
+    if "filled" not in table and p is not None:
+        hollow = "not shown to differ" + " from chance" * ("null_low" in table)
+        table = table.assign(filled=p < 0.05)
     groups, _ = style.by_panel(table, panel)
-    apart = panel is not None and 2 * table.groupby(row)[panel].nunique().max() <= len(groups)  # panels have own rows
-    names = {name: list(dict.fromkeys((own if apart else table)[row])) for name, own in groups.items()}
+    own_rows = panel is not None and 2 * table.groupby(row)[panel].nunique().max() <= len(groups)
+    names = {name: list(dict.fromkeys((here if own_rows else table)[row])) for name, here in groups.items()}
+    own_units = label is None and value not in style.LABELS
     shades = style.looks(table[colour]) if colour else {"": (style.BLUE, "-", "o")}
     several = table.duplicated([column for column in (row, panel) if column]).any()
     step = min(0.2, 0.7 / len(shades)) if several else 0  # between dots of one row
     height_in = 0.75 + (0.26 + 0.5 * step) * max(map(len, names.values()))
-    shared = reference is not None and not isinstance(label, list)
-    figure, axes = style.panels(len(groups), height_in, sharey=not apart, sharex=shared)
-    for ax, (name, own) in zip(axes, groups.items(), strict=True):
+    shared = reference is not None
+    figure, axes = style.panels(len(groups), height_in, sharey=not own_rows, sharex=shared)
+    for ax, (name, here) in zip(axes, groups.items(), strict=True):
         for k, (shade, look) in enumerate(shades.items()):
-            rows = own[own[colour] == shade] if colour else own
+            rows = here[here[colour] == shade] if colour else here
             at = np.array([names[name].index(one) for one in rows[row]]) + step * (k - (len(shades) - 1) / 2)
             draw(ax, at, rows, value, look)
         if reference is not None:
             ax.axvline(reference, color=style.GREY, lw=0.8)
         ax.set_yticks(range(len(names[name])), [style.short(one, 36) for one in names[name]])
         ax.set_ylim(len(names[name]) - 0.4, -0.6)
-        ax.set_title(textwrap.fill(style.short(name, 120), 104 // ax.get_gridspec().ncols))
-    style.label_x(axes, label or style.LABELS[value])
+        ax.set_title("" if own_units else textwrap.fill(style.short(name, 120), 104 // ax.get_gridspec().ncols))
+    style.label_x(axes, [style.LABELS[quantity] for quantity in groups] if own_units else label or style.LABELS[value])
     style.legend(figure, marks(table, shades, colour, hollow))
     return style.titled(figure, title)
 
@@ -65,9 +69,6 @@ def marks(table, shades, colour, hollow):
         found.append(style.dot(name, shade, marker, face="white" if empty else shade))
     found += [style.dot(hollow, style.BLUE, face="white")] if hollow else []
     return found + ([style.line("95 % of what chance gives", style.PALE, width=6)] if "null_low" in table else [])
-
-
-# ---------------------------------------------------------------------------------------------- photos and errors
 
 
 def photo_counts(photos):
@@ -100,9 +101,10 @@ def ratios(table, other):
     Filled dots are shown to differ: interval and Holm's p agree. A split without intervals has no panel, unless none
     has any. table: split, method, ratio, low, high, p_holm.
     """
-    table = (table.dropna(subset="low") if table["low"].notna().any() else table).assign(filled=table["p_holm"] < 0.05)
-    return dots(table, f"Error over that of {other}", row="method", value="ratio", panel="split", reference=1,
-                hollow=UNSURE, label=f"error over that of {other} [ratio]")  # fmt: skip
+    table = table.dropna(subset="low") if table["low"].notna().any() else table
+    title = f"Error over that of {other}"
+    style.need(table, ["p_holm"], title)
+    return dots(table, title, row="method", value="ratio", panel="split", reference=1)
 
 
 def by_city(table, what):
@@ -113,8 +115,8 @@ def by_city(table, what):
     words = [f"{city}, {'no range' if np.isnan(metres) else f'range {length(metres)}'}"
              for city, metres in zip(table["city"], table["range_m"], strict=True)]  # fmt: skip
     rows = table.assign(row=words).sort_values("range_m", kind="stable")
-    return dots(rows, f"Error in each city, {what}, by the range of its pilot photos", row="row", value="ratio",
-                colour="split", reference=1, label=f"error, {what} [ratio]")  # fmt: skip
+    title = f"Error in each city, {what}, by the range of its pilot photos"
+    return dots(rows, title, row="row", value="ratio", colour="split", reference=1)
 
 
 def by_surroundings(table, radius_m):
@@ -130,31 +132,20 @@ def by_surroundings(table, radius_m):
 def nulls(table):
     """Figure of each method's median error beside the 95 % of its exact null, one panel per split.
 
-    Filled dots differ from chance after Holm's correction. table: split, method, median_error_m, null_low, null_high,
-    p_holm; methods without a null are left out.
+    table: split, method, median_error_m, null_low, null_high, p_holm; methods without a null are left out.
     """
-    table = table.dropna(subset="null_low").assign(filled=lambda own: own["p_holm"] < 0.05)
-    return dots(table, "Median error within the right city against chance", row="method", value="median_error_m",
-                panel="split", reference=0, hollow="no better or worse than chance")  # fmt: skip
+    table, title = table.dropna(subset="null_low"), "Median error within the right city against chance"
+    style.need(table, ["p_holm"], title)
+    return dots(table, title, row="method", value="median_error_m", panel="split", reference=0)
 
 
 def measures(table, meanings):
-    """Figure of measures of embeddings beside what chance gives, one panel per measure; filled dots leave it.
+    """Figure of measures of embeddings beside what chance gives, one panel per measure.
 
     table: method, measure, value, low, high, null_low, null_high, p; meanings: measure -> what it is, for the panels.
     """
-    table = table.assign(filled=table["p"] < 0.05, measure=table["measure"].map(meanings))
-    return dots(table, "Coherence of the embedding in space", row="method", value="value", panel="measure",
-                label="measure [1]", hollow="within what chance gives")  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------- the laboratory
-
-CONDITIONS = {  # how the values of a condition are read
-    "range": "ranges × {:g}", "nugget": "nugget {:g}", "photos per city": "{:g} photos per city",
-    "city means": "city means {:g} sd", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m",
-    "base": "base",
-}  # fmt: skip
+    table = table.assign(meaning=table["measure"].map(meanings), measure=table["value"])
+    return dots(table, "Coherence of the embedding in space", row="method", value="measure", panel="meaning")
 
 
 def readout(table):
@@ -162,8 +153,8 @@ def readout(table):
 
     table: tower, split, aim, value, low, high.
     """
-    return dots(table, "What a linear probe reads from each tower", row="tower", value="value", panel="aim",
-                colour="split", reference=0, label="R²; of cities accuracy [share]")  # fmt: skip
+    title = "What a linear probe reads from each tower"
+    return dots(table, title, row="tower", value="value", panel="aim", colour="split", reference=0)
 
 
 def scenes(table):
@@ -172,12 +163,12 @@ def scenes(table):
     table: scene, n, planted, fields_r2, position_r2, spread_m.
     """
     table = table.assign(scene=[f"{row.scene} ({row.planted} named, n = {row.n:,})" for row in table.itertuples()])
-    table = table.melt(["scene"], ["fields_r2", "position_r2", "spread_m"], "read")
     reads = {"fields_r2": "planted fields", "position_r2": "position", "spread_m": "position"}
-    panel = np.where(table["read"] == "spread_m", "by retrieval", "by a probe")
-    return dots(table.assign(panel=panel, read=table["read"].map(reads)), "What is read from each kind of scene",
-                row="scene", value="value", panel="panel", colour="read",
-                label=["R², blocked [share]", "median spread of the posterior [m, km]"])  # fmt: skip
+    table = table.melt(["scene"], list(reads), "read", "found")
+    table["quantity"] = table["read"].where(table["read"] == "spread_m", "probe_r2")
+    table["read"] = table["read"].map(reads)
+    title = "What is read from each kind of scene"
+    return dots(table, title, row="scene", value="found", panel="quantity", colour="read")
 
 
 def responses(table, beside):
@@ -185,15 +176,14 @@ def responses(table, beside):
 
     table, beside: dose, value, split, ratio, low, high, p_holm; beside: the same with pictures.
     """
-    order = list(table["dose"].unique())
     both = pd.concat([table.assign(world="fields and noise"), beside.assign(world="with pictures")])
-    both = both.assign(filled=both["p_holm"] < 0.05, order=both["dose"].map(order.index))
-    both = both.sort_values(["order", "value"], kind="stable")
-    words = [CONDITIONS.get(name, f"{name} {{:g}}") for name in both["dose"]]
-    both["row"] = [template.format(value) for template, value in zip(words, both["value"], strict=True)]
-    return dots(both, "Error of sw_clip over that of clip when one condition is changed", row="row", value="ratio",
-                panel="split", colour="world", reference=1, hollow=UNSURE,
-                label="error over that of clip [ratio]")  # fmt: skip
+    order = both["dose"].map(list(table["dose"].unique()).index)
+    both = both.assign(order=order).sort_values(["order", "value"], kind="stable")
+    words = {"range": "ranges × {:g}", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m",
+             "base": "base"}  # fmt: skip
+    both["row"] = [words.get(row.dose, f"{row.dose} {{:g}}").format(row.value) for row in both.itertuples()]
+    title = "Error of sw_clip over that of clip when one condition is changed"
+    return dots(both, title, row="row", value="ratio", panel="split", colour="world", reference=1)
 
 
 def recovered_ranges(trials):
@@ -203,12 +193,13 @@ def recovered_ranges(trials):
     """
     trials = trials.assign(row=trials["range_share"].map("range {:.3g} of the side".format),
                            panel=trials["nugget_share"].map("nugget {:.0%} of the sill".format))  # fmt: skip
-    flagged = trials.groupby(["panel", "row"])["flag"].agg(lambda own: f"{(own != '').sum()}/{len(own)} flagged")
+    flagged = trials.groupby(["panel", "row"])["flag"].agg(lambda flag: f"{(flag != '').sum()}/{len(flag)} flagged")
     names = {"fitted_m": "semivariogram, median", "likelihood_m": "likelihood, median"}
     each = trials.rename(columns=names).melt(["panel", "row", "range_m"], names.values(), "read")
-    each = each.assign(ratio=(each["value"] / each["range_m"]).clip(1 / 8, 8), filled=False, text="")
-    medians = each.groupby(["panel", "row", "read"], as_index=False, sort=False)["ratio"].median().assign(filled=True)
-    medians["text"] = [flagged[own.panel, own.row] if "semi" in own.read else "" for own in medians.itertuples()]
-    return dots(pd.concat([each, medians]), "Fitted over planted range", row="row", value="ratio",
-                panel="panel", colour="read", reference=1, hollow="one field",
-                label="read over planted range [ratio]")  # fmt: skip
+    ratio = "read_over_planted"
+    each = each.assign(filled=False, text="", **{ratio: (each["value"] / each["range_m"]).clip(1 / 8, 8)})
+    medians = each.groupby(["panel", "row", "read"], as_index=False, sort=False)[ratio].median().assign(filled=True)
+    medians["text"] = [flagged[one.panel, one.row] if "semi" in one.read else "" for one in medians.itertuples()]
+    figure = dots(pd.concat([each, medians]), "Fitted over planted range", row="row", value=ratio, panel="panel",
+                  colour="read", reference=1)  # fmt: skip
+    return style.noted(figure, "hollow: one field")

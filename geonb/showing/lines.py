@@ -8,31 +8,31 @@ from geonb.showing import style
 
 
 @style.house
-def curves(
-    table, title, *, x, y, name, xlabel=None, ylabel=None, panel=None, each=None, dotted=False, level=None, note=""
-):
-    """Figure of lines: one for every name in column `name`, one panel for every name in column `panel`.
+def curves(table, title, *, x, y, name, panel=None, dotted=False, level=None):
+    """Figure of lines: one for every name in column `name`, and for every seed if there is such a column, one panel
+    for every name in column `panel`.
 
-    x, y, name, panel: columns; each: one that parts lines of one name, as seeds. Where the table has low and high they
-    are drawn, as intervals of the dots where it is dotted, else as a band. The labels' units set the scales; ylabel may
-    be a list, one for each panel. level: where a horizontal line stands.
+    x, y, name, panel: columns; style.LABELS has what x and y are, or, where y holds another quantity in each panel,
+    what the panels are. Where the table has low and high they are drawn, as intervals of the dots where it is dotted,
+    else as a band. level: where a horizontal line stands.
     """
-    style.need(table, [column for column in (x, y, name, panel, each) if column], title)
+    style.need(table, [column for column in (x, y, name, panel) if column], title)
     groups, _ = style.by_panel(table, panel)
-    looks, one = style.looks(table[name]), not isinstance(ylabel, list)
-    height_in = {1: 3.2, 2: 2.7, 3: 2.7, 4: 2.7}.get(len(groups), 2.0)
-    figure, axes = style.panels(len(groups), height_in, sharex=one, sharey=one)
-    for ax, (title_of_panel, own) in zip(axes, groups.items(), strict=True):
-        for (shade, *_), rows in own.dropna(subset=y).groupby([name, each] if each else [name], sort=False):
+    looks, one, parts = style.looks(table[name]), y in style.LABELS, [name] + ["seed"] * ("seed" in table)
+    figure, axes = style.panels(
+        len(groups), [3.2, 2.7, 2.0][(len(groups) > 1) + (len(groups) > 4)], sharex=one, sharey=one
+    )
+    for ax, (title_of_panel, here) in zip(axes, groups.items(), strict=True):
+        for (shade, *_), rows in here.dropna(subset=y).groupby(parts, sort=False):
             draw(ax, rows.sort_values(x, kind="stable"), x, y, looks[shade], dotted)
         if level is not None:
             ax.axhline(level, color=style.GREY, lw=0.8)
         ax.set_title(style.short(title_of_panel, 60) if one else "")
-    style.label_x(axes, xlabel or style.LABELS[x])
-    style.label_y(figure, axes, ylabel or style.LABELS[y])
+    style.label_x(axes, style.LABELS[x])
+    style.label_y(figure, axes, style.LABELS[y] if one else [style.LABELS[quantity] for quantity in groups])
     marks = [style.line(name, colour, dashes, mark * dotted) for name, (colour, dashes, mark) in looks.items()]
     style.legend(figure, marks)
-    return style.titled(figure, title, note)
+    return style.titled(figure, title)
 
 
 def draw(ax, rows, x, y, look, dotted):
@@ -43,9 +43,6 @@ def draw(ax, rows, x, y, look, dotted):
     elif "low" in rows:
         ax.fill_between(rows[x], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
     ax.plot(rows[x], rows[y], color=colour, ls=dashes, lw=1.3, marker=marker * dotted, ms=3.5)
-
-
-# ---------------------------------------------------------------------------------------------- semivariograms
 
 
 @style.house
@@ -60,14 +57,14 @@ def semivariograms(lags, fits=None, fitted=None):
     style.need(lags, ("city", "distance_m", "semivariance", "pairs"), title)
     groups, note = style.by_panel(lags, "city")
     figure, axes = style.panels(len(groups), 2.6 if len(groups) < 4 else 2.1, sharex=True, sharey=True)
-    for ax, (city, own) in zip(axes, groups.items(), strict=True):
-        draw_lags(ax, own, lags["pairs"].max())
+    for ax, (city, here) in zip(axes, groups.items(), strict=True):
+        draw_lags(ax, here, lags["pairs"].max())
         if fits is not None:
             draw_fit(ax, fits[fits["city"] == city], fitted[fitted["city"] == city])
         ax.set_title(style.short(city, 40))
     axes[0].set_xlim(0, lags["distance_m"].max() * 1.04)
-    style.label_x(axes, "distance between photos [m]")
-    style.label_y(figure, axes, "semivariance [1]")
+    style.label_x(axes, style.LABELS["distance_m"])
+    style.label_y(figure, axes, style.LABELS["semivariance"])
     marks = {"pairs": style.dot("pairs of photos", style.BLUE), "planted": style.line("planted shape", "black", "--"),
              "envelope_low": style.line("where curves lie if places are permuted", style.PALE, width=6)}  # fmt: skip
     marks = [mark for column, mark in marks.items() if column in lags and lags[column].notna().any()]
@@ -102,14 +99,6 @@ def draw_fit(ax, fit, fitted):
                 ax.axvspan(row["range_low_m"], right, color=style.BLUE, alpha=0.1, lw=0)
 
 
-def coherence(lags, title):
-    """Figure of relative semivariance by distance, one line per method; 1 is as unlike as any two of a city.
-
-    lags: method, distance_m, relative_semivariance.
-    """
-    return curves(lags, title, x="distance_m", y="relative_semivariance", name="method", dotted=True, level=1)
-
-
 @style.house
 def pair_cloud(pairs, guide):
     """Figure of pairs by distance and dissimilarity, with the curve, its spread and where negatives are suspected.
@@ -137,21 +126,29 @@ def pair_cloud(pairs, guide):
     return style.titled(figure, title)
 
 
-# ---------------------------------------------------------------------------------------------- training and errors
-
-
 def nearest_train(table, yardstick_m):
     """Figure of the share of test photos that have a training photo within a distance, one line per split.
 
     table: split, nearest_train_m.
     """
-    table = table.dropna(subset="nearest_train_m")
-    table = table.assign(share=table.groupby("split")["nearest_train_m"].rank(method="max", pct=True))
-    figure = curves(table, "Test photos with a training photo within a distance", x="nearest_train_m", y="share",
-                    name="split", xlabel="distance to the nearest training photo [m, km]",
-                    note=f"dotted: yardstick, {length(yardstick_m)}")  # fmt: skip
+    table = table.rename(columns={"nearest_train_m": "within_m"}).dropna(subset="within_m")
+    table = table.assign(share=table.groupby("split")["within_m"].rank(method="max", pct=True))
+    title = "Test photos with a training photo within a distance"
+    figure = curves(table, title, x="within_m", y="share", name="split")
     figure.axes[0].axvline(yardstick_m, color=style.GREY, ls=":", lw=1.2)
-    return figure
+    return style.noted(figure, f"dotted: yardstick, {length(yardstick_m)}")
+
+
+def error_cdf(errors):
+    """Figure of the share of photos placed within a distance, all seeds together: a line per method, a panel per split.
+
+    errors: split, method, error_m.
+    """
+    title = "Share of photos placed within a distance"
+    style.need(errors, ("split", "method", "error_m"), title)
+    table = errors[["split", "method"]].assign(off_m=errors["error_m"].clip(max(errors["error_m"].quantile(0.002), 1)))
+    table["share"] = table.groupby(["split", "method"])["off_m"].rank(method="max", pct=True)
+    return curves(table, title, x="off_m", y="share", name="method", panel="split")
 
 
 def training_curves(table):
@@ -159,10 +156,9 @@ def training_curves(table):
 
     table: method, split, seed, step, loss, validation_error_m.
     """
-    words = {"loss": "training loss [nat]", "validation_error_m": "geometric mean error [m, km]"}
-    long = table.melt(["split", "seed", "step"], list(words), "what")
-    return curves(long, f"Training of {', '.join(table['method'].unique())}", x="step", y="value", name="split",
-                  panel="what", each="seed", ylabel=list(words.values()))  # fmt: skip
+    long = table.melt(["split", "seed", "step"], ["loss", "validation_error_m"], "what", "found")
+    title = f"Training of {', '.join(table['method'].unique())}"
+    return curves(long, title, x="step", y="found", name="split", panel="what")
 
 
 def learning_curves(table):
@@ -174,39 +170,9 @@ def learning_curves(table):
     if len(set(table["split"])) > 1:
         raise ValueError(f"learning curves are of one split, not of {splits}")
     seen = table.dropna(subset="validation_error_m").sort_values("step")
-    seen = seen.assign(best=np.log(seen.groupby(["method", "seed"])["validation_error_m"].cummin()))
-    means = np.exp(seen.groupby(["method", "step"], sort=False)["best"].mean()).reset_index()
-    return curves(means, f"Best validation error so far, {splits}", x="step", y="best", name="method",
-                  ylabel="best validation error so far [m, km]")  # fmt: skip
-
-
-def error_cdf(errors):
-    """Figure of the share of photos placed within a distance: mean over seeds per method, one panel per split.
-
-    errors: split, method, seed, error_m.
-    """
-    title = "Share of photos placed within a distance"
-    style.need(errors, ("split", "method", "seed", "error_m"), title)
-    grid_m = np.geomspace(max(errors["error_m"].quantile(0.002), 1), max(errors["error_m"].max(), 10), 300)
-    rows = [pd.DataFrame({"split": split, "method": method, "error_m": grid_m, "share": mean_share_within(own, grid_m)})
-            for (split, method), own in errors.groupby(["split", "method"], sort=False)]  # fmt: skip
-    return curves(pd.concat(rows), title, x="error_m", y="share", name="method", panel="split",
-                  xlabel="error: distance from the true place [m, km]")  # fmt: skip
-
-
-def mean_share_within(errors, grid_m):
-    """Share of photos (len(grid_m),) with at most that error, averaged over seeds."""
-    of_seeds = [np.sort(own) for _, own in errors.groupby("seed")["error_m"]]
-    return np.mean([np.searchsorted(own, grid_m, side="right") / len(own) for own in of_seeds], axis=0)
-
-
-def by_distance(table):
-    """Figure of the geometric mean error by distance to the nearest training photo, one panel per split.
-
-    table: split, method, nearest_train_m, error_m.
-    """
-    title = "Error by distance to the nearest training photo"
-    return curves(table, title, x="nearest_train_m", y="error_m", name="method", panel="split", dotted=True)
+    seen = seen.assign(best_m=np.log(seen.groupby(["method", "seed"])["validation_error_m"].cummin()))
+    means = np.exp(seen.groupby(["method", "step"], sort=False)["best_m"].mean()).reset_index()
+    return curves(means, f"Best validation error so far, {splits}", x="step", y="best_m", name="method")
 
 
 def coverage(table):
@@ -220,23 +186,16 @@ def coverage(table):
     return curves(both, title, x="level", y="coverage", name="rule", panel="split", dotted=True)
 
 
-# ---------------------------------------------------------------------------------------------- the laboratory
-
-
-def depth(table):
-    """Figure of R2 by depth, one line per tower, one panel per aim. table: tower, aim, depth, value; of one split."""
-    return curves(table, "What each layer of a tower knows", x="depth", y="value", name="tower", panel="aim", level=0,
-                  dotted=True, ylabel="R² [share]")  # fmt: skip
-
-
 def doses(table):
     """Figure of R2 of towers against R2 of the words that taught them, one panel per aim, one line per split.
 
     table: split, aim, share, words_r2, tower_r2, low, high.
     """
-    note = f"dots: {', '.join(f'{share:.0%}' for share in np.unique(table['share']))} of the phrases kept"
-    return curves(table, "What a tower knows against what its words said", x="words_r2", y="tower_r2", name="split",
-                  panel="aim", dotted=True, level=0, note=note)  # fmt: skip
+    title = "What a tower knows against what its words said"
+    figure = curves(table, title, x="words_r2", y="tower_r2", name="split", panel="aim", dotted=True, level=0)
+    return style.noted(
+        figure, f"dots: {', '.join(map('{:.0%}'.format, np.unique(table['share'])))} of the phrases kept"
+    )
 
 
 def planted_curves(table):
@@ -244,11 +203,12 @@ def planted_curves(table):
 
     table: field, distance_m, semivariance, planted, low, high; one city.
     """
-    table = table.assign(field=table["field"].str.replace("_", " "))
-    planted = table.assign(name="planted", semivariance=table["planted"])
-    both = pd.concat([planted, table.assign(name="this city", low=np.nan, high=np.nan)])
-    return curves(both, "Semivariograms of the planted fields of one city", x="distance_m", y="semivariance",
-                  name="name", panel="field", note="band: 95 % of redraws", ylabel="semivariance [sill]")  # fmt: skip
+    table = table.assign(field=table["field"].str.replace("_", " ")).rename(columns={"semivariance": "this city"})
+    both = table.melt(["field", "distance_m", "low", "high"], ["planted", "this city"], "name", "of_sill")
+    both.loc[both["name"] != "planted", ["low", "high"]] = np.nan
+    title = "Semivariograms of the planted fields of one city"
+    return style.noted(curves(both, title, x="distance_m", y="of_sill", name="name", panel="field"),
+                       "band: 95 % of redraws")  # fmt: skip
 
 
 def ensemble(observed, truth):
@@ -257,5 +217,6 @@ def ensemble(observed, truth):
     observed: city, distance_m, semivariance. truth: distance_m, semivariance, low, high.
     """
     both = pd.concat([truth.assign(city="mean of redrawn cities"), observed.assign(low=np.nan, high=np.nan)])
-    return curves(both, "Semivariograms of the embedding against redrawn cities", x="distance_m", y="semivariance",
-                  name="city", note="band: 95 % of redrawn cities")  # fmt: skip
+    title = "Semivariograms of the embedding against redrawn cities"
+    return style.noted(curves(both, title, x="distance_m", y="semivariance", name="city"),
+                       "band: 95 % of redrawn cities")  # fmt: skip

@@ -8,40 +8,42 @@ from matplotlib.colors import LogNorm, Normalize, PowerNorm
 from geonb.earth.cells import outline
 from geonb.earth.sphere import centre, check_lat_lon_deg, equal_earth, to_local_m
 from geonb.showing import style
+from geonb.showing.matrices import images
 
 POSITION = ["lat_deg", "lon_deg"]
 PREDICTED = ["predicted_lat_deg", "predicted_lon_deg"]
 
 
 @style.house
-def on_ground(table, title, *, colour=None, panel="city", at_most=3, columns=None, shared=False, norm=None, label=None,
-              missing="", arrows=False, note=""):  # fmt: skip
+def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=False, norm=None):
     """Figure of marks on square pieces of ground, one for each name in column `panel`, with a scale bar.
 
     table: lat_deg and lon_deg of dots, and their size where it differs; or cell, whose hexagon is drawn. colour: a
-    column of names, or of numbers where a norm is given, None: all alike; label: what the numbers are, with their unit;
-    missing: what it means where there is none. shared: one extent for all panels. arrows: from each dot to its
-    predicted place.
+    column of names, or of numbers where a norm is given; None: arrows lead from all dots to their predicted places.
+    columns: at most so many side by side, three cities in all, eight where there are four columns. shared: one extent
+    for all panels.
     """
-    if colour is None:
+    arrows = colour is None
+    if arrows:
         colour, table = "what", table.assign(what="where it was taken")
     style.need(table, [column for column in (panel, colour) if column], title)
-    groups, cut = style.by_panel(table, panel, at_most)
-    columns = columns or {4: 2}.get(len(groups), min(len(groups), 3 if at_most == 3 else 4))
+    groups, cut = style.by_panel(table, panel, style.CITIES_AT_MOST if columns == 4 else 3)
+    columns = min(columns, {4: 2}.get(len(groups), len(groups)))
     side_in = min((style.WIDTH_IN - (norm is not None)) / columns - 0.3, 3.4)  # a colour bar needs room beside, and
     height_in = side_in + 0.25 + (0.2 if norm else 0.45) * columns / len(groups)  # a legend below
     figure, axes = style.panels(len(groups), height_in, columns=columns, sharex=shared, sharey=shared)
     looks = {} if norm else style.looks(table[colour])
     shades = ScalarMappable(norm, "viridis_r")
-    for ax, (name, own) in zip(axes, groups.items(), strict=True):
-        extent = corners(table if shared else own, arrows)
+    for ax, (name, here) in zip(axes, groups.items(), strict=True):
+        extent = corners(table if shared else here, arrows)
         middle = centre(extent)
-        draw_arrows(ax, own.head(len(own) * arrows), middle)
+        if arrows:
+            draw_arrows(ax, here, middle)
         for kind, (paint, _, marker) in looks.items():
-            draw_marks(ax, own[own[colour] == kind], middle, paint, marker)
+            draw_marks(ax, here[here[colour] == kind], middle, paint, marker)
         if norm:
-            draw_marks(ax, own.dropna(subset=colour), middle, shades.to_rgba(own[colour].dropna()), "o")
-        draw_marks(ax, own[own[colour].isna()], middle, style.GREY, "x")
+            draw_marks(ax, here.dropna(subset=colour), middle, shades.to_rgba(here[colour].dropna()), "o")
+        draw_marks(ax, here[here[colour].isna()], middle, style.GREY, "x")
         square(ax, to_local_m(extent, middle))
         ax.set_title(style.short(name, 90 // columns))
     style.label_x(axes, "east [m]")
@@ -50,19 +52,15 @@ def on_ground(table, title, *, colour=None, panel="city", at_most=3, columns=Non
         ax.tick_params(labelbottom=False, labelleft=False)  # no room: the bar tells the scale
     marks = [style.dot(name, paint, marker) for name, (paint, _, marker) in looks.items()]
     marks += [style.line("to the predicted place", style.ORANGE)] if arrows else []
-    style.legend(figure, marks + ([style.dot(missing, style.GREY, "x")] if table[colour].isna().any() else []))
+    missing = [style.dot("placed in a wrong city", style.GREY, "x")] if table[colour].isna().any() else []
+    style.legend(figure, marks + missing)
     if norm:
-        colour_bar(figure, axes, shades, label or style.LABELS[colour])
+        bar = figure.colorbar(shades, ax=axes, shrink=0.8, pad=0.02, extend="both" if norm.clip else "neither")
+        style.scaled(bar.ax.yaxis, style.LABELS[colour])
+        bar.set_label(style.LABELS[colour])
     if len(axes) == 1:
         figure.set_layout_engine("compressed")  # else its colour bar stands far away
-    return style.titled(figure, title, cut, note)
-
-
-def colour_bar(figure, axes, shades, label):
-    """Draw a bar of colours at the right of all panels; the unit of its label sets its ticks."""
-    bar = figure.colorbar(shades, ax=axes, shrink=0.8, pad=0.02, extend="both" if shades.norm.clip else "neither")
-    style.scaled(bar.ax.yaxis, label)
-    bar.set_label(label)
+    return style.titled(figure, title, cut)
 
 
 def corners(table, arrows=False):
@@ -86,7 +84,7 @@ def draw_marks(ax, rows, middle, paint, marker):
 
 def draw_arrows(ax, rows, middle):
     """Draw an arrow from where each photo was taken to where it was placed."""
-    start, end = (to_local_m(rows.reindex(columns=side).to_numpy(), middle) for side in (POSITION, PREDICTED))
+    start, end = (to_local_m(rows[side].to_numpy(), middle) for side in (POSITION, PREDICTED))
     ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, width=0.005, color=style.ORANGE)
 
 
@@ -109,9 +107,6 @@ def log_norm(error_m):
     return LogNorm(max(error_m.quantile(0.02), 1), max(error_m.quantile(0.98), 10), clip=True)
 
 
-# ---------------------------------------------------------------------------------------------- within cities
-
-
 def split_maps(points):
     """Figure of one city's photos under each split, coloured by part. points: split, part, lat_deg, lon_deg, city."""
     cities = points["city"].unique()
@@ -127,12 +122,11 @@ def target(places):
     """
     most = places["weight"].max()
     dots = places.assign(size=8 + 90 * places["weight"] / most).sort_values("weight")
-    figure = on_ground(dots, "The target of one photo on the ground", panel=None, colour="weight",
-                       norm=PowerNorm(0.5, vmin=0, vmax=most), label="target probability [1]",
-                       note="star: the photo itself")  # fmt: skip
+    norm = PowerNorm(0.5, vmin=0, vmax=most)
+    figure = on_ground(dots, "The target of one photo on the ground", panel=None, colour="weight", norm=norm)
     here = to_local_m(places[POSITION].to_numpy()[0], centre(corners(places)))
     figure.axes[0].scatter(*here, 150, color=style.ORANGE, marker="*", ec="white", lw=0.8)
-    return figure
+    return style.noted(figure, "star: the photo itself")
 
 
 def error_maps(errors):
@@ -145,11 +139,9 @@ def error_maps(errors):
     style.need(errors, ("method", "photo_id", *POSITION, "error_m", "city", "right_city"), title)
     if errors["photo_id"].duplicated().any():
         raise ValueError("a photo is there more than once: choose rows of one method, split and seed first")
-    right = errors["right_city"].astype(bool)
-    norm = log_norm(errors["error_m"][right] if right.any() else errors["error_m"])
-    errors = errors.assign(error_m=errors["error_m"].where(right))
-    return on_ground(errors, title, colour="error_m", at_most=style.CITIES_AT_MOST, norm=norm, label="error [m, km]",
-                     missing="placed in a wrong city")  # fmt: skip
+    errors = errors.assign(off_m=errors["error_m"].where(errors["right_city"].astype(bool)))
+    norm = log_norm(errors["off_m" if errors["off_m"].notna().any() else "error_m"])
+    return on_ground(errors, title, colour="off_m", columns=4, norm=norm)
 
 
 def hexagons(table):
@@ -171,31 +163,28 @@ def embedding_maps(table):
     table: method, city, lat_deg, lon_deg, score (0 to 1).
     """
     cities = table["city"].value_counts().index[:3]
-    table = table[table["city"].isin(cities)].assign(panel=lambda own: own["city"] + ", " + own["method"])
-    return on_ground(table, "The first principal component of the embeddings", panel="panel", columns=len(cities),
-                     colour="score", norm=Normalize(0, 1), label="rank from low to high [share]")  # fmt: skip
+    table = table[table["city"].isin(cities)].assign(panel=lambda rows: rows["city"] + ", " + rows["method"])
+    title = "The first principal component of the embeddings"
+    return on_ground(table, title, panel="panel", columns=len(cities), colour="score", norm=Normalize(0, 1))
 
 
-@style.house
 def field_maps(layers, half_side_m, points, names):
     """Figure of planted fields (K, n, n), rows northwards, over a square of 2 half_side_m, with photos as dots.
 
     points: positions (m, 2) east and north [m]. One colour scale: standard deviations around the mean of all cities.
     """
-    figure, axes = style.panels(len(layers), 2.15, columns=4, sharex=True, sharey=True)
-    extent = (-half_side_m, half_side_m) * 2
-    for ax, layer, name in zip(axes, layers, names, strict=True):
-        drawn = ax.imshow(layer, origin="lower", extent=extent, cmap="PuOr_r", vmin=-2.5, vmax=2.5)
+    look = {
+        "cmap": "PuOr_r",
+        "norm": Normalize(-2.5, 2.5),
+        "origin": "lower",
+        "extent": (-half_side_m, half_side_m) * 2,
+    }
+    arrays = {name.replace("_", " "): layer for name, layer in zip(names, layers, strict=True)}
+    title = "Planted fields of one city, and where its photos were taken"
+    figure = images(arrays, title, ("east [m]", "north [m]", "planted value [standard deviations]"), look)
+    for ax in figure.axes[:-1]:
         ax.scatter(*points.T, s=1.5, color="black", alpha=0.7, lw=0)
-        ax.set_title(name.replace("_", " "))
-        ax.grid(visible=False)
-    style.label_x(axes, "east [m]")
-    style.label_y(figure, axes, "north [m]")
-    figure.colorbar(drawn, ax=axes, shrink=0.6, label="planted value [standard deviations]", extend="both")
-    return style.titled(figure, "Planted fields of one city, and where its photos were taken")
-
-
-# ---------------------------------------------------------------------------------------------- the world
+    return figure
 
 
 @style.house
@@ -208,16 +197,15 @@ def world_errors(errors, land):
     title = "Real photos of the world: where they were taken, and placed"
     style.need(errors, ("method", *POSITION, *PREDICTED, "error_km"), title)
     figure, axes = style.panels(errors["method"].nunique(), 3.4, columns=1)
-    for ax, (method, own) in zip(axes, errors.groupby("method", sort=False), strict=True):
+    for ax, (method, rows) in zip(axes, errors.groupby("method", sort=False), strict=True):
         ax.scatter(*equal_earth(land[POSITION].to_numpy()).T, s=14, color=style.PALE, lw=0)
-        true, placed = (equal_earth(own[side].to_numpy()) for side in (POSITION, PREDICTED))
+        true, placed = (equal_earth(rows[side].to_numpy()) for side in (POSITION, PREDICTED))
         ax.plot(*np.stack([true, placed], axis=1).transpose(2, 1, 0), color=style.ORANGE, lw=0.6, alpha=0.6)
         ax.scatter(*true.T, s=12, color=style.BLUE, zorder=3)
-        ax.set(aspect="equal", xticks=[], yticks=[], title=f"{method}: median error {own['error_km'].median():,.0f} km")
+        ax.set(
+            aspect="equal", xticks=[], yticks=[], title=f"{method}: median error {rows['error_km'].median():,.0f} km"
+        )
         ax.spines[:].set_visible(False)
-    taken, placed = (
-        style.dot("where the photo was taken", style.BLUE),
-        style.line("to the predicted place", style.ORANGE),
-    )
-    style.legend(figure, [taken, placed])
+    taken = style.dot("where the photo was taken", style.BLUE)
+    style.legend(figure, [taken, style.line("to the predicted place", style.ORANGE)])
     return style.titled(figure, title)

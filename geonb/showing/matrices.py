@@ -1,4 +1,4 @@
-"""Targets of a batch as matrices."""
+"""Matrices side by side, their values as colours."""
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -7,24 +7,28 @@ from geonb.showing import style
 
 
 @style.house
-def target_matrices(targets):
-    """Figure of target matrices (n, n) side by side: row = photo, column = candidate, colour = target probability."""
-    if not targets:
-        raise ValueError("there are no target matrices: give {name: (n, n) array}")
-    shapes = {name: np.shape(target) for name, target in targets.items()}
-    if len(set(shapes.values())) > 1 or any(len(shape) != 2 for shape in shapes.values()):
-        raise ValueError(f"the matrices must be (n, n) of one batch, not {shapes}")
-    columns = min(len(targets), 4)
-    figure, axes = style.panels(
-        len(targets), style.WIDTH_IN / max(columns, 2), columns=columns, sharex=True, sharey=True
-    )
-    # Square-root colours: beside the 1 of a one-hot target, soft ones would vanish on a linear scale.
-    norm = PowerNorm(0.5, vmin=0, vmax=max(np.max(target) for target in targets.values()))
-    for ax, (name, target) in zip(axes, targets.items(), strict=True):
-        image = ax.imshow(target, cmap="cividis", norm=norm, interpolation="nearest")
+def images(arrays, title, labels, look):
+    """Figure of arrays (n, n), {name: array}, and a bar of colours; labels: of x, y and the bar; look: of imshow."""
+    columns = min(len(arrays), 4)
+    height_in = style.WIDTH_IN / max(columns, 2)
+    figure, axes = style.panels(len(arrays), height_in, columns=columns, sharex=True, sharey=True)
+    for ax, (name, array) in zip(axes, arrays.items(), strict=True):
+        image = ax.imshow(array, interpolation="nearest", **look)
         ax.set_title(style.short(name, 96 // columns))
         ax.grid(visible=False)
-    figure.colorbar(image, ax=axes, label="target probability [1]", shrink=0.85, pad=0.02)
-    style.label_x(axes, "candidate [index]")
-    style.label_y(figure, axes, "photo [index]")
-    return style.titled(figure, "Targets of a batch of neighbouring photos")
+    beyond = any((np.abs(array) > image.norm.vmax).any() for array in arrays.values())
+    figure.colorbar(image, ax=axes, label=labels[2], shrink=0.85, pad=0.02, extend="both" if beyond else "neither")
+    style.label_x(axes, labels[0])
+    style.label_y(figure, axes, labels[1])
+    return style.titled(figure, title)
+
+
+def target_matrices(targets):
+    """Figure of target matrices (n, n) side by side: row = photo, column = candidate, colour = target probability."""
+    shapes = {np.shape(target) for target in targets.values()}
+    if len(shapes) != 1 or any(len(shape) != 2 for shape in shapes):
+        raise ValueError(f"give targets {{name: (n, n) array}} of one batch, not of shapes {sorted(shapes)}")
+    # Square-root colours: beside the 1 of a one-hot target, soft ones would vanish on a linear scale.
+    norm = PowerNorm(0.5, vmin=0, vmax=max(np.max(target) for target in targets.values()))
+    labels = ("candidate [index]", "photo [index]", "target probability [1]")
+    return images(targets, "Targets of a batch of neighbouring photos", labels, {"cmap": "cividis", "norm": norm})

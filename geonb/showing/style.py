@@ -14,10 +14,11 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from geonb.earth.sphere import length
 
@@ -51,12 +52,19 @@ LOOKS = {  # what looks the same in every figure: name -> colour, line style, ma
 }  # fmt: skip
 LABELS = {  # what the columns of tables are on an axis; the unit sets scale and ticks, see scaled
     "distance_m": "distance between photos [m]", "nearest_train_m": "distance to the nearest training photo [m]",
+    "within_m": "distance to the nearest training photo [m, km]", "off_m": "distance from the true place [m, km]",
     "error_m": "geometric mean error [m, km]", "median_error_m": "median error [m]", "step": "optimiser step [count]",
+    "best_m": "best validation error so far [m, km]", "validation_error_m": "geometric mean error [m, km]",
+    "loss": "training loss [nat]", "ratio": "ratio of errors [ratio]", "measure": "measure [1]",
     "semivariance": "semivariance [1]", "relative_semivariance": "relative semivariance [1]",
-    "depth": "depth, first to last layer [share]", "r2": "R² within unseen cities [share]",
+    "of_sill": "semivariance [sill]", "depth": "depth, first to last layer [share]",
+    "value": "R²; of cities accuracy [share]", "r2": "R² within unseen cities [share]",
     "words_r2": "R² of the words [share]", "tower_r2": "R² of the tower [share]",
-    "auc": "ROC area within strata of distance [1]", "level": "nominal coverage [share]",
-    "coverage": "measured coverage [share]", "share": "photos [share]", "photos": "photos [count]",
+    "probe_r2": "R² of a probe, blocked [share]", "spread_m": "median spread of the posterior [m, km]",
+    "read_over_planted": "read over planted range [ratio]", "weight": "target probability [1]",
+    "score": "rank from low to high [share]", "auc": "ROC area within strata of distance [1]",
+    "level": "nominal coverage [share]", "coverage": "measured coverage [share]", "share": "photos [share]",
+    "photos": "photos [count]",
 }  # fmt: skip
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
 EAST_ASIAN_FONTS = {"Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic"}
@@ -64,9 +72,6 @@ FONTS = ["DejaVu Sans", *sorted({font.name for font in fontManager.ttflist} & EA
 NO_GLYPH = "\N{WHITE VERTICAL RECTANGLE}"
 HOW_TO_DRAW = f"{NO_GLYPH}: no font here has this character; Debian's fonts-noto-cjk has East Asian ones"
 house = mpl.rc_context({"font.family": FONTS}, Path(__file__).with_name("house.mplstyle"))
-
-
-# ---------------------------------------------------------------------------------------------- tables
 
 
 def need(table, columns, title):
@@ -82,15 +87,13 @@ def by_panel(table, panel, at_most=CITIES_AT_MOST):
 
     One panel without a name where panel is None.
     """
-    if panel is None:
-        return {"": table}, ""
-    groups = dict(list(table.groupby(panel, sort=False)))
+    groups = dict(list(table.groupby(panel, sort=False))) if panel else {"": table}
     if panel != "city" or len(groups) <= at_most:
         return groups, ""
-    weight = table.assign(weight=table.get("pairs", 1)).groupby("city", sort=False)["weight"].sum()
-    heaviest = set(weight.sort_values(ascending=False, kind="stable").index[:at_most])
+    sizes = pd.Series({city: own["pairs"].sum() if "pairs" in own else len(own) for city, own in groups.items()})
+    largest = sizes.nlargest(at_most).index
     note = f"{at_most} of {len(groups)} cities, the largest samples"
-    return {name: own for name, own in groups.items() if name in heaviest}, note
+    return {city: own for city, own in groups.items() if city in largest}, note
 
 
 def looks(names):
@@ -117,9 +120,6 @@ def drawable():
     return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in FONTS))
 
 
-# ---------------------------------------------------------------------------------------------- parts of figures
-
-
 def panels(count, height_in, *, columns=None, sharex=False, sharey=False):
     """A Figure that pyplot does not keep, and its axes (count,), row by row; height_in is one row's height."""
     columns = columns or {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}.get(count, 4)
@@ -129,12 +129,12 @@ def panels(count, height_in, *, columns=None, sharex=False, sharey=False):
         rows, columns, figsize=size, sharex=sharex, sharey=sharey, squeeze=False, layout="constrained"
     )
     plt.close(figure)  # else a notebook shows it twice: as the cell's value and from pyplot's registry
-    axes = list(axes.ravel())
-    for spare in axes[count:]:
+    for spare in axes.flat[count:]:
         spare.remove()
-    for ax in axes[:count]:
+    axes = list(axes.flat[:count])
+    for ax in axes:
         ax.tick_params(labelsize=8)
-    return figure, axes[:count]
+    return figure, axes
 
 
 def label_x(axes, label):
@@ -142,20 +142,20 @@ def label_x(axes, label):
     labels: each below its own panel."""
     one, columns = isinstance(label, str), axes[0].get_gridspec().ncols
     lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes} if one else dict(enumerate(axes))
-    for ax, own in zip(axes, [label] * len(axes) if one else label, strict=True):
-        scaled(ax.xaxis, own)
+    for ax, words in zip(axes, [label] * len(axes) if one else label, strict=True):
+        scaled(ax.xaxis, words)
         if ax in lowest.values():  # not supxlabel: a legend would cover it
-            ax.set_xlabel(textwrap.fill(own, 100 // columns), fontsize=9 if columns < 3 else 8)
+            ax.set_xlabel(textwrap.fill(words, 100 // columns), fontsize=9 if columns < 3 else 8)
             ax.tick_params("x", labelbottom=True)  # above a removed panel too
 
 
 def label_y(figure, axes, label):
     """Scale the y axes by the unit of their label, and write it once at the left; a list: each beside its own panel."""
-    one = isinstance(label, str) and len(axes) > 1
-    for ax, own in zip(axes, [label] * len(axes) if isinstance(label, str) else label, strict=True):
-        scaled(ax.yaxis, own)
-        ax.set_ylabel("" if one else own)
-    if one:
+    one = isinstance(label, str)
+    for ax, words in zip(axes, [label] * len(axes) if one else label, strict=True):
+        scaled(ax.yaxis, words)
+        ax.set_ylabel("" if one and len(axes) > 1 else words)
+    if one and len(axes) > 1:
         figure.supylabel(label, fontsize=9)
 
 
@@ -165,19 +165,19 @@ def scaled(axis, label):
     Where a length of zero is drawn the axis is linear below 1 m. Shares that are hardly more than zero get a range of
     .1, so that noise does not fill the panel.
     """
-    in_words, ticks = label.endswith("[m, km]"), ticks_on(axis)
-    set_scale = axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale
+    in_words, of_panel = label.endswith("[m, km]"), axis.axes.get_subplotspec()
+    ticks = {1: 8, 2: 6, 3: 4}.get(of_panel.get_gridspec().ncols, 3) if of_panel and axis.axis_name == "x" else 6
+    set_scale = getattr(axis.axes, f"set_{axis.axis_name}scale")
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
     if in_words and axis.get_data_interval()[0] <= 0:
         set_scale("symlog", linthresh=1)
     elif in_words or label.endswith("[ratio]"):
         set_scale("log")
         log_ticks(axis, ticks)
-    else:
-        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    elif label.endswith("[share]") and np.ptp(axis.get_view_interval()) < 0.1:
         low, high = axis.get_view_interval()
-        if label.endswith("[share]") and high - low < 0.1:
-            axis.set_view_interval(min(low, -0.05), max(high, 0.05), ignore=True)
-    axis.set_major_formatter(FuncFormatter(length_tick if in_words else number_tick))
+        axis.set_view_interval(min(low, -0.05), max(high, 0.05), ignore=True)
+    axis.set_major_formatter(FuncFormatter(length_tick) if in_words else StrMethodFormatter("{x:,.9g}"))
 
 
 def log_ticks(axis, ticks):
@@ -194,21 +194,9 @@ def log_ticks(axis, ticks):
     axis.set_minor_formatter(NullFormatter())
 
 
-def ticks_on(axis):
-    """How many ticks have room on an axis."""
-    if axis.axis_name == "y" or axis.axes.get_subplotspec() is None:
-        return 6
-    return {1: 8, 2: 6, 3: 4}.get(axis.axes.get_gridspec().ncols, 3)
-
-
 def length_tick(metres, _=None):
     """A tick's text: 0 m, 20 m, 5 km."""
     return length(metres).replace(".0 ", " ")
-
-
-def number_tick(value, _):
-    """A tick's text: 20,000 or 0.25."""
-    return f"{value:,.0f}" if value == round(value) else f"{value:g}"
 
 
 def legend(figure, marks):
@@ -229,26 +217,26 @@ def line(label, colour, dashes="-", marker="", width=1.4):
     return Line2D([], [], color=colour, ls=dashes, marker=marker, ms=3.5, lw=width, label=label)
 
 
-def titled(figure, title, *notes):
-    """The figure with its title at the top left, and its note: what is given, and that a glyph is in no font here."""
+def titled(figure, title, note=""):
+    """The figure with its title at the top left and a note, which says too that a character is in no font here."""
     figure.suptitle(short(title, 90))
     ticks = [tick for ax in figure.axes for tick in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     lacking = any(NO_GLYPH in text.get_text() for text in [*figure.findobj(Text), *ticks])
-    return noted(figure, *notes, HOW_TO_DRAW if lacking else "")
+    return noted(figure, note, HOW_TO_DRAW if lacking else "")
 
 
-@house
 def marked(figure, simulated):
     """The figure with the word "simulated" in its note where its data are."""
     return noted(figure, "simulated") if simulated else figure
 
 
+@house
 def noted(figure, *notes):
     """The figure with more words in its note: right of the title, or below it where there is no room."""
     for old in [text for text in figure.texts if text.get_gid() == "note"]:
         notes = (old.get_text(), *notes)
         old.remove()
-    title, words = figure.get_suptitle().rstrip("\n "), " · ".join(word for word in notes if word)
+    title, words = figure.get_suptitle().rstrip("\n "), " · ".join(filter(None, notes))
     below = len(title) * 0.092 + len(words) * 0.062 > WIDTH_IN - 0.3
     figure.suptitle(title + "\n " * below, x=0.005, ha="left", fontsize=10, fontweight="bold")
     top = 1 - (0.06 + 0.17 * below) / figure.get_figheight()

@@ -30,7 +30,7 @@ LAGS = table(
     [(city, x, 1 - np.exp(-x / 200), 90, 0.9) for city in CITIES for x in np.geomspace(10, 900, 8)],
 )
 FITS = table("city effective_range_m flag", [(city, 600.0, "") for city in CITIES])
-DOUBTFUL_FITS = FITS.assign(range_low_m=400.0, range_high_m=np.inf)
+DOUBTFUL_FITS = FITS.assign(range_low_m=9, range_high_m=np.inf)
 DOUBT = LAGS.assign(low=LAGS.semivariance - 0.1, high=LAGS.semivariance + 0.1, envelope_low=0.7, envelope_high=0.8)
 COHERENCE = LAGS.query("city == 'Oulu'").assign(method="clip", relative_semivariance=1.0)
 PAIRS = pd.DataFrame({"distance_m": RANDOM.lognormal(6, 2, 90), "similarity": RANDOM.random(90)})

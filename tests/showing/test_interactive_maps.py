@@ -75,7 +75,7 @@ def remote_links(page):
     return reader.links
 
 
-def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an_iframe_or_a_file(tmp_path):
+def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an_iframe():
     errors = made_errors(40).assign(city='O\'Higgins & "sons"')
     shown = interactive_maps.error_map(errors, {}, True)
     page, frame = shown.page, shown._repr_html_()
@@ -86,9 +86,8 @@ def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an
     assert (page.count("Leaflet 1.9.4"), page.count(".leaflet-pane,")) == (1, 1)
     assert interactive_maps.error_map(errors, {}, True).page == page
     assert unescape(re.search(r"srcdoc='([^']*)'", frame)[1]) == page
-    assert 'title="map of 40 photos in 1 city"' in frame
+    assert 'title="map of 40 photos"' in frame
     assert 'sandbox="allow-scripts"' in frame
-    assert shown.save(tmp_path / "deep" / "map.html").read_text(encoding="utf-8") == page
 
 
 @pytest.mark.slow
@@ -218,7 +217,7 @@ def test_positions_are_rounded_to_a_metre():
 
 
 def test_a_city_across_the_date_line_is_one_place():
-    places = interactive_maps.city_bounds(interactive_maps.unwrapped(made_errors(800)))
+    places = interactive_maps.city_bounds(interactive_maps.unwrapped(made_errors(800))).values()
     assert len(places) == len(CENTRES)
     assert all(place["bounds"][1][1] - place["bounds"][0][1] < 1 for place in places)
 
@@ -237,11 +236,10 @@ def test_lines_lead_to_the_predicted_place_for_the_largest_errors_in_the_right_c
 
 def test_thumbnails_lie_inside_the_page():
     errors = made_errors(60)
-    shown = interactive_maps.error_map(errors, {name: Image.new("L", (640, 480)) for name in errors["photo_id"]}, True)
-    assert (
-        sum("data:image/jpeg" in one["properties"]["about"] for one in features(shown))
-        == interactive_maps.THUMBNAILS_AT_MOST
-    )
+    pictures = {name: Image.new("L", (64, 48)) for name in errors["photo_id"][5:10]}
+    points = [one for one in features(interactive_maps.error_map(errors, pictures, True))
+              if one["geometry"]["type"] == "Point"]  # fmt: skip
+    assert sum("data:image/jpeg" in one["properties"]["about"] for one in points) == 5
 
 
 def test_streets_lie_beneath_and_are_no_layer_to_choose():

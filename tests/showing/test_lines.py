@@ -35,9 +35,10 @@ def test_of_more_cities_than_panels_the_largest_are_drawn_and_it_says_so():
     assert "8 of 20 cities" in " ".join(texts(figure))
 
 
-def test_a_share_within_is_the_mean_over_seeds_of_shares():
-    errors = pd.DataFrame({"seed": [0, 0, 1, 1], "error_m": [1.0, 3.0, 3.0, 5.0]})
-    np.testing.assert_allclose(lines.mean_share_within(errors, np.array([0.5, 1, 3, 9])), [0, 0.25, 0.75, 1])
+def test_a_share_within_counts_all_seeds():
+    errors = pd.DataFrame({"split": "a", "method": "b", "seed": [0, 0, 1, 1], "error_m": [1.0, 3.0, 3.0, 5.0]})
+    (line,) = lines.error_cdf(errors).axes[0].lines
+    np.testing.assert_allclose(line.get_ydata(), [0.25, 0.75, 0.75, 1])
 
 
 def test_learning_curves_are_the_best_so_far_of_one_split():

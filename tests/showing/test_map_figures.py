@@ -14,7 +14,7 @@ def texts(figure):
 def test_more_cities_than_panels_are_cut_and_it_says_so():
     many = errors(("clip",), (0,), [f"City {i}" for i in range(20)])
     assert "8 of 20 cities" in texts(map_figures.error_maps(many))
-    assert "3 of 20 cities" in texts(map_figures.on_ground(many, "Arrows", arrows=True))
+    assert "3 of 20 cities" in texts(map_figures.on_ground(many, "Arrows"))
 
 
 def test_maps_refuse_two_cities_two_methods_and_impossible_positions():

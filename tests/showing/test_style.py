@@ -20,6 +20,12 @@ from tests.showing import example_tables
 
 GUIDE = SimpleNamespace(distance_m=np.array([100.0, 900.0]), dissimilarity=np.array([0.3, 0.8]),
                         spread=np.array([0.1, 0.1]), range_m=300.0)  # fmt: skip
+
+
+def curves(x, y, name, panel=None, level=None):
+    return lambda table: lines.curves(table, "Curves", x=x, y=y, name=name, panel=panel, dotted=True, level=level)
+
+
 FIGURES = {  # name: (figure of tables, its tables)
     "photo_counts": (intervals.photo_counts, example_tables.PHOTOS),
     "comparison": (lambda table: intervals.comparison(table, "blocked"), example_tables.COMPARISON),
@@ -33,22 +39,17 @@ FIGURES = {  # name: (figure of tables, its tables)
     "responses": (lambda table: intervals.responses(table, table[:1]), example_tables.RESPONSES),
     "recovered_ranges": (intervals.recovered_ranges, example_tables.TRIALS),
     "semivariograms": (lines.semivariograms, example_tables.LAGS, example_tables.FITS, example_tables.LAGS),
-    "doubt": (
-        lines.semivariograms,
-        example_tables.DOUBT,
-        example_tables.FITS.assign(range_low_m=9, range_high_m=np.inf),
-        example_tables.LAGS,
-    ),
-    "coherence": (lambda table: lines.coherence(table, "Coherence"), example_tables.COHERENCE),
+    "doubt": (lines.semivariograms, example_tables.DOUBT, example_tables.DOUBTFUL_FITS, example_tables.LAGS),
+    "coherence": (curves("distance_m", "relative_semivariance", "method", level=1), example_tables.COHERENCE),
     "pair_cloud": (lambda table: lines.pair_cloud(table, GUIDE), example_tables.PAIRS),
     "nearest_train": (lambda table: lines.nearest_train(table, 200.0), example_tables.NEAREST),
     "training_curves": (lines.training_curves, example_tables.CURVE),
     "learning_curves": (lines.learning_curves, example_tables.CURVE),
     "error_cdf": (lines.error_cdf, example_tables.errors()),
-    "by_distance": (lines.by_distance, example_tables.BY_DISTANCE),
+    "by_distance": (curves("nearest_train_m", "error_m", "method", "split"), example_tables.BY_DISTANCE),
     "coverage": (lines.coverage, example_tables.COVERAGE),
     "risk": (lambda table: lines.curves(table, "Risk", x="share", y="error_m", name="order"), example_tables.RISK),
-    "depth": (lines.depth, example_tables.DEPTH),
+    "depth": (curves("depth", "value", "tower", "aim", level=0), example_tables.DEPTH),
     "doses": (lines.doses, example_tables.DOSES),
     "planted_curves": (lines.planted_curves, example_tables.PLANTED),
     "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), example_tables.LAGS),
@@ -57,7 +58,7 @@ FIGURES = {  # name: (figure of tables, its tables)
     "error_maps": (map_figures.error_maps, example_tables.ERRORS),
     "hexagons": (map_figures.hexagons, example_tables.CELLS),
     "cells": (lambda table: map_figures.on_ground(table, "Cells", colour="verdict"), example_tables.CELLS),
-    "arrows": (lambda table: map_figures.on_ground(table, "Arrows", arrows=True), example_tables.ERRORS),
+    "arrows": (lambda table: map_figures.on_ground(table, "Arrows"), example_tables.ERRORS),
     "embedding_maps": (map_figures.embedding_maps, example_tables.errors().assign(score=0.5)),
 }
 WITHOUT_TABLES = {
