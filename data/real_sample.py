@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import h3
 import numpy as np
 import pandas as pd
 
@@ -46,18 +47,23 @@ def read(folder):
     return [table.assign(**about) for table in tables]
 
 
+def centres(lat_lon_deg, resolution):
+    """Centres (n, 2) in degrees of the hexagons of positions (n, 2)."""
+    return np.array([h3.cell_to_latlng(cell) for cell in cells.hexagons(lat_lon_deg, resolution)])
+
+
 def real_errors(folder):
     """(errors, land): where models placed real photos (ERRORS), and cells of a gallery that show continents (LAND)."""
     table = pd.read_csv(folder / "osv5m_game_select_50_with_predictions.csv")
     true, found = table[["true_lat", "true_lon"]].to_numpy(float), []
     for method, name in MODELS.items():
         guess = table[[name.format("lat"), name.format("lon")]].to_numpy(float)
-        columns = np.concatenate([cells.centres(true, **CELLS), cells.centres(guess, **CELLS)], axis=1)
+        columns = np.concatenate([centres(true, **CELLS), centres(guess, **CELLS)], axis=1)
         own = pd.DataFrame(columns, columns=list(ERRORS)[1:5])
         found.append(own.assign(method=method, error_km=(sphere.distance_m(true, guess) / 1000).round()))
     order = ["method", "error_km"]  # not that of the photos
     gallery = pd.read_csv(folder / "geoclip_coordinates_100K.csv")[["LAT", "LON"]].to_numpy(float)
-    land = np.unique(cells.centres(gallery, **CELLS), axis=0)
+    land = np.unique(centres(gallery, **CELLS), axis=0)
     errors = pd.concat(found)[list(ERRORS)].sort_values(order, kind="stable", ignore_index=True)
     return errors, pd.DataFrame(land, columns=list(LAND))
 

@@ -16,18 +16,6 @@ def stream(seed, *name):
     return np.random.default_rng([seed, *words])
 
 
-def pairs(n, max_pairs, seed):
-    """Indices (i, j), i < j, of all pairs, or of a sample of max_pairs distinct ones, every pair equally likely."""
-    count = n * (n - 1) // 2
-    if count <= max_pairs:
-        return np.triu_indices(n, 1)
-    drawn = stream(seed, "pairs").choice(count, max_pairs, replace=False, shuffle=False)
-    # the pairs of photo i with later ones are numbered from first[i] on
-    first = np.concatenate([[0], np.cumsum(np.arange(n - 1, 1, -1))])
-    i = np.searchsorted(first, drawn, side="right") - 1
-    return i, drawn - first[i] + i + 1
-
-
 def seed_torch(seed, *name):
     """Seed torch's default generators for a named purpose and ask it for repeatable kernels."""
     import torch

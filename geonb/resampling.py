@@ -14,10 +14,9 @@ def check_replicates(replicates, name="replicates"):
 
 
 def interval95(drawn, axis=0, *, method="linear"):
-    """The 2.5 % and the 97.5 % quantile (2, ...) of draws along an axis.
+    """The 2.5 % and the 97.5 % quantile (2, ...) of draws along an axis, missing ones left out; NaN of none.
 
-    Missing draws are left out; NaN where there are no others. method: of numpy.quantile, 'nearest' where draws may be
-    infinite.
+    method: of numpy.quantile, 'nearest' where draws may be infinite.
     """
     drawn = np.asarray(drawn, float)
     known = (~np.isnan(drawn)).any(axis=axis, keepdims=True)

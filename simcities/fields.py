@@ -174,10 +174,19 @@ def field_semivariogram(planted, half_side_m, field, east_north_m, lag_edges_m, 
 
 
 def pairs(count, seed=0):
-    """Indices (i, j) of the pairs among `count` positions, at most PAIRS_AT_MOST. ValueError below two positions."""
+    """Indices (i, j), i < j, of the pairs among `count` positions, or of PAIRS_AT_MOST of them, each equally likely.
+
+    ValueError below two positions.
+    """
     if count < 2:
         raise ValueError(f"{count} positions have no pair: a semivariogram needs at least 2")
-    return random_streams.pairs(count, PAIRS_AT_MOST, seed)
+    if (every := count * (count - 1) // 2) <= PAIRS_AT_MOST:
+        return np.triu_indices(count, 1)
+    drawn = random_streams.stream(seed, "pairs").choice(every, PAIRS_AT_MOST, replace=False, shuffle=False)
+    # the pairs of position i with later ones are numbered from first[i] on
+    first = np.concatenate([[0], np.cumsum(np.arange(count - 1, 1, -1))])
+    i = np.searchsorted(first, drawn, side="right") - 1
+    return i, drawn - first[i] + i + 1
 
 
 def mean_in_lags(values, apart_m, lag_edges_m):

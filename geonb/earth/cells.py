@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from geonb import checks
 from geonb.earth import sphere
 
 BY_CELL = {
@@ -27,11 +28,9 @@ FEWEST_PHOTOS = 2  # of a cell in which methods are compared
 def squares(lat_lon_deg, size_m):
     """Row and column (n, 2) of the square of each position (n, 2): rows of parallels, cut along each row's middle.
 
-    The grid belongs to the ground: the square of a position does not depend on the others. One cut is at the date line.
-    ValueError for a size that is not above 0, or that no number can be cut by.
+    The square of a position does not depend on the others. One cut is at the date line. ValueError for a size of none.
     """
-    if not 0 < size_m < np.inf:
-        raise ValueError(f"size_m {size_m} of squares must be a finite number above 0")
+    checks.number("size_m of squares", size_m, above=0)
     position = np.float64(lat_lon_deg)
     row = np.floor(np.radians(position[:, 0]) * sphere.EARTH_RADIUS_M / size_m)
     middle = (row + 0.5) * size_m / sphere.EARTH_RADIUS_M
@@ -43,17 +42,8 @@ def hexagons(lat_lon_deg, resolution):
     """H3 index (n,) of the cell of each position (n, 2). ValueError for a resolution outside 0 to 15."""
     import h3
 
-    if not 0 <= resolution <= 15:
-        raise ValueError(f"resolution {resolution} of H3 must be 0 to 15")
-    positions = sphere.check_lat_lon_deg(lat_lon_deg)
-    return np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in positions], object)
-
-
-def centres(lat_lon_deg, resolution):
-    """Centres (n, 2) in degrees of the hexagons of positions (n, 2)."""
-    import h3
-
-    return np.array([h3.cell_to_latlng(cell) for cell in hexagons(lat_lon_deg, resolution)])
+    checks.count("resolution of H3", resolution, least=0, most=15)
+    return np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in np.asarray(lat_lon_deg)], object)
 
 
 def outline(cell):
@@ -63,11 +53,15 @@ def outline(cell):
     return np.array(h3.cell_to_boundary(cell))
 
 
-# ---- errors in hexagons ----------------------------------------------------------------------------------------------
 def with_cells(errors, resolution):
     """The errors with their hexagon and log_m, the logarithm of an error of 1 m or more."""
     cell = hexagons(errors[["lat_deg", "lon_deg"]], resolution)
     return errors.assign(cell=cell, log_m=np.log(errors.error_m.clip(lower=1)))
+
+
+def most(names):
+    """The most frequent name, the first in the alphabet where several are."""
+    return names.mode()[0]
 
 
 def by_cell(errors, resolutions):
@@ -89,11 +83,6 @@ def replicated(errors, ours, other, resolution):
     table = wins.sum().join(wins.size().rename("seeds")).join(about).query("n >= @FEWEST_PHOTOS").reset_index()
     verdicts = [table.better == table.seeds, table.worse == table.seeds]
     return table.assign(verdict=np.select(verdicts, ["better", "worse"], "mixed"))[list(REPLICATED)]
-
-
-def most(names):
-    """The most frequent name, the first in the alphabet where several are."""
-    return names.value_counts().sort_index(kind="stable").idxmax()
 
 
 def answer(table, ours, other):

@@ -1,6 +1,6 @@
-"""Positions on the Earth: the only room where the order of coordinates and their units change.
+"""Positions on the Earth: `lat_lon_deg` are float64 arrays (..., 2) in degrees (WGS84); lengths are metres.
 
-Positions are ``lat_lon_deg``: float64 arrays (..., 2), latitude before longitude, degrees, WGS84. Lengths are metres.
+Only here the order of coordinates and their units change.
 """
 
 import numpy as np
@@ -21,9 +21,8 @@ def distance_m(lat_lon_deg_a, lat_lon_deg_b):
 
 def pair_distance_m(lat_lon_deg_a, lat_lon_deg_b=None):
     """Great-circle distances (n, m) in metres between every position of (n, 2) and every one of (m, 2)."""
-    a = np.float64(lat_lon_deg_a)
-    b = a if lat_lon_deg_b is None else np.float64(lat_lon_deg_b)
-    return distance_m(a[:, None, :], b[None, :, :])
+    b = lat_lon_deg_a if lat_lon_deg_b is None else lat_lon_deg_b
+    return distance_m(np.asarray(lat_lon_deg_a)[:, None], np.asarray(b)[None])
 
 
 def unit_xyz(lat_lon_deg):
@@ -43,10 +42,7 @@ def nearest(lat_lon_deg, places_lat_lon_deg):
 
 
 def centre(lat_lon_deg):
-    """The position (2,) nearest to all in the mean: the mean direction, safe across the date line and at the poles.
-
-    Positions that cancel out (antipodes) have no centre: ValueError.
-    """
+    """The mean direction (2,) of positions, safe across the date line and at the poles; ValueError for antipodes."""
     mean = unit_xyz(lat_lon_deg).reshape(-1, 3).mean(axis=0)
     if np.linalg.norm(mean) < 1e-9:
         raise ValueError("these positions cancel out, as antipodes do: they have no centre")
@@ -62,8 +58,7 @@ def lat_lon_of(xyz):
 def to_local_m(lat_lon_deg, origin_lat_lon_deg):
     """East and north (..., 2) in metres from an origin (2,), or from one for each (..., 2): azimuthal equidistant.
 
-    On the sphere. Distances from the origin are exact; between two points 10 km from it they are wrong by less than
-    1e-6.
+    Distances from the origin are exact on the sphere; between two points 10 km from it wrong by less than 1e-6.
     """
     lat, lon = np.moveaxis(np.radians(np.float64(lat_lon_deg)), -1, 0)
     lat0, lon0 = np.moveaxis(np.radians(np.float64(origin_lat_lon_deg)), -1, 0)
@@ -117,10 +112,9 @@ def check_lat_lon_deg(lat_lon_deg):
 
 
 def split_xyz_m(lat_lon_deg):
-    """Points (n, 3) in metres as two float32 arrays: whole metres, exact in float32, and what is left of them.
+    """Points (n, 3) in metres as two float32 arrays: whole metres, and what is left of them.
 
-    Differences of the whole parts are exact too, so distances within a city keep their millimetres on a device
-    without float64, wherever on the globe the city lies.
+    Differences of the whole parts are exact, so distances within a city keep their millimetres without float64.
     """
     xyz_m = unit_xyz(lat_lon_deg) * EARTH_RADIUS_M
     whole = np.floor(xyz_m)

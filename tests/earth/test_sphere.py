@@ -23,13 +23,6 @@ def test_no_detour_is_shorter(a, b, c):
     assert sphere.distance_m(a, c) <= sphere.distance_m(a, b) + sphere.distance_m(b, c) + 0.5
 
 
-@given(positions, positions, st.floats(-360, 360))
-def test_turning_the_earth_changes_no_distance(a, b, turn):
-    east = np.array([0, turn])
-    turned = sphere.distance_m(a + east, b + east)
-    assert turned == pytest.approx(sphere.distance_m(a, b), abs=0.5)
-
-
 @given(positions, positions)
 def test_haversine_lies_within_0_6_percent_of_the_geodesic(a, b):
     geodesic_m = pyproj.Geod(ellps="WGS84").inv(a[1], a[0], b[1], b[0])[2]
@@ -56,25 +49,11 @@ def test_known_distances(a, b, metres, close):
     assert sphere.distance_m(a, b) == pytest.approx(metres, abs=close)
 
 
-def test_antipodes_everywhere_are_half_a_great_circle_apart():
-    rng = np.random.default_rng(0)
-    here = np.stack([rng.uniform(-90, 90, 2_000), rng.uniform(0, 180, 2_000)], axis=1)
-    np.testing.assert_allclose(sphere.distance_m(here, here * [-1, 1] - [0, 180]), np.pi * R, atol=0.5)
-
-
-# ---- the plane beside a place ----------------------------------------------------------------------------------------
 @given(positions, st.floats(-20_000, 20_000), st.floats(-20_000, 20_000))
 def test_local_metres_and_back_are_the_same_anywhere_poles_and_date_line_included(origin, east, north):
     at = sphere.from_local_m([east, north], origin)
     assert np.all(np.abs(at) <= [90, 180])
     np.testing.assert_allclose(sphere.to_local_m(at, origin), [east, north], atol=1e-6)
-
-
-@given(positions, positions)
-def test_local_metres_keep_the_distance_from_the_origin(origin, at):
-    distance = sphere.distance_m(origin, at)
-    if 1e-3 < distance < 0.99 * np.pi * R:
-        assert np.hypot(*sphere.to_local_m(at, origin)) == pytest.approx(distance, rel=1e-6, abs=1e-5)
 
 
 def test_local_metres_equal_projs_azimuthal_equidistant():
@@ -87,13 +66,6 @@ def test_two_points_10_km_away_are_as_far_apart_on_the_plane_as_on_the_sphere():
     ring = 10_000 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     flat = np.linalg.norm(ring[:, None] - ring[None], axis=-1)
     np.testing.assert_allclose(sphere.pair_distance_m(sphere.from_local_m(ring, OSLO)), flat, rtol=1e-6, atol=1e-4)
-
-
-def test_east_and_north_have_their_signs():
-    north_of, east_of = sphere.to_local_m([[50.7474, 7.0982], [50.7374, 7.1082]], BONN)
-    assert north_of == pytest.approx([0, 1111.95], abs=0.01)
-    assert east_of[0] == pytest.approx(703.8, abs=0.5)
-    assert abs(east_of[1]) < 0.1
 
 
 def test_one_metre_from_a_pole_is_not_lost_in_rounding():
@@ -109,7 +81,6 @@ def test_a_wrapped_longitude_names_the_same_meridian_within_half_a_turn(lon):
     assert np.cos(np.radians(wrapped - lon)) == pytest.approx(1, abs=1e-9)
 
 
-# ---- centre, neighbours ---------------------------------------------------------------------------------------------
 def test_the_centre_of_positions_on_both_sides_of_the_date_line_lies_on_it():
     lat, lon = sphere.centre([[10.0, 179.0], [10.0, -179.0]])
     assert abs(lon) == pytest.approx(180)
@@ -134,7 +105,6 @@ def test_the_nearest_place_is_the_one_a_full_search_finds():
         sphere.nearest([BONN], np.empty((0, 2)))
 
 
-# ---- projections, checks ---------------------------------------------------------------------------------------------
 def test_equal_earth_equals_projs():
     rng = np.random.default_rng(2)
     at = np.stack([rng.uniform(-90, 90, 200), rng.uniform(-180, 180, 200)], axis=1)
@@ -158,27 +128,12 @@ def test_split_positions_keep_millimetres_within_a_city_in_float32(city, seed):
     np.testing.assert_allclose(np.linalg.norm(apart, axis=-1), np.linalg.norm(exact, axis=-1), rtol=0, atol=1e-3)
 
 
-def test_the_whole_part_alone_is_exact_in_float32():
-    whole, rest = sphere.split_xyz_m([BONN, OSLO, [90.0, 0.0], [-90.0, 0.0], [0.0, 180.0]])
-    assert np.all(whole == np.floor(whole))
-    assert np.all((rest >= 0) & (rest <= 1))
-    xyz_m = whole.astype(float) + rest
-    np.testing.assert_allclose(xyz_m[0], sphere.unit_xyz(BONN) * R, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("at", "said"),
-    [
-        ([[50.0, 7.0], [91.0, 7.0]], "latitude 91.0 of row 1 is not within -90..90"),
-        ([[50.0, -180.5]], "longitude -180.5 of row 0 is not within -180..180"),
-        ([[np.nan, 7.0]], "latitude nan of row 0"),
-        ([[50.0, np.inf]], "longitude inf of row 0"),
-    ],
-)
-def test_a_position_beyond_the_earth_is_named(at, said):
-    with pytest.raises(ValueError, match=said):
-        sphere.check_lat_lon_deg(at)
-
-
-def test_positions_on_the_bounds_pass_as_float64():
+@pytest.mark.parametrize(("at", "match"), [
+    ([[50.0, 7.0], [91.0, 7.0]], "latitude 91.0 of row 1 is not within -90..90"),
+    ([[50.0, -180.5]], "longitude -180.5 of row 0 is not within -180..180"),
+    ([[np.nan, 7.0]], "latitude nan of row 0"),
+])  # fmt: skip
+def test_a_position_beyond_the_earth_is_named_and_one_on_its_bounds_passes(at, match):
     assert sphere.check_lat_lon_deg([[90, -180], [-90, 180]]).dtype == np.float64
+    with pytest.raises(ValueError, match=match):
+        sphere.check_lat_lon_deg(at)
