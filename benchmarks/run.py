@@ -171,13 +171,16 @@ def step_cost(batch_size):
     for name in ("clip", "sw_clip"):
         recipe = recipes.Recipe(name, "all", course=recipes.Course(steps=10_000, batch_size=batch_size))
         given = training_arrays.read(recipe, data)
-        towers, meet = trainable_towers.build(recipe, given), training.Meetings(recipe, data, given)
-        sides[name] = towers, torch.optim.AdamW(towers.parameters()), meet
+        towers, all_photos = (
+            trainable_towers.build(recipe, given),
+            training_arrays.all_that_train(recipe, data, given, "cpu"),
+        )
+        sides[name] = towers, torch.optim.AdamW(towers.parameters()), all_photos
     seconds = {name: [] for name in sides}
     for step in range(60):
-        for name, (towers, optimizer, meet) in sides.items():
+        for name, (towers, optimizer, all_photos) in sides.items():
             started = time.perf_counter()
-            training.one_step(towers, optimizer, given.images, given.photos.inputs, meet(batch), step)
+            training.one_step(towers, optimizer, given.images, given.photos.inputs, all_photos.of(batch), step)
             seconds[name].append(time.perf_counter() - started)
     return round(float(np.median(np.divide(seconds["sw_clip"], seconds["clip"])[10:])), 3)
 

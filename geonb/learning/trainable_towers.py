@@ -10,25 +10,28 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from geonb import checks, random_streams
+from geonb import random_streams
 from geonb.earth import cells, sphere
 from geonb.learning import geoclip
 
 # wavelengths of the Fourier-feature tower: streets, quarters, cities, countries [m]
 BANDS_M = ((150.0, 1_500.0), (1_500.0, 15_000.0), (300_000.0, 20_000_000.0))
+WAVES = 64  # in each band
+HIDDEN = 256  # units of the towers here
+TEMPERATURE = 0.07  # at the start, as in CLIP
 
 
-def fourier_features(lat_lon_deg, *, per_band=64):
-    """Cosines and sines (n, 2 * bands * per_band) float32 of plane waves through the globe at positions (n, 2).
+def fourier_features(lat_lon_deg):
+    """Cosines and sines (n, 2 * bands * WAVES) float32 of plane waves through the globe at positions (n, 2).
 
     Random directions; wavelengths log-uniform within each band (random Fourier features, Tancik et al. 2020, at several
     scales as in GeoCLIP, Vivanco Cepeda et al. 2023; waves in space instead of on a projection, and the bands, are our
     choice: no seam at the date line or the poles). Phases in float64: in float32 they would be off by metres.
     """
     rng = random_streams.stream(0, "fourier")
-    directions = rng.normal(size=(len(BANDS_M) * per_band, 3))
+    directions = rng.normal(size=(len(BANDS_M) * WAVES, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    low, high = np.repeat(np.log(BANDS_M), per_band, axis=0).T
+    low, high = np.repeat(np.log(BANDS_M), WAVES, axis=0).T
     wave_m = np.exp(rng.uniform(low, high))
     phase = 2 * np.pi * (sphere.unit_xyz(lat_lon_deg) @ (directions * sphere.EARTH_RADIUS_M / wave_m[:, None]).T)
     return np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
@@ -39,7 +42,6 @@ def split_positions(lat_lon_deg):
     return torch.from_numpy(np.concatenate(sphere.split_xyz_m(lat_lon_deg), axis=1))
 
 
-# ---- layers ----------------------------------------------------------------------------------------------------------
 class Unit(nn.Sequential):
     """Layers whose output is brought to length 1, in float32."""
 
@@ -47,9 +49,9 @@ class Unit(nn.Sequential):
         return normalize(super().forward(inputs).float(), dim=-1)
 
 
-def head(feature_size, size, hidden=256, dropout=0.1):
+def head(feature_size, size):
     """The two layers on frozen image features."""
-    return nn.Dropout(dropout), nn.Linear(feature_size, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, size)
+    return nn.Dropout(0.1), nn.Linear(feature_size, HIDDEN), nn.GELU(), nn.Dropout(0.1), nn.Linear(HIDDEN, size)
 
 
 class Standardised(nn.Module):
@@ -65,20 +67,15 @@ class Standardised(nn.Module):
         return (features - self.mean) / self.spread
 
 
-def image_head(feature_size, size):
-    """Frozen image features (n, d) to unit vectors (n, size)."""
-    return Unit(*head(feature_size, size))
-
-
 def geoclip_head(feature_size, size=512, hidden=768):
-    """The same as in GeoCLIP: two layers, 768-768-512 there."""
+    """Frozen image features (n, d) to unit vectors (n, size) as in GeoCLIP: two layers, 768-768-512 there."""
     return Unit(nn.Linear(feature_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
 
 
-def fourier_tower(feature_size, size, hidden=256):
+def fourier_tower(feature_size, size):
     """Fourier features (n, d) of places to unit vectors (n, size)."""
-    inner = nn.Linear(feature_size, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU()
-    return Unit(*inner, nn.Linear(hidden, size))
+    inner = nn.Linear(feature_size, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, HIDDEN), nn.GELU()
+    return Unit(*inner, nn.Linear(HIDDEN, size))
 
 
 class CaptionTower(nn.Module):
@@ -97,15 +94,13 @@ class CaptionTower(nn.Module):
         return normalize(self.head(self.text.encode_text(tokens)).float(), dim=-1)
 
 
-# ---- two towers ------------------------------------------------------------------------------------------------------
 class TwoTowers(nn.Module):
     """An image tower and a location tower that meet in one space, with the temperature that CLIP learns."""
 
-    def __init__(self, image, location, temperature=0.07, learn_temperature=True):
+    def __init__(self, image, location, learn_temperature=True):
         super().__init__()
-        checks.number("temperature", temperature, above=0)
         self.image, self.location = image, location
-        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / temperature))), requires_grad=learn_temperature)
+        self.log_scale = nn.Parameter(torch.tensor(float(np.log(1 / TEMPERATURE))), requires_grad=learn_temperature)
 
     def scale(self):
         """1 / temperature, at most 100 as in CLIP."""
@@ -120,9 +115,8 @@ class CellTower(TwoTowers):
     """Photos (n, d) to logits (n, C) of cells; places (n, 6), see split_positions, to distances from cell centres."""
 
     def __init__(self, feature_size, centres_lat_lon_deg):
-        super().__init__(
-            nn.Sequential(*head(feature_size, len(centres_lat_lon_deg))), CellDistances(centres_lat_lon_deg)
-        )
+        cell_count = len(centres_lat_lon_deg)
+        super().__init__(nn.Sequential(*head(feature_size, cell_count)), CellDistances(centres_lat_lon_deg))
 
     def similarity(self, image, location):
         """The logit of the cell that a place lies in; within a cell the place nearest to its centre comes first."""
@@ -170,22 +164,20 @@ class ScaledPosition(nn.Module):
         return (whole + rest) / self.spread_m
 
 
-# ---- of a recipe -----------------------------------------------------------------------------------------------------
 def build(recipe, given):
-    """Fresh towers of a Recipe for its inputs.Inputs; what lies in space is laid around the places that train.
+    """Fresh towers of a Recipe for its training_arrays.Inputs; what lies in space is laid around the places that train.
 
-    Weights of an open_clip tower are copied, so that each training starts from the same ones. Where photos stand for
-    places, one tower reads both.
+    Where photos stand for places, one tower reads both.
     """
-    asked, place, train = recipe.towers, recipe.row.place, given.members("train")
+    place, train, feature_size = recipe.row.place, given.members("train"), given.images.shape[1]
+    at = given.photos.lat_lon_deg[train]
     if place == "cell":
-        centres = cell_centres(given.photos.lat_lon_deg[train], recipe.tuned.cell_size_m)
-        made = CellTower(given.feature_size, centres)
+        made = CellTower(feature_size, cell_centres(at, recipe.tuned.cell_size_m))
     elif place == "position":
-        made = PositionTower(given.feature_size, given.photos.lat_lon_deg[train])
+        made = PositionTower(feature_size, at)
     else:
-        made = meeting_towers(recipe, given, given.photos.lat_lon_deg[train])
-    if asked.standardise and not asked.train_backbone:
+        made = meeting_towers(recipe, given, at)
+    if recipe.towers.standardise:
         made.image = nn.Sequential(Standardised(given.images[train]), made.image)
         made.location = made.image if place == "photo" else made.location
     return made
@@ -193,25 +185,25 @@ def build(recipe, given):
 
 def meeting_towers(recipe, given, train_lat_lon_deg):
     """TwoTowers whose vectors meet in one space, fresh or with GeoCLIP's released weights."""
-    asked = recipe.towers
+    asked, feature_size = recipe.towers, given.images.shape[1]
     capsules = recipe.row.tower == "capsules"  # those have GeoCLIP's image head too
-    more = [asked.capsules.image_hidden] if capsules else []
-    image = (geoclip_head if capsules else image_head)(given.feature_size, asked.size, *more)
-    if asked.train_backbone:
-        image = nn.Sequential(Unit(copy.deepcopy(given.base.model.visual)), image)
+    if capsules:
+        image = geoclip_head(feature_size, asked.size, asked.capsules.image_hidden)
+    else:
+        image = Unit(*head(feature_size, asked.size))
     where = image if recipe.row.place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
-    made = TwoTowers(image, where, asked.temperature, asked.learn_temperature)
+    made = TwoTowers(image, where, asked.learn_temperature)
     return geoclip.load_released(made, asked.released) if asked.released and capsules else made
 
 
 def location_tower(recipe, given, train_lat_lon_deg):
-    """What reads places of the Recipe's location, fresh."""
-    asked = recipe.towers
+    """What reads places of the Recipe's location, fresh; the words of an open_clip tower are copied."""
+    asked, capsules = recipe.towers, recipe.towers.capsules
     if recipe.location == "text":
         return CaptionTower(copy.deepcopy(given.base.model), asked.size)
     if recipe.location == "fourier":
         return fourier_tower(given.photos.inputs.shape[1], asked.size)
-    sizes = {name: getattr(asked.capsules, name) for name in ("sigmas", "frequencies", "hidden")}
+    sizes = {name: getattr(capsules, name) for name in ("sigmas", "frequencies", "hidden")}
     return geoclip.CapsuleTower(train_lat_lon_deg, asked.size, noise_m=recipe.tuned.noise_m, **sizes)
 
 

@@ -1,15 +1,12 @@
 """Training: one loop for every method, interruptible at any moment, choosing on validation.
 
-Arrays in, arrays out: neither the catalogue nor geopandas is needed here, so that a bare GPU machine can train.
+Neither the catalogue nor geopandas is needed here, so that a bare GPU machine can train.
 """
 
 import dataclasses
-import functools
 import json
 import math
 import os
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +15,6 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from tqdm import tqdm
 
 from geonb import checks, files, random_streams
 from geonb.earth import sphere
@@ -26,6 +22,7 @@ from geonb.learning import decoding, methods, recipes, trainable_towers, trainin
 from geonb.learning.pretrained_towers import device
 from geonb.splitting import batches
 
+WARMUP_STEPS = 20
 ABOUT = {"split": "how test photos are kept away", "seed": "seed of the training"}
 CURVE = {
     "step": "training step [count]",
@@ -70,8 +67,8 @@ class Run:
 def fit(recipe, data, seed, folder, name=""):
     """Train the towers of a Recipe on the photos of part 'train' of training_arrays.Data and locate 'test': a Run.
 
-    The checkpoint and the chosen model lie in `folder`, from where an interrupted training goes on. name: for messages.
-    ValueError when a part is empty or features are not finite.
+    The checkpoint lies in `folder`, from where an interrupted training goes on. name: for messages. ValueError when a
+    part is empty or features are not finite.
     """
     given, label = training_arrays.read(recipe, data), f"{recipe.method} {name or recipe.split} seed {seed}"
     for part in ("train", "validation", "test"):
@@ -80,7 +77,7 @@ def fit(recipe, data, seed, folder, name=""):
     random_streams.seed_torch(seed, "towers")  # every method starts from the same weights
     towers = trainable_towers.build(recipe, given).to(device())
     checkpoint = Path(folder) / "checkpoint.safetensors"
-    curve, best_step = optimise(towers, given, Meetings(recipe, data, given), seed, checkpoint, label)
+    curve, best_step = optimise(towers, recipe, data, given, seed, checkpoint, label)
     located = locate(towers, given, "test", recipe.city_given)
     return Run(name or recipe.split, recipe, seed, curve, best_step, *located, towers, checkpoint)
 
@@ -97,73 +94,34 @@ def fit_all(named, data, seeds, folder_of):
     ]  # fmt: skip
 
 
-# ---- what meets in a step --------------------------------------------------------------------------------------------
-class Meetings:
-    """What a loss may know of the photos that meet in a step of a Recipe: meet(batch) -> methods.Batch."""
-
-    def __init__(self, recipe, data, given):
-        where, train = device(), given.members("train")
-        self.recipe, self.places = recipe, given.photos[train]
-        at, city = self.places.lat_lon_deg, self.places.city
-        middles = {name: sphere.centre(at[city == name]) for name in np.unique(city)}
-        position_m = sphere.to_local_m(at, np.array([middles[name] for name in city]))
-        tensor = functools.partial(torch.as_tensor, device=where)
-        self.features = tensor(given.images[train]) if torch.is_tensor(given.images) else None
-        self.xyz_m = [tensor(part) for part in sphere.split_xyz_m(at)]
-        self.bandwidth_m = tensor(training_arrays.bandwidth_m(recipe, self.places, data.ranges_m))
-        self.position_m, self.districts = (
-            tensor(np.float32(position_m)),
-            training_arrays.district_count(self.places.table),
-        )
-        self.codes = {level: tensor(np.int64(code[train])) for level, code in given.codes.items()}
-        self.curve = tuple(map(tensor, training_arrays.kernel_curve(recipe, data, self.places)))
-        self.guide = training_arrays.guide(recipe, data, train, self.places)
-        self.fitted_again = training_arrays.refit(recipe, data, self.places) if recipe.course.refit_every else None
-
-    def refit(self, embeddings):
-        """From now on photos are as alike as their embeddings (n, d), and the curve that fits these guides."""
-        self.features = torch.from_numpy(embeddings).to(self.bandwidth_m.device)
-        self.guide = self.fitted_again(embeddings)
-
-    def __call__(self, batch, photos=None):
-        """batch: indices of those whose places meet; photos: how many, from the first, are photos of the step."""
-        return methods.Batch(
-            self.recipe, tuple(part[batch] for part in self.xyz_m), self.bandwidth_m[batch], self.position_m[batch],
-            {level: code[batch] for level, code in self.codes.items()},
-            None if self.features is None else self.features[batch], photos, self.curve, self.guide, self.districts,
-        )  # fmt: skip
-
-
-# ---- the loop --------------------------------------------------------------------------------------------------------
-def optimise(towers, given, meet, seed, checkpoint, label):
+def optimise(towers, recipe, data, given, seed, checkpoint, label):
     """The loop. Leaves the towers at the step with the smallest validation error; returns (curve, that step)."""
-    recipe, course, train = meet.recipe, meet.recipe.course, given.members("train")
-    weight_decay, trained = recipe.tuned.weight_decay, [p for p in towers.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, weight_decay=weight_decay, fused=True)
+    course, train = recipe.course, given.members("train")
+    images, places = given.images[train], given.photos[train]
+    all_photos = training_arrays.all_that_train(recipe, data, given, device())
+    trained = [p for p in towers.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, weight_decay=recipe.tuned.weight_decay, fused=True)
     fresh = {"step": 0, "best_step": 0, "best_error_m": math.inf, "best": {}, "rows": []}
     state = resume(checkpoint, towers, optimizer) or fresh
     begun = f"{sum(p.numel() for p in trained):,} trained parameters, {len(train):,} photos"
     print(f"{label}:", f"resumed at step {state['step']}" if state["step"] else begun)
-    draw = batches.drawer(meet.places.lat_lon_deg, course.batch_size, neighbours=course.neighbours, seed=seed)
-    told = time.monotonic()
-    bar = {"desc": label, "file": sys.stdout, "leave": False, "disable": not sys.stdout.isatty()}  # none in a log
-    for step in tqdm(range(state["step"], course.steps), initial=state["step"], total=course.steps, **bar):
+    draw = batches.drawer(places.lat_lon_deg, course.batch_size, neighbours=course.neighbours, seed=seed)
+    queue = course.queue if recipe.row.tower == "capsules" else 0
+    for step in range(state["step"], course.steps):
         if step and course.refit_every and step % course.refit_every == 0:
-            meet.refit(embed_images(towers, given.images, train))
+            embeddings, fitted = embed_images(towers, given.images, train), data.fitted(np.unique(places.city))
+            all_photos.features = torch.from_numpy(embeddings).to(device())
+            all_photos.guide = training_arrays.refit(recipe, embeddings, places, fitted)
         batch = draw(step)
-        met = np.concatenate([batch, batches.queued(draw, step, recipe.queue)]) if recipe.queue else batch
-        loss = one_step(
-            towers, optimizer, given.images[train[batch]], meet.places.inputs[met], meet(met, len(batch)), step
-        )
+        met = np.concatenate([batch, batches.queued(draw, step, queue)]) if queue else batch
+        loss = one_step(towers, optimizer, images[batch], places.inputs[met], all_photos.of(met, len(batch)), step)
         done = step + 1
         due = done % course.evaluate_every == 0 or done == course.steps
         error_m = validation_error_m(towers, given, recipe.city_given) if due else math.nan
         note(state, towers, done, loss, error_m)
         if done % course.checkpoint_every == 0 or done == course.steps:
             save_checkpoint(checkpoint, recipe, towers, optimizer, state)
-        if due and time.monotonic() - told > 1:
-            told = time.monotonic()
-            print(f"{label}: step {done}/{course.steps} loss {loss:.3f}, validation error {error_m:.0f} m")
+            print(f"{label}: step {done}/{course.steps}, best validation error {state['best_error_m']:.0f} m")
     towers.load_state_dict(state["best"])
     return pd.DataFrame(state["rows"], columns=list(CURVE)), state["best_step"]
 
@@ -187,9 +145,7 @@ def one_step(towers, optimizer, image_inputs, location_inputs, batch, step):
         image, location = towers.image(image_inputs.to(where)), towers.location(location_inputs.to(where))
     loss = methods.total_loss(image, location, towers.scale(), batch)
     if not torch.isfinite(loss):
-        raise ValueError(
-            f"the loss is {loss.item()} at step {step}: are all features finite, is learning_rate too large?"
-        )
+        raise ValueError(f"the loss is {loss.item()} at step {step}: are all features finite, learning_rate too large?")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -198,14 +154,12 @@ def one_step(towers, optimizer, image_inputs, location_inputs, batch, step):
 
 def learning_rate_at(step, recipe):
     """Linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter 2017)."""
-    highest, course = recipe.tuned.learning_rate, recipe.course
-    if step < course.warmup_steps:
-        return highest * (step + 1) / course.warmup_steps
-    rest = (step - course.warmup_steps) / max(course.steps - course.warmup_steps, 1)
-    return highest * 0.5 * (1 + math.cos(math.pi * rest))
+    if step < WARMUP_STEPS:
+        return recipe.tuned.learning_rate * (step + 1) / WARMUP_STEPS
+    rest = (step - WARMUP_STEPS) / max(recipe.course.steps - WARMUP_STEPS, 1)
+    return recipe.tuned.learning_rate * 0.5 * (1 + math.cos(math.pi * rest))
 
 
-# ---- measuring -------------------------------------------------------------------------------------------------------
 @torch.inference_mode()
 def vectors(towers, tower, inputs):
     """Vectors (n, d) float32 that one of two towers makes of inputs, tensors one after another."""
@@ -244,33 +198,31 @@ def decoded(run, data, ways):
     (index into the photos of training_arrays.Data), error_m and the predicted position.
     """
     given, scale = training_arrays.read(run.recipe, data), run.towers.scale().item()
-    vectors, sides = embed_places(run.towers, given.gallery), {}
-    for part in ("validation", "test"):
-        own = given.members(part)
+    vectors, sides = embed_places(run.towers, given.gallery), []
+    for own in (given.members("validation"), given.members("test")):
         similarity = run.towers.similarity(embed_images(run.towers, given.images, own), vectors)
         if run.recipe.city_given:
             similarity = np.where(given.photos.city[own][:, None] == given.gallery.city, similarity, -np.inf)
-        sides[part] = similarity, given.photos.lat_lon_deg[own]
-    found = decoding.chosen_ways(ways, *sides["validation"], *sides["test"], scale, given.gallery.lat_lon_deg)
+        sides += [similarity, given.photos.lat_lon_deg[own]]
+    found = decoding.chosen_ways(ways, *sides, scale, given.gallery.lat_lon_deg)
     return found.assign(photo=given.members("test")[found.photo])
 
 
-# ---- checkpoints -----------------------------------------------------------------------------------------------------
-def save_checkpoint(path, recipe, towers, optimizer, state, write=save_file):
+def save_checkpoint(path, recipe, towers, optimizer, state):
     """Write everything that a training needs to go on into one file, whole or not at all.
 
     A failed write (a full disk) leaves the previous checkpoint and raises OSError with the way out.
     """
-    tensors = {f"model.{name}": value for name, value in towers.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in state["best"].items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-    tensors |= {f"random.{name}": value for name, value in random_states().items()}
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    said = {"state": {k: v for k, v in state.items() if k != "best"}, "recipe": dataclasses.asdict(recipe)}
-    metadata = {name: json.dumps(value) for name, value in said.items()}
+    moments = {f"{index}.{name}": value for index, named in optimizer.state_dict()["state"].items()
+               for name, value in named.items()}  # fmt: skip
+    random = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if device().type == "cuda" else {})
+    groups = {"model": towers.state_dict(), "best": state["best"], "optimizer": moments, "random": random}
+    tensors = {f"{group}.{name}": value.detach().cpu().contiguous().clone()
+               for group, named in groups.items() for name, value in named.items()}  # fmt: skip
+    told = {"state": {k: v for k, v in state.items() if k != "best"}, "recipe": dataclasses.asdict(recipe)}
+    metadata = {name: json.dumps(value) for name, value in told.items()}
     try:
-        files.write_whole(path, lambda partial: write(tensors, partial, metadata=metadata))
+        files.write_whole(path, lambda partial: save_file(tensors, partial, metadata=metadata))
     except Exception as error:
         raise OSError(
             f"could not write the checkpoint of step {state['step']} to {path} ({error}): make room, then start again; "
@@ -292,7 +244,7 @@ def resume(path, towers, optimizer):
     """Bring towers, optimizer and random numbers to the last checkpoint; its state, or None when there is none."""
     if not path.exists():
         return None
-    said, groups = stored(path)
+    metadata, groups = stored(path)
     towers.load_state_dict(groups["model"])
     moments = {}
     for key, value in groups["optimizer"].items():
@@ -300,36 +252,28 @@ def resume(path, towers, optimizer):
         moments.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(groups["random"]["cpu"])
-    if "cuda" in groups["random"] and torch.cuda.is_available():
+    if "cuda" in groups["random"] and device().type == "cuda":
         torch.cuda.set_rng_state(groups["random"]["cuda"])
-    return said["state"] | {"best": groups["best"], "rows": [tuple(row) for row in said["state"]["rows"]]}
-
-
-def random_states():
-    """The states of torch's generators, as tensors."""
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+    return metadata["state"] | {"best": groups["best"]}
 
 
 def read_back(checkpoint, data):
     """(Recipe, trained towers at the step that validation chose) of the training that left a checkpoint.
 
-    checkpoint: as in column `checkpoint` of RUNS; data: its training_arrays.Data. FileNotFoundError where it is not
-    on this machine.
+    checkpoint: as in column `checkpoint` of RUNS. FileNotFoundError where it is not on this machine.
     """
     path = files.ROOT / checkpoint
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no checkpoint {checkpoint} on this machine: published tables hold no weights, train here first"
         )
-    said, groups = stored(path)
-    recipe = recipes.from_dict(said["recipe"])
+    metadata, groups = stored(path)
+    recipe = recipes.from_dict(metadata["recipe"])
     towers = trainable_towers.build(recipe, training_arrays.read(recipe, data))
     towers.load_state_dict(groups["best"])
     return recipe, towers.to(device()).eval()
 
 
-# ---- tables of many trainings ----------------------------------------------------------------------------------------
 def still_improving(curve, share=0.02):
     """Whether the best validation error of the last fifth of the steps is 2 % or more below the best before it."""
     measured = curve.dropna(subset="validation_error_m")
@@ -341,10 +285,7 @@ def still_improving(curve, share=0.02):
 
 
 def predictions(runs, data):
-    """All located test photos as one table: columns of decoding.predictions, split, seed, similarity, name of the run.
-
-    photos of data need a column photo_id.
-    """
+    """All located test photos as one table: decoding.PREDICTED, split, seed, similarity, name of the run."""
     found = []
     for run in runs:
         given = training_arrays.read(run.recipe, data)
@@ -371,16 +312,16 @@ def summary(runs):
 
 def tables(runs, data, names):
     """The tables of some names of TABLES, as a tuple; embeddings are those of the test photos with the first seed."""
+    photo_id = {run.recipe.split: data.photos.photo_id[data.parts[run.recipe.split] == "test"] for run in runs}
     found = {
         "runs": summary(runs), "curves": pd.concat([run.curve.assign(**about(run)) for run in runs], ignore_index=True),
         "predictions": predictions(runs, data)[list(PREDICTIONS)],
+        "embeddings": pd.concat([
+            pd.DataFrame({"split": (split := run.recipe.split), "photo_id": photo_id[split].to_numpy(),
+                          "embedding": list(run.embeddings)})
+            for run in runs if run.seed == runs[0].seed
+        ], ignore_index=True),
     }  # fmt: skip
-    own = found["predictions"].groupby(["split", "seed"]).photo_id
-    found["embeddings"] = pd.concat([
-        pd.DataFrame({"split": run.recipe.split, "photo_id": own.get_group((run.recipe.split, run.seed)).to_numpy(),
-                      "embedding": list(run.embeddings)})
-        for run in runs if run.seed == runs[0].seed
-    ], ignore_index=True)  # fmt: skip
     return tuple(found[name] for name in names)
 
 

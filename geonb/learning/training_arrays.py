@@ -3,18 +3,23 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.spatial import cKDTree
 
 from geonb.earth import sphere
-from geonb.learning import geoclip, negatives, pretrained_towers, trainable_towers
+from geonb.learning import geoclip, methods, negatives, pretrained_towers, trainable_towers
 from geonb.photos import captions
 from geonb.splitting import galleries
 from geonb.variograms import models, yardstick
+
+RANGE_SHARE = 0.3  # of a city's fitted range, for a bandwidth of its own
+NEIGHBOUR = 5  # the distinct place whose distance is the bandwidth where that follows the density of photos
+MIN_BANDWIDTH_M = 10.0
+FEWEST_DISTRICTS = 2  # of one alone the performance is its own mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +29,7 @@ class Data:
     photos: table with city, country, district, street, lat_deg, lon_deg, numbered from 0; features (n, d) by the frozen
     tower; parts: split -> part (n,) of each photo; grid: table of places, see galleries.of_split; fitted: cities that
     train (k,) -> what models.fit found for them, for the variogram kernel and guided negatives; ranges_m: city -> its
-    fitted range [m]; picture_path: a path of the photos -> where it lies, for a backbone that is trained too.
+    fitted range [m].
     """
 
     photos: pd.DataFrame
@@ -33,14 +38,13 @@ class Data:
     grid: pd.DataFrame
     fitted: Callable | None = None
     ranges_m: dict = field(default_factory=dict)
-    picture_path: Callable = Path
 
 
-def of_pilots(photos, features, parts, grid, pilot_lags, pilot_fits, picture_path=Path):
+def of_pilots(photos, features, parts, grid, pilot_lags, pilot_fits):
     """The Data of a study with pilots: tables of lags and fits, see yardstick.of_pilots. No pilot ever tests."""
     fitted = functools.partial(yardstick.fit_of_pilots, pilot_lags, pilot_fits)
     ranges_m = pilot_fits.set_index("city").effective_range_m.dropna().to_dict()
-    return Data(photos, features, parts, grid, fitted, ranges_m, picture_path)
+    return Data(photos, features, parts, grid, fitted, ranges_m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +72,14 @@ class Places:
 class Inputs:
     """What the towers of a recipe read.
 
-    images: indexable, images[indices] is a tensor for the image tower; photos: Places of the same n photos, codes: see
-    codes_of; part (n,); gallery: Places to choose among; feature_size: of a frozen feature; base: the open_clip tower
-    whose parts are trained, None without one.
+    images (n, d): features for the image tower; photos: Places of the same photos; part (n,); gallery: Places to choose
+    among; base: the open_clip tower whose words are trained, None without one.
     """
 
-    images: Any
+    images: torch.Tensor
     photos: Places
-    codes: dict
     part: np.ndarray
     gallery: Places
-    feature_size: int
     base: Any
 
     def members(self, part):
@@ -96,28 +97,24 @@ def read(recipe, data):
 @functools.lru_cache(maxsize=4)  # seeds and variants of one recipe read the same
 def _read(place, location, split, asked, data):
     words = place == "tower" and location == "text"
-    context_length = asked.context_length if words else None
-    base = base_tower(asked.tower, asked.weights, context_length) if words or asked.train_backbone else None
-    if words and base.tokenizer is None:
-        raise ValueError(f"tower {asked.tower} reads no words: location 'text' needs a tower of open_clip")
-    images = torch.from_numpy(data.features)
-    if asked.train_backbone:
-        images = pretrained_towers.Pictures(map(data.picture_path, data.photos.path), base.transform)
+    base = base_tower(asked.tower, asked.weights, asked.context_length) if words else None
     part = data.parts[split]
     gallery = galleries.of_split(split, data.photos, part, data.grid, training_places=place == "photo")
-    of = reader(place, location, data.features, base, asked.caption_parts, asked.caption_decimals)
+    of = reader(place, location, data.features, base, asked.caption_parts)
     photos, places = (Places(table, of(table)) for table in (data.photos, gallery))
-    return Inputs(images, photos, codes_of(data.photos), part, places, data.features.shape[1], base)
+    return Inputs(torch.from_numpy(data.features), photos, part, places, base)
 
 
 @functools.lru_cache(maxsize=1)
 def base_tower(name, weights, context_length):
-    """An open_clip tower whose text part reads so many tokens, as many as it can for None."""
+    """An open_clip tower whose text part reads at most so many tokens. ValueError for one without a text part."""
     base = pretrained_towers.load_tower(name, weights)
-    return base if context_length is None else pretrained_towers.with_context(base, context_length)
+    if base.tokenizer is None:
+        raise ValueError(f"tower {name} reads no words: location 'text' needs a tower of open_clip")
+    return pretrained_towers.with_context(base, context_length)
 
 
-def reader(place, location, features, base, parts, decimals):
+def reader(place, location, features, base, parts):
     """The function from a table of places to what stands for them in a method (methods.Method.place).
 
     Fourier features, what capsules read, or tokens of captions for a location tower; image features (n, d) of the
@@ -126,15 +123,14 @@ def reader(place, location, features, base, parts, decimals):
     if place == "photo":
         return lambda table: torch.from_numpy(features[table.index])
     if place == "tower" and location == "text":
-        said = functools.partial(pretrained_towers.captions_of, parts=parts, decimals=decimals)
-        return lambda table: captions.tokens(said(table), base.tokenizer, base.context_length)
+        words = functools.partial(pretrained_towers.captions_of, parts=parts)
+        return lambda table: captions.tokens(words(table), base.tokenizer, base.context_length)
     of_position = trainable_towers.split_positions
     if place == "tower":
         of_position = {"fourier": trainable_towers.fourier_features, "capsules": geoclip.read_places}[location]
     return lambda table: torch.as_tensor(of_position(table[["lat_deg", "lon_deg"]].to_numpy()))
 
 
-# ---- what a loss knows of the photos that train ----------------------------------------------------------------------
 def codes_of(table):
     """street, district, city and country of a table of places as whole numbers (n,), -1 where unknown.
 
@@ -150,31 +146,45 @@ def district_count(table):
     return len(set(codes_of(table)["district"]) - {-1})
 
 
-def kernel_curve(recipe, data, places):
-    """(lag_m, weight) of the variogram kernel where the recipe asks for it, else (). places: those that train."""
-    return models.kernel_curve(data.fitted(np.unique(places.city))) if recipe.kernel == "variogram" else ()
+def all_that_train(recipe, data, given, device):
+    """The methods.Batch of all photos that train, on a device; given: the Inputs of the recipe.
+
+    ValueError where regional fairness has no two districts to be fair to: it would be 0 for ever.
+    """
+    train = given.members("train")
+    places, tensor = given.photos[train], functools.partial(torch.as_tensor, device=device)
+    at, city = places.lat_lon_deg, places.city
+    weight, count = recipe.loss.fairness_weight, district_count(places.table)
+    if weight and count < FEWEST_DISTRICTS:
+        raise ValueError(
+            f"fairness_weight {weight} needs {FEWEST_DISTRICTS} districts among the photos that train, there are "
+            f"{count}: set fairness_weight to 0, or fill the catalogue's column district"
+        )
+    middles = {name: sphere.centre(at[city == name]) for name in np.unique(city)}
+    position_m = sphere.to_local_m(at, np.array([middles[name] for name in city]))
+    fitted = data.fitted(np.unique(city)) if recipe.kernel == "variogram" or recipe.row.guided else None
+    return methods.Batch(
+        recipe, tuple(map(tensor, sphere.split_xyz_m(at))), tensor(bandwidth_m(recipe, places, data.ranges_m)),
+        tensor(np.float32(position_m)),
+        {level: tensor(np.int64(code[train])) for level, code in codes_of(data.photos).items()},
+        tensor(given.images[train]),
+        tuple(map(tensor, models.kernel_curve(fitted))) if recipe.kernel == "variogram" else (),
+        guide(recipe, data.features[train], places, fitted) if recipe.row.guided else (),
+    )  # fmt: skip
 
 
-def guide(recipe, data, train, places):
-    """The negatives.Guide of a method that asks for one, else (). train: indices of the photos, places: theirs."""
-    if not recipe.row.guided:
-        return ()
-    features, fitted = data.features[train], data.fitted(np.unique(places.city))
+def guide(recipe, features, places, fitted):
+    """The negatives.Guide of photos that train with features (n, d) at Places."""
     if recipe.loss.guided_by == "training photos":
-        found = refit(recipe, data, places)(features)
+        found = refit(recipe, features, places, fitted)
     else:
         found = negatives.guide(features, places.lat_lon_deg, places.city, fitted, **lags_of(recipe))
     return found._replace(range_m=recipe.loss.range_factor * found.range_m)
 
 
-def refit(recipe, data, places):
-    """The function from embeddings (n, d) of the places that train to the Guide of the curve that fits them all."""
-    about = {
-        "lat_lon_deg": places.lat_lon_deg,
-        "city": places.city,
-        "model": data.fitted(np.unique(places.city))["model"],
-    }
-    return functools.partial(negatives.fitted_again, **about, **lags_of(recipe))
+def refit(recipe, features, places, fitted):
+    """The negatives.Guide by the curve that fits features or embeddings (n, d) of all photos that train."""
+    return negatives.fitted_again(features, places.lat_lon_deg, places.city, fitted["model"], lags_of(recipe))
 
 
 def lags_of(recipe):
@@ -183,27 +193,19 @@ def lags_of(recipe):
 
 
 def bandwidth_m(recipe, places, ranges_m):
-    """Bandwidth (n,) float32 of each of the Places that train [m].
+    """Bandwidth (n,) float32 of each of the Places that train [m], MIN_BANDWIDTH_M at least.
 
-    'fixed': the tuned one for all; 'city': range_share of the city's fitted range (city -> m), the tuned one where none
-    was fitted; 'density': the distance to the neighbour-th distinct place. Never below min_bandwidth_m.
+    'fixed': the tuned one for all; 'city': RANGE_SHARE of the city's fitted range (city -> m), the tuned one where none
+    was fitted; 'density': the distance to the NEIGHBOUR-th distinct place, ValueError where there are fewer.
     """
-    loss, tuned_m = recipe.loss, recipe.tuned.bandwidth_m
-    if loss.bandwidth == "density":
-        found = distance_to_neighbour_m(places.lat_lon_deg, loss.neighbour)
-    elif loss.bandwidth == "city":
-        found = np.array([loss.range_share * ranges_m[c] if c in ranges_m else tuned_m for c in places.city])
-    else:
-        found = np.full(len(places.city), tuned_m)
-    return np.maximum(found, loss.min_bandwidth_m).astype(np.float32)
-
-
-def distance_to_neighbour_m(lat_lon_deg, neighbour):
-    """Distance (n,) from each position to the neighbour-th distinct place other than its own [m]."""
-    from scipy.spatial import cKDTree
-
-    own = np.round(sphere.unit_xyz(lat_lon_deg) * sphere.EARTH_RADIUS_M)
-    places = np.unique(own, axis=0)
-    if neighbour >= len(places):
-        raise ValueError(f"neighbour {neighbour} must lie between 1 and {len(places) - 1}, the other places there are")
-    return cKDTree(places).query(own, k=neighbour + 1)[0][:, -1]
+    how, tuned_m = recipe.loss.bandwidth, recipe.tuned.bandwidth_m
+    found = np.full(len(places.city), tuned_m)
+    if how == "city":
+        found = np.array([RANGE_SHARE * ranges_m[c] if c in ranges_m else tuned_m for c in places.city])
+    if how == "density":
+        own = np.round(sphere.unit_xyz(places.lat_lon_deg) * sphere.EARTH_RADIUS_M)
+        distinct = np.unique(own, axis=0)
+        if len(distinct) <= NEIGHBOUR:
+            raise ValueError(f"bandwidth 'density' needs {NEIGHBOUR + 1} places that train, there are {len(distinct)}")
+        found = cKDTree(distinct).query(own, k=NEIGHBOUR + 1)[0][:, -1]
+    return np.maximum(found, MIN_BANDWIDTH_M).astype(np.float32)

@@ -1,6 +1,6 @@
 """One ingredient at a time: variants of a recipe, each with one thing changed, by name for training.fit_all."""
 
-from geonb.learning import geoclip, methods, training_arrays
+from geonb.learning import geoclip, training_arrays
 from geonb.learning.recipes import changed
 
 BASE = "base: as it is"
@@ -40,7 +40,7 @@ def of_sw_clip(base, batch_sizes, data):
         ("prior: share 0.3", {"tuned": {"prior_share": 0.3}}),
         ("neighbourhood: pull", {"loss": {"neighbourhood_weight": 1.0}}),
         ("neighbourhood: ranking", {"loss": {"neighbourhood_weight": 0.3, "neighbourhood": "ranking"}}),
-        *(fairness if districts >= methods.FEWEST_DISTRICTS else []),
+        *(fairness if districts >= training_arrays.FEWEST_DISTRICTS else []),
         ("direction: image to location", {"loss": {"location_to_image": False}}),
         ("temperature: fixed", {"towers": {"learn_temperature": False}}),
         *(neighbours if len(photos) > 3 else []),

@@ -93,7 +93,7 @@ def check_method(name):
 def posterior(model, images, indices, table):
     """Probability (n, m) of every place of a Model for photos: the one that the loss of its method gave to its places.
 
-    images: what its image tower reads, features as a tensor or pretrained_towers.Pictures; indices (n,); table: of
+    images: features as a tensor; indices (n,); table: of
     these photos, with city where the recipe gives it: only places of it compete then. ValueError where it has none.
     """
     vectors = training.embed_images(model.towers, images, indices)
@@ -240,10 +240,7 @@ def asked(model, data, folder, tower, shown):
     photos, left_out = pictures_in(folder)
     paths = [picture_path(path) for path in photos.path]
     features = pretrained_towers.image_features(paths, photos.sha256, pretrained_towers.load_tower(*tower))
-    images = torch.from_numpy(features)
-    if model.recipe.towers.train_backbone:
-        images = pretrained_towers.Pictures(paths, model.given.base.transform)
-    return photos, features, (images, np.arange(len(photos))), left_out
+    return photos, features, (torch.from_numpy(features), np.arange(len(photos))), left_out
 
 
 def pictures_in(folder):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from geonb.earth import sphere
 from geonb.learning import geoclip, trainable_towers
@@ -92,57 +91,52 @@ def test_the_released_shape_has_its_known_parameters():
     assert sorted(tower.state_dict()) == sorted(names)
 
 
-# ---- released weights ------------------------------------------------------------------------------------------------
-def shaped(tmp_path, suffix, **changed):
+def two_towers():
+    torch.manual_seed(0)
+    return trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0))).eval()
+
+
+def released(folder, **changed):
     """Files as GeoCLIP's, of small towers with other weights; the towers they were written from."""
-    torch.manual_seed(1)
-    towers = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)), 0.05)
+    towers = two_towers()
+    with torch.no_grad():
+        for value in towers.parameters():
+            value.mul_(1.1)
     for capsule in towers.location.children():
         capsule.capsule[0].b.mul_(1.5)
         capsule.capsule[0].settle()
-    files = {
-        "image": towers.image.state_dict(), "location": towers.location.state_dict() | changed,
-        "log_scale": towers.log_scale.detach(),
-    }  # fmt: skip
-    for part, state in files.items():
-        path = tmp_path / f"{geoclip.RELEASED_FILES[part]}{suffix}"
-        if suffix == ".pth":
-            torch.save(state, path)
-        else:
-            save_file({"logit_scale": state} if part == "log_scale" else dict(state), path)
-    return towers.eval()
+    states = towers.image.state_dict(), towers.location.state_dict() | changed, towers.log_scale.detach()
+    for name, state in zip(geoclip.RELEASED_FILES.values(), states, strict=True):
+        torch.save(state, folder / name)
+    return towers
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_weights_of_the_released_form_are_taken_over_whole(tmp_path, suffix):
-    given = shaped(tmp_path, suffix)
-    fresh = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0))).eval()
+def test_weights_of_the_released_form_are_taken_over_whole(tmp_path):
+    given, fresh = released(tmp_path), two_towers()
     photos, seen = torch.randn(3, 5), geoclip.read_places(HERE)
     assert not torch.allclose(fresh.location(seen), given.location(seen))
     geoclip.load_released(fresh, tmp_path)
     torch.testing.assert_close(fresh.image(photos), given.image(photos))
     torch.testing.assert_close(fresh.location(seen), given.location(seen))
-    assert fresh.scale().item() == pytest.approx(20)
+    assert fresh.scale() == given.scale()
 
 
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
-    shaped(tmp_path, ".pth", **{"LocEnc0.head.0.bias": torch.zeros(3), "other": torch.zeros(1)})
-    towers = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
+    released(tmp_path, **{"LocEnc0.head.0.bias": torch.zeros(3), "other": torch.zeros(1)})
     with pytest.raises(ValueError, match=r"(?s)not fit.*\"other\".*LocEnc0\.head\.0\.bias.*\[3\].*\[8\]"):
-        geoclip.load_released(towers, tmp_path)
+        geoclip.load_released(two_towers(), tmp_path)
     with pytest.raises(FileNotFoundError, match="image_encoder_mlp_weights"):
-        geoclip.load_released(towers, tmp_path / "none")
+        geoclip.load_released(two_towers(), tmp_path / "none")
 
 
 def test_pickled_code_is_never_run(tmp_path):
-    shaped(tmp_path, ".pth")
+    released(tmp_path)
 
     class Evil:
         def __reduce__(self):
             return (open, (str(tmp_path / "pwned"), "w"))
 
     torch.save(Evil(), tmp_path / "logit_scale_weights.pth")
-    towers = trainable_towers.TwoTowers(trainable_towers.geoclip_head(5, 8, 4), small(sigmas=(1.0, 16.0)))
     with pytest.raises(Exception, match=r"[Ww]eights"):
-        geoclip.load_released(towers, tmp_path)
+        geoclip.load_released(two_towers(), tmp_path)
     assert not (tmp_path / "pwned").exists()

@@ -1,5 +1,7 @@
 """The table of methods: what each loss looks at, and the regularisers beside it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ def batch_of(recipe, spread_m=300.0, bandwidth_m=100.0):
     points = tuple(torch.from_numpy(part) for part in sphere.split_xyz_m(sphere.from_local_m(metres, (51.0, 10.0))))
     width_m = torch.as_tensor(bandwidth_m, dtype=torch.float32).expand(10)
     batch = methods.Batch(
-        recipe, points, width_m, torch.from_numpy(metres).float(), codes, image, guide=GUIDE, districts=2,
+        recipe, points, width_m, torch.from_numpy(metres).float(), codes, image, guide=GUIDE,
         curve=(torch.tensor([0.0, 300.0]), torch.tensor([0.8, 0.0])),
     )  # fmt: skip
     return image, location, torch.tensor(5.0), batch
@@ -33,14 +35,10 @@ def loss(name, changes=None, **given):
 
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_only_spatial_methods_look_at_distances(name):
-    blind = {"clip", "cells", "smoothed_cells", "coordinates"}  # the last three read them off the location tower
     if methods.get(name).place in ("cell", "position"):
-        return
+        return  # these read them off the location tower
     near, far = loss(name), loss(name, spread_m=2_000.0)
-    assert torch.isclose(near, far) == (name in blind or name in ("geoclip", "geography_matching", *LOOKS))
-
-
-LOOKS = ("geoclip_look_alikes",)  # a scale of positions that are brought to one size, or similarity alone
+    assert torch.isclose(near, far) == (name in ("clip", "geoclip", "geography_matching", "geoclip_look_alikes"))
 
 
 @pytest.mark.parametrize("name", ["sw_clip", "label_smoothing", "shuffled_distances"])
@@ -60,14 +58,77 @@ def test_every_kernel_has_the_bandwidth_of_each_photo(name):
 @pytest.mark.parametrize("changes", [
     {"tuned": {"prior_share": 0.5}}, {"loss": {"neighbourhood_weight": 1.0}}, {"loss": {"kernel": "variogram"}},
     {"loss": {"neighbourhood_weight": 1.0, "neighbourhood": "ranking"}}, {"loss": {"cutoff_bandwidths": 0.5}},
-    {"loss": {"image_to_location": False}}, {"loss": {"location_to_image": False}},
+    {"loss": {"location_to_image": False}},
 ])  # fmt: skip
 def test_what_a_recipe_asks_for_changes_the_loss(changes):
     assert not torch.isclose(loss("sw_clip", changes), loss("sw_clip"))
 
 
-def test_guided_negatives_need_frozen_features():
-    *vectors, batch = batch_of(recipes.Recipe("geoclip_semivariogram", "toy"))
-    batch.features = None
-    with pytest.raises(ValueError, match="guided negatives need frozen features"):
-        methods.total_loss(*vectors, batch)
+ONE = torch.tensor(1.0)
+LOGITS = torch.tensor([[2.0, 0.5], [1.0, 3.0]])
+
+
+def known(near=None, bandwidth_m=1.0, strength=1.0):
+    """What a loss may know of a batch whose nearness (B, B) is given."""
+    recipe = recipes.Recipe("clip", "toy", recipes.Tuned(strength=strength))
+    return SimpleNamespace(recipe=recipe, near=lambda kernel: near, bandwidth_m=torch.tensor([bandwidth_m]))
+
+
+@pytest.mark.parametrize(("near", "w"), [(np.exp(-0.5), 1 + 3 * np.exp(-0.5)), (0.0, 1.0)])
+def test_near_negatives_by_hand_and_those_that_weigh_nothing_more_are_clip(near, w):
+    rows = [-np.log(np.exp(2) / (np.exp(2) + w * np.exp(0.5))), -np.log(np.exp(3) / (np.exp(3) + w * np.exp(1)))]
+    columns = [-np.log(np.exp(2) / (np.exp(2) + w * np.exp(1))), -np.log(np.exp(3) / (np.exp(3) + w * np.exp(0.5)))]
+    nearness = torch.tensor([[1.0, near], [near, 1.0]], dtype=torch.float32)
+    found = methods.near_negatives(LOGITS, torch.eye(2), ONE, known(nearness, strength=3.0))
+    assert found.item() == pytest.approx(np.mean(rows + columns), rel=1e-5)
+
+
+def test_geography_matching_by_hand_within_each_city():
+    image = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    position_m = torch.tensor([[0.0, 0.0], [500.0, 200.0], [0.0, 0.0], [40.0, 0.0]])
+    city = torch.tensor([0, 0, 1, 1])
+    # first city: D^U = |1| + |1| = 2, D^V = 1 - 0 = 1; second: D^U = 1 + 0, D^V = 0; both twice, and four zeros
+    assert methods.geography_term(image, position_m, city).item() == pytest.approx((2 * 1 + 2 * 1) / 8)
+
+
+def test_geography_matching_wants_far_photos_to_look_different():
+    position_m = torch.tensor([[0.0, 0.0], [10.0, 0.0], [1000.0, 0.0]])
+    as_on_the_ground = normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), dim=1)
+    right, wrong = (methods.geography_term(image, position_m, torch.zeros(3, dtype=torch.long))
+                    for image in (as_on_the_ground, as_on_the_ground[[0, 2, 1]]))  # fmt: skip
+    assert right < wrong
+
+
+def test_soft_contrastive_by_hand():
+    image = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    distance_m = torch.tensor([[0.0, 100.0, 1e6], [100.0, 0.0, 1e6], [1e6, 1e6, 0.0]])
+    s = np.exp(-0.5)
+    # photo 0 sees photo 1 at 0 and photo 2 at 1; photo 1 sees both at 0; photo 2 is far from all
+    expected = (np.log((1 + np.e) / s) + np.log(2 / s)) / 2
+    near = torch.exp(-distance_m.square() / (2 * 100**2))
+    assert methods.soft_contrastive(image, None, ONE, known(near)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_generalized_contrastive_by_hand():
+    image = torch.tensor([[1.0, 0.0], [0.8, 0.6]])  # sqrt(0.4) apart
+    alike = torch.exp(-torch.tensor([[0.0, 0.5], [0.5, 0.0]]))
+    psi, d = np.exp(-0.5), np.sqrt(0.4)
+    expected = psi * d**2 / 2 + (1 - psi) * (0.8 - d) ** 2 / 2
+    found = methods.generalized_contrastive(image, None, ONE, known(alike, strength=0.8))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_cells_are_the_surprise_about_the_nearest_or_about_all_by_their_distance():
+    logits, cell_distance_m = torch.log(torch.tensor([[0.5, 0.3, 0.2]])), torch.tensor([[30.0, 105.0, 180.0]])
+    said = -(np.log(0.5) + np.exp(-1) * np.log(0.3) + np.exp(-2) * np.log(0.2))
+    found = methods.smoothed_cells(logits, cell_distance_m, ONE, known(bandwidth_m=75.0))
+    assert found.item() == pytest.approx(said, rel=1e-5)
+    nearest = methods.cells(logits, torch.tensor([[400.0, 20.0, 90.0]]), ONE, known())
+    assert nearest.item() == pytest.approx(-np.log(0.3), rel=1e-5)
+
+
+def test_regression_is_quadratic_near_and_linear_far():
+    near, far = torch.tensor([[0.05, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 0.0]])
+    truth = torch.zeros(1, 3)
+    assert methods.coordinates(near, truth, ONE, known()).item() == pytest.approx(0.5 * 0.05**2 / 0.1 / 3)
+    assert methods.coordinates(far, truth, ONE, known()).item() == pytest.approx((2.0 - 0.05) / 3)

@@ -52,7 +52,6 @@ def test_the_control_looks_at_similarity_alone():
     assert shown.mean().item() == pytest.approx(1)
 
 
-# ---- the loss --------------------------------------------------------------------------------------------------------
 def met(shift=0.0):
     """Logits (3, 5) around a shift, distances and similarities; the last place stands where photo 0 stands."""
     torch.manual_seed(0)
@@ -125,7 +124,6 @@ def test_rules_get_no_gradient():
     assert logits.grad.abs().sum() > 0
 
 
-# ---- the curve -------------------------------------------------------------------------------------------------------
 def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_beyond():
     rng = np.random.default_rng(0)
     metres = rng.uniform(-280, 280, (400, 2))
@@ -145,13 +143,8 @@ def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_be
     assert found.dissimilarity[-1] == pytest.approx(apart.mean(), abs=0.02)
     assert found.spread[-1] == pytest.approx(apart.std(), abs=0.02)
     assert found.range_m == 400.0
-    fitted = flagged | {
-        "flag": "",
-        "nugget": 0.2,
-        "partial_sill": 0.5,
-        "effective_range_m": 300.0,
-        "theta": [300.0, 0.5],
-    }
+    fitted = flagged | {"flag": "", "nugget": 0.2, "partial_sill": 0.5, "effective_range_m": 300.0,
+                        "theta": [300.0, 0.5]}  # fmt: skip
     curved = negatives.guide(features, at, city, fitted, **lags)
     expected = variogram_models.curve(fitted, curved.distance_m[:8].astype(float))
     np.testing.assert_allclose(curved.dissimilarity[:8], expected, rtol=1e-5)
@@ -164,7 +157,6 @@ def test_the_guide_is_the_curve_with_the_spread_of_each_lag_and_the_far_pairs_be
     assert level.tolist() == pytest.approx([one.dissimilarity[0]] * 2)
 
 
-# ---- the queue -------------------------------------------------------------------------------------------------------
 def test_the_queue_holds_the_latest_photos_of_earlier_steps_and_wraps_around():
     draw = lambda step: np.arange(3) + 10 * step  # noqa: E731
     assert batches.queued(draw, 0, 7).tolist() == []
@@ -192,11 +184,11 @@ def test_a_guide_that_is_fitted_again_follows_the_embeddings():
     rng = np.random.default_rng(0)
     metres = rng.uniform(-600, 600, (300, 2))
     at, city = sphere.from_local_m(metres, (50.0, 10.0)), np.full(300, "A", dtype=object)
-    given = {"lat_lon_deg": at, "city": city, "model": "exponential", "max_lag_m": 800.0, "lag_count": 10}
+    given = at, city, "exponential", {"max_lag_m": 800.0, "lag_count": 10}
     smooth = np.column_stack([np.cos(metres / 300), np.sin(metres / 300)])
     rough = np.column_stack([np.cos(metres / 60), np.sin(metres / 60)])
-    slow, fast = (negatives.fitted_again(seen, **given) for seen in (smooth, rough))
+    slow, fast = (negatives.fitted_again(seen, *given) for seen in (smooth, rough))
     assert slow.dissimilarity[0] < fast.dissimilarity[0]
     assert (np.diff(slow.dissimilarity) >= 0).all()
-    for before, after in zip(slow, negatives.fitted_again(smooth, **given), strict=True):
+    for before, after in zip(slow, negatives.fitted_again(smooth, *given), strict=True):
         np.testing.assert_array_equal(before, after)

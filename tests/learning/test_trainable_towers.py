@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from geonb.earth import sphere
 from geonb.learning import geoclip, pretrained_towers, trainable_towers, training_arrays
+from geonb.measuring import baselines
 from tests.learning.conftest import small
 
 CENTRE = (51.0, 10.0)
@@ -22,7 +22,6 @@ def built(data, method, changes=None, seed=0):
     return trainable_towers.build(recipe, training_arrays.read(recipe, data))
 
 
-# ---- positions -------------------------------------------------------------------------------------------------------
 def test_fourier_features_have_no_seam_at_the_date_line_or_the_pole():
     date_line = trainable_towers.fourier_features(np.array([[10.0, 180.0], [10.0, -180.0]]))
     pole = trainable_towers.fourier_features(np.array([[90.0, 0.0], [90.0, 137.0]]))
@@ -42,17 +41,16 @@ def test_fourier_features_tell_two_metres_from_two_hundred_the_same_everywhere(o
 
 def test_fourier_features_are_the_same_for_the_same_seed_and_lie_on_circles():
     places = np.array([[10.0, 20.0], [-30.0, 40.0]])
-    features = trainable_towers.fourier_features(places, per_band=5)
-    np.testing.assert_array_equal(features, trainable_towers.fourier_features(places, per_band=5))
+    features = trainable_towers.fourier_features(places)
+    np.testing.assert_array_equal(features, trainable_towers.fourier_features(places))
     waves = features.shape[1] // 2
     np.testing.assert_allclose(features[:, :waves] ** 2 + features[:, waves:] ** 2, 1, atol=1e-5)
 
 
-# ---- trainable towers ------------------------------------------------------------------------------------------------
 def test_every_tower_ends_in_unit_vectors():
     tower = pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
     heads = {
-        trainable_towers.image_head(16, 8): torch.randn(4, 16),
+        trainable_towers.Unit(*trainable_towers.head(16, 8)): torch.randn(4, 16),
         trainable_towers.fourier_tower(20, 8): torch.randn(4, 20),
         trainable_towers.CaptionTower(tower.model, 8): torch.randint(0, 100, (4, tower.context_length)),
         trainable_towers.Unit(tower.model.visual): torch.randn(4, 3, 96, 96),
@@ -65,17 +63,11 @@ def test_every_tower_ends_in_unit_vectors():
 
 
 def test_the_temperature_never_multiplies_by_more_than_a_hundred():
-    both = trainable_towers.TwoTowers(torch.nn.Identity(), torch.nn.Identity(), temperature=0.07)
+    both = trainable_towers.TwoTowers(torch.nn.Identity(), torch.nn.Identity())
     assert both.scale().item() == pytest.approx(1 / 0.07)
     with torch.no_grad():
         both.log_scale.fill_(20)
     assert both.scale().item() == pytest.approx(100)
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, 0.0])
-def test_a_temperature_that_is_no_number_is_refused(wrong):
-    with pytest.raises(ValueError, match=f"temperature {wrong} must be a finite number above 0"):
-        trainable_towers.TwoTowers(None, None, wrong)
 
 
 def test_cells_are_squares_that_hold_a_training_place():
@@ -102,7 +94,6 @@ def test_a_position_tower_names_the_nearest_place():
     assert both.similarity(gallery, gallery).argmax(axis=1).tolist() == [0, 1, 2]
 
 
-# ---- of a recipe -----------------------------------------------------------------------------------------------------
 def test_every_training_starts_from_the_same_weights_for_the_same_seed(data):
     one, same, other = (built(data, "clip", seed=seed).state_dict() for seed in (5, 5, 6))
     assert all(torch.equal(value, same[name]) for name, value in one.items())
@@ -127,24 +118,35 @@ def test_a_location_tower_that_is_asked_for_leaves_the_image_head_as_it_is(data)
 
 def test_geoclip_may_start_from_released_weights(data, tmp_path):
     first = built(data, "geoclip", seed=3)
-    for part, state in (
-        ("image", first.image.state_dict()),
-        ("location", first.location.state_dict()),
-        ("log_scale", {"logit_scale": first.log_scale.detach()}),
-    ):
-        save_file(state, tmp_path / f"{geoclip.RELEASED_FILES[part]}.safetensors")
+    states = first.image.state_dict(), first.location.state_dict(), first.log_scale.detach()
+    for name, state in zip(geoclip.RELEASED_FILES.values(), states, strict=True):
+        torch.save(state, tmp_path / name)
     started = built(data, "geoclip_precursor", {"towers": {"released": str(tmp_path)}}, seed=4)
     assert all(torch.equal(value, started.state_dict()[name]) for name, value in first.state_dict().items())
     for asked in ("fourier", "capsules"):  # rows without capsules of their own do not use them
         clip = built(data, "clip", {"towers": {"location": asked, "released": "none"}})
         assert len(clip.image) == 5
-    with pytest.raises(FileNotFoundError, match="none holds neither image_encoder_mlp_weights"):
-        built(data, "geoclip", {"towers": {"released": "none"}})
 
 
 @pytest.mark.parametrize("wrong", [
     {"sigmas": [np.nan]}, {"sigmas": [np.inf]}, {"sigmas": []}, {"frequencies": 0}, {"hidden": 0}, {"image_hidden": 0},
 ])  # fmt: skip
 def test_capsules_of_no_size_are_refused(data, wrong):
-    with pytest.raises(ValueError, match=r"must be (a (finite|whole) number|one or more numbers)"):
+    with pytest.raises(ValueError, match=r"must be a (finite|whole) number"):
         built(data, "geoclip", {"towers": {"capsules": wrong}})
+
+
+@pytest.mark.parametrize("method", ["clip", "soft_contrastive", "cells", "coordinates"])
+def test_features_are_standardised_on_the_photos_that_train_alone(data, method):
+    made, train = built(data, method, {"towers": {"standardise": True}}), data.features[data.parts["toy"] == "train"]
+    first = made.image[0]
+    np.testing.assert_allclose(first(torch.from_numpy(train)).mean(dim=0), 0, atol=1e-4)
+    np.testing.assert_allclose(first.mean, train.mean(axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_the_frozen_neighbour_sees_features_standardised_on_the_photos_that_train():
+    features = np.random.default_rng(0).normal(3, 0.1, (40, 4)) * [1, 1, 1, 100]
+    train = np.arange(30)
+    seen = baselines.standardised(features, train)
+    by_hand = (features - features[train].mean(0)) / features[train].std(0, ddof=1)
+    np.testing.assert_allclose(seen, by_hand / np.linalg.norm(by_hand, axis=1, keepdims=True), rtol=1e-5)

@@ -19,7 +19,7 @@ PLACES = pd.DataFrame({
 
 
 def reader(place, location, features=None, base=None, parts=("street",)):
-    return training_arrays.reader(place, location, features, base, parts, 2)
+    return training_arrays.reader(place, location, features, base, parts)
 
 
 def test_the_fourier_reader_gives_the_features_of_the_positions_alone():
@@ -44,8 +44,8 @@ def test_the_text_reader_gives_the_tokens_of_each_places_own_caption():
     base = SimpleNamespace(tokenizer=Words(), context_length=77)
     read = reader("tower", "text", base=base, parts=("street", "city", "coordinates"))
     assert [" ".join(words) for words in read(PLACES)] == [
-        "[Street: Elm Row, City: Velmora. Lat: 50.50, Lon: 7.12.]",
-        "[Street: Oak Lane, City: Ostrand. Lat: -10.25, Lon: 179.50.]",
+        "[Street: Elm Row, City: Velmora. Lat: 50.50000, Lon: 7.12500.]",
+        "[Street: Oak Lane, City: Ostrand. Lat: -10.25000, Lon: 179.50000.]",
     ]
     with pytest.raises(ValueError, match="the text tower reads 6"):
         reader("tower", "text", base=SimpleNamespace(tokenizer=Words(), context_length=6))(
@@ -80,54 +80,43 @@ def test_seeds_of_one_recipe_read_the_same_and_a_split_without_parts_is_refused(
     assert training_arrays.read(small(changes={"course": {"steps": 3}}), data) is given
     assert training_arrays.read(recipe, two_cities()) is not given
     assert given.members("test").tolist() == list(range(4, 300, 5))
-    assert given.feature_size == 24
+    assert given.images.shape == (300, 24)
     with pytest.raises(ValueError, match="no split 'blocked': there are toy"):
         training_arrays.read(small(changes={"split": "blocked"}), data)
 
 
-# ---- bandwidths ------------------------------------------------------------------------------------------------------
 def places(metres):
     at = sphere.from_local_m(np.asarray(metres, float), (51.0, 10.0))
     return training_arrays.Places(pd.DataFrame({"city": "A", "lat_deg": at[:, 0], "lon_deg": at[:, 1]}), None)
 
 
-def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
-    train = places([[0, 0], [0, 0], [100, 0], [130, 0], [1000, 0]])
+def test_a_bandwidth_for_all_for_each_city_or_for_each_density(monkeypatch):
+    monkeypatch.setattr(training_arrays, "NEIGHBOUR", 1)
+    train = places([[0, 0], [0, 0], [100, 0], [105, 0], [1000, 0]])
 
     def widths(how, ranges_m=None):
-        asked = {"bandwidth": how, "range_share": 0.5, "neighbour": 1, "min_bandwidth_m": 40.0}
-        return training_arrays.bandwidth_m(
-            small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": asked}), train, ranges_m or {}
-        )
+        recipe = small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": {"bandwidth": how}})
+        return training_arrays.bandwidth_m(recipe, train, ranges_m or {})
 
     np.testing.assert_allclose(widths("fixed"), 80)
-    np.testing.assert_allclose(widths("city", {"A": 300.0}), 150)
+    np.testing.assert_allclose(widths("city", {"A": 300.0}), 90)
     np.testing.assert_allclose(widths("city"), 80)
-    # the photo at the same place is no other place; 30 m is below the least bandwidth
-    np.testing.assert_allclose(widths("density"), [100, 100, 40, 40, 870], atol=2)
+    # the photo at the same place is no other place; 5 m is below the least bandwidth
+    np.testing.assert_allclose(widths("density"), [100, 100, 10, 10, 895], atol=2)
+    monkeypatch.setattr(training_arrays, "NEIGHBOUR", 4)
+    with pytest.raises(ValueError, match="bandwidth 'density' needs 5 places that train, there are 4"):
+        widths("density")
 
 
-def test_a_neighbour_beyond_all_places_is_refused():
-    recipe = small(changes={"loss": {"bandwidth": "density", "neighbour": 3}})
-    with pytest.raises(ValueError, match="neighbour 3 must lie between 1 and 2"):
-        training_arrays.bandwidth_m(recipe, places([[0, 0], [0, 0], [50, 0], [90, 0]]), {})
-
-
-# ---- curves and guides -----------------------------------------------------------------------------------------------
 def test_only_methods_that_ask_have_a_curve_or_a_guide_and_factors_scale_its_range(data):
+    def all_of(name, loss=None):
+        recipe = small(name, {"loss": loss or {}})
+        return training_arrays.all_that_train(recipe, data, training_arrays.read(recipe, data), "cpu")
+
     for name, curve, guided in (("clip", 0, 0), ("variogram_clip", 2, 0), ("geoclip_semivariogram", 0, 4)):
-        given = training_arrays.read(small(name), data)
-        train = given.members("train")
-        assert len(training_arrays.kernel_curve(small(name), data, given.photos[train])) == curve
-        assert len(training_arrays.guide(small(name), data, train, given.photos[train])) == guided
-    half = small("geoclip_semivariogram", {"loss": {"range_factor": 0.5}})
-    assert training_arrays.guide(half, data, train, given.photos[train]).range_m == 150.0
-    own = small("geoclip_semivariogram", {"loss": {"guided_by": "training photos"}})
-    assert training_arrays.guide(own, data, train, given.photos[train]).range_m not in (150.0, 300.0)
-
-
-def test_a_kernel_from_a_fit_without_a_range_is_refused(data):
-    flagged = replace(data, fitted=lambda cities: {"flag": "no rise with distance"})
-    train = training_arrays.read(small("variogram_clip"), flagged).photos
+        assert (len(all_of(name).curve), len(all_of(name).guide)) == (curve, guided)
+    assert all_of("geoclip_semivariogram", {"range_factor": 0.5}).guide.range_m == 150.0
+    assert all_of("geoclip_semivariogram", {"guided_by": "training photos"}).guide.range_m not in (150.0, 300.0)
+    data = replace(data, fitted=lambda cities: {"flag": "no rise with distance"})
     with pytest.raises(ValueError, match="no variogram kernel from this fit: no rise"):
-        training_arrays.kernel_curve(small("variogram_clip"), flagged, train)
+        all_of("variogram_clip")

@@ -10,7 +10,7 @@ from geonb.learning import geoclip, methods, recipes, variants
 from geonb.measuring import ablations
 from tests.learning.conftest import small, two_cities, with_photos
 
-SHORT = {"course": {"steps": 20, "batch_size": 48, "evaluate_every": 10}, "loss": {"neighbour": 3}}
+SHORT = {"course": {"steps": 20, "batch_size": 48, "evaluate_every": 10}}
 DATA = two_cities(200)
 
 
