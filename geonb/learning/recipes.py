@@ -12,13 +12,12 @@ import pandas as pd
 from geonb import checks, files
 from geonb.learning import geoclip, losses, methods, pretrained_towers
 
-
 ABOVE_0, FROM_0, FROM_1 = {"above": 0}, {"least": 0}, {"least": 1}
 TWO_MEET = {"least": 2, "way_out": "a photo alone has no other place to be told from"}
 
 
 def limited(default, limits):
-    """A value of a Part with limits: arguments of checks.number, for a whole number of checks.count, or known values."""
+    """A value of a Part with limits: of checks.number, of checks.count for a whole number, or the known values."""
     return dataclasses.field(default=default, metadata={"limits": limits})
 
 
