@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from geonb.book.runner import end_with
-from geonb.book.page_dependencies import DEFAULT, TEMPLATES, computing_code, data, flat, pages, parameters, showing_code
+from geonb.book.page_dependencies import DEFAULT, TEMPLATES, code_of, data, flat, pages, parameters
 from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 
@@ -126,12 +126,12 @@ for notebook in READS:
             log: f"{BUILD}/logs/{flat(page)}.log"
             params:
                 values=parameters(notebook, STUDY),  # when one of these changes, the tables are made again, and what reads them
-                code=computing_code(notebook),
+                code=code_of(notebook),
                 data=data(notebook, STUDY),
                 reads=all_pages(READS[notebook]),
                 page=page,
             message: "computing {params.page}, log: {log}"
-            shell: "python -m geonb.book.runner {params.page} --compute --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
+            shell: "python -m geonb.book.runner {params.page} --mode compute --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
 
     rule:
         name: f"show_{notebook}"
@@ -139,9 +139,9 @@ for notebook in READS:
         output: f"{BUILD}/executed/{flat(page)}.ipynb",
         log: f"{BUILD}/logs/{flat(page)}-show.log"
         params:
-            code=showing_code(notebook),
+            code=code_of(notebook, shown=True),
             reads=all_pages(READS[notebook]),
             page=page,
-            how="--show" if TABLES.startswith(BUILD) else "--published",
+            mode="show" if TABLES.startswith(BUILD) else "published",
         message: "showing {params.page}, log: {log}"
-        shell: "python -m geonb.book.runner {params.page} {params.how} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
+        shell: "python -m geonb.book.runner {params.page} --mode {params.mode} --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"

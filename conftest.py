@@ -5,13 +5,12 @@ The environment variable GEONB_STUDY names another study.
 """
 
 import os
-import time
 
 import pytest
 from nbmake.pytest_items import NotebookFile, NotebookItem
 
 from geonb.book import runner
-from geonb.book.page_dependencies import pages
+from geonb.book.page_dependencies import injected, pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,10 +37,9 @@ class Page(NotebookItem):
         self.filename = name
 
     def runtest(self):
-        with runner.kept_apart(self.name, STUDY) as started:
-            prepared = runner.prepare(self.name, STUDY)
+        with runner.computing(self.name, STUDY) as prepared:
+            runner.execute(self.name, injected(self.name, STUDY), prepared, mode="compute", prepare_only=True)
             self.filename = str(prepared)
             self.config.option.overwrite = True  # the outputs go into the prepared copy, never into the source
             super().runtest()
-            runner.finish(self.name, STUDY, prepared, time.monotonic() - started)
         runner.show(self.name, STUDY)

@@ -72,7 +72,7 @@ def publish(page):
     """Copy the tables of a page to where published ones lie."""
     target = results.published_folder(STUDY) / page
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(results.tables_folder(STUDY) / page, target)
+    shutil.copytree(results.writing_folder(page, STUDY), target)
 
 
 def main():

@@ -3,6 +3,7 @@
 import ast
 import functools
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -18,6 +19,12 @@ def write_whole(path, write):
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    """Write JSON that people can read, whole or not at all."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
 def sha256_of(path):

@@ -55,7 +55,7 @@ def toy(tmp_path, monkeypatch):
     for name in ("IPYTHONDIR", "PYTHONPATH"):  # a run sets them: the next test finds them as they were
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.delenv("GEONB_READS", raising=False)
-    monkeypatch.setattr(results, "_read", {})
+    monkeypatch.setattr(results, "tables_read", {})
     return tmp_path
 
 
@@ -75,4 +75,4 @@ def notebook(toy):
 def in_the_pipeline(monkeypatch):
     """Tables are written where the pipeline has its finished ones."""
     monkeypatch.setenv("GEONB_MODE", "compute")
-    monkeypatch.setattr(results, "unfinished_folder", page_dependencies.page_folder)
+    monkeypatch.setattr(results, "writing_folder", page_dependencies.page_folder)

@@ -1,6 +1,7 @@
 """What every notebook promises: a clean source, parameters that explain themselves, only tables of its READS."""
 
 import ast
+import fnmatch
 import re
 
 import nbformat
@@ -10,9 +11,9 @@ from geonb.book.page_dependencies import (
     SIMULATED_ONLY,
     TEMPLATES,
     cells,
+    declared,
     defaults,
     follows,
-    meanings,
     notebook_names,
     notebooks_folder,
     without_magics,
@@ -41,8 +42,8 @@ def test_the_graph_names_every_notebook_and_reads_only_smaller_numbers():
 
 
 def test_the_book_shows_every_notebook_in_its_order():
-    shown = re.findall(r"file: executed/(\w+)", (ROOT / "book" / "_toc.yml").read_text())
-    assert shown == notebook_names()
+    patterns = re.findall(r"(?:file|glob): executed/(\S+)", (ROOT / "book" / "_toc.yml").read_text())
+    assert [name for pattern in patterns for name in fnmatch.filter(notebook_names(), pattern)] == notebook_names()
 
 
 @every_notebook
@@ -66,8 +67,8 @@ def test_it_begins_with_its_number_and_question(notebook):
 @every_notebook
 def test_every_parameter_has_a_type_and_a_meaning_on_its_line(notebook):
     assert defaults(notebook)["study"] == "simulated_cities"
-    for name, value in defaults(notebook).items():
-        said = MEANING.fullmatch(meanings(notebook)[name])
+    for name, (value, meaning) in declared(notebook).items():
+        said = MEANING.fullmatch(meaning)
         assert said, f"write `{name} = {value!r}  # type: meaning [unit]`"
         assert said["type"] == type(value).__name__, name
         assert not name.endswith(UNITS) or re.search(r"\[.+\]", said["meaning"]), f"{name} needs its unit: [m]"

@@ -7,7 +7,7 @@ warnings.filterwarnings("ignore", "IProgress not found")
 
 
 def page(name, namespace):
-    """See pages.page; imported when it is called, since Snakemake asks this package for less at every start."""
-    from geonb.book import pages
+    """The Page of a running notebook: page("06_train/clip", globals()). ValueError names a parameter that is wrong."""
+    from geonb.book import page_dependencies, pages  # Snakemake asks this package for less at every start
 
-    return pages.page(name, namespace)
+    return pages.Page(name, page_dependencies.used(name, namespace))

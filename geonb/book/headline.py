@@ -8,79 +8,67 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 
 import pandas as pd
 
 from geonb import files
-from geonb.book.page_dependencies import DEFAULT, all_pages, build_folder, replace_folder, tables_folder
-from geonb.book.results import HEADLINE, has_table, published_folder, read_table
+from geonb.book.page_dependencies import DEFAULT, all_pages, build_folder, page_folder, replace_folder
+from geonb.book.results import HEADLINE, published_folder, read_table
 
 SHARE = 0.1  # of its interval by which a number may differ from the published one
 RELATIVE = 1e-3  # by which a number without an interval may differ
 
 
-def gather(study, pages):
-    """{key: {value, low, high, unit, seeds, n, table}} of a study, from the pages' tables `headline`."""
-    tables = [read_table(study, page, "headline") for page in pages if has_table(study, page, "headline")]
+def gather(study):
+    """Write build/<study>/headline.json: {key: {value, low, high, unit, seeds, n, table}}, from the pages' tables."""
+    tables = []
+    for page in all_pages(study):
+        with suppress(FileNotFoundError):  # a page without a headline
+            tables.append(read_table(study, page, "headline"))
     rows = pd.concat(tables) if tables else pd.DataFrame(columns=list(HEADLINE))
     if rows.key.duplicated().any():
         raise ValueError(f"two pages give {rows.key[rows.key.duplicated()].tolist()}: a headline has one source")
     undefined = rows.isna() | rows.isin([float("inf"), float("-inf")])  # JSON knows neither
-    return rows.astype(object).mask(undefined, None).set_index("key").sort_index().to_dict(orient="index")
+    found = rows.astype(object).mask(undefined, None).set_index("key").sort_index().to_dict(orient="index")
+    files.write_json(build_folder(study, "headline.json"), found)
 
 
-def write(study, pages):
-    """Write build/<study>/headline.json."""
-    text = json.dumps(gather(study, pages), indent=1, ensure_ascii=False) + "\n"
-    files.write_whole(build_folder(study) / "headline.json", lambda partial: partial.write_text(text, encoding="utf-8"))
-
-
-def publish(study, chosen=()):
+def publish(study):
     """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing.
 
-    chosen: pages that alone are copied, as those that other studies show beside their own; the study need not be
-    finished for them, and has no headline then. ValueError names what is missing.
+    FileNotFoundError names what is not finished.
     """
-    made, headline = tables_folder(study), build_folder(study) / "headline.json"
-    if unknown := set(chosen) - set(all_pages(study)):
-        raise ValueError(f"study {study} has no page {', '.join(sorted(unknown))}")
-    wanted = list(chosen) or all_pages(study)
-    unfinished = [page for page in wanted if not (made / page / "manifest.json").exists()]
-    if unfinished or not (chosen or headline.exists()):
-        raise ValueError(
-            f"study {study} is not finished ({', '.join(unfinished) or 'no headline'}): run `make book STUDY={study}`"
-        )
     target = published_folder(study)
     fresh = target.with_name(f"{study}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
-    for page in wanted:  # not what an earlier list of methods left behind
-        shutil.copytree(made / page, fresh / page, ignore=shutil.ignore_patterns("*.partial"))
-    for file in (headline, headline.with_name("run.json")):  # what was found; on which device and in which time
-        if file.exists() and not chosen:
-            shutil.copy(file, fresh)
+    for page in all_pages(study):  # not what an earlier list of methods left behind
+        shutil.copytree(page_folder(page, study), fresh / page)
+    for name in ("headline.json", "run.json"):
+        shutil.copy(build_folder(study, name), fresh)
     replace_folder(fresh, target)
-    return target
+    print(f"published {target.relative_to(files.ROOT)}: look at `git diff --stat`, commit it alone")
 
 
 def verify(study):
-    """(lines, whether all are alike): what a finished run does not repeat of the published numbers, a line for each.
+    """Print a line for each number that a finished run does not repeat, and how many it does; returns whether all.
 
     A number is repeated when it lies within SHARE of its published interval, or RELATIVE of its value without one.
     FileNotFoundError for a study that is not finished or was not published.
     """
-    made, published = build_folder(study) / "headline.json", published_folder(study) / "headline.json"
-    for path, way_out in (
-        (made, f"run `make book STUDY={study}`"),
-        (published, "only published studies can be verified"),
-    ):
+    ways = {
+        build_folder(study, "headline.json"): f"run `make book STUDY={study}`",
+        published_folder(study) / "headline.json": "only published studies can be verified",
+    }
+    for path, way_out in ways.items():
         if not path.exists():
             raise FileNotFoundError(f"there is no {path.relative_to(files.ROOT)}: {way_out}")
-    here, there = (json.loads(path.read_text(encoding="utf-8")) for path in (made, published))
+    here, there = (json.loads(path.read_text(encoding="utf-8")) for path in ways)
     lines = [f"{key}: {'made here' if key in here else 'published'} alone" for key in sorted(here.keys() ^ there)]
-    lines += [line for key in sorted(here.keys() & there.keys()) if (line := difference(key, here[key], there[key]))]
-    alike = len(here.keys() | there.keys()) - len(lines)
-    said = f"{alike} of {alike + len(lines)} published numbers of {study} are repeated"
-    return [*lines, f"{said}, {len(lines)} are not." if lines else f"{said}."], not lines
+    lines += [line for key in sorted(here.keys() & there) if (line := difference(key, here[key], there[key]))]
+    count = len(here.keys() | there)
+    print(*lines, f"{count - len(lines)} of {count} published numbers of {study} are repeated", sep="\n")
+    return not lines
 
 
 def difference(key, here, there):
@@ -101,21 +89,13 @@ def main():
     ask = argparse.ArgumentParser(prog="python -m geonb.book.headline", description=__doc__.splitlines()[0])
     ask.add_argument("act", choices=["gather", "publish", "verify"])
     ask.add_argument("--study", default=DEFAULT)
-    ask.add_argument("--pages", nargs="*", default=[], help="publish these alone")
     got = ask.parse_args()
     os.environ["GEONB_MODE"] = "show"  # nothing that was made by hand is gathered or published
     try:
-        if got.act == "gather":
-            write(got.study, all_pages(got.study))
-        elif got.act == "verify":
-            lines, alike = verify(got.study)
-            print(*lines, sep="\n")
-            sys.exit(not alike)
-        else:
-            folder = publish(got.study, got.pages).relative_to(files.ROOT)
-            print(f"published {folder}: look at `git diff --stat`, commit it alone")
+        repeated = {"gather": gather, "publish": publish, "verify": verify}[got.act](got.study)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book.headline: {error}")
+    sys.exit(got.act == "verify" and not repeated)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,20 +13,30 @@ REFERENCE_SECONDS = 0.54  # what reference_seconds gave on the machine of the pu
 
 
 def describe():
-    """Table (name, value) of what matters for a rerun: Python, system, cores, memory, accelerator."""
+    """Table (name, value) of what matters for a rerun: Python, system, cores, memory, device."""
     import psutil
     import torch
 
-    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else "none: everything runs on the CPU"
     rows = {
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "torch": torch.__version__,
-        "accelerator": accelerator,
+        "device": device_name(),
     }
-    return pd.DataFrame({"name": rows.keys(), "value": rows.values()})
+    return pd.DataFrame(rows.items(), columns=["name", "value"])
+
+
+def device_name():
+    """The GPU that torch would use here, else the processor as the operating system names it."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()
 
 
 def reference_seconds():

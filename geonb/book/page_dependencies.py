@@ -33,33 +33,18 @@ def notebooks_folder():
     return files.ROOT / "notebooks"
 
 
-def build_folder(study):
-    """Where everything that a study makes lies; git ignores it."""
-    return files.ROOT / "build" / study
-
-
-def tables_folder(study):
-    """Where the tables that were made on this machine lie."""
-    return build_folder(study) / "tables"
+def build_folder(study, *parts):
+    """Where everything that a study makes lies, or a part of it; git ignores it."""
+    return files.ROOT.joinpath("build", study, *parts)
 
 
 def page_folder(page, study):
     """Where the finished tables of a page lie; what a kill while they were replaced moved away is put back."""
-    folder = tables_folder(study) / page
+    folder = build_folder(study, "tables", page)
     old = folder.with_name(f"{folder.name}.old")
     if old.exists() and not folder.exists():
         old.rename(folder)
     return folder
-
-
-def by_hand_folder(page, study):
-    """Where the tables of a page lie that was run by hand: apart, so that they never replace those of the study."""
-    return build_folder(study) / "by_hand" / page
-
-
-def unfinished_folder(page, study):
-    """Where a run of a page writes its tables until all of them are finished."""
-    return build_folder(study) / "unfinished" / page
 
 
 def replace_folder(fresh, target):
@@ -85,9 +70,7 @@ def pages(notebook, study):
     if notebook not in TEMPLATES:
         return [notebook]
     chosen = parameters("07_compare", study)["methods"]
-    for name in chosen:
-        plain_name(name, f"{study}.yml: 07_compare: methods")
-    return [f"{notebook}/{name}" for name in chosen]
+    return [f"{notebook}/{plain_name(name, f'{study}.yml: 07_compare: methods')}" for name in chosen]
 
 
 def all_pages(study):
@@ -112,19 +95,15 @@ def flat(page):
     return page.replace("/", "-")
 
 
-# ---- parameters ------------------------------------------------------------------------------------------------------
 def cells(notebook):
     """The cells of a notebook's source; ValueError names the notebooks when there is no such one."""
     path = notebooks_folder() / f"{notebook}.ipynb"
     if not path.exists():
         raise ValueError(f"there is no notebook {notebook!r}; there are {', '.join(notebook_names())}")
-    return cells_of(path.read_text(encoding="utf-8"))
+    return parsed(path.read_text(encoding="utf-8")).cells
 
 
-@functools.cache
-def cells_of(text):
-    """The cells of a notebook's text."""
-    return tuple(nbformat.reads(text, as_version=4).cells)
+parsed = functools.cache(functools.partial(nbformat.reads, as_version=4))
 
 
 def is_tagged(cell, tag):
@@ -132,44 +111,38 @@ def is_tagged(cell, tag):
     return tag in cell.metadata.get("tags", [])
 
 
-def parameters_cell(notebook):
-    """The source of the one cell tagged 'parameters'; ValueError when there are none or more."""
+def declared(notebook):
+    """{name: (value, comment)} of the one cell tagged 'parameters': `name = literal  # type: meaning [unit]`."""
     tagged = [cell.source for cell in cells(notebook) if is_tagged(cell, "parameters")]
     if len(tagged) != 1:
         raise ValueError(f"{notebook}.ipynb needs one cell tagged 'parameters', it has {len(tagged)}")
-    return tagged[0]
+    lines = tagged[0].splitlines()
+    return {
+        line.targets[0].id: (ast.literal_eval(line.value), lines[line.end_lineno - 1].partition("  # ")[2])
+        for line in ast.parse(tagged[0]).body
+    }
 
 
 def defaults(notebook):
-    """The parameters cell as name -> value: assignments of literals, nothing else."""
-    body = ast.parse(parameters_cell(notebook)).body
-    return {line.targets[0].id: ast.literal_eval(line.value) for line in body}
-
-
-def meanings(notebook):
-    """What the parameters cell says of each name, name -> 'type: meaning [unit]': the comment where the value ends."""
-    source = parameters_cell(notebook)
-    lines = source.splitlines()
-    comments = {line.targets[0].id: lines[line.end_lineno - 1] for line in ast.parse(source).body}
-    return {name: line.partition("  # ")[2] for name, line in comments.items()}
+    """The parameters of a notebook, name -> value."""
+    return {name: value for name, (value, _) in declared(notebook).items()}
 
 
 def follows(notebook):
     """name -> notebook for parameters whose comment says 'as in NN_name': one change of a study holds for both."""
-    found = {name: re.search(r"\bas in (\d\d_\w+)", meaning) for name, meaning in meanings(notebook).items()}
+    found = {name: re.search(r"\bas in (\d\d_\w+)", comment) for name, (_, comment) in declared(notebook).items()}
     return {name: match[1] for name, match in found.items() if match}
 
 
 def changes_of(study):
-    """What a study's file says, as notebook -> name -> value; an unknown study or notebook is refused.
+    """What a study's file says, as notebook -> name -> value; ValueError for an unknown study or notebook.
 
     A page of SIMULATED_ONLY may stand as `false`: the study goes without it.
     """
     path = notebooks_folder() / "studies" / f"{plain_name(study, 'the name of a study')}.yml"
     if not path.exists():
-        raise ValueError(
-            f"no study {study!r}: there are {', '.join(sorted(p.stem for p in path.parent.glob('*.yml')))}"
-        )
+        others = sorted(other.stem for other in path.parent.glob("*.yml"))
+        raise ValueError(f"no study {study!r}: there are {', '.join(others)}")
     try:
         changes = values_of(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -180,9 +153,7 @@ def changes_of(study):
     for name, values in changes.items():
         if name not in known:
             raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(known)}")
-        if values is False and name in SIMULATED_ONLY:
-            continue
-        if values is not None and not isinstance(values, dict):
+        if not isinstance(values, dict | None) and not (values is False and name in SIMULATED_ONLY):
             raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
     return copy.deepcopy(changes)
 
@@ -194,7 +165,6 @@ def parameters(page, study):
     """The values a page runs with: the notebook's own, changed where the study's file says so.
 
     A parameter that stands 'as in' another notebook changes with it, unless the study names it for this one too.
-
     ValueError names an unknown study, notebook or parameter, or a value of another type than the notebook's own.
     """
     notebook, *chosen = page.split("/")
@@ -249,27 +219,22 @@ def used(page, namespace):
     return given | taken
 
 
-# ---- code ------------------------------------------------------------------------------------------------------------
-def computing_code(notebook):
+def code_of(notebook, shown=False):
     """'<file> <digest>' of what the tables of a notebook depend on: its cells that compute, and the files they import,
-    directly or through others, but for those that only show or record.
+    directly or through others. shown: of what its executed copy depends on, cells and files that only show included.
 
     Only what runs counts: no markdown, comments, docstrings, layout, outputs; parameters are counted by their values.
     """
-    return code_of(notebook, [cell for cell in cells(notebook) if runs(cell) and not shows(cell)], but=RECORDING)
-
-
-def showing_code(notebook):
-    """The same of all that its executed copy depends on."""
-    return code_of(notebook, [cell for cell in cells(notebook) if runs(cell)], but=())
-
-
-def code_of(notebook, chosen, but):
-    """'<file> <digest>' of some cells and of the files that they reach, but for those of some packages."""
-    ran = [without_magics(cell.source) for cell in chosen]
+    counted = [cell for cell in cells(notebook) if cell.cell_type == "code" and not is_tagged(cell, "parameters")]
+    ran = [without_magics(cell.source) for cell in counted if shown or not only_shows(cell)]
     # cell by cell: the book pairs cells with outputs, so where a cell ends counts too
     together = hashlib.sha256(" ".join(map(files.code_digest, ran)).encode()).hexdigest()[:12]
-    return [f"{notebook}.ipynb {together}", *reached(imported_files("\n".join(ran)), but)]
+    return [f"{notebook}.ipynb {together}", *reached(imported_files("\n".join(ran)), () if shown else RECORDING)]
+
+
+def only_shows(cell):
+    """Whether a cell shows what others computed: a figure, or values glued into sentences."""
+    return "figure" in cell.metadata.get("mystnb", {}) or is_tagged(cell, "remove-cell")
 
 
 def reached(start, but=()):
@@ -286,16 +251,6 @@ def reached(start, but=()):
             found[name] = files.code_digest(text)
             queue |= imported_files(text)
     return [f"{name} {value}" for name, value in sorted(found.items())]
-
-
-def runs(cell):
-    """Whether a cell is code that counts: the parameters cell counts by its values."""
-    return cell.cell_type == "code" and not is_tagged(cell, "parameters")
-
-
-def shows(cell):
-    """Whether a cell only shows what others computed: a figure, or values glued into sentences."""
-    return "figure" in cell.metadata.get("mystnb", {}) or is_tagged(cell, "remove-cell")
 
 
 def without_magics(source):
@@ -323,26 +278,19 @@ def imported_names(source):
     return names
 
 
-# ---- data ------------------------------------------------------------------------------------------------------------
 def data(page, study):
-    """'<path> <digest>' of each file or folder that a parameter of the page names (through $NAME, ~, local-dir: too).
+    """'<path> <digest>' of each file or folder that a parameter of the page names, through $NAME, ~, local-dir: too."""
+    values = [value for name, value in parameters(page, study).items() if name != "study"]
+    paths = {text: os.path.expanduser(os.path.expandvars(text.removeprefix("local-dir:"))) for text in texts(values)}
+    found = {text: files.ROOT / path for text, path in paths.items() if os.path.exists(files.ROOT / path)}
+    return [f"{text} {lying_there(path)}" for text, path in found.items()]
 
-    A file counts by its content, a folder too if it is small, else by the names and sizes in it (photos).
-    """
-    values = {name: value for name, value in parameters(page, study).items() if name != "study"}
-    return [f"{text} {lying_there(path)}" for text, path in named_paths(values)]
 
-
-def named_paths(value):
-    """Every string within a value that names something that exists, with its path."""
-    if isinstance(value, dict):
-        return [found for item in value.values() for found in named_paths(item)]
-    if isinstance(value, list):
-        return [found for item in value for found in named_paths(item)]
-    if not isinstance(value, str) or not value.strip():
-        return []
-    path = files.ROOT / os.path.expanduser(os.path.expandvars(value.removeprefix("local-dir:")))
-    return [(value, path)] if os.path.exists(path) else []
+def texts(value):
+    """Every text within a value, however deep in lists and dicts, but for empty ones."""
+    if isinstance(value, dict | list):
+        return [text for item in (value.values() if isinstance(value, dict) else value) for text in texts(item)]
+    return [value] if isinstance(value, str) and value.strip() else []
 
 
 def lying_there(path):

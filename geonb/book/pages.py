@@ -21,11 +21,6 @@ from geonb import files
 from geonb.book import page_dependencies, results, wording
 
 
-def page(name, namespace):
-    """The Page of a running notebook: page("06_train/clip", globals()). ValueError names a parameter that is wrong."""
-    return Page(name, page_dependencies.used(name, namespace))
-
-
 class Page:
     """One execution of a notebook. name: as '06_train/clip'; parameters: what it runs with; study: where it belongs."""
 
@@ -36,7 +31,6 @@ class Page:
         self.mode = os.environ.get("GEONB_MODE", "by hand")
         self.shows = self.mode in ("show", "published")
 
-    # ---- tables ------------------------------------------------------------------------------------------------------
     def read(self, page, *names):
         """Tables of another page of the study; one as it is, several as a list. See results.read_table."""
         found = [results.read_table(self.study, page, name) for name in names]
@@ -53,15 +47,14 @@ class Page:
         names: one name for one table, or a tuple of names for a tuple of tables; columns: what the columns of each
         mean, see results.save_table. FileNotFoundError where tables are to be shown that nobody made.
         """
-        one = isinstance(names, str)
-        several = (names,) if one else names
-        if self.shows or (self.mode == "by hand" and all(map(self.is_there, several))):
-            found = [results.read_table(self.study, self.name, name) for name in several]
-        else:
-            found = (compute(),) if one else compute()
-            for name, table, meanings in zip(several, found, (columns,) if one else columns, strict=True):
-                self.save(name, table, meanings)
-        return found[0] if one else tuple(found)
+        if isinstance(names, str):
+            return self.made((names,), lambda: (compute(),), (columns,))[0]
+        if self.shows or (self.mode == "by hand" and all(map(self.is_there, names))):
+            return tuple(results.read_table(self.study, self.name, name) for name in names)
+        found = tuple(compute())
+        for name, table, meanings in zip(names, found, columns, strict=True):
+            self.save(name, table, meanings)
+        return found
 
     def is_there(self, name):
         """Whether a table lies there that was made with these parameters and from the tables of now."""
@@ -88,14 +81,13 @@ class Page:
         """A folder for the checkpoints of trainings: another one for another recipe, other code that trains, or other
         tables that this page has read."""
         code = page_dependencies.reached({files.ROOT / "geonb" / "learning" / "training.py"})
-        depends = json.dumps([repr(recipe), code, sorted(results.tables_read().items())])
+        depends = json.dumps([repr(recipe), code, sorted(results.tables_read.items())])
         digest = hashlib.sha256(depends.encode()).hexdigest()[:12]
-        return page_dependencies.build_folder(self.study) / "checkpoints" / self.name / digest
+        return page_dependencies.build_folder(self.study, "checkpoints", self.name, digest)
 
-    # ---- what most pages read ----------------------------------------------------------------------------------------
     def of(self, page, name):
         """The parameters with which another page made its table, name -> value."""
-        return results.parameters_of(self.study, page, name)
+        return results.manifest_of(results.find_table(self.study, page, name))["parameters"]
 
     @functools.cached_property
     def source(self):
@@ -140,7 +132,6 @@ class Page:
 
         return parts_by_split(self.read("04_splits", "splits"), self.photos.photo_id, splits)
 
-    # ---- what is shown -----------------------------------------------------------------------------------------------
     def caveats(self, photo_count, *more):
         """What a reader must know before any number, for IPython's display; None where there is nothing to warn of."""
         tower = "" if self.name == "01_photos" else self.tower["tower"]
@@ -150,11 +141,7 @@ class Page:
         """ValueError where the shipped tower, which knows simulated pictures only, would read real photos unasked."""
         asked = page_dependencies.changes_of(self.study).get("02_embeddings") or {}
         if not self.simulated and wording.SIMULATED_TOWER in self.tower["tower"] and "tower" not in asked:
-            raise ValueError(
-                f"{wording.SIMULATED_TOWER} was trained on simulated pictures, its numbers mean nothing for others. "
-                f"Under 02_embeddings of {self.study}.yml set tower: ViT-B-32 and weights: laion2b_s34b_b79k, "
-                "or without a network tower: imagenet/efficientnet-lite0"
-            )
+            raise ValueError(wording.FOREIGN_TOWER)
 
     def pictures(self, rows):
         """PIL images of some photos of the catalogue; none where they are real and not on this machine."""

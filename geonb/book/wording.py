@@ -4,6 +4,11 @@ from geonb.showing.safe_text import safe_html
 
 FEW_PHOTOS = 1000
 SIMULATED_TOWER = "geonb-tiny"
+FOREIGN_TOWER = (
+    f"The tower {SIMULATED_TOWER} was trained on simulated pictures only: on real photos its numbers mean nothing. "
+    "Under 02_embeddings of the study set tower: ViT-B-32 and weights: laion2b_s34b_b79k, or without a network "
+    "tower: imagenet/efficientnet-lite0."
+)
 
 
 def caveats(source, tower, photo_count):
@@ -14,10 +19,7 @@ def caveats(source, tower, photo_count):
             "These photos are simulated: they show how a mechanism works, not how well it does in a real city."
         )
     elif SIMULATED_TOWER in tower:
-        found.append(
-            f"The tower {tower} was trained on simulated pictures only: on real photos its numbers mean nothing. "
-            "Choose a pretrained open_clip tower in the study (parameters tower and weights of 02_embeddings)."
-        )
+        found.append(FOREIGN_TOWER)
     elif tower.startswith("imagenet/"):
         found.append(
             f"The features are those of {tower}, which learned to name the things of ImageNet: it reads no words, "
@@ -29,19 +31,6 @@ def caveats(source, tower, photo_count):
             "differences between methods nothing."
         )
     return found
-
-
-def threats(table, ablated, trials):
-    """What may be believed of a study, counted: from the tables of page 16, the variants of 08 and the trials."""
-    trainings, late = int(table.trainings.sum()), int(table.still_improving.sum())
-    compared, shown = int(table.compared.sum()), int(table.shown.sum())
-    changed = int((~ablated.verdict.str.startswith("Not shown")).sum())
-    return (
-        f"{late} of {trainings} trainings were still improving at their end. Of {compared} comparisons with clip "
-        f"{shown} are shown to differ after correction for their number, of {len(ablated)} changed ingredients "
-        f"{changed}. The parameters of the methods were chosen in {trials} trials, the steps by as few as "
-        f"{table.validation_photos.min()} validation photos."
-    )
 
 
 def note(sentences):

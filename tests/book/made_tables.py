@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from geonb.book import page_dependencies
+from geonb.book.page_dependencies import all_pages, build_folder
 from geonb.book.pages import Page
 from geonb.book.results import save_table
 
@@ -14,14 +14,15 @@ NUMBER |= {"seeds": 2, "n": 10, "table": "01_photos/errors"}
 
 def save(name="errors", table=TABLE, page="01_photos", columns=COLUMNS, seed=0):
     save_table(table, "toy", page, name, parameters={"seed": seed}, columns=columns)
-    return page_dependencies.tables_folder("toy") / page / f"{name}.parquet"
+    return build_folder("toy", "tables", page, f"{name}.parquet")
 
 
 def save_numbers(rows, page):
     Page(page, {"study": "toy"}).headline(rows)
 
 
-def finish_every_page(toy):
-    for page in ("01_photos", "06_train/hard", "06_train/soft", "07_compare"):
+def finish_every_page():
+    for page in all_pages("toy"):
         save(page=page)
-        (toy / "build" / "toy" / "tables" / page / "manifest.json").write_text("{}")
+    for name in ("headline.json", "run.json"):
+        build_folder("toy", name).write_text("{}")

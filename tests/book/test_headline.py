@@ -1,11 +1,14 @@
 """The numbers that the project stands by: gathered, published, and compared with published ones."""
 
 import json
+import shutil
 import sys
 
 import pytest
 
 from geonb.book import headline
+from geonb.book.page_dependencies import build_folder
+from geonb.book.results import published_folder
 from tests.book.made_tables import NUMBER, finish_every_page, save, save_numbers
 
 
@@ -14,71 +17,54 @@ def pipeline(in_the_pipeline):
     """Tables are written where the pipeline has its finished ones."""
 
 
-def test_the_headline_gathers_numbers_and_leaves_the_undefined_null(toy):
-    save_numbers([NUMBER], "07_compare")
-    row = headline.gather("toy", ["01_photos", "07_compare"])["median_error_m.clip"]
-    assert row == {
+def gathered():
+    headline.gather("toy")
+    return json.loads(build_folder("toy", "headline.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_the_headline_gathers_numbers_in_one_order_and_leaves_the_undefined_null(toy):
+    assert gathered() == {}
+    save_numbers([NUMBER, NUMBER | {"key": "cities", "value": 3}], "07_compare")
+    assert list(gathered()) == ["cities", "median_error_m.clip"]
+    assert gathered()["median_error_m.clip"] == {
         "value": 12.5, "low": None, "high": None, "unit": "m", "seeds": 2, "n": 10, "table": "01_photos/errors",
     }  # fmt: skip
 
 
-def test_the_headline_file_is_plain_json_in_one_order(toy):
-    save_numbers([NUMBER, NUMBER | {"key": "cities", "value": 3}], "07_compare")
-    headline.write("toy", ["07_compare"])
-    text = (toy / "build" / "toy" / "headline.json").read_text()
-    assert list(json.loads(text, parse_constant=pytest.fail)) == ["cities", "median_error_m.clip"]
-
-
 def test_a_number_with_two_sources_is_refused(toy):
-    save_numbers([NUMBER], "01_photos")
-    save_numbers([NUMBER], "07_compare")
+    for page in ("01_photos", "07_compare"):
+        save_numbers([NUMBER], page)
     with pytest.raises(ValueError, match="a headline has one source"):
-        headline.gather("toy", ["01_photos", "07_compare"])
+        headline.gather("toy")
 
 
-def test_no_headline_at_all_is_an_empty_one(toy):
-    assert headline.gather("toy", ["01_photos"]) == {}
-
-
-def test_an_unfinished_study_is_not_published(toy):
-    finish_every_page(toy)
-    with pytest.raises(ValueError, match="no headline"):
+@pytest.mark.parametrize("missing", ["headline.json", "tables/06_train/soft"])
+def test_an_unfinished_study_is_not_published(toy, missing):
+    finish_every_page()
+    build_folder("toy", missing).rename(toy / "gone")
+    with pytest.raises(FileNotFoundError, match=missing):
         headline.publish("toy")
-    headline.write("toy", [])
-    (toy / "build" / "toy" / "tables" / "06_train" / "soft" / "manifest.json").unlink()
-    with pytest.raises(ValueError, match=r"not finished \(06_train/soft\)"):
-        headline.publish("toy")
-    assert not (toy / "data").exists()
+    assert not published_folder("toy").exists()
 
 
 def test_publishing_replaces_the_whole_of_what_was_published(toy):
-    finish_every_page(toy)
+    finish_every_page()
     save("leftover", page="06_train/forgotten")
-    headline.write("toy", [])
-    stale = toy / "data" / "results" / "toy" / "01_photos" / "stale.parquet"
+    stale = published_folder("toy") / "01_photos" / "stale.parquet"
     stale.parent.mkdir(parents=True)
     stale.write_text("old")
-    target = headline.publish("toy")
-    assert (target / "headline.json").exists()
+    headline.publish("toy")
+    target = published_folder("toy")
+    made = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.suffix != ".parquet"}
+    assert {"headline.json", "run.json", "06_train/soft/errors.json"} <= made
     assert (target / "06_train" / "soft" / "errors.parquet").exists()
     assert not stale.exists()
-    assert not (target / "06_train" / "forgotten").exists()
+    assert "06_train/forgotten" not in made
     assert [path.name for path in target.parent.iterdir()] == ["toy"]
 
 
-def test_chosen_pages_of_an_unfinished_study_are_published_alone(toy):
-    finish_every_page(toy)
-    (toy / "build" / "toy" / "tables" / "06_train" / "soft" / "manifest.json").unlink()
-    target = headline.publish("toy", ["01_photos"])
-    assert [path.name for path in target.iterdir()] == ["01_photos"]
-    with pytest.raises(ValueError, match=r"not finished \(06_train/soft\)"):
-        headline.publish("toy", ["01_photos", "06_train/soft"])
-    with pytest.raises(ValueError, match="has no page 99_nothing"):
-        headline.publish("toy", ["99_nothing"])
-
-
-# ---- a finished run beside the published one
-BESIDE = [  # what is published, what a run gives, what is said of it
+# what is published, what a run gives, what is printed of it
+BESIDE = [
     ({"value": 2.0, "low": 1.0, "high": 3.0}, {"value": 2.19}, ""),
     ({"value": 2.0, "low": 1.0, "high": 3.0}, {"value": 2.5}, "a: 2.5, published 2, apart by 25% of its interval"),
     ({"value": 2.0, "low": None, "high": None}, {"value": 2.001}, ""),
@@ -89,43 +75,37 @@ BESIDE = [  # what is published, what a run gives, what is said of it
 ]
 
 
-@pytest.fixture
-def beside(toy, monkeypatch):
-    """beside(published, made): write the two headlines; (exit code, what is printed) of a verification."""
-
-    def run(published, made, capsys):
-        for folder, rows in ((toy / "data" / "results" / "toy", published), (toy / "build" / "toy", made)):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "headline.json").write_text(json.dumps(rows))
-        monkeypatch.setattr(sys, "argv", ["headline", "verify", "--study", "toy"])
-        with pytest.raises(SystemExit) as ended:
-            headline.main()
-        return ended.value.code, capsys.readouterr().out
-
-    return run
-
-
-@pytest.mark.parametrize(("published", "made", "said"), BESIDE)
-def test_a_number_is_repeated_within_a_share_of_its_interval(beside, capsys, published, made, said):
-    code, out = beside({"a": published}, {"a": published | made}, capsys)
-    assert code == bool(said)
-    assert out.splitlines() == ([said] if said else []) + [
-        f"{0 if said else 1} of 1 published numbers of toy are repeated" + (", 1 are not." if said else ".")
-    ]
-
-
-def test_numbers_of_one_side_alone_are_named(beside, capsys):
-    row = {"value": 1.0, "low": None, "high": None}
-    code, out = beside({"a": row, "b": row}, {"a": row, "c": row}, capsys)
-    assert code == 1
-    assert out.splitlines()[:2] == ["b: published alone", "c: made here alone"]
-
-
-def test_a_run_that_is_not_finished_or_was_not_published_cannot_be_verified(toy, monkeypatch):
+def verify(monkeypatch, capsys, published, made):
+    """(exit code, lines printed) of a verification of two headlines."""
+    for folder, rows in ((published_folder("toy"), published), (build_folder("toy"), made)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "headline.json").write_text(json.dumps(rows))
     monkeypatch.setattr(sys, "argv", ["headline", "verify", "--study", "toy"])
-    with pytest.raises(SystemExit, match=r"there is no build/toy/headline.json: run `make book STUDY=toy`"):
+    with pytest.raises(SystemExit) as ended:
         headline.main()
-    (toy / "build" / "toy").mkdir(parents=True)
-    (toy / "build" / "toy" / "headline.json").write_text("{}")
-    with pytest.raises(SystemExit, match=r"there is no data/results/toy/headline.json: only published studies"):
+    return ended.value.code, capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("published", "made", "line"), BESIDE)
+def test_a_number_is_repeated_within_a_share_of_its_interval(toy, monkeypatch, capsys, published, made, line):
+    code, lines = verify(monkeypatch, capsys, {"a": published}, {"a": published | made})
+    assert code == bool(line)
+    assert lines == ([line] if line else []) + [f"{int(not line)} of 1 published numbers of toy are repeated"]
+
+
+def test_numbers_of_one_side_alone_are_named(toy, monkeypatch, capsys):
+    row = {"value": 1.0, "low": None, "high": None}
+    code, lines = verify(monkeypatch, capsys, {"a": row, "b": row}, {"a": row, "c": row})
+    assert code == 1
+    assert lines[:2] == ["b: published alone", "c: made here alone"]
+
+
+@pytest.mark.parametrize(("folder", "way_out"), [
+    (lambda: build_folder("toy"), "build/toy/headline.json: run `make book STUDY=toy`"),
+    (lambda: published_folder("toy"), "data/results/toy/headline.json: only published studies can be verified"),
+])  # fmt: skip
+def test_a_run_that_is_not_finished_or_was_not_published_cannot_be_verified(toy, monkeypatch, capsys, folder, way_out):
+    verify(monkeypatch, capsys, {}, {})
+    shutil.rmtree(folder())
+    with pytest.raises(SystemExit, match=way_out):
         headline.main()

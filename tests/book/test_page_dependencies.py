@@ -6,20 +6,11 @@ import nbformat
 import pytest
 
 from geonb import files
-from geonb.book import page_dependencies
-from geonb.book.page_dependencies import (
-    all_pages,
-    computing_code,
-    data,
-    defaults,
-    imported_files,
-    injected,
-    parameters,
-    showing_code,
-)
+from geonb.book import page_dependencies as deps
+from geonb.book.page_dependencies import all_pages, code_of, data, defaults, imported_files, injected, parameters
 from geonb.files import code_digest
 
-REAL_STUDIES = sorted(path.stem for path in (page_dependencies.notebooks_folder() / "studies").glob("*.yml"))
+REAL_STUDIES = sorted(path.stem for path in (deps.notebooks_folder() / "studies").glob("*.yml"))
 
 
 @pytest.mark.parametrize("study", REAL_STUDIES)
@@ -28,10 +19,12 @@ def test_every_study_of_the_project_fits_its_notebooks(study):
         assert parameters(page, study)["study"] == study
 
 
-def test_a_study_goes_before_the_notebook(toy, study):
-    study("06_train: {bandwidth_m: 50}")
+def test_a_study_goes_before_the_notebook_and_only_what_differs_is_injected(toy, study):
+    study("01_photos: {photo_count: 9, folder: ''}\n06_train: {bandwidth_m: 50}\n07_compare:\n")
     assert parameters("06_train/soft", "toy")["bandwidth_m"] == 50
     assert defaults("06_train")["bandwidth_m"] == 200.0
+    assert injected("01_photos", "toy") == {"photo_count": 9}
+    assert injected("07_compare", "toy") == {}
 
 
 def test_a_template_becomes_one_page_per_method(toy):
@@ -39,18 +32,8 @@ def test_a_template_becomes_one_page_per_method(toy):
     assert parameters("06_train/hard", "toy")["method"] == "hard"
 
 
-def test_only_what_differs_is_injected(toy, study):
-    study("01_photos: {photo_count: 9, folder: ''}")
-    assert injected("01_photos", "toy") == {"photo_count": 9}
-
-
-def test_an_empty_section_of_a_study_changes_nothing(toy, study):
-    study("01_photos:\n")
-    assert injected("01_photos", "toy") == {}
-
-
 def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook, study, monkeypatch):
-    monkeypatch.setattr(page_dependencies, "SIMULATED_ONLY", ("17_laboratory",))
+    monkeypatch.setattr(deps, "SIMULATED_ONLY", ("17_laboratory",))
     notebook("01_photos", "# Q", 'study = "toy"\nsource = "simulated"  # str: where photos come from')
     notebook("17_laboratory", "# Q", 'study = "toy"')
     study("01_photos:\n")
@@ -91,12 +74,9 @@ def test_a_parameter_that_stands_as_in_another_notebook_changes_with_it(notebook
     assert parameters("06_train/soft", "toy")["options"] == {"n": 3}
 
 
-def test_an_unknown_study_is_refused_with_the_list(toy):
+def test_an_unknown_study_or_notebook_is_refused_with_the_list(toy):
     with pytest.raises(ValueError, match="no study 'mine': there are toy"):
         parameters("01_photos", "mine")
-
-
-def test_an_unknown_notebook_is_refused_with_the_list(toy):
     with pytest.raises(ValueError, match="no notebook '01_photo'; there are 01_photos, 06_train, 07_compare"):
         parameters("01_photo", "toy")
 
@@ -107,7 +87,6 @@ def test_a_notebook_without_one_parameters_cell_is_refused(notebook):
         defaults("01_photos")
 
 
-# ---- code
 BEFORE = ("# Question", "study = 'toy'", "import math\nx = math.pi", "print(x)")
 
 
@@ -122,31 +101,27 @@ BEFORE = ("# Question", "study = 'toy'", "import math\nx = math.pi", "print(x)")
         ((*BEFORE[:3], "%time print(x)"), False),
     ],
 )
-@pytest.mark.parametrize("code", [computing_code, showing_code])
-def test_only_what_runs_counts_as_code(notebook, code, cells, same):
+@pytest.mark.parametrize("shown", [False, True])
+def test_only_what_runs_counts_as_code(notebook, shown, cells, same):
     notebook("01_photos", *BEFORE)
-    before = code("01_photos")
+    before = code_of("01_photos", shown)
     notebook("01_photos", *cells)
-    assert (code("01_photos") == before) is same
+    assert (code_of("01_photos", shown) == before) is same
 
 
 def test_code_names_the_files_that_a_notebook_uses_directly_or_not(toy, notebook):
     texts = {
         "near": "from geonb import far\n", "far": "x = 1\n", "other": "y = 1\n", "__init__": "",
-        "showing/interactive_maps":
-        "from geonb import only_shown\n", "only_shown": "",
-        "book/pages": "from geonb import near\n",
+        "showing/maps": "from geonb import only_shown\n", "only_shown": "", "book/pages": "from geonb import near\n",
     }  # fmt: skip
     for name, text in texts.items():
         (toy / "geonb" / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (toy / "geonb" / f"{name}.py").write_text(text)
-    notebook(
-        "01_photos", "# Q", "study = 'toy'", "from geonb.near import f\nfrom geonb.showing import interactive_maps"
-    )
-    computed, shown = ({line.split()[0] for line in code("01_photos")} - {"geonb/__init__.py"}
-                       for code in (computing_code, showing_code))  # fmt: skip
+    notebook("01_photos", "# Q", "study = 'toy'", "from geonb.near import f\nfrom geonb.showing import maps")
+    computed, shown = ({line.split()[0] for line in code_of("01_photos", shown)} - {"geonb/__init__.py"}
+                       for shown in (False, True))  # fmt: skip
     assert computed == {"01_photos.ipynb", "geonb/near.py", "geonb/far.py"}
-    assert shown == computed | {"geonb/showing/interactive_maps.py", "geonb/only_shown.py"}
+    assert shown == computed | {"geonb/showing/maps.py", "geonb/only_shown.py"}
 
 
 def test_a_cell_that_shows_what_was_computed_does_not_count_for_the_tables(toy, notebook):
@@ -154,11 +129,11 @@ def test_a_cell_that_shows_what_was_computed_does_not_count_for_the_tables(toy, 
     source = nbformat.read(path, as_version=4)
     source.cells[-1].metadata["mystnb"] = {"figure": {"name": "fig-x"}}
     nbformat.write(source, path)
-    computed, shown = computing_code("01_photos"), showing_code("01_photos")
+    computed, shown = code_of("01_photos"), code_of("01_photos", shown=True)
     source.cells[-1].source = "draw(x, colour='red')"
     nbformat.write(source, path)
-    assert computing_code("01_photos") == computed
-    assert showing_code("01_photos") != shown
+    assert code_of("01_photos") == computed
+    assert code_of("01_photos", shown=True) != shown
 
 
 def test_docstrings_and_comments_are_no_code():
@@ -171,59 +146,39 @@ def test_relative_imports_are_refused():
         imported_files("from . import sphere")
 
 
-# ---- data
-def test_a_page_depends_on_the_files_that_its_parameters_name(toy, study, monkeypatch):
-    photos = toy / "photos"
-    photos.mkdir()
-    (photos / "a.jpg").write_bytes(b"1")
-    monkeypatch.setenv("MY_PHOTOS", str(photos))
-    study("01_photos: {folder: $MY_PHOTOS}")
-    before = data("01_photos", "toy")
-    assert before == data("01_photos", "toy") != []
-    (photos / "b.jpg").write_bytes(b"2")
-    assert data("01_photos", "toy") != before
-
-
-@pytest.mark.parametrize(("small", "noticed"), [(100, True), (1, False)])
-def test_a_small_folder_counts_by_contents_a_large_one_by_sizes(toy, study, monkeypatch, small, noticed):
-    monkeypatch.setattr(page_dependencies, "SMALL", small)
-    study("01_photos: {folder: tower}")
-    (toy / "tower").mkdir()
-    (toy / "tower" / "weights").write_text("old")
-    before = data("01_photos", "toy")
-    (toy / "tower" / "weights").write_text("new")
-    assert (data("01_photos", "toy") != before) is noticed
-
-
-@pytest.mark.parametrize("value", ["photos", "./photos", "local-dir:photos", "notebooks/../photos"])
-def test_a_relative_name_is_looked_up_in_the_project(toy, study, value):
+@pytest.mark.parametrize("value", ["photos", "./photos", "local-dir:photos", "notebooks/../photos", "$MY_PHOTOS"])
+def test_a_page_depends_on_the_files_that_its_parameters_name(toy, study, monkeypatch, value):
     (toy / "photos").mkdir()
+    monkeypatch.setenv("MY_PHOTOS", str(toy / "photos"))
     study(f"01_photos: {{folder: '{value}'}}")
-    assert len(data("01_photos", "toy")) == 1
-
-
-def test_a_file_counts_by_its_content(toy, study):
-    study("01_photos: {folder: table.csv}")
-    (toy / "table.csv").write_text("a")
     before = data("01_photos", "toy")
-    (toy / "table.csv").write_text("b")
+    assert len(before) == 1
+    (toy / "photos" / "b.jpg").write_bytes(b"2")
     assert data("01_photos", "toy") != before
+    assert data("07_compare", "toy") == []
 
 
-def test_words_that_name_no_file_are_no_data(toy):
-    assert data("01_photos", "toy") == data("07_compare", "toy") == []
+@pytest.mark.parametrize(
+    ("name", "small", "noticed"), [("tower", 9, True), ("tower", 1, False), ("tower/file", 1, True)]
+)
+def test_a_file_and_a_small_folder_count_by_contents_a_large_one_by_sizes(
+    toy, study, monkeypatch, name, small, noticed
+):
+    monkeypatch.setattr(deps, "SMALL", small)
+    study(f"01_photos: {{folder: {name}}}")
+    (toy / "tower").mkdir()
+    (toy / "tower" / "file").write_text("old")
+    before = data("01_photos", "toy")
+    (toy / "tower" / "file").write_text("new")
+    assert (data("01_photos", "toy") != before) is noticed
 
 
 @pytest.mark.parametrize("study", REAL_STUDIES)
 def test_every_page_asks_for_splits_that_its_study_makes(study):
     made = set(parameters("04_splits", study)["splits"])
-    for page in set(all_pages(study)) - {
-        "04_splits",
-        *page_dependencies.SIMULATED_ONLY,
-    }:  # those cut worlds of their own
+    for page in set(all_pages(study)) - {"04_splits", *deps.SIMULATED_ONLY}:  # those cut worlds of their own
         asked = parameters(page, study)
-        wanted = {asked["split"]} if "split" in asked else set()
-        missing = (wanted | set(asked.get("splits", []))) - made
+        missing = {*([asked["split"]] if "split" in asked else []), *asked.get("splits", [])} - made
         assert not missing, f"{page} of {study} asks for {', '.join(missing)}, 04_splits makes {', '.join(made)}"
 
 
@@ -231,22 +186,18 @@ def test_every_page_asks_for_splits_that_its_study_makes(study):
 def test_what_stands_beside_a_study_is_published(study):
     """Every table that a page borrows from a study that it names lies in the repository."""
     for page in {page.split("/")[0] for page in all_pages(study)}:
-        sources = [cell.source for cell in page_dependencies.cells(page) if cell.cell_type == "code"]
-        saved = set(re.findall(r'save_table\([^"]*(?:"[0-9]{2}_\w+",\s*)?"(\w+)"', "\n".join(sources)))
-        for source in sources:
-            name = re.search(r"read_beside\((\w+)", source)
-            folder = name and parameters(page, study).get({"borrowed": "beside"}.get(name[1], name[1]))
-            if folder:
-                quoted = set(re.findall(r'"(\w+)"', source))
-                lying = {file.stem for file in (files.ROOT / folder / page).glob("*.parquet")}
-                assert quoted & lying, f"{study}: {page} reads {folder}"
-                assert saved & quoted <= lying, f"{study}: {page} reads {folder}"
+        source = "\n".join(cell.source for cell in deps.cells(page) if cell.cell_type == "code")
+        for name, other, tables in re.findall(r'page\.beside\((\w+), "?([\w.]+)"?((?:, "\w+")*)', source):
+            folder = parameters(page, study)["beside" if name == "borrowed" else name]
+            lying = files.ROOT / folder / (page if other == "page.name" else other)
+            for table in re.findall(r"\w+", tables) or [""]:
+                assert not folder or (lying / (table and f"{table}.parquet")).exists(), f"{study}: {page} reads {lying}"
 
 
 @pytest.mark.parametrize("name", ["{{ 7*7 }}", "../toy", "a b", "-x", "", "a`b"])
 def test_a_study_or_method_whose_name_is_no_plain_word_is_refused(toy, study, name):
     with pytest.raises(ValueError, match="must be of letters, digits, _ and -"):
-        page_dependencies.changes_of(name)
+        deps.changes_of(name)
     study(f"07_compare: {{methods: [{name!r}]}}")
     with pytest.raises(ValueError, match=r"toy\.yml: 07_compare: methods: .* must be of letters"):
-        page_dependencies.pages("06_train", "toy")
+        deps.pages("06_train", "toy")

@@ -1,8 +1,15 @@
-"""A page in a running notebook: what it refuses before it computes."""
+"""A page in a running notebook: its parameters, and what it refuses before it computes."""
 
+import pandas as pd
 import pytest
 
-from geonb.book import pages
+from geonb import book
+from geonb.book.pages import Page
+
+
+def test_dollars_in_a_table_begin_no_formula():
+    Page("01_photos", {"study": "toy"})
+    assert "tex2jax_ignore" in pd.DataFrame({"street": ["$x$ <b>"]})._repr_html_()
 
 
 @pytest.mark.parametrize(("simulated", "text", "refused"), [
@@ -10,15 +17,15 @@ from geonb.book import pages
     (False, "02_embeddings: {tower: local-dir:data/towers/geonb-tiny}", False),
 ])  # fmt: skip
 def test_the_simulated_tower_reads_real_photos_only_where_the_study_names_it(notebook, study, simulated, text, refused):
-    tower = 'study = "toy"\ntower = "local-dir:data/towers/geonb-tiny"  # str: a tower'
-    notebook("02_embeddings", "# 02 · A question?", tower)
+    tower = "local-dir:data/towers/geonb-tiny"
+    notebook("02_embeddings", "# 02 · A question?", f'study = "toy"\ntower = "{tower}"  # str: a tower')
     study(text)
-    page = pages.Page("02_embeddings", {"study": "toy", "tower": "local-dir:data/towers/geonb-tiny"})
-    page.__dict__["simulated"] = simulated
-    if not refused:
-        page.check_tower()
-        return
-    with pytest.raises(ValueError, match=r"Under 02_embeddings of toy\.yml set tower: ViT-B-32 .*imagenet/efficient"):
+    page = Page("02_embeddings", {"study": "toy", "tower": tower})
+    page.simulated = simulated
+    if refused:
+        with pytest.raises(ValueError, match=r"Under 02_embeddings .* tower: ViT-B-32 .*imagenet/efficient"):
+            page.check_tower()
+    else:
         page.check_tower()
 
 
@@ -26,7 +33,7 @@ def test_by_hand_the_study_decides_but_for_what_the_reader_or_papermill_changed(
     notebook("01_photos", "# 01 · A question?", 'study = "toy"\na = 1\nb = 1\nc = 1\nd = 1')
     study("01_photos: {a: 2, b: 2, c: 2}")
     namespace = {"study": "toy", "a": 1, "b": 3, "c": 1, "d": 1, "In": ["", "# Parameters\nc = 1\n"]}
-    page = pages.page("01_photos", namespace)
+    page = book.page("01_photos", namespace)
     assert page.parameters == {"study": "toy", "a": 2, "b": 3, "c": 1, "d": 1}
     assert namespace["a"] == 2
     assert capsys.readouterr().out == "as study toy has it: a = 2\n"
