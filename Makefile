@@ -11,6 +11,8 @@ WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
 # numba compiles the painter at its first picture and keeps it beside the code
 PAINT  = "from geonb.photos.sources.simulated import World, renderer; w = World(city_count=1, photos_per_city=1); \
            renderer.render(w.city(0), *w.shots(w.city(0)), w.picture_px)"
+# tests in two processes, those of a file in one of them
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
 
 export OMP_NUM_THREADS ?= 1
@@ -22,7 +24,7 @@ endif
 # what lies here is used, also where .venv came along with a copied folder
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup book why check test test-real publish verify bench lab
+.PHONY: help setup book why check test test-slow test-notebooks test-real publish verify bench lab
 
 help:       ## this list
 	@grep -hE '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*##/ -/'
@@ -66,17 +68,22 @@ check: setup  ## style and unit tests, for everyday work: minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
-	$(BIN)/python -m pytest tests -m "not real and not browser and not slow" --ignore=tests/test_built_book.py
+	$(PYTEST) tests -m "not real and not browser and not slow" --ignore=tests/test_built_book.py
 
 test: check  ## everything but the books of real photos: check, slow unit tests, every notebook once, the book with warnings as errors
 	@rm -rf build/smoke
-	$(BIN)/python -m pytest tests -m "slow and not real and not browser"
-	$(BIN)/python -m pytest --nbmake notebooks --nbmake-timeout 3600 --exitfirst
+	@$(MAKE) -j 2 test-slow test-notebooks
 	@echo "building the book of study smoke, warnings are errors"
 	@mkdir -p build/smoke/logs
 	@$(BIN)/python -m geonb.book.build --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
-	$(BIN)/python -m pytest tests/test_built_book.py tests/test_browser.py
+	$(PYTEST) tests/test_built_book.py tests/test_browser.py
 	@echo "not run here: the books of real photos (make test-real)"
+
+test-slow: setup
+	$(BIN)/python -m pytest tests -m "slow and not real and not browser"
+
+test-notebooks: setup
+	$(BIN)/python -m pytest --nbmake notebooks --nbmake-timeout 3600 --exitfirst
 
 test-real: setup  ## whole books of the real photos in GEONB_REAL_DATA
 	@test -d "$(GEONB_REAL_DATA)" || { echo "make test-real needs GEONB_REAL_DATA, the folder of real photos: it is '$(GEONB_REAL_DATA)'" >&2; exit 1; }
