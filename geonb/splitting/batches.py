@@ -1,6 +1,4 @@
-"""Batches: which photos meet in one step of training. They depend on seed and step alone, so that a training that was
-interrupted goes on with the same.
-"""
+"""Batches: which photos meet in a step of training, by seed and step alone: what was interrupted goes on the same."""
 
 import functools
 
@@ -11,10 +9,7 @@ from geonb.earth import sphere
 
 
 def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
-    """The function from a step to the indices (batch_size,) of its photos.
-
-    neighbours: 0 for random batches; else photos come in groups of an anchor and up to `neighbours` of its nearest.
-    """
+    """The function from a step to the indices (batch_size,) of its photos: of anchors and their nearest neighbours."""
     if not neighbours:
         return functools.partial(random_batch, photo_count=len(lat_lon_deg), batch_size=batch_size, seed=seed)
     nearest = nearest_photos(lat_lon_deg, neighbours)
@@ -24,8 +19,7 @@ def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
 def queued(draw, step, length):
     """Indices (at most length,) of the photos that met in the steps before, the latest first; draw: see drawer.
 
-    GeoCLIP's queue of coordinates, without a state of its own: empty at step 0, it takes in every batch whole and drops
-    the oldest photos. A photo of an earlier epoch may stand in it twice.
+    GeoCLIP's queue of coordinates without a state: empty at step 0, a photo of an earlier epoch may stand in it twice.
     """
     checks.count("queue", length, least=0)
     found, size = [np.empty(0, int)], 0
@@ -37,26 +31,17 @@ def queued(draw, step, length):
 
 
 def random_batch(step, photo_count, batch_size, *, seed):
-    """Indices (batch_size,) of a step: each epoch a new permutation, the remainder dropped.
-
-    ValueError when there are fewer photos than a batch.
-    """
+    """Indices (batch_size,) of a step: each epoch a new permutation, the rest dropped; ValueError for few photos."""
     checks.count("batch_size", batch_size)
     if photo_count < batch_size:
-        raise ValueError(
-            f"batch_size {batch_size} is larger than the {photo_count} training photos: "
-            f"set batch_size to at most {photo_count}"
-        )
+        raise ValueError(f"batch_size {batch_size} is larger than the {photo_count} training photos: make it smaller")
     epoch, place = divmod(step, photo_count // batch_size)
     order = random_streams.stream(seed, "batches", epoch).permutation(photo_count)
     return np.sort(order[place * batch_size : (place + 1) * batch_size])
 
 
 def neighbourhood_batch(step, nearest, batch_size, *, seed):
-    """Indices (batch_size,) of a step in which true neighbours meet: anchors at random, each with its nearest (n, k).
-
-    Anchors come as in random_batch, groups are added whole until the batch is full; no photo twice.
-    """
+    """Indices (batch_size,) of a step: anchors as in random_batch, each with its nearest (n, k); no photo twice."""
     anchors = random_batch(step, len(nearest), min(batch_size, len(nearest)), seed=seed)
     rng = random_streams.stream(seed, "neighbourhoods", step)
     groups = np.column_stack([anchors, nearest[anchors]])[rng.permutation(len(anchors))].ravel()

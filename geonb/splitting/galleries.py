@@ -21,7 +21,7 @@ def along_streets(streets, spacing_m):
     """Places every spacing_m along the lines of a street table: columns GRID. ValueError for too many."""
     checks.number("gallery_spacing_m", spacing_m, above=0)
     found, count = [], 0
-    for city, country, name, line in zip(streets.city, streets.country, streets.street, streets.geometry, strict=True):
+    for city, country, name, line in streets[["city", "country", "street", "geometry"]].itertuples(index=False):
         ends = np.array(line.coords)[:, ::-1]
         origin = sphere.centre(ends)
         metres = shapely.LineString(sphere.to_local_m(ends, origin))
@@ -33,10 +33,7 @@ def along_streets(streets, spacing_m):
 
 
 def over_cities(lat_lon_deg, city, spacing_m):
-    """Places on a square grid over the convex hull of each city's photos: for data that come without streets.
-
-    The outline of a city, not where in it photos lie, is taken as known. ValueError when the grid would be too large.
-    """
+    """Places on a square grid over the convex hull of each city's photos, where there are no streets: columns GRID."""
     checks.number("gallery_spacing_m", spacing_m, above=0)
     found = []
     for name in np.unique(city):
@@ -68,8 +65,7 @@ def places(city, country, street, east_north_m, origin):
 def of_split(split, photos, parts, grid, *, training_places=False):
     """The gallery of a split: training places for random, other_drive and official, else the grid of whole cities.
 
-    photos: table with the columns GRID; parts (n,); training_places: in every split, for methods that can name no
-    others. Training places keep the index of their photo. For unseen_city see errors.locate.
+    training_places: in every split, for methods that can name no others. They keep the index of their photo.
     """
     if training_places or split in ("random", "other_drive", "official"):
         return photos.loc[parts == "train", list(GRID)]

@@ -1,7 +1,4 @@
-"""Splits: which photos train, choose, test, and which are set aside because they lie too near.
-
-Every photo gets one part: train, validation, test or buffer. Validation is cut exactly as test is.
-"""
+"""Splits: which photos train, validate, test, or are set aside as buffer; validation is cut exactly as test is."""
 
 import functools
 from collections import namedtuple
@@ -66,8 +63,8 @@ Photos = namedtuple("Photos", "lat_lon_deg city street sequence_id given_part pi
 def make(name, photos, cut, pilot=None):
     """Parts (n,) of a split by name, of photos: lat_deg, lon_deg, city, street, sequence_id, and given_part.
 
-    pilot (n,): the photos in which the yardstick of the study was read; none of them tests or chooses. ValueError for
-    an unknown name, sizes that are none, and a split that leaves no photo to train, to choose or to test.
+    pilot (n,): which photos neither test nor choose, as the yardstick was read in them. ValueError for an unknown name,
+    sizes that are none, and a split that leaves no photo to train, to choose or to test.
     """
     if name not in QUESTIONS:
         raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
@@ -97,11 +94,10 @@ def random(photos, cut):
 
 
 def blocked(photos, cut):
-    """Square blocks drawn in each city; what lies within buffer_m of a held-out block's photos is set aside.
+    """Square blocks drawn in each city; pilot photos train.
 
-    Pilot photos train; held-out ones that share a sequence with them or lie within buffer_m of them are set aside. A
-    sequence that touches test and another block keeps only its test photos, one that touches validation and training
-    only its validation photos: the rest go to buffer.
+    Set aside is what would test or choose beside a pilot, in its sequence or within buffer_m; then of validation and
+    training what shares a sequence with test or lies within buffer_m of it, and of training beside validation.
     """
     parts, pilot = drawn_blocks(photos, cut), photos.pilot
     beside = functools.partial(in_sequences_of, photos.sequence_id)
@@ -155,11 +151,10 @@ def within(lat_lon_deg, mask, radius_m):
 
 
 def other_drive(photos, cut):
-    """Whole sequences held out where another drive that trains passes too; no shared sequence; gap_m between photos.
+    """Whole sequences held out where, for at least half of their photos, another drive that trains passes.
 
-    A sequence can be held out when at least half of its photos have, within PASSED_WITHIN_M on the same street, a photo
-    of another sequence that trains. Its photos without one, and those nearer than gap_m to a training photo, go to
-    buffer. Photos without a sequence train, and so do sequences with pilot photos.
+    Their photos that none passes, and those nearer than gap_m to a training photo, go to buffer. Photos without a
+    sequence train, and so do sequences with pilot photos.
     """
     neighbours, count = passing(photos), len(photos.city)
     parts = np.full(count, "train", dtype="U10")
@@ -202,10 +197,9 @@ def unseen_city(photos, cut):
 
 
 def official(photos, cut):
-    """The data set's own parts (n,); where it has none to choose on, blocks of its training part are held out.
+    """The data set's own parts (n,), '' as buffer; where none validates, blocks of its training part, or sequences.
 
-    Photos so few or so far apart that no block is drawn give whole sequences instead. Pilots that test or choose go to
-    buffer, photos without a part too. ValueError for a word that is no part.
+    Pilots that test or choose go to buffer. ValueError for a word that is no part.
     """
     given = photos.given_part
     if unknown := sorted(set(given) - {"train", "validation", "test", ""}):
@@ -234,9 +228,8 @@ CUTS = {cut.__name__: cut for cut in (random, other_drive, blocked, unseen_city,
 
 def parts_table(photos, names, cut, pilot):
     """The parts of several splits as a table of columns SPLITS: see make."""
-    ids = photos.photo_id
-    tables = [pd.DataFrame({"photo_id": ids, "split": name, "part": make(name, photos, cut, pilot)}) for name in names]
-    return pd.concat(tables, ignore_index=True)
+    parts = pd.DataFrame({name: make(name, photos, cut, pilot) for name in names}).assign(photo_id=photos.photo_id)
+    return parts.melt("photo_id", var_name="split", value_name="part")
 
 
 def parts_by_split(table, photo_id, splits):

@@ -1,8 +1,4 @@
-"""Semivariograms of feature vectors: at what distance do photos stop resembling each other?
-
-gamma(h) is half the mean squared distance of the vectors of all pairs h apart; for unit vectors that is their mean
-cosine distance.
-"""
+"""Semivariograms of feature vectors: half the mean squared distance of the vectors of all pairs a distance apart."""
 
 import numba
 import numpy as np
@@ -31,21 +27,18 @@ DAYS = {
 
 
 def half_squares(features, pairs):
-    """Half the squared distance (m,) of the feature vectors (n, d) of each pair, summed in float64.
-
-    ValueError unless there is one finite vector for each photo: compiled code reads beyond an array without a word.
-    """
+    """Half the squared distance (m,) of the features (n, d) of pairs; ValueError unless each photo has finite ones."""
     features = np.asarray(features)
     features = np.ascontiguousarray(features, dtype=None if features.dtype == np.float32 else np.float64)
     checks.same_length({"features": features, "positions": pairs.position})
     if missing := int((~np.isfinite(features)).any(axis=1).sum()):
         raise ValueError(f"{missing} of {len(features)} photos have no feature vector: leave them out first")
-    return half_squares_of(features, pairs.i, pairs.j)
+    return compiled_half_squares(features, pairs.i, pairs.j)
 
 
 @numba.njit(fastmath={"reassoc", "contract"})
-def half_squares_of(features, i, j):
-    """The loop of half_squares: arrays of all differences would not fit into memory."""
+def compiled_half_squares(features, i, j):
+    """The loop of half_squares, in float64: arrays of all differences would not fit into memory."""
     found = np.empty(len(i))
     for p in range(len(i)):
         total = 0.0
@@ -70,10 +63,7 @@ def lag_table(pairs, half_square):
 
 
 def semivariance_by_lag(features, lat_lon_deg, *, max_lag_m, lag_count, seed=0):
-    """Empirical semivariogram of feature vectors (n, d) at positions (n, 2): a table of columns LAGS.
-
-    The first row holds the co-located pairs; pairs farther apart than max_lag_m are left out.
-    """
+    """Empirical semivariogram of feature vectors (n, d), columns LAGS; the first row holds the co-located pairs."""
     pairs = lags.pairs(lat_lon_deg, lags.edges_m(max_lag_m, lag_count), seed=seed)
     return lag_table(pairs, half_squares(features, pairs))
 
@@ -117,10 +107,7 @@ def pooled(lags, *by):
 
 
 def by_time_gap(features, lat_lon_deg, captured_at, *, within_m, edges_days, seed=0):
-    """Semivariance of pairs at most within_m apart by the days between their pictures: columns DAYS.
-
-    captured_at (n,): times, missing ones are left out. An empty table where fewer than two photos have one.
-    """
+    """Semivariance of pairs at most within_m apart by the days between their pictures, where both are known: DAYS."""
     checks.same_length({"features": features, "positions": lat_lon_deg, "captured_at": captured_at})
     known = np.flatnonzero(~pd.isna(captured_at))
     if len(known) < 2:
@@ -137,7 +124,7 @@ def by_time_gap(features, lat_lon_deg, captured_at, *, within_m, edges_days, see
 def between_cities(vectors, city):
     """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo.
 
-    ValueError for vectors that are not of length 1, to float32's rounding and a little more.
+    ValueError for vectors that are not of length 1.
     """
     length = np.linalg.norm(vectors, axis=1)
     if wrong := int((~(np.abs(length - 1) < 1e-3)).sum()):
@@ -154,8 +141,8 @@ def between_cities(vectors, city):
 def block_bootstrap(pairs, half_square, blocks, *, replicates, seed=0):
     """Semivariances (replicates, L + 1) of cities made of blocks drawn again; NaN in a lag that a replicate misses.
 
-    blocks (n,): the block of each photo. A block drawn w times weighs the pairs within it w-fold and those with another
-    block w w'-fold: a photo is never paired with its own copy.
+    A block (n,) drawn w times weighs the pairs within it w-fold and those with another block w w'-fold: a photo is
+    never paired with its own copy.
     """
     code = np.unique(blocks, return_inverse=True)[1]
     size, count = len(pairs.edges_m), int(code.max()) + 1
@@ -175,9 +162,8 @@ def block_bootstrap(pairs, half_square, blocks, *, replicates, seed=0):
 def envelope(features, pairs, *, permutations, seed=0):
     """The curve and its envelope (observed, low, high), each (L + 1,), were places permuted at random.
 
-    The global rank envelope, ties broken by extreme rank lengths (Myllymäki et al. 2017): whole curves lie within it
-    with a probability of LEVEL, and a lag where the observed one leaves it carries structure. It looks at n x n
-    distances: take some thousand photos at most.
+    The global rank envelope of LEVEL, ties broken by extreme rank lengths (Myllymäki et al. 2017): a lag where the
+    observed curve leaves it carries structure. It looks at n x n distances: take some thousand photos at most.
     """
     from scipy.stats import rankdata
 
@@ -208,9 +194,8 @@ def effective_dimensions(features):
 def range_interval(fitted, pairs, *, dimensions=1.0, replicates, seed=0):
     """95 % interval (low, high) [m] of the effective range of a fit to pairs; NaN for a flagged fit.
 
-    A parametric bootstrap: independent Gaussian fields of the fitted curve, as many as the features have effective
-    dimensions, are drawn at the positions and fitted as the features were. A range beyond the lags counts as infinite,
-    so that high may be: "at least low". It factorises an n x n matrix: take two thousand photos at most.
+    A parametric bootstrap: as many independent Gaussian fields as the features have effective dimensions are drawn and
+    fitted. A range beyond the lags counts as infinite. It factorises an n x n matrix: take two thousand photos at most.
     """
     if fitted["flag"]:
         return np.nan, np.nan

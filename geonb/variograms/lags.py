@@ -40,8 +40,7 @@ def edges_m(max_lag_m, lag_count):
 def pairs(position, edges_m, *, planar=False, max_pairs=PAIRS_AT_MOST, seed=0):
     """The Pairs of photos at positions (n, 2): all, or where there are more than max_pairs an equal share for each lag.
 
-    position: latitude and longitude [degree], on great circles; planar: metres. edges_m rise from 0 on. Within a lag
-    every pair is equally likely. ValueError below two photos and for positions that are none.
+    position: latitude and longitude [degree]; planar: metres. ValueError below two photos and for positions of none.
     """
     if (n := len(position)) < 2:
         raise ValueError(f"a semivariogram needs at least 2 photos, there are {n}")

@@ -38,10 +38,9 @@ def semivariance(model, distance_m, nugget, theta):
 def fit(lags, *, model="exponential", start=None):
     """Least-squares fit of a model to a table of lags with weights N / gamma(h; theta)^2: a dict with the keys of FIT.
 
-    gamma is that of the fit itself (Cressie 1985). Lags without pairs and the lag of co-located pairs are left out.
-    Nugget and sill are at least 0, the range may reach FARTHEST largest lags; what ends at a bound is flagged. start:
-    parameters (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and
-    the same ranges and flags. ValueError for an unknown model.
+    gamma is that of the fit itself (Cressie 1985). The lag of co-located pairs is left out. start: parameters
+    (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and the same
+    ranges and flags. ValueError for an unknown model.
     """
     if model not in MODELS:
         raise ValueError(f"no model {model!r}: there are {', '.join(MODELS)}")
@@ -127,9 +126,9 @@ def curve(fitted, distance_m):
 
 
 def kernel_curve(fitted):
-    """Lags (256,) [m] and weights (256,) of the variogram kernel: 1 - gamma(d) / (nugget + partial sill).
+    """Lags (256,) [m] to twice the range and weights (256,) of the variogram kernel: 1 - gamma / (nugget + sill), or 0.
 
-    From 0 to twice the effective range; weights below 0 count as 0. ValueError with the flag's text without a sill.
+    ValueError with the flag's text without a range.
     """
     if fitted["flag"]:
         raise ValueError(f"no variogram kernel from this fit: {fitted['flag']}; choose a kernel with a bandwidth")
@@ -141,6 +140,6 @@ def kernel_curve(fitted):
 def fitted_curves(fits, *, max_lag_m):
     """The fitted curves as a table (city, distance_m, semivariance), for drawing."""
     distance_m = np.linspace(0, max_lag_m, 60)
-    columns = [{"city": f["city"], "distance_m": distance_m, "semivariance": curve(f, distance_m)}
-               for f in fits.to_dict("records")]  # fmt: skip
-    return pd.concat(map(pd.DataFrame, columns), ignore_index=True).dropna()
+    gamma = {fitted["city"]: curve(fitted, distance_m) for fitted in fits.to_dict("records")}
+    table = pd.DataFrame(gamma, pd.Index(distance_m, name="distance_m")).reset_index()
+    return table.melt("distance_m", var_name="city", value_name="semivariance").dropna()

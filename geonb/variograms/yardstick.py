@@ -1,6 +1,4 @@
-"""The spatial yardstick of a study: the model that held-out blocks choose, the curve of each city and what it is worth,
-and the length that pilot districts, which never test, give to blocks and buffers.
-"""
+"""The model that held-out blocks choose, the curve of each city, and the length that pilot districts give to blocks."""
 
 from dataclasses import dataclass
 
@@ -17,6 +15,8 @@ PHOTOS_AT_MOST = 600  # of a city, for its envelope and the interval of its rang
 PILOT_FEWEST = 300  # photos in pilot districts that make a yardstick
 ALL_PILOTS = "(all pilots)"
 STEP_M = 50.0  # to which a yardstick is rounded
+BEYOND = "a range beyond the lags cannot be told from the fitted one"
+NO_STRUCTURE = "nothing outside the envelope: places dealt at random give the same curve"
 CHOICE = {
     "model": "model function of scikit-gstat",
     "error": "mean squared relative error on the lags of held-out blocks, by pairs [-]",
@@ -79,11 +79,8 @@ class Reading:
 
 
 def choose_model(features, lat_lon_deg, city, reading):
-    """A table CHOICE of the models of a Reading, best first: how far curves of some blocks lie from lags of the others.
-
-    error: mean over the pairs of the squared relative error (gamma of the held-out lag / fitted gamma - 1)^2. Fitted to
-    pairs among photos of the other folds, read on pairs within the held-out one. A single photo makes no choice: the
-    names in their order, flagged.
+    """A table CHOICE of the models of a Reading, best first: fitted to pairs among photos of all blocks but those of a
+    fold, read on pairs within the fold. A single photo makes no choice: the names in their order, flagged.
     """
     if len(city) < 2:
         flag = f"only {len(city)} photos, 2 are needed"
@@ -92,16 +89,17 @@ def choose_model(features, lat_lon_deg, city, reading):
     fold = random_streams.stream(reading.seed, "semivariogram folds").permutation(int(code.max()) + 1)[code] % FOLDS
     pairs = reading.pairs(lat_lon_deg)
     half, first, second = curves.half_squares(features, pairs), fold[pairs.i], fold[pairs.j]
-    cut = []
-    for k in range(FOLDS):
-        masks = (first != k) & (second != k), (first == k) & (second == k)
-        cut.append([curves.lag_table(pairs.where(mask), half[mask]) for mask in masks])
+    table_of = lambda mask: curves.lag_table(pairs.where(mask), half[mask])  # noqa: E731
+    cut = [(table_of((first != k) & (second != k)), table_of((first == k) & (second == k))) for k in range(FOLDS)]
     table = pd.DataFrame([(name, *held_out_error(name, cut)) for name in reading.models], columns=list(CHOICE))
     return table.sort_values("error", ignore_index=True)
 
 
 def held_out_error(model, cut):
-    """(error, flag) of a model in choose_model; cut: the lags of the other folds and of the held-out one, by fold."""
+    """(error, flag) of a model: mean over the pairs of (gamma of the held-out lag / fitted gamma - 1)^2, and why not.
+
+    cut: the lags of the other folds and of the held-out one, by fold.
+    """
     squares, count, flags = 0.0, 0.0, set()
     for others, held_out in cut:
         fitted, seen = models.fit(others, model=model), held_out[(held_out.pairs > 0) & (held_out.distance_m > 0)]
@@ -117,28 +115,27 @@ def held_out_error(model, cut):
 def readings(features, lat_lon_deg, city, model, reading, planted=None):
     """(lags, fits): the curve of each city, its fit, and what both are worth: columns CITY_LAGS and CITY_FITS.
 
-    planted: distances (n,) -> planted semivariance as a share of its sill, or None where nothing was planted. A city
-    below FEWEST photos has a flag alone.
+    planted: distances (n,) -> planted semivariance as a share of its sill. A city below FEWEST photos has a flag alone.
     """
     checks.same_length({"features": features, "positions": lat_lon_deg, "city": city})
     tables, fits = [pd.DataFrame(columns=list(CITY_LAGS))], []
     for name in np.unique(city):
-        here = np.flatnonzero(city == name)
-        if len(here) < FEWEST:
-            flag = f"only {len(here)} photos, fewer than {FEWEST}"
+        here = city == name
+        if here.sum() < FEWEST:
+            flag = f"only {here.sum()} photos, fewer than {FEWEST}"
             fits.append({"city": name, **models.flagged(model, flag), **dict.fromkeys(RANGE, np.nan)})
             continue
         table, fitted = city_reading(features[here], lat_lon_deg[here], name, model, reading)
-        tables.append(table.assign(planted=np.nan if planted is None else planted_shape(table, fitted, planted)))
+        tables.append(table.assign(planted=planted_shape(table, fitted, planted) if planted else np.nan))
         fits.append({"city": name, **fitted})
     fits = pd.DataFrame(fits).assign(between_cities=curves.between_cities(features, city))
     return pd.concat(tables[1:] or tables, ignore_index=True), fits
 
 
 def city_reading(features, lat_lon_deg, name, model, reading):
-    """(lags, fit) of one city. Lags have an interval from blocks drawn again, the envelope and the interval of the
-    range are read from PHOTOS_AT_MOST photos, drawn by the seed. A curve that never leaves its envelope has no range,
-    and one without an upper end within the lags none that could be told.
+    """(lags, fit) of one city. Envelope and interval of the range are read from PHOTOS_AT_MOST photos.
+
+    A curve that never leaves its envelope has no range, and an interval without an upper end allows none.
     """
     seed, pairs, interval = reading.seed, reading.pairs(lat_lon_deg), (np.nan, np.nan)
     half = curves.half_squares(features, pairs)
@@ -146,27 +143,25 @@ def city_reading(features, lat_lon_deg, name, model, reading):
     if len(np.unique(blocks)) >= resampling.FEWEST_BLOCKS:
         drawn = curves.block_bootstrap(pairs, half, blocks, replicates=reading.replicates, seed=seed)
         interval = resampling.interval95(drawn)
-    table = curves.lag_table(pairs, half).assign(city=name, low=interval[0], high=interval[1])
     some = np.sort(random_streams.stream(seed, "readings", str(name)).permutation(len(features))[:PHOTOS_AT_MOST])
-    features, pairs = features[some], reading.pairs(lat_lon_deg[some])
-    observed, low, high = curves.envelope(features, pairs, permutations=reading.permutations, seed=seed)
-    table = table.assign(envelope_low=low, envelope_high=high, structure=(observed < low) | (observed > high))
+    features, fewer = features[some], reading.pairs(lat_lon_deg[some])
+    observed, low, high = curves.envelope(features, fewer, permutations=reading.permutations, seed=seed)
+    table = curves.lag_table(pairs, half).assign(
+        city=name, low=interval[0], high=interval[1], envelope_low=low, envelope_high=high,
+        structure=(observed < low) | (observed > high),
+    )  # fmt: skip
     fitted = models.fit(table, model=model)
     if not table.structure.any() and not fitted["flag"]:
-        flag = "nothing outside the envelope: places dealt at random give the same curve"
-        fitted = models.flagged(model, flag)
+        fitted = models.flagged(model, NO_STRUCTURE)
     how = {"dimensions": curves.effective_dimensions(features), "replicates": reading.range_replicates, "seed": seed}
-    ends_m = curves.range_interval(fitted, pairs, **how)
+    ends_m = curves.range_interval(fitted, fewer, **how)
     if np.isinf(ends_m[1]):
-        fitted |= {"effective_range_m": np.nan, "flag": "a range beyond the lags cannot be told from the fitted one"}
+        fitted |= {"effective_range_m": np.nan, "flag": BEYOND}
     return table, fitted | dict(zip(RANGE, ends_m, strict=True))
 
 
 def planted_shape(lags, fitted, planted):
-    """The planted curve (L,) on the scale of a city's fit: its structured part between fitted nugget and sill.
-
-    What share of an embedding's variance the fields explain is not planted, so only the shape can be compared.
-    """
+    """The planted curve (L,) between fitted nugget and sill: what share of it an embedding shows is not planted."""
     near, far = planted(np.array([1e-6, 1e9]))
     share = planted(np.nan_to_num(lags.distance_m.to_numpy(float)))
     rise = (share - near) / (far - near) if far > near else np.ones(len(lags))  # a range of 0: all at once
@@ -200,31 +195,29 @@ def pilot_districts(city, district, *, seed=0):
 def of_pilots(features, lat_lon_deg, city, pilot, reading):
     """(yardstick, lags, fits) of the photos of pilot districts: tables YARDSTICK, of one row, PILOT_LAGS, PILOT_FITS.
 
-    The yardstick is the effective range there, pooled within cities and rounded to STEP_M; block_size_m where fewer
-    than PILOT_FEWEST photos lie in them or the fit is flagged, and why. The model is chosen on the pilot photos alone:
-    no photo that tests has a say in how test photos are kept away. fits: that of all pilots, then each city's.
+    The yardstick is the effective range there, pooled within cities and rounded to STEP_M; block_size_m, and why, where
+    fewer than PILOT_FEWEST photos lie in them or the fit is flagged. The model is chosen on the pilot photos alone: no
+    photo that tests has a say in how test photos are kept away. fits: that of all pilots, then each city's.
     """
-    photos = features[pilot], lat_lon_deg[pilot], city[pilot]
-    count, model, table = int(pilot.sum()), "", pd.DataFrame(columns=list(PILOT_LAGS))
+    photos, count = (features[pilot], lat_lon_deg[pilot], city[pilot]), int(pilot.sum())
+    model, table, fits = "", pd.DataFrame(columns=list(PILOT_LAGS)), []
     if count < PILOT_FEWEST:
-        fitted = models.flagged(reading.models[0], f"only {count} photos in pilot districts, fewer than {PILOT_FEWEST}")
+        whole = models.flagged(reading.models[0], f"only {count} photos in pilot districts, fewer than {PILOT_FEWEST}")
     else:
         model = choose_model(*photos, reading).model[0]
         found = curves.by_city(*photos, max_lag_m=reading.max_lag_m, lag_count=reading.lag_count, seed=reading.seed)
-        fitted = models.fit(curves.pooled(found), model=model)
-        table = table if fitted["flag"] else found
-    range_m, names = fitted["effective_range_m"], [] if fitted["flag"] else np.unique(photos[2])
-    length_m = float(reading.block_size_m if fitted["flag"] else STEP_M * max(1, round(range_m / STEP_M)))
-    row = dict(zip(YARDSTICK, (length_m, range_m, model, count, fitted["flag"]), strict=True))
-    own = [{"city": name, **models.fit(table[table.city == name], model=model)} for name in names]
-    return pd.DataFrame([row]), table, pd.DataFrame([{"city": ALL_PILOTS, **fitted}, *own])
+        whole = models.fit(curves.pooled(found), model=model)
+    range_m, length_m = whole["effective_range_m"], float(reading.block_size_m)
+    if not whole["flag"]:
+        table, length_m = found, STEP_M * max(1, round(range_m / STEP_M))
+        names = np.unique(photos[2])
+        fits = [{"city": name, **models.fit(table[table.city == name], model=model)} for name in names]
+    row = dict(zip(YARDSTICK, (length_m, range_m, model, count, whole["flag"]), strict=True))
+    return pd.DataFrame([row]), table, pd.DataFrame([{"city": ALL_PILOTS, **whole}, *fits])
 
 
 def fit_of_pilots(lags, fits, cities):
-    """The fit of the pilots of these cities together, from the tables of of_pilots: what a split may know.
-
-    The model is the one that all pilots chose. Where their fit is flagged, so is this.
-    """
+    """The fit of the pilots of these cities together, from the tables of of_pilots; flagged where that of all is."""
     whole = fits[fits.city == ALL_PILOTS].to_dict("records")[0]
     if whole["flag"]:
         return whole

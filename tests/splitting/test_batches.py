@@ -20,7 +20,7 @@ def test_a_batch_is_the_same_whenever_it_is_asked_for():
 
 
 @pytest.mark.parametrize(("call", "match"), [
-    (lambda: batches.random_batch(0, 180, 512, seed=0), "batch_size 512 is larger than the 180 training photos: set"),
+    (lambda: batches.random_batch(0, 180, 512, seed=0), "batch_size 512 is larger than the 180 training photos: make"),
     (lambda: batches.random_batch(0, 10, 0, seed=0), "batch_size 0 must be a whole number of at least 1"),
     (lambda: batches.queued(lambda step: np.arange(4), 3, -1), "queue -1 must be a whole number of at least 0"),
 ])  # fmt: skip
