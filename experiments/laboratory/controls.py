@@ -7,7 +7,7 @@ from experiments.laboratory import worlds
 from geonb import checks, resampling
 from geonb.earth import sphere
 from geonb.learning import decoding
-from geonb.measuring import ceilings, inference
+from geonb.measuring import baselines, inference
 from geonb.splitting import splits
 
 NOTHING_PLANTED = {"range_scale": 0.0, "trend_share": 0.0}
@@ -59,7 +59,7 @@ def retrieved(photos, features, cut, *, permutations, seed):
         return decoding.most_similar(features[test[asked]], features[train[gallery]])[0]
 
     own, found = (
-        train[ceilings.choose(similar, photos.iloc[test], photos.iloc[train], city_known=known)]
+        train[baselines.choose(similar, photos.iloc[test], photos.iloc[train], city_known=known)]
         for known in (True, False)
     )
     draws = {"permutations": permutations, "seed": seed}

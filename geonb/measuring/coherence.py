@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from geonb import checks, random_streams, resampling
 from geonb.earth import sphere
+from geonb.learning.decoding import PREDICTED
 from geonb.measuring import inference
 from geonb.variograms import curves, models
 
-# ---- errors ----------------------------------------------------------------------------------------------------------
 MORAN = {
     "method": "method",
     "n": "test photos [count]",
@@ -17,144 +18,14 @@ MORAN = {
     "p_value": "one-sided, from permutations",
     "flag": "why it is missing; empty when it is not",
 }
-CLUSTERS = {
-    "method": "method",
-    "photo_id": "test photo",
-    "city": "its city",
-    "lat_deg": "latitude of the photo [degree]",
-    "lon_deg": "longitude of the photo [degree]",
-    "kind": "what local Moran's I says of its error beside its neighbours'",
-}
+PHOTO = {name: PREDICTED[name] for name in ("photo_id", "city", "lat_deg", "lon_deg")}
+CLUSTERS = {"method": "method"} | PHOTO | {"kind": "what local Moran's I says of its error beside its neighbours'"}
 LISA = ("wrong beside wrong", "right beside right", "unlike its neighbours", "not shown")
 LAGS = {
     "method": "method, or frozen tower",
     "relative_semivariance": "semivariance over its level: of errors their variance within cities, of embeddings the "
     "semivariance between cities [-]",
 } | curves.LAGS
-
-
-def morans_i(values, lat_lon_deg, *, neighbours=8, permutations=999, seed=0):
-    """Moran's I of values (n,) over the k nearest neighbours on the ground, its expectation and its p value, by esda.
-
-    Row-standardised weights; one-sided p value from permutations: the share in which I is at least as large, so that
-    it is small where errors cluster and large where neighbours are unlike. ValueError with fewer than neighbours + 2
-    photos, or when all values are equal or some are missing.
-    """
-    from esda import Moran
-
-    values, weights = checked(values, lat_lon_deg, neighbours, permutations)
-    state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
-    np.random.seed(int(random_streams.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
-    try:
-        result = Moran(values, weights, permutations=permutations)
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    # esda's own p_sim takes the smaller of the two tails: it would call neighbours that are unlike a cluster
-    p_value = (1 + (result.sim >= result.I).sum()) / (permutations + 1)
-    return {"morans_i": float(result.I), "expected": float(result.EI), "p_value": float(p_value)}
-
-
-def checked(values, lat_lon_deg, neighbours, permutations):
-    """(values (n,), row-standardised weights of libpysal over the k nearest neighbours on the ground).
-
-    ValueError for values that are too few, all alike or missing, or for counts that are none.
-    """
-    from libpysal.weights import KNN
-
-    values = np.asarray(values, dtype=float)
-    checks.count("neighbours", neighbours)
-    checks.count("permutations", permutations)
-    checks.same_length({"values": values, "positions": lat_lon_deg})
-    checks.finite("the values", values)
-    if len(values) < neighbours + 2:
-        raise ValueError(
-            f"Moran's I over {neighbours} neighbours needs {neighbours + 2} photos, there are {len(values)}"
-        )
-    if np.ptp(values) == 0:
-        raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
-    # cities are islands to each other, which is what is meant: no warning about it
-    weights = KNN.from_array(sphere.unit_xyz(lat_lon_deg), k=neighbours, silence_warnings=True)
-    weights.transform = "r"
-    return values, weights
-
-
-def lisa(values, lat_lon_deg, *, neighbours=8, permutations=999, level=0.05, seed=0):
-    """One of LISA for each of values (n,): where large ones lie beside large ones, by local Moran's I of esda.
-
-    Over the k nearest neighbours on the ground; a false discovery rate of `level` over all photos decides what is shown
-    (Anselin 1995; Benjamini and Hochberg 1995). ValueError as morans_i.
-    """
-    from esda import Moran_Local, fdr
-
-    values, weights = checked(values, lat_lon_deg, neighbours, permutations)
-    drawn = int(random_streams.stream(seed, "lisa").integers(2**31))
-    found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
-    kinds = np.select([found.q == 1, found.q == 3], LISA[:2], LISA[2])
-    return np.where(found.p_sim <= fdr(found.p_sim, level), kinds, LISA[3]).astype(object)
-
-
-def one_per_photo(errors):
-    """The errors of one method with one row per photo, by photo_id: log_error is log10(1 + metres), mean over seeds."""
-    logs = np.log10(1 + errors.error_m).groupby(errors.photo_id).mean()
-    return errors.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index].assign(log_error=logs)
-
-
-def morans_i_by_method(errors, *, permutations, seed):
-    """Moran's I of log10(1 + error in metres), mean over seeds (columns MORAN), per method; a flag where undefined."""
-    rows = []
-    for method, group in errors.groupby("method", sort=False):
-        photos = one_per_photo(group)
-        row = dict.fromkeys(MORAN, np.nan) | {"method": method, "n": len(photos), "flag": ""}
-        try:
-            at = photos[["lat_deg", "lon_deg"]].to_numpy()
-            row |= morans_i(photos.log_error, at, permutations=permutations, seed=seed)
-        except ValueError as error:
-            row["flag"] = str(error)
-        rows.append(row)
-    return pd.DataFrame(rows, columns=list(MORAN))
-
-
-def clusters(errors, *, permutations, seed):
-    """Where errors of one method, mean over seeds, lie beside alike ones (columns CLUSTERS); not shown if undefined."""
-    photos = one_per_photo(errors)
-    try:
-        at = photos[["lat_deg", "lon_deg"]].to_numpy()
-        kind = lisa(photos.log_error, at, permutations=permutations, seed=seed)
-    except ValueError:
-        kind = LISA[-1]
-    return photos.assign(kind=kind).reset_index()[list(CLUSTERS)]
-
-
-def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
-    """Semivariograms of log_error (one_per_photo) within cities, pooled (columns LAGS).
-
-    Relative to the variance around each city's mean: 1 means as unlike as any two photos of a city. Missing where all
-    errors of a city are alike.
-    """
-    tables = []
-    for method, group in errors.groupby("method", sort=False):
-        photos = one_per_photo(group)
-        at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
-        values = photos[["log_error"]].to_numpy()
-        curve = within_cities(values, at, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
-        level = float(((photos.log_error - photos.groupby("city").log_error.transform("mean")) ** 2).mean())
-        tables.append(relative_to(level, curve, method))
-    return pd.concat(tables, ignore_index=True)
-
-
-def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
-    """The semivariogram of features (n, d) within cities, pooled (curves.LAGS), without co-located pairs."""
-    lags = curves.by_city(features, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
-    return curves.pooled(lags[lags.lag_to_m > 0])
-
-
-def relative_to(level, curve, method):
-    """A curve of a method with its semivariance over a level; missing where there is no level: all values are alike."""
-    level = level if level > models.LEAST_RISE else np.nan
-    return curve.assign(method=method, relative_semivariance=curve.semivariance / level)
-
-
-# ---- embeddings ------------------------------------------------------------------------------------------------------
 SMOOTHNESS = {
     "method": "frozen tower or training",
     "between_cities": "mean cosine distance of photos of different cities (of all photos where there is one city) [-]",
@@ -166,9 +37,7 @@ SMOOTHNESS = {
 }
 COMPONENTS = {
     "method": "frozen tower or training",
-    "city": "city of the photo",
-    "lat_deg": "latitude of the photo [degree]",
-    "lon_deg": "longitude of the photo [degree]",
+    **{name: PHOTO[name] for name in ("city", "lat_deg", "lon_deg")},
     "score": "rank of the photo's first principal component around its city's mean, from 0 to 1 [-]",
 }
 MEASURES = {
@@ -188,27 +57,145 @@ MEASURED = {
     "p": "two-sided p against that exact permutation null [-]",
     "n": "photos [count]",
 }
+NEIGHBOURS = 8  # nearest on the ground, of Moran's I
 NEAREST = 10  # neighbours that SSI and City-Align look at
 FEWEST_PHOTOS = NEAREST + 2  # of a city; smaller ones are left out
 PHOTOS_AT_MOST = 3000  # that are looked at, drawn by the seed: all pairs are compared
 
 
+def nearest_weights(lat_lon_deg):
+    """Weights of libpysal over the NEIGHBOURS nearest on the ground, or as many as there are, all of weight 1."""
+    from libpysal.weights import KNN
+
+    # cities are islands to each other, which is what is meant: no warning about it
+    points = sphere.unit_xyz(lat_lon_deg)
+    return KNN.from_array(points, k=min(NEIGHBOURS, len(points) - 1), silence_warnings=True)
+
+
+def checked(values, lat_lon_deg, permutations):
+    """(values (n,), row-standardised nearest_weights); ValueError for too few values, missing ones or all alike."""
+    values = np.asarray(values, dtype=float)
+    checks.count("permutations", permutations)
+    checks.same_length({"values": values, "positions": lat_lon_deg})
+    checks.finite("the values", values)
+    if len(values) < NEIGHBOURS + 2:
+        raise ValueError(
+            f"Moran's I over {NEIGHBOURS} neighbours needs {NEIGHBOURS + 2} photos, there are {len(values)}"
+        )
+    if np.ptp(values) == 0:
+        raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
+    weights = nearest_weights(lat_lon_deg)
+    weights.transform = "r"
+    return values, weights
+
+
+def morans_i(values, lat_lon_deg, *, permutations=999, seed=0):
+    """Moran's I of values (n,) over nearest_weights, its expectation and its p value, by esda.
+
+    One-sided p from permutations: small where errors cluster, large where neighbours are unlike. ValueError as checked.
+    """
+    from esda import Moran
+
+    values, weights = checked(values, lat_lon_deg, permutations)
+    state = np.random.get_state()  # noqa: NPY002  esda draws from NumPy's global generator
+    np.random.seed(int(random_streams.stream(seed, "moran").integers(2**31)))  # noqa: NPY002
+    try:
+        result = Moran(values, weights, permutations=permutations)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    # esda's own p_sim takes the smaller of the two tails: it would call neighbours that are unlike a cluster
+    p_value = (1 + (result.sim >= result.I).sum()) / (permutations + 1)
+    return {"morans_i": float(result.I), "expected": float(result.EI), "p_value": float(p_value)}
+
+
+def lisa(values, lat_lon_deg, *, permutations=999, seed=0):
+    """One of LISA for each of values (n,): where large ones lie beside large ones, by local Moran's I of esda.
+
+    A false discovery rate of 0.05 over all photos decides what is shown (Anselin 1995; Benjamini and Hochberg 1995).
+    ValueError as checked.
+    """
+    from esda import Moran_Local, fdr
+
+    values, weights = checked(values, lat_lon_deg, permutations)
+    drawn = int(random_streams.stream(seed, "lisa").integers(2**31))
+    found = Moran_Local(values, weights, permutations=permutations, seed=drawn)
+    kinds = np.select([found.q == 1, found.q == 3], LISA[:2], LISA[2])
+    return np.where(found.p_sim <= fdr(found.p_sim, 0.05), kinds, LISA[3]).astype(object)
+
+
+def one_per_photo(errors):
+    """The errors of one method with one row per photo, by photo_id: log_error is log10(1 + metres), mean over seeds."""
+    logs = np.log10(1 + errors.error_m).groupby(errors.photo_id).mean()
+    return errors.drop_duplicates("photo_id").set_index("photo_id").loc[logs.index].assign(log_error=logs)
+
+
+def morans_i_by_method(errors, *, permutations, seed):
+    """Moran's I of log10(1 + error in metres), mean over seeds (columns MORAN), per method; a flag where undefined."""
+    rows = []
+    for method, group in errors.groupby("method", sort=False):
+        photos = one_per_photo(group)
+        at = photos[["lat_deg", "lon_deg"]].to_numpy()
+        try:
+            found = morans_i(photos.log_error, at, permutations=permutations, seed=seed) | {"flag": ""}
+        except ValueError as error:
+            found = {"flag": str(error)}
+        rows.append({"method": method, "n": len(photos)} | found)
+    return pd.DataFrame(rows, columns=list(MORAN))
+
+
+def clusters(errors, *, permutations, seed):
+    """Where errors of one method, mean over seeds, lie beside alike ones (columns CLUSTERS); not shown if undefined."""
+    photos = one_per_photo(errors)
+    at = photos[["lat_deg", "lon_deg"]].to_numpy()
+    try:
+        kind = lisa(photos.log_error, at, permutations=permutations, seed=seed)
+    except ValueError:
+        kind = LISA[-1]
+    return photos.assign(kind=kind).reset_index()[list(CLUSTERS)]
+
+
+def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
+    """Semivariograms of log_error (one_per_photo) within cities, pooled (columns LAGS).
+
+    Relative to the variance around each city's mean: 1 means as unlike as any two photos of a city. Missing where all
+    errors of a city are alike.
+    """
+    tables = []
+    for method, group in errors.groupby("method", sort=False):
+        photos = one_per_photo(group)
+        at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
+        values = photos[["log_error"]].to_numpy()
+        curve = within_cities(values, at, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
+        variance = float(((photos.log_error - photos.groupby("city").log_error.transform("mean")) ** 2).mean())
+        tables.append(curve.assign(method=method, relative_semivariance=curve.semivariance / level(variance)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def within_cities(features, lat_lon_deg, city, *, max_lag_m, lag_count, seed=0):
+    """The semivariogram of features (n, d) within cities, pooled (curves.LAGS), without co-located pairs."""
+    lags = curves.by_city(features, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
+    return curves.pooled(lags[lags.lag_to_m > 0])
+
+
+def level(value):
+    """The value, missing where it is no level to be relative to: all values are alike."""
+    return value if value > models.LEAST_RISE else np.nan
+
+
 def smoothness(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count, seed):
     """(lags, fits) of unit vectors (n, d) by name (columns LAGS, SMOOTHNESS): semivariance pooled within cities.
 
-    Relative to that between cities: a cosine distance of one tower is not comparable with that of another, a share of
-    its own between-city level is. Where all vectors are alike there is no level, and no share of it.
+    Relative to that between cities, since cosine distances of two towers are not comparable.
     """
     lags, rows = [], []
     for name, unit in vectors.items():
         curve = within_cities(unit, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
-        level = curves.between_cities(unit, city)
-        lags.append(relative_to(level, curve, name))
+        between = level(curves.between_cities(unit, city))
+        lags.append(curve.assign(method=name, relative_semivariance=curve.semivariance / between))
         fitted = models.fit(curve, model=model)
         share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if not fitted["flag"] else np.nan
-        level = level if level > models.LEAST_RISE else np.nan
         first = lags[-1].relative_semivariance.iloc[0] if len(curve) else np.nan
-        rows.append((name, level, share, fitted["effective_range_m"], fitted["flag"], first))
+        rows.append((name, between, share, fitted["effective_range_m"], fitted["flag"], first))
     return pd.concat(lags, ignore_index=True), pd.DataFrame(rows, columns=list(SMOOTHNESS))
 
 
@@ -231,14 +218,13 @@ def first_components(vectors, lat_lon_deg, city):
     return pd.concat(tables, ignore_index=True)[list(COMPONENTS)]
 
 
-def measures(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=999, replicates=300, seed=0):
+def measures(vectors, lat_lon_deg, city, blocks, *, permutations=999, replicates=300, seed=0):
     """One row (columns MEASURED) per name and measure of unit vectors (n, d) by name, at positions (n, 2).
 
     The definitions are ours: SW-CLIP names Geo-Align, SSI and City-Align without defining them. The null permutes the
     places inside each city (n,), for City-Align the cities among all photos. blocks (n,): drawn again for intervals.
     No rows where no city has FEWEST_PHOTOS photos; of more than PHOTOS_AT_MOST photos so many are drawn.
     """
-    checks.count("neighbours", neighbours)
     checks.count("permutations", permutations)
     for name, unit in vectors.items():
         checks.same_length({name: unit, "positions": lat_lon_deg, "city": city, "blocks": blocks})
@@ -249,53 +235,44 @@ def measures(vectors, lat_lon_deg, city, blocks, *, neighbours=8, permutations=9
     at, city, blocks = lat_lon_deg[chosen], np.asarray(city)[chosen], blocks[chosen]
     rows = []
     for name, unit in vectors.items() if len(chosen) else ():
-        for measure, groups in parts_by_measure(unit[chosen], at, city, neighbours).items():
+        for measure, groups in parts_by_measure(unit[chosen], at, city).items():
             rng = random_streams.stream(seed, "alignment", measure)
             row = against_null(groups, blocks, rng, permutations=permutations, replicates=replicates, seed=seed)
-            rows.append({"method": name, "measure": measure} | row)
+            rows.append((name, measure, *row, len(blocks)))
     return pd.DataFrame(rows, columns=list(MEASURED))
 
 
-def parts_by_measure(unit, lat_lon_deg, city, neighbours):
+def parts_by_measure(unit, lat_lon_deg, city):
     """Measure -> groups of photos whose places are permuted among each other, as (indices, parts of the measure).
 
     parts: function from an order of the photos of a group to numerators (n,) and denominators (n,).
     """
     cities = [np.flatnonzero(city == name) for name in np.unique(city)]
+    within = {"coherence_moran": moran_parts, "ssi": ssi_parts, "geo_align": geo_align_parts}
     return {
-        "coherence_moran": [(own, moran_parts(unit[own], lat_lon_deg[own], neighbours)) for own in cities],
-        "ssi": [(own, ssi_parts(unit[own], lat_lon_deg[own])) for own in cities],
-        "geo_align": [(own, geo_align_parts(unit[own], lat_lon_deg[own])) for own in cities],
-        "city_align": [(np.arange(len(city)), city_align_parts(unit, city))],
-    }
+        name: [(own, parts_of(unit[own], lat_lon_deg[own])) for own in cities] for name, parts_of in within.items()
+    } | {"city_align": [(np.arange(len(city)), city_align_parts(unit, city))]}
 
 
 def against_null(groups, blocks, rng, *, permutations, replicates, seed):
-    """A row of MEASURED without its names: the ratio of the sums of all parts, its interval and its exact null."""
+    """MEASURED from value to p: the ratio of the sums of all parts, its interval and its exact null."""
     null = np.empty(permutations)
     for k in range(permutations):
         drawn = [parts(rng.permutation(len(own))) for own, parts in groups]
         null[k] = sum(above.sum() for above, _ in drawn) / sum(below.sum() for _, below in drawn)
     whole = np.concatenate([np.stack(parts(np.arange(len(own)))) for own, parts in groups], axis=1)
     value, order = whole[0].sum() / whole[1].sum(), np.concatenate([own for own, _ in groups])
-    low, high = inference.ratio_interval(whole, blocks[order], replicates=replicates, seed=seed)
-    null_low, null_high = resampling.interval95(null)
-    return {
-        "value": value, "low": low, "high": high, "null": null.mean(), "null_low": null_low, "null_high": null_high,
-        "p": inference.p_value(value, null), "n": len(blocks),
-    }  # fmt: skip
+    interval = inference.ratio_interval(whole, blocks[order], replicates=replicates, seed=seed)
+    return value, *interval, null.mean(), *resampling.interval95(null), inference.p_value(value, null)
 
 
-def moran_parts(unit, lat_lon_deg, neighbours):
+def moran_parts(unit, lat_lon_deg):
     """Trace of Moran's I: sum_i x_i . mean of x over the nearest places / sum_i |x_i|^2, x around the city's mean.
 
     It is esda's Moran's I of every dimension, weighted by the dimension's variance.
     """
-    from libpysal.weights import KNN
-
-    points = sphere.unit_xyz(lat_lon_deg)
-    weights = KNN.from_array(points, k=min(neighbours, len(points) - 1), silence_warnings=True)
-    near = np.array([weights.neighbors[i] for i in range(len(points))])
+    neighbors = nearest_weights(lat_lon_deg).neighbors
+    near = np.array([neighbors[i] for i in range(len(unit))])
     centred = (unit - unit.mean(axis=0)).astype(np.float64)
     products = centred @ centred.T
     return lambda order: (products[order[:, None], order[near]].mean(axis=1), products[order, order])
@@ -341,8 +318,6 @@ def similarity(unit):
 
 def ranks(values):
     """Rank (n, n) of each entry in its row from 0 on, the smallest first, ties in the order of the columns."""
-    from scipy.stats import rankdata
-
     return rankdata(values, method="ordinal", axis=1) - 1
 
 
@@ -357,7 +332,6 @@ def standardised(rank):
     return z
 
 
-# ---- headline, and what is said --------------------------------------------------------------------------------------
 def headline(table, page):
     """Headline rows '<measure>.<method>', and '<measure>_null.<method>', the level of its null, of MEASURED."""
     own = table.assign(key=table.measure + "." + table.method)
@@ -387,16 +361,16 @@ def answer_smoothness(fits):
         else f"{method} has no such share, all its vectors are alike"
         for method, value in share.drop("frozen").items()
     ]
-    level = f"In the first lag the frozen tower stands at {share['frozen']:.2f} of its level between cities"
-    return f"{level}; {', '.join(said)}."
+    return (
+        f"In the first lag the frozen tower stands at {share['frozen']:.2f} of its level between cities; "
+        f"{', '.join(said)}."
+    )
 
 
 def answer_measures(table):
     """Which measures (columns MEASURED) of which embeddings stand out of their null, in one sentence."""
     if table.empty:
         return f"Measures of coherence need {FEWEST_PHOTOS} test photos of a city: no city here has them."
-    said = []
-    for name, own in table.groupby("method", sort=False):
-        above = own[(own.p < 0.05) & (own.value > own.null)].measure.tolist()
-        said.append(f"{name}: {', '.join(above) or 'none'}")
+    above = table.measure.where((table.p < 0.05) & (table.value > table.null))
+    said = [f"{name}: {inference.listed(own.dropna())}" for name, own in above.groupby(table.method, sort=False)]
     return f"Above their null, of {table.measure.nunique()} measures of coherence, stand for {'; '.join(said)}."

@@ -2,7 +2,7 @@
 
 Split-conformal prediction: Papadopoulos et al. 2002, Vovk, Gammerman and Shafer 2005, Lei et al. 2018. With n scores of
 calibration photos, the one of rank ceil((n + 1) level) is not exceeded by the score of a further photo with probability
-of at least `level`, if that photo is exchangeable with those: no order of the n + 1 scores is likelier than another.
+of at least `level`, if that photo is exchangeable with those.
 """
 
 from dataclasses import dataclass, replace
@@ -13,95 +13,19 @@ import pandas as pd
 from geonb import checks
 from geonb.earth import sphere
 from geonb.measuring import inference
+from geonb.measuring.errors import ERRORS
 
 LARGEST_M = np.pi * sphere.EARTH_RADIUS_M  # nothing on a sphere is farther away
-RULES = {
-    "scaled": "radius in proportion to the error that the posterior itself expects: it differs from photo to photo",
-    "constant": "one radius for all photos that are calibrated together",
-}
-REFUSED = {
-    "few": "too few photos to calibrate on",
-    "far": "too unlike the photos that trained",
-}
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What is promised, and to which photos.
-
-    A photo farther from what trained than novel_share of the calibration photos has no radius; nor has any photo where
-    fewer than `fewest` calibrate. ValueError for what makes no sense.
-    """
-
-    level: float  # share of photos for which the radius is asked to hold the truth
-    floor_m: float = 25.0  # added to the expected error, so that no posterior promises an error of zero
-    fewest: int = 50
-    novel_share: float = 0.99
-
-    def __post_init__(self):
-        checks.number("level", self.level, above=0, below=1, way_out="0.9 for nine photos of ten")
-        checks.number("floor_m", self.floor_m, above=0)
-        checks.count("fewest", self.fewest)
-        checks.number("novel_share", self.novel_share, above=0, most=1)
-
-
-# ---- calibration -----------------------------------------------------------------------------------------------------
-def threshold(score, level):
-    """The score of rank ceil((n + 1) level) of n calibration scores (n,), infinite where that is beyond n.
-
-    ValueError for a score that is no number.
-    """
-    score = np.asarray(score, float)
-    checks.finite("the calibration scores", score)
-    rank = int(np.ceil(np.round((len(score) + 1) * level, 9)))  # rounded: 10 * 0.7 is 7 and not a little more
-    return float(np.sort(score)[rank - 1]) if rank <= len(score) else np.inf
-
-
-def thresholds(score, group, asked, promise):
-    """(threshold (m,), photos behind it (m,)) for photos of groups asked (m,), from scores (n,) of groups (n,).
-
-    A group with `fewest` photos or more is calibrated on its own (Mondrian conformal prediction, Vovk et al. 2005), so
-    that the promise holds in it; a smaller one on all photos, and then the promise is for all groups together. NaN
-    where all together are fewer, or too few for the level.
-    """
-    checks.same_length({"score": score, "group": group})
-    score, group, asked = np.asarray(score, float), np.asarray(group), np.asarray(asked)
-    found, behind = np.full(len(asked), threshold(score, promise.level)), np.full(len(asked), len(score))
-    for name in pd.unique(asked):
-        own = score[group == name]
-        if len(own) >= promise.fewest and np.isfinite(threshold(own, promise.level)):
-            found[asked == name], behind[asked == name] = threshold(own, promise.level), len(own)
-    return np.where((behind >= promise.fewest) & np.isfinite(found), found, np.nan), behind
-
-
-def radii(calibration, asked, promise, rule="scaled"):
-    """The asked photos with radius_m, calibration_photos behind it and refused, why there is none ('' where there is).
-
-    calibration: table with error_m, expected_m, predicted_city, novelty of photos that did not train; asked: the same
-    without error_m. Errors are measured in units of the expected error plus the floor, by rule constant in metres.
-    Photos are calibrated with those placed in the same city, see thresholds: where a photo was placed is known without
-    knowing where it was taken. ValueError for an unknown rule, or without calibration photos.
-    """
-    if rule not in RULES:
-        raise ValueError(f"rule {rule!r} must be one of {', '.join(RULES)}")
-    checks.count("calibration photos", len(calibration))
-    unit_m, own_m = (table.expected_m + promise.floor_m if rule == "scaled" else 1.0 for table in (calibration, asked))
-    cities = (table.predicted_city.to_numpy(dtype=object) for table in (calibration, asked))
-    bound, behind = thresholds(calibration.error_m / unit_m, *cities, promise)
-    far = asked.novelty > np.quantile(calibration.novelty, promise.novel_share, method="inverted_cdf")
-    refused = np.where(np.isnan(bound), REFUSED["few"], np.where(far, REFUSED["far"], ""))
-    radius_m = np.where(refused == "", np.minimum(bound * own_m, LARGEST_M), np.nan)
-    return asked.assign(radius_m=radius_m, calibration_photos=behind, refused=refused)
-
-
-# ---- was the promise kept? -------------------------------------------------------------------------------------------
-RADII = {
-    "split": "how test photos were kept away from training photos",
-    "seed": "seed of the training",
-    "photo_id": "test photo of the catalogue",
-    "block": "block of the photo, drawn again as a whole in intervals",
+RULES = ("scaled", "constant")  # in proportion to the error that the posterior itself expects, or one radius for all
+REFUSED = {"few": "too few photos to calibrate on", "far": "too unlike the photos that trained"}
+STEPS = 20  # shares of the photos at which risk is looked at
+ASKED = {
     "rule": "how the radius is scaled: scaled or constant",
     "level": "share of photos for which the radius is asked to hold the truth [-]",
+}
+RADII = {
+    **{name: ERRORS[name] for name in ("split", "seed", "photo_id", "block")},
+    **ASKED,
     "predicted_city": "city of the most probable place",
     "error_m": "great-circle distance from the most probable place to the photo [m]",
     "expected_m": "mean distance from it under the posterior [m]",
@@ -111,9 +35,8 @@ RADII = {
     "refused": "why there is no radius, '' where there is one",
 }
 COVERAGE = {
-    "split": "how test photos were kept away from training photos",
-    "rule": "how the radius is scaled: scaled or constant",
-    "level": "share of photos for which the radius is asked to hold the truth [-]",
+    "split": ERRORS["split"],
+    **ASKED,
     "coverage": "share of the test photos with a radius whose truth lies within it, over all seeds [-]",
     **inference.bounds("-"),
     "median_radius_m": "median radius of the test photos that have one [m]",
@@ -123,13 +46,69 @@ COVERAGE = {
     "n": "test photos [count]",
 }
 RISK = {
-    "split": "how test photos were kept away from training photos",
+    "split": ERRORS["split"],
     "order": "by what photos are answered first: radius, oracle (the error itself) or chance",
     "share": "share of the test photos that are answered [-]",
     "error_m": "geometric mean error of these, mean over seeds [m]",
 }
-STEPS = 20  # shares of the photos at which risk is looked at
 TABLES = {"radii": RADII, "coverage": COVERAGE, "risk": RISK}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is promised, and to which photos. ValueError for what makes no sense."""
+
+    level: float  # share of photos for which the radius is asked to hold the truth
+    floor_m: float = 25.0  # added to the expected error, so that no posterior promises an error of zero
+    fewest: int = 50  # photos that calibrate: with fewer there is no radius
+    novel_share: float = 0.99  # a photo farther from what trained than so many calibration photos has no radius
+
+    def __post_init__(self):
+        checks.number("level", self.level, above=0, below=1, way_out="0.9 for nine photos of ten")
+        checks.number("floor_m", self.floor_m, above=0)
+        checks.count("fewest", self.fewest)
+        checks.number("novel_share", self.novel_share, above=0, most=1)
+
+
+def threshold(score, level):
+    """The score of rank ceil((n + 1) level) of n calibration scores (n,), infinite where that is beyond n.
+
+    ValueError for a score that is no number.
+    """
+    checks.finite("the calibration scores", score)
+    rank = int(np.ceil(np.round((len(score) + 1) * level, 9)))  # rounded: 10 * 0.7 is 7 and not a little more
+    return float(np.sort(score)[rank - 1]) if rank <= len(score) else np.inf
+
+
+def thresholds(score, group, asked, promise):
+    """(threshold (m,), photos behind it (m,)) for photos of groups asked (m,), from scores (n,) of groups (n,).
+
+    A group with `fewest` photos or more is calibrated on its own (Mondrian conformal prediction, Vovk et al. 2005), a
+    smaller one on all photos: then the promise is for all groups together. NaN where all together are fewer, or too few
+    for the level.
+    """
+    found, behind = np.full(len(asked), threshold(score, promise.level)), np.full(len(asked), len(score))
+    for name in pd.unique(asked):
+        own = score[group == name]
+        if len(own) >= promise.fewest and np.isfinite(bound := threshold(own, promise.level)):
+            found[asked == name], behind[asked == name] = bound, len(own)
+    return np.where((behind >= promise.fewest) & np.isfinite(found), found, np.nan), behind
+
+
+def radii(calibration, asked, promise, rule="scaled"):
+    """The asked photos with radius_m, calibration_photos behind it and refused, why there is none ('' where there is).
+
+    calibration: table with error_m, expected_m, predicted_city, novelty of photos that did not train; asked: the same
+    without error_m. Errors are measured in units of the expected error plus the floor, by rule constant in metres.
+    Photos are calibrated with those placed in the same city, which is known without knowing where they were taken.
+    """
+    unit_m, own_m = (table.expected_m + promise.floor_m if rule == "scaled" else 1.0 for table in (calibration, asked))
+    cities = (table.predicted_city.to_numpy(dtype=object) for table in (calibration, asked))
+    bound, behind = thresholds((calibration.error_m / unit_m).to_numpy(), *cities, promise)
+    far = asked.novelty > np.quantile(calibration.novelty, promise.novel_share, method="inverted_cdf")
+    refused = np.where(np.isnan(bound), REFUSED["few"], np.where(far, REFUSED["far"], ""))
+    radius_m = np.where(refused == "", np.minimum(bound * own_m, LARGEST_M), np.nan)
+    return asked.assign(radius_m=radius_m, calibration_photos=behind, refused=refused)
 
 
 def kept(predicted, promise, levels, *, replicates=200, seed=0):
@@ -152,29 +131,23 @@ def kept(predicted, promise, levels, *, replicates=200, seed=0):
 
 def coverage(table, *, replicates=200, seed=0):
     """One row (columns COVERAGE) per split, rule and level, from a table with columns RADII."""
+    within = (table.error_m <= table.radius_m).astype(float).where(table.refused == "")
+    of_known = {"within": lambda of: pd.Series(of).mean(), "radius_m": lambda of: pd.Series(of).median()}
     rows = []
-    for key, own in table.groupby(["split", "rule", "level"], sort=False):
-        within = own.assign(within=(own.error_m <= own.radius_m).astype(float).where(own.refused == ""))
+    for key, own in table.assign(within=within).groupby(["split", "rule", "level"], sort=False):
         found = []
-        for column, statistic in (("within", of_known("mean")), ("radius_m", of_known("median"))):
-            values, blocks = inference.by_seed(within, column)
-            bounds = inference.block_bootstrap(values, blocks, statistic, replicates=replicates, seed=seed)
-            found += [statistic(values.ravel()), *bounds]
+        for column, statistic in of_known.items():
+            values, blocks = inference.by_seed(own, column)
+            found += inference.with_interval(statistic, (values,), blocks, replicates=replicates, seed=seed)
         rows.append((*key, *found, (own.refused != "").mean(), *values.shape))
     return pd.DataFrame(rows, columns=list(COVERAGE))
-
-
-def of_known(statistic):
-    """The function from values (m,) to the mean or median of those that are not missing, NaN where all are."""
-    return lambda values: pd.Series(values).agg(statistic)
 
 
 def risk(table):
     """Error of the surest photos by their share (columns RISK): the risk-coverage curve of El-Yaniv and Wiener 2010.
 
     table: columns RADII of one rule and level. Photos are answered in the order of their radius, those without one
-    last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any
-    order, so that its error is that of all.
+    last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any.
     """
     rows = []
     for split, own in table.groupby("split", sort=False):
@@ -189,34 +162,30 @@ def risk(table):
     return pd.DataFrame(rows, columns=list(RISK))
 
 
-def surest_m(error_m, order, steps=STEPS):
-    """Geometric mean error (steps,) of the first 1/steps, 2/steps, ... of photos with errors (n,), by an order (n,).
+def surest_m(error_m, order):
+    """Geometric mean error (STEPS,) of growing shares of photos with errors (n,) in an order (n,), of one at least.
 
-    Errors below 1 m count as 1 m; at least one photo is answered. order None: the mean of all, whatever the share.
+    order None: the mean of all, whatever the share.
     """
-    logs = np.log(np.maximum(error_m, 1))
+    logs = inference.log_m(error_m)
     if order is None:
-        return np.full(steps, np.exp(logs.mean()))
+        return np.full(STEPS, np.exp(logs.mean()))
     running = np.cumsum(logs[np.argsort(order, kind="stable")]) / np.arange(1, len(logs) + 1)
-    counts = np.maximum(np.round(len(logs) * np.arange(1, steps + 1) / steps).astype(int), 1)
+    counts = np.maximum(np.round(len(logs) * np.arange(1, STEPS + 1) / STEPS).astype(int), 1)
     return np.exp(running[counts - 1])
 
 
 def headline(table, source):
-    """Headline rows conformal_coverage.<split> and conformal_median_radius_m.<split> of rows of COVERAGE.
-
-    source: page/table that it is. Splits without any radius have no row.
+    """Headline rows conformal_coverage.<split> and conformal_median_radius_m.<split> of COVERAGE, where there is a
+    radius; source: page/table that it is.
     """
     own = table[table.coverage.notna()].assign(table=source)
     share = own.assign(key="conformal_coverage." + own.split, value=own.coverage, unit="share")
-    radius = own.drop(columns=["low", "high"]).rename(
-        columns={"median_radius_m": "value", "radius_low_m": "low", "radius_high_m": "high"}
-    )
-    radius = radius.assign(key="conformal_median_radius_m." + own.split, unit="m")
+    radius = {"value": own.median_radius_m, "low": own.radius_low_m, "high": own.radius_high_m, "unit": "m"}
+    radius = own.assign(key="conformal_median_radius_m." + own.split, **radius)
     return pd.concat([share, radius]).sort_index(kind="stable")
 
 
-# ---- in words --------------------------------------------------------------------------------------------------------
 def verdict(row):
     """Whether a row of COVERAGE with some coverage keeps its promise, in words."""
     if np.isnan(row.low):
@@ -228,24 +197,27 @@ def verdict(row):
 
 def answer(table):
     """The measured coverage of every split beside the nominal one: rows of COVERAGE of one rule and level, in words."""
-    told = [
-        f"{row.coverage:.0%} in {row.split} (median radius {sphere.length(row.median_radius_m)}; {verdict(row)})"
-        for row in table[table.coverage.notna()].itertuples()
-    ]
-    none = ", ".join(table.split[table.coverage.isna()])
-    asked = f"A {table.rule.iloc[0]} radius that is asked to hold the truth for {table.level.iloc[0]:.0%} of the photos"
-    said = [f"{asked} holds it for {', '.join(told)}."] if told else []
-    refused = [f"No radius is given in {none}: too few photos to calibrate on, or none is alike."] if none else []
-    return " ".join([*said, *refused])
+    known, said = table[table.coverage.notna()], []
+    if len(known):
+        found = ", ".join(
+            f"{row.coverage:.0%} in {row.split} (median radius {sphere.length(row.median_radius_m)}; {verdict(row)})"
+            for row in known.itertuples()
+        )
+        asked = f"A {table.rule.iloc[0]} radius that is asked to hold the truth for {table.level.iloc[0]:.0%} of the"
+        said.append(f"{asked} photos holds it for {found}.")
+    if len(known) < len(table):
+        none = ", ".join(table.split[table.coverage.isna()])
+        said.append(f"No radius is given in {none}: too few photos to calibrate on, or none is alike.")
+    return " ".join(said)
 
 
-def answer_risk(table, split, share=0.25):
-    """What answering only the surest photos of a split gains, in one sentence; table: columns RISK."""
-    own = table[(table.split == split) & np.isclose(table.share, share)].set_index("order").error_m.map(sphere.length)
+def answer_risk(table, split):
+    """What answering only the surest quarter of the photos of a split gains, in one sentence; table: columns RISK."""
+    own = table[(table.split == split) & np.isclose(table.share, 0.25)].set_index("order").error_m.map(sphere.length)
     if "radius" not in own:
         return f"In {split} no photo has a radius by which to choose."
     return (
-        f"In {split} the {share:.0%} of the photos with the smallest radius err by {own['radius']} in the geometric "
+        f"In {split} the 25% of the photos with the smallest radius err by {own['radius']} in the geometric "
         f"mean, all photos by {own['chance']}; an order that knew the errors would leave {own['oracle']}."
     )
 
@@ -257,8 +229,8 @@ def told(row, level):
 
 def answer_shown(table, level):
     """What may be said of a folder of photos in one sentence; table: see radii."""
-    sure = table[table.refused == ""]
+    sure, counts = table[table.refused == ""], table.refused[table.refused != ""].value_counts()
     radius = f", in the median {sphere.length(sure.radius_m.median())}" if len(sure) else ""
-    why = [f"{reason} ({count})" for reason, count in table.refused[table.refused != ""].value_counts().items()]
-    none = f"; without one: {', '.join(why)}" if why else ""
+    why = ", ".join(f"{reason} ({count})" for reason, count in counts.items())
+    none = f"; without one: {why}" if why else ""
     return f"Of {len(table)} photos looked at here {len(sure)} have a radius for {level:.0%}{radius}{none}."

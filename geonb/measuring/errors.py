@@ -5,6 +5,7 @@ import pandas as pd
 
 from geonb import checks
 from geonb.earth import sphere
+from geonb.learning.decoding import PREDICTED
 from geonb.measuring import inference
 from geonb.splitting.splits import blocks_of
 
@@ -12,27 +13,10 @@ ERRORS = {
     **inference.ROW,
     "kind": "method, trivial (a baseline) or reference (a ceiling)",
     "seed": "seed of the training",
-    "photo_id": "photo of the catalogue",
-    "city": "city of the photo",
+    **{name: PREDICTED[name] for name in ("photo_id", "city")},
     "block": "block of the photo, drawn again as a whole in intervals",
-    "lat_deg": "latitude of the photo [degree]",
-    "lon_deg": "longitude of the photo [degree]",
-    "predicted_city": "city of the chosen place",
-    "predicted_lat_deg": "latitude of the chosen place [degree]",
-    "predicted_lon_deg": "longitude of the chosen place [degree]",
-    "error_m": "great-circle distance from the chosen place to the photo [m]",
-    "right_city": "whether the chosen place is in the photo's city",
+    **PREDICTED,
 }
-
-
-def all_errors(untrained, predicted, block_size_m):
-    """A table with columns ERRORS of the predictions of each method (method -> table), and baselines.untrained."""
-    tables = [table.assign(method=name, kind="method") for name, table in predicted.items()]
-    found = pd.concat([*tables, untrained], ignore_index=True)
-    return found.assign(block=blocks_of(found, block_size_m))[list(ERRORS)]
-
-
-# ---- single metrics --------------------------------------------------------------------------------------------------
 # the first five within a city, the last five as im2gps and its successors report them
 NEAR_M = {
     "25m": 25, "50m": 50, "100m": 100, "250m": 250, "500m": 500,
@@ -45,7 +29,7 @@ UNITS = (
 )
 COMPARE = {
     **inference.ROW,
-    "kind": "method, trivial (a baseline) or reference (a ceiling)",
+    "kind": ERRORS["kind"],
     "metric": "what is measured",
     "value": "over all seeds and test photos [unit in column unit]",
     **inference.bounds("unit in column unit"),
@@ -53,6 +37,35 @@ COMPARE = {
     "seeds": "trainings [count]",
     "n": "test photos [count]",
 }
+ADMINISTRATIVE = {
+    **inference.ROW,
+    "level": "country, region, subregion or town of GeoNames, or country, city or district of the catalogue",
+    "share": "share of the test photos whose chosen place has the right name there, over all seeds [-]",
+    **inference.bounds("-"),
+    "n": "test photos whose place has a name there [count]",
+}
+SUREST = {
+    **inference.ROW,
+    "rank_correlation": "Spearman's of similarity and minus error, mean over seeds [-]",
+    "surest_m": "geometric mean error of the quarter of the photos with the largest similarity [m]",
+    "all_m": "geometric mean error of all [m]",
+}
+THREATS = {
+    "split": inference.ROW["split"],
+    "leakage": "share of test photos with a training photo nearer than the yardstick [share]",
+    "validation_photos": "photos that choose the step and, once, the parameters [count]",
+    "trainings": "trainings of all methods and seeds [count]",
+    "still_improving": "of them, those that improved by 2 % or more in their last fifth [count]",
+    "compared": "methods compared with clip [count]",
+    "shown": "of them, those shown to help or to harm, after Holm's correction [count]",
+}
+
+
+def all_errors(untrained, predicted, block_size_m):
+    """A table with columns ERRORS of the predictions of each method (method -> table), and baselines.untrained."""
+    tables = [table.assign(method=name, kind="method") for name, table in predicted.items()]
+    found = pd.concat([*tables, untrained], ignore_index=True)
+    return found.assign(block=blocks_of(found, block_size_m))[list(ERRORS)]
 
 
 def statistics(error_m):
@@ -68,22 +81,21 @@ def geoscore(error_m):
 
 def geometric_mean_m(error_m):
     """Geometric mean of errors (n,) in metres; those below 1 m count as 1 m."""
-    return np.exp(np.log(np.maximum(error_m, 1)).mean())
+    return np.exp(inference.log_m(error_m).mean())
 
 
 def compare(errors, *, replicates=500, seed=0):
     """One row per split, method and metric with its interval (columns COMPARE), from a table with columns ERRORS."""
-    rows = []
-    for (split, method, kind), group in errors.groupby(["split", "method", "kind"], sort=False):
+    rows, draws = [], {"replicates": replicates, "seed": seed}
+    for key, group in errors.groupby(["split", "method", "kind"], sort=False):
         error_m, blocks = inference.by_seed(group, "error_m")
         right, _ = inference.by_seed(group.assign(right=group.right_city.astype(float)), "right")
-        bounds = [
-            inference.block_bootstrap(values, blocks, statistic, replicates=replicates, seed=seed)
-            for values, statistic in ((error_m, statistics), (right, np.mean))
-        ]
-        values = [*statistics(error_m.ravel()), right.mean()]
-        found = zip(UNITS, values, *np.column_stack(bounds), UNITS.values(), strict=True)
-        rows += [(split, method, kind, *metric, *error_m.shape) for metric in found]
+        found = np.column_stack([
+            inference.with_interval(statistics, (error_m,), blocks, **draws),
+            inference.with_interval(np.mean, (right,), blocks, **draws),
+        ])  # fmt: skip
+        metrics = zip(UNITS, *found, UNITS.values(), strict=True)
+        rows += [(*key, *metric, *error_m.shape) for metric in metrics]
     return pd.DataFrame(rows, columns=list(COMPARE))
 
 
@@ -103,7 +115,9 @@ def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed
     centres = lambda error_m: np.array([np.median(error_m), error_m.mean(), geometric_mean_m(error_m)])  # noqa: E731
     for split, here in errors.groupby("split", sort=False):
         ours_m, other_m, blocks = inference.errors_of_two(here, ours, other)
-        found = inference.ratio_of(centres, ours_m, other_m, blocks, replicates=replicates, seed=seed)
+        found = inference.with_interval(
+            lambda a, b: centres(a) / centres(b), (ours_m, other_m), blocks, replicates=replicates, seed=seed
+        )
         rows += [
             (f"{name}_error_ratio.{split}.{density}.{ours}_over_{other}", *values, "ratio", *ours_m.shape, table)
             for name, *values in zip(names, *found, strict=True)
@@ -111,21 +125,11 @@ def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed
     return pd.DataFrame(rows, columns=["key", "value", "low", "high", "unit", "seeds", "n", "table"])
 
 
-# ---- other views of the same errors ----------------------------------------------------------------------------------
-ADMINISTRATIVE = {
-    **inference.ROW,
-    "level": "country, region, subregion or town of GeoNames, or country, city or district of the catalogue",
-    "share": "share of the test photos whose chosen place has the right name there, over all seeds [-]",
-    **inference.bounds("-"),
-    "n": "test photos whose place has a name there [count]",
-}
-
-
 def administrative(errors, names_of, *, replicates=500, seed=0):
     """Shares of photos whose chosen place has the right name at each level (columns ADMINISTRATIVE).
 
-    errors: table with columns ERRORS; names_of: positions (n, 2) -> table of names by level, '' where there is none, as
-    addresses.of and addresses.of_nearest give. Photos without a name at a level do not count there.
+    errors: columns ERRORS; names_of: addresses.of or of_nearest, positions (n, 2) -> table of names by level. Photos
+    without a name at a level ('') do not count there.
     """
     truth, chosen = (names_of(errors[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy()) for side in ("", "predicted_"))
     rows = []
@@ -134,16 +138,15 @@ def administrative(errors, names_of, *, replicates=500, seed=0):
         right = errors[known].assign(right=(truth[level] == chosen[level]).to_numpy()[known].astype(float))
         for (split, method), group in right.groupby(["split", "method"], sort=False):
             values, blocks = inference.by_seed(group, "right")
-            bounds = inference.block_bootstrap(values, blocks, np.mean, replicates=replicates, seed=seed)
-            rows.append((split, method, level, values.mean(), *bounds, len(blocks)))
+            found = inference.with_interval(np.mean, (values,), blocks, replicates=replicates, seed=seed)
+            rows.append((split, method, level, *found, len(blocks)))
     return pd.DataFrame(rows, columns=list(ADMINISTRATIVE))
 
 
 def same_steps(curves):
     """Best validation error [m] reached by a number of steps, geometric mean over seeds: split, method, then the steps.
 
-    curves: method, split, seed, step, validation_error_m. What learns faster shows in the first columns; what is more
-    accurate in the last one.
+    curves: method, split, seed, step, validation_error_m.
     """
     seen, run = curves.dropna(subset="validation_error_m"), ["split", "method", "seed"]
     steps = np.sort(seen.step.unique())
@@ -153,15 +156,7 @@ def same_steps(curves):
     return means.rename_axis(columns="validation error [m] by step").reset_index()
 
 
-SUREST = {
-    **inference.ROW,
-    "rank_correlation": "Spearman's of similarity and minus error, mean over seeds [-]",
-    "surest_m": "geometric mean error of the quarter of the photos with the largest similarity [m]",
-    "all_m": "geometric mean error of all [m]",
-}
-
-
-def surest(predicted, share=0.25):
+def surest(predicted):
     """Whether similarity tells when a method is right (columns SUREST); predicted: method -> table with similarity.
 
     A method whose similarity is the same for all photos has no rank correlation.
@@ -173,7 +168,7 @@ def surest(predicted, share=0.25):
         for split, own in table.groupby("split", sort=False):
             runs = [run for _, run in own.groupby("seed")]
             known = [spearmanr(run.similarity, -run.error_m)[0] for run in runs if np.ptp(run.similarity) > 0]
-            sure = pd.concat([run.nlargest(max(1, round(share * len(run))), "similarity") for run in runs])
+            sure = pd.concat([run.nlargest(max(1, round(len(run) / 4)), "similarity") for run in runs])
             means = (geometric_mean_m(part.error_m) for part in (sure, own))
             rows.append((split, name, np.mean(known) if known else np.nan, *means))
     return pd.DataFrame(rows, columns=list(SUREST))
@@ -189,21 +184,9 @@ def recall_paradox(errors):
     own = floor.reindex(pd.MultiIndex.from_frame(rows[["split", "photo_id"]])).to_numpy()
     checks.finite("gallery_floor", own)  # nothing is as near as a place that is not known
     rows = rows.assign(nearest=rows.error_m.to_numpy() <= own + 0.5, within_50m=rows.error_m <= 50)
-    grouped = rows.groupby(["split", "method"], sort=False)
-    return grouped.agg(
-        nearest=("nearest", "mean"), within_50m=("within_50m", "mean"), median_error_m=("error_m", "median")
-    ).reset_index()
-
-
-THREATS = {
-    "split": "how test photos are kept away",
-    "leakage": "share of test photos with a training photo nearer than the yardstick [share]",
-    "validation_photos": "photos that choose the step and, once, the parameters [count]",
-    "trainings": "trainings of all methods and seeds [count]",
-    "still_improving": "of them, those that improved by 2 % or more in their last fifth [count]",
-    "compared": "methods compared with clip [count]",
-    "shown": "of them, those shown to help or to harm, after Holm's correction [count]",
-}
+    rows = rows.rename(columns={"error_m": "median_error_m"})
+    means = {"nearest": "mean", "within_50m": "mean", "median_error_m": "median"}
+    return rows.groupby(["split", "method"], sort=False).agg(means).reset_index()
 
 
 def threats(parts, leakage, runs, ratios):
@@ -221,9 +204,8 @@ def threats(parts, leakage, runs, ratios):
     return pd.DataFrame(rows, columns=list(THREATS))
 
 
-# ---- in words --------------------------------------------------------------------------------------------------------
 def answer_nearest(nearest, asked, city):
-    """What the most similar photos of other drives say, in a sentence or two: how many have one, and where it lies.
+    """What the most similar photos of other drives say: how many have one, and where it lies.
 
     nearest: table with same_city and distance_m of those of `asked` photos that have one; city (n,): of all photos.
     """
@@ -239,7 +221,7 @@ def answer_nearest(nearest, asked, city):
 
 
 def answer(compared, split, methods, ratios):
-    """What a comparison says, in one or two sentences."""
+    """What a comparison (COMPARE, RATIOS) says."""
     values = compared[compared.split == split].pivot_table(index="method", columns="metric", values="value")
     medians, right = values.median_error_m, values.share_right_city
     best, frozen = medians.loc[list(methods)].idxmin(), medians["frozen_nearest"]
@@ -249,6 +231,6 @@ def answer(compared, split, methods, ratios):
         f"and {right['frozen_nearest']:.0%} of the photos in the right city, and near one half a median jumps."
     )
     own = ratios[ratios.split == split]
-    better = inference.shown_to("helps", own).method.tolist()
-    shown = f"Of {len(own)} methods {', '.join(better) or 'none'} is shown to be better than clip."
+    better = inference.listed(inference.shown_to("helps", own).method)
+    shown = f"Of {len(own)} methods {better} is shown to be better than clip."
     return " ".join([first, *own[own.method == "sw_clip"].verdict, *([shown] if len(own) > 1 else [])])

@@ -6,7 +6,32 @@ import pandas as pd
 from geonb import checks, random_streams, resampling
 
 
-# ---- blocks drawn again ----------------------------------------------------------------------------------------------
+def bounds(unit, low="low", high="high"):
+    """Meanings of the columns of an interval, for the meanings of a table."""
+    return {
+        low: f"lower bound of its 95 % interval, blocks drawn again; missing below 20 blocks [{unit}]",
+        high: f"upper bound of it [{unit}]",
+    }
+
+
+ROW = {"split": "how test photos are kept away from training photos", "method": "method, baseline or ceiling"}
+RATIOS = {
+    **ROW,
+    "ratio": "its geometric mean error over that of the other, errors below 1 m as 1 m [-]",
+    **bounds("-"),
+    "p": "two-sided p of the redraws [-]",
+    "p_holm": "p adjusted for the methods of the split by Holm's rule [-]",
+    "verdict": "what may be said",
+}
+SHARES = {
+    **ROW,
+    "within_m": "distance within which photos are counted [m]",
+    "share": "share of its test photos within it, over all seeds [-]",
+    "difference": "that share minus the other method's, with its interval [-]",
+    **bounds("-"),
+}
+
+
 def redraws(seed_count, blocks, replicates, seed):
     """(runs, photos): indices with replacement of trainings, and of all photos of blocks; none below 20 blocks."""
     resampling.check_replicates(replicates)
@@ -19,22 +44,28 @@ def redraws(seed_count, blocks, replicates, seed):
         yield rng.integers(0, seed_count, seed_count), photos
 
 
-def block_bootstrap(values, blocks, statistic, *, replicates=500, seed=0):
-    """95 % interval (2, ...) of a statistic (...) of values (seeds, n), drawing blocks and seeds again together.
+def redrawn(statistic, values, blocks, *, replicates, seed):
+    """Draws (replicates, ...) of a statistic of one (m,) or more, from values (seeds, n) or (n,) of the same photos.
 
-    blocks (n,): the block of each photo; statistic: values (m,) -> a number or (k,). With fewer than 20 blocks the
-    interval would be an illusion: NaN.
+    Seeds are drawn together; values of fewer seeds, as of a method that needs no training, take theirs in turn.
     """
-    values = np.atleast_2d(values)
-    checks.same_length({"values": values.T, "blocks": blocks})
-    draws = redraws(len(values), blocks, replicates, seed)
-    drawn = [statistic(values[np.ix_(runs, photos)].ravel()) for runs, photos in draws]
-    return interval_of(drawn, statistic(values.ravel()))
+    values = [np.atleast_2d(one) for one in values]
+    named = dict(zip(("values", "values of the other"), (one.T for one in values), strict=False))
+    checks.same_length(named | {"blocks": blocks})
+    return np.array([
+        statistic(*(one[np.ix_(runs % len(one), photos)].ravel() for one in values))
+        for runs, photos in redraws(max(map(len, values)), blocks, replicates, seed)
+    ])  # fmt: skip
 
 
-def interval_of(drawn, found):
-    """95 % interval (2, ...) of draws of what was found (...), of the same shape; NaN where nothing was drawn."""
-    return resampling.interval95(np.reshape(drawn, (-1, *np.shape(found))))
+def with_interval(statistic, values, blocks, *, replicates=500, seed=0):
+    """(found, low, high), each (...), of a statistic of values, with its 95 % interval, see redrawn.
+
+    blocks (n,): the block of each photo. With fewer than 20 the interval would be an illusion: NaN.
+    """
+    found = statistic(*map(np.ravel, values))
+    drawn = redrawn(statistic, values, blocks, replicates=replicates, seed=seed)
+    return found, *resampling.interval95(drawn.reshape(-1, *np.shape(found)))
 
 
 def ratio_interval(parts, blocks, *, replicates=500, seed=0):
@@ -44,41 +75,23 @@ def ratio_interval(parts, blocks, *, replicates=500, seed=0):
     return resampling.interval95([np.divide(*parts[:, photos].sum(axis=1)) for _, photos in draws])
 
 
-def paired(statistic, ours, other, blocks, *, replicates, seed):
-    """Draws (replicates, ...) of a statistic (m,), (m,) -> (...) of two methods' values (seeds, n) of the same photos.
-
-    Seeds are drawn in pairs; a method with fewer trainings, as one that needs none, takes its own in turn.
-    """
-    ours, other = np.atleast_2d(ours), np.atleast_2d(other)
-    checks.same_length({"errors": ours.T, "errors of the other": other.T, "blocks": blocks})
-    return np.array([
-        statistic(*(of[np.ix_(runs % len(of), photos)].ravel() for of in (ours, other)))
-        for runs, photos in redraws(max(len(ours), len(other)), blocks, replicates, seed)
-    ])  # fmt: skip
-
-
-def ratio_of(statistic, ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high), each (...), of a statistic, values (m,) -> (...), of two methods, see paired."""
-    ratio = lambda a, b: statistic(a) / statistic(b)  # noqa: E731
-    drawn = paired(ratio, ours, other, blocks, replicates=replicates, seed=seed)
-    found = ratio(np.ravel(ours), np.ravel(other))
-    return found, *interval_of(drawn, found)
+def log_m(error_m):
+    """The logarithm of errors in metres; those below 1 m count as 1 m."""
+    return np.log(np.maximum(error_m, 1))
 
 
 def ratio_of_geometric_means(ours, other, blocks, *, replicates=500, seed=0):
-    """(ratio, low, high, p) of geometric mean errors [m] (seeds, n) or (n,) of two methods, see paired.
+    """(ratio, low, high, p) of geometric mean errors [m] (seeds, n) or (n,) of two methods, see redrawn and log_m.
 
     Not of medians: where about half of the photos meet the right city, a median jumps between a kilometre and hundreds
-    of them with a single photo. Errors below 1 m count as 1 m. p is two-sided: twice the share of redraws on the rarer
-    side of 1.
+    of them with a single photo. p is two-sided: twice the share of redraws on the rarer side of 1.
     """
-    ours, other = (np.log(np.maximum(errors, 1)) for errors in (ours, other))
-    drawn = paired(lambda a, b: a.mean() - b.mean(), ours, other, blocks, replicates=replicates, seed=seed)
+    ours, other = log_m(ours), log_m(other)
+    drawn = redrawn(lambda a, b: a.mean() - b.mean(), (ours, other), blocks, replicates=replicates, seed=seed)
     ratio = float(np.exp(ours.mean() - other.mean()))
     return ratio, *np.exp(resampling.interval95(drawn)).tolist(), p_value(0.0, drawn)
 
 
-# ---- p values --------------------------------------------------------------------------------------------------------
 def permuted(predicted, truth, groups, distance, statistic, *, permutations=999, seed=0):
     """(observed, null (permutations,)) of a statistic of distance(predicted, truth), truths permuted inside groups.
 
@@ -88,9 +101,8 @@ def permuted(predicted, truth, groups, distance, statistic, *, permutations=999,
     checks.same_length({"predicted": predicted, "truth": truth, "groups": groups})
     rng = random_streams.stream(seed, "permuted")
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    null = np.empty(permutations)
+    null, order = np.empty(permutations), np.arange(len(truth))
     for n in range(permutations):
-        order = np.arange(len(truth))
         for own in members:
             order[own] = rng.permutation(own)
         null[n] = statistic(distance(predicted, truth[order]))
@@ -118,33 +130,6 @@ def holm(p):
     return adjusted
 
 
-# ---- method against method -------------------------------------------------------------------------------------------
-def bounds(unit, low="low", high="high"):
-    """Meanings of the columns of an interval, for the meanings of a table."""
-    return {
-        low: f"lower bound of its 95 % interval, blocks drawn again; missing below 20 blocks [{unit}]",
-        high: f"upper bound of it [{unit}]",
-    }
-
-
-ROW = {"split": "how test photos are kept away from training photos", "method": "method, baseline or ceiling"}
-RATIOS = {
-    **ROW,
-    "ratio": "its geometric mean error over that of the other, errors below 1 m as 1 m [-]",
-    **bounds("-"),
-    "p": "two-sided p of the redraws [-]",
-    "p_holm": "p adjusted for the methods of the split by Holm's rule [-]",
-    "verdict": "what may be said",
-}
-SHARES = {
-    **ROW,
-    "within_m": "distance within which photos are counted [m]",
-    "share": "share of its test photos within it, over all seeds [-]",
-    "difference": "that share minus the other method's, with its interval [-]",
-    **bounds("-"),
-}
-
-
 def by_seed(errors, column):
     """(values (seeds, n), block (n,)) of a column of one method's rows of errors.ERRORS, photos in one order."""
     # not pivot_table: a photo that stands twice in a run must be an error, not a mean
@@ -159,22 +144,17 @@ def errors_of_two(errors, ours, other):
     return a, b, blocks
 
 
-def ratio(errors, ours, other, *, replicates=500, seed=0):
-    """(ratio, low, high, p) of the geometric mean errors of two methods, from errors in one split."""
-    return ratio_of_geometric_means(*errors_of_two(errors, ours, other), replicates=replicates, seed=seed)
-
-
 def ratios(errors, others, *, replicates=999, seed=0):
     """Methods against others (method -> other) in every split: columns RATIOS, Holm over the methods of a split."""
     rows = [
-        (split, ours, *ratio(here, ours, other, replicates=replicates, seed=seed), other)
+        (split, ours, *ratio_of_geometric_means(*errors_of_two(here, ours, other), replicates=replicates, seed=seed))
         for split, here in errors.groupby("split", sort=False)
         for ours, other in others.items()
     ]
-    table = pd.DataFrame(rows, columns=[*list(RATIOS)[:-2], "other"])
+    table = pd.DataFrame(rows, columns=list(RATIOS)[:-2])
     table = table.assign(p_holm=table.groupby("split").p.transform(holm))
-    said = [verdict(row, row.other, compared=len(others)) for row in table.itertuples()]
-    return table.assign(verdict=said)[list(RATIOS)]
+    said = [verdict(row, others[row.method], compared=len(others)) for row in table.itertuples()]
+    return table.assign(verdict=said)
 
 
 def verdict(row, other, compared=1):
@@ -195,20 +175,18 @@ def verdict(row, other, compared=1):
     return f"It {'helps' if row.high < 1 else 'harms'} here: {change} ({bounds})."
 
 
-def listed(names):
-    """Names in a sentence: 'a, b', or 'none'."""
-    return ", ".join(names) or "none"
-
-
 def shown_to(word, table):
     """Rows of a table with columns RATIOS whose method is shown to do something: helps or harms."""
     return table[table.verdict.str.startswith(f"It {word}")]
 
 
+def listed(names):
+    """Names in a sentence: 'a, b', or 'none'."""
+    return ", ".join(names) or "none"
+
+
 def share_differences(errors, methods, other, within_m, *, replicates=999, seed=0):
     """Shares of photos within distances, every method against another one on the same photos (columns SHARES)."""
-    for limit_m in within_m:
-        checks.number("within_m", limit_m, above=0)
     rows = []
     for split, here in errors.groupby("split", sort=False):
         for method in methods:
@@ -216,6 +194,6 @@ def share_differences(errors, methods, other, within_m, *, replicates=999, seed=
             for limit_m in within_m:
                 within = (ours_m <= limit_m).astype(float)
                 gain = within - (theirs_m <= limit_m)
-                bounds = block_bootstrap(gain, blocks, np.mean, replicates=replicates, seed=seed)
-                rows.append((split, method, limit_m, within.mean(), gain.mean(), *bounds))
+                found = with_interval(np.mean, (gain,), blocks, replicates=replicates, seed=seed)
+                rows.append((split, method, limit_m, within.mean(), *found))
     return pd.DataFrame(rows, columns=list(SHARES))

@@ -9,11 +9,11 @@ from geonb.earth import sphere
 from geonb.learning import negatives
 from geonb.measuring import inference
 from geonb.splitting import batches
-from geonb.splitting.splits import block_ids
 from geonb.variograms import curves, lags
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
 ALIKE_SHARE = 0.1  # of far pairs: those whose planted fields are nearest count as alike
+SUSPECTS = 6  # pairs that are shown
 FALSE, HARD = "false negative", "hard negative"
 DETECTED = {
     "kind": "false negative: near and alike in the planted fields; hard negative: far and alike",
@@ -41,8 +41,6 @@ TRAINED = {
     "trainings": "on all splits and seeds [count]",
     "still_improving": "of them not converged: the last fifth of the steps improved validation by 2 % or more [count]",
 }
-
-
 COMPARED = {"ratios": inference.RATIOS, "shares": inference.SHARES, "trained": TRAINED}
 
 
@@ -65,20 +63,18 @@ def read_guide(table):
     return negatives.Guide(*(table[name].to_numpy(copy=True) for name in list(GUIDE)[:3]), float(table.range_m[0]))
 
 
-def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
-    """Pairs of photos, near (within range_m, not at one place) and far: i, j, distance_m, similarity, far.
+def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most, seed=0):
+    """Pairs of photos, near (within range_m, not at one place) and far: columns PAIRS.
 
     Up to half of pairs_at_most of each, fewer where there are no more; drawn with equal shares for each tenth of the
     range, and for each of ten lags from there up to the farthest, as far as these hold pairs. None of a single photo.
     """
     checks.count("pairs_at_most", pairs_at_most, least=2, way_out="half of them are near, half of them far")
     checks.number("range_m", range_m, above=STRATA * negatives.PLACE_M)
-    checks.same_length({"features": features, "positions": lat_lon_deg})
     if len(features) < 2:
         return pd.DataFrame({"i": [], "j": [], "distance_m": [], "similarity": [], "far": np.empty(0, bool)})
-    farthest_m = np.pi * sphere.EARTH_RADIUS_M
     # in whole metres: the last digit of a fitted range differs between processors, and would draw other pairs
-    whole_m = np.ceil(range_m)
+    whole_m, farthest_m = np.ceil(range_m), np.pi * sphere.EARTH_RADIUS_M
     edges_m = np.append(lags.edges_m(whole_m, STRATA), np.geomspace(whole_m, farthest_m, STRATA + 1)[1:])
     edges_m[0] = negatives.PLACE_M
     pairs = lags.pairs(lat_lon_deg, np.append(0.0, edges_m), max_pairs=10 * pairs_at_most, seed=seed)
@@ -86,10 +82,9 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most=20_000, seed=0):
     apart = pairs.distance_m > negatives.PLACE_M
     kept = [rng.permutation(np.flatnonzero(side & apart))[: pairs_at_most // 2] for side in (~far, far)]
     found = pairs.where(np.sort(np.concatenate(kept)))
-    similarity = 1 - curves.half_squares(features, found)
-    return pd.DataFrame(
-        {"i": found.i, "j": found.j, "distance_m": found.distance_m, "similarity": similarity}
-    ).assign(far=found.distance_m > range_m)  # fmt: skip
+    similarity, far = 1 - curves.half_squares(features, found), found.distance_m > range_m
+    columns = found.i, found.j, found.distance_m, similarity, far
+    return pd.DataFrame(dict(zip(PAIRS, columns, strict=True)))
 
 
 def scored(pairs, guide):
@@ -101,50 +96,51 @@ def scored(pairs, guide):
         torch.from_numpy(pairs[name].to_numpy(np.float32)) for name in ("similarity", "distance_m")
     )
     expected, spread = negatives.read_off(distance_m, guide)
-    weights = {
-        f"weight_{name}": rule(similarity, distance_m, expected, spread, range_m=guide.range_m).numpy()
-        for name, rule in negatives.RULES.items()
-    }
-    more_alike = (similarity - 1 + expected) / spread
-    return pairs.assign(expected_dissimilarity=expected.numpy(), more_alike=more_alike.numpy(), **weights)
+    given = similarity, distance_m, expected, spread
+    weights = {f"weight_{name}": rule(*given, range_m=guide.range_m) for name, rule in negatives.RULES.items()}
+    columns = {"expected_dissimilarity": expected, "more_alike": (similarity - 1 + expected) / spread} | weights
+    return pairs.assign(**{name: values.numpy() for name, values in columns.items()})
 
 
-def suspects(scored, photos, *, far, count=6):
+def suspects(scored, photos, *, far):
     """The pairs most alike for their distance: (rows of the photos, each pair's first and then its second, titles)."""
-    best = scored[scored.far == far].nlargest(count, "more_alike")
+    best = scored[scored.far == far].nlargest(SUSPECTS, "more_alike")
     rows = photos.iloc[[*best.i.astype(int), *best.j.astype(int)]]
     first = rows.city[: len(best)] if far else [f"{distance_m:,.0f} m" for distance_m in best.distance_m]
     return rows, [*first, *rows.city[len(best) :]]
 
 
-def judged(scored, planted, features, photos, part, block_size_m, probe, *, replicates, seed=0):
-    """The table DETECTED of scored pairs of test photos; without a row where nobody knows which are alike.
+def judged(scored, planted, probed, blocks, *, replicates=100, seed=0):
+    """How well rules rank truly alike pairs first (columns DETECTED), near ones and far ones; no row without planted.
 
-    planted (n, K), None where nothing was, features (n, d), photos (lat_deg, lon_deg, city), part (n,): of all photos;
-    probe: (features, planted, city) of those that train -> what predicts planted from features.
+    planted (n, K): of the test photos, None where nothing was; probed (n, K): the same as a probe reads them from the
+    features; blocks (n,): drawn again in intervals, a pair counts as often as both its blocks were drawn.
     """
+    resampling.check_replicates(replicates)
     if planted is None or not 0 < scored.far.sum() < len(scored):
         return pd.DataFrame(columns=list(DETECTED))
-    (train, test), city = (part == "train", part == "test"), photos.city.to_numpy()
-    read = probe(features[train], planted[train], city[train]).predict(features[test])
-    blocks = block_ids(photos[["lat_deg", "lon_deg"]].to_numpy()[test], city[test], block_size_m)
-    alike, scores = truly_alike(scored, planted[test]), scores_of(scored, read)
-    return detected(scored, alike, blocks, scores, replicates=replicates, seed=seed)
-
-
-def compared(errors, guided, runs, within_m, *, replicates, seed=0):
-    """The tables COMPARED of guided rows with GeoCLIP, from the errors of page 07; runs: method -> its trainings."""
-    ratios = inference.ratios(errors, dict.fromkeys(guided, "geoclip"), replicates=replicates, seed=seed)
-    shares = inference.share_differences(errors, guided, "geoclip", within_m, replicates=replicates, seed=seed)
-    return ratios, shares, trainings(runs)
-
-
-def wide(shares):
-    """For each split a table of the differences of shares, one row per method and one column per distance."""
-    within = shares.assign(within=[sphere.length(metres) for metres in shares.within_m])
-    for name, own in within.groupby("split", sort=False):
-        table = own.pivot_table(index="method", columns="within", values="difference", sort=False)
-        yield table.round(3).rename_axis(f"{name}, difference of shares")
+    scores = {
+        "similarity alone": scored.similarity,
+        "distance alone": -scored.distance_m,
+        "deviation from the curve": scored.more_alike,  # the semivariogram's rule without its ties
+        "probed fields (ceiling)": -fields_apart(scored, probed),
+    }
+    alike, code = truly_alike(scored, planted), np.unique(blocks, return_inverse=True)[1]
+    count, rng = int(code.max()) + 1, random_streams.stream(seed, "detection")
+    replicates = replicates if count >= resampling.FEWEST_BLOCKS else 0
+    draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
+    rows = []
+    for kind, far, sign in ((FALSE, False, -1), (HARD, True, 1)):  # low weights for false, high for hard negatives
+        here = np.flatnonzero(scored.far == far)
+        stratum = pd.qcut(scored.distance_m.to_numpy()[here], STRATA, labels=False, duplicates="drop")
+        a, b = code[scored.i.to_numpy()[here]], code[scored.j.to_numpy()[here]]
+        weights = [np.where(a == b, drawn[a], drawn[a] * drawn[b]).astype(float) for drawn in draws]
+        for rule, score in (scores | {name: sign * scored[f"weight_{name}"] for name in negatives.RULES}).items():
+            given = np.asarray(score)[here], alike[here], stratum
+            drawn = [mean_auc(*given, weight) for weight in weights]
+            auc = mean_auc(*given, np.ones(len(here)))
+            rows.append((kind, rule, auc, *resampling.interval95(drawn), len(here), int(alike[here].sum())))
+    return pd.DataFrame(rows, columns=list(DETECTED))
 
 
 def truly_alike(pairs, own_fields):
@@ -159,31 +155,6 @@ def fields_apart(pairs, fields):
     return np.linalg.norm(scaled[pairs.i] - scaled[pairs.j], axis=1)
 
 
-def detected(pairs, alike, blocks, scores, *, replicates=100, seed=0):
-    """How well scores rank truly alike pairs first (columns DETECTED): near ones and far ones.
-
-    alike (m,): see truly_alike; blocks (n,): of the photos, drawn again in intervals, a pair counts as often as both
-    its blocks were drawn; scores: rule -> {FALSE: (m,), HARD: (m,)}, larger where a pair is rather alike.
-    """
-    code = np.unique(blocks, return_inverse=True)[1]
-    resampling.check_replicates(replicates)
-    count, rng = int(code.max()) + 1, random_streams.stream(seed, "detection")
-    replicates = replicates if count >= resampling.FEWEST_BLOCKS else 0
-    draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(replicates)]
-    rows = []
-    for kind, far in ((FALSE, False), (HARD, True)):
-        here = np.flatnonzero(pairs.far.to_numpy() == far)
-        stratum = pd.qcut(pairs.distance_m.to_numpy()[here], STRATA, labels=False, duplicates="drop")
-        a, b = code[pairs.i.to_numpy()[here]], code[pairs.j.to_numpy()[here]]
-        weights = [np.where(a == b, drawn[a], drawn[a] * drawn[b]).astype(float) for drawn in draws]
-        for rule, by_kind in scores.items():
-            given = by_kind[kind][here], alike[here], stratum
-            drawn = [mean_auc(*given, weight) for weight in weights]
-            auc = mean_auc(*given, np.ones(len(here)))
-            rows.append((kind, rule, auc, *resampling.interval95(drawn), len(here), int(alike[here].sum())))
-    return pd.DataFrame(rows, columns=list(DETECTED))
-
-
 def mean_auc(score, alike, stratum, weight):
     """Mean over strata of the area under the ROC curve; strata without both kinds of pairs do not count."""
     from sklearn.metrics import roc_auc_score
@@ -196,23 +167,12 @@ def mean_auc(score, alike, stratum, weight):
     return float(np.mean(found)) if found else np.nan
 
 
-def scores_of(table, probed=None):
-    """Scores for detected: each rule's weight, low for false and high for hard negatives, beside what to compare with.
-
-    probed (n, K): planted fields as a probe reads them from the features, the ceiling.
-    """
-    alike = {
-        "similarity alone": table.similarity.to_numpy(),
-        "distance alone": -table.distance_m.to_numpy(),
-        "deviation from the curve": table.more_alike.to_numpy(),  # the semivariogram's rule without its ties
-    }
-    if probed is not None:
-        alike["probed fields (ceiling)"] = -fields_apart(table, probed)
-    found = {name: {FALSE: score, HARD: score} for name, score in alike.items()}
-    for name in negatives.RULES:
-        weight = table[f"weight_{name}"].to_numpy()
-        found[name] = {FALSE: -weight, HARD: weight}
-    return found
+def compared(errors, guided, runs, within_m, *, replicates, seed=0):
+    """The tables COMPARED of guided rows with GeoCLIP, from the errors of page 07; runs: method -> training.summary."""
+    ratios = inference.ratios(errors, dict.fromkeys(guided, "geoclip"), replicates=replicates, seed=seed)
+    shares = inference.share_differences(errors, guided, "geoclip", within_m, replicates=replicates, seed=seed)
+    trained = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
+    return ratios, shares, pd.DataFrame(trained, columns=list(TRAINED))
 
 
 def excluded_share(lat_lon_deg, batch_size, queue, *, seed=0):
@@ -220,29 +180,18 @@ def excluded_share(lat_lon_deg, batch_size, queue, *, seed=0):
 
     Mean over 20 steps from the first at which the queue is full; NaN where nothing queues.
     """
-    checks.count("batch_size", batch_size)
-    checks.count("queue", queue, least=0)
-    draw = batches.drawer(lat_lon_deg, batch_size, neighbours=0, seed=seed)
-    first, shares = -(-queue // batch_size), []
-    for step in range(first, first + 20):
-        waiting = batches.queued(draw, step, queue)
-        apart_m = sphere.pair_distance_m(lat_lon_deg[draw(step)], lat_lon_deg[waiting])
-        shares.append((apart_m <= negatives.PLACE_M).mean() if len(waiting) else np.nan)
-    return float(np.mean(shares))
+    if not queue:
+        return np.nan
+    draw, full = batches.drawer(lat_lon_deg, batch_size, neighbours=0, seed=seed), -(-queue // batch_size)
+    pairs = [(draw(step), batches.queued(draw, step, queue)) for step in range(full, full + 20)]
+    apart_m = (sphere.pair_distance_m(lat_lon_deg[own], lat_lon_deg[waiting]) for own, waiting in pairs)
+    return float(np.mean([(metres <= negatives.PLACE_M).mean() for metres in apart_m]))
 
 
-def trainings(runs):
-    """How many trainings of each row had not converged (columns TRAINED); runs: method -> training.summary."""
-    rows = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
-    return pd.DataFrame(rows, columns=list(TRAINED))
-
-
-# ---- headline, and what is said --------------------------------------------------------------------------------------
 def headline(table, page):
     """Headline rows false_negative_auc.<rule> and hard_negative_auc.<rule> of DETECTED."""
-    rows = table[table.rule.isin(negatives.RULES)]
+    rows = table[table.rule.isin(negatives.RULES)].rename(columns={"auc": "value", "pairs": "n"})
     keys = rows.kind.str.replace(" ", "_") + "_auc." + rows.rule
-    rows = rows.rename(columns={"auc": "value", "pairs": "n"})
     return rows.assign(key=keys, unit="share", seeds=1, table=f"{page}/detected")
 
 
@@ -253,43 +202,26 @@ def answer(table, ratios, flag="", beside=""):
     beside: the study that the ratios come from, '' for the page's own.
     """
     said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
-    by = table.set_index(["kind", "rule"])
-    for kind in (FALSE, HARD) if len(table) else ():
-        row, plain = by.loc[(kind, "semivariogram")], by.loc[(kind, "similarity alone")].auc
+    for kind, own in table.set_index("rule").groupby("kind", sort=False):
+        row = own.loc["semivariogram"]
         chance = "better" if row.low > 0.5 else "worse" if row.high < 0.5 else "not shown to be better"
         said.append(
             f"By the weight that the semivariogram gives it a {kind} is ranked with an area of {row.auc:.2f} "
-            f"({chance} than chance; {plain:.2f} by similarity alone)."
+            f"({chance} than chance; {own.auc['similarity alone']:.2f} by similarity alone)."
         )
-    if not len(ratios):
-        said.append("What guiding is worth in training was not compared: this study trains no GeoCLIP.")
-    return " ".join([*said, *(guiding(ratios, beside) if len(ratios) else [])])
-
-
-def guiding(ratios, beside=""):
-    """What guided trainings reached beside GeoCLIP, in sentences; beside: as in answer.
-
-    Only comparisons with an interval count among those that could be shown.
-    """
-    where = f"In study {beside} guiding" if beside else "Guiding"
-    own = ratios[ratios.method == "geoclip_semivariogram"]
-    spread = np.where(
-        own.low.notna(), own.low.map("{:.2f}".format) + " to " + own.high.map("{:.2f}".format), "no interval"
+    if ratios.empty:
+        return " ".join([*said, "What guiding is worth in training was not compared: this study trains no GeoCLIP."])
+    factors = []
+    for row in ratios[ratios.method == "geoclip_semivariogram"].itertuples():
+        interval = f"{row.low:.2f} to {row.high:.2f}" if row.low <= row.high else "no interval"
+        factors.append(f"{row.ratio:.2f} ({interval}) in {row.split}")
+    if factors:
+        where = f"In study {beside} guiding" if beside else "Guiding"
+        said.append(f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {', '.join(factors)}.")
+    shown = (inference.shown_to(word, ratios) for word in ("helps", "harms"))
+    help_, harm = (inference.listed(rows.method + " in " + rows.split) for rows in shown)
+    said.append(
+        f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval, shown to help: "
+        f"{help_}; shown to harm: {harm}."
     )
-    factors = own.ratio.map("{:.2f}".format) + " (" + spread + ") in " + own.split
-    shown = {word: inference.shown_to(word, ratios) for word in ("helps", "harms")}
-    named = {word: inference.listed(rows.method + " in " + rows.split) for word, rows in shown.items()}
-    by = f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {', '.join(factors)}."
-    return [by] * bool(len(own)) + [
-        f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval, "
-        f"shown to help: {named['helps']}; shown to harm: {named['harms']}."
-    ]
-
-
-def ends(best):
-    """How many of the best trials (recipes.best_trials) ended at an end of what was tried, and where, in a sentence."""
-    at_end = [f"{name} in {split} ({row.at_an_end})" for (split, name), row in best.iterrows() if row.at_an_end]
-    return (
-        f"{len(at_end)} of the {len(best)} best trials stand at an end of what was tried, beyond which better ones may "
-        f"lie: {inference.listed(at_end)}."
-    )
+    return " ".join(said)

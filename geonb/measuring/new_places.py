@@ -7,12 +7,12 @@ from scipy.spatial import cKDTree
 from geonb import checks, resampling
 from geonb.earth import sphere
 from geonb.measuring import coherence, inference
-from geonb.measuring.errors import geometric_mean_m
+from geonb.measuring.errors import ERRORS, geometric_mean_m
 from geonb.splitting.splits import in_sequences_of
 
 FEWEST_PHOTOS = 20  # of a method that are in the right city: with fewer no null is drawn
 LEAKAGE = {
-    "split": "how test photos are kept away",
+    "split": ERRORS["split"],
     "share_within_range": "share of test photos with a training photo nearer than the yardstick [share]",
     **inference.bounds("share"),
     "shared_sequences": "test photos whose sequence also trains [count]",
@@ -28,7 +28,7 @@ WITHIN_CITY = {
     "p_holm": "p adjusted by Holm's rule for all methods of the split [-]",
 }
 BY_CITY = {
-    "split": "how test photos are kept away",
+    "split": ERRORS["split"],
     "city": "city of the test photos",
     "range_m": "effective range of the features in the pilot district of the city; missing when flagged [m]",
     "ratio": "geometric mean error over that of the other method [-]",
@@ -47,7 +47,7 @@ SURROUNDINGS = {
 }
 BY_DISTANCE = {
     **inference.ROW,
-    "kind": "which of these it is",
+    "kind": ERRORS["kind"],
     "from_m": "lower edge of the distances to the nearest training photo [m]",
     "to_m": "upper edge [m]",
     "nearest_train_m": "their median [m]",
@@ -61,33 +61,21 @@ def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
 
     parts: {split: (n,)}. Intervals draw blocks (n,) again.
     """
-    checks.number("within_m", within_m, above=0)
     rows = []
     for name, part in parts.items():
         test, train = part == "test", part == "train"
         near = sphere.nearest(lat_lon_deg[test], lat_lon_deg[train])[1] < within_m
-        ones = np.ones(len(near))
-        low, high = inference.ratio_interval(np.stack([near, ones]), blocks[test], seed=seed)
+        interval = inference.ratio_interval(np.stack([near, np.ones(len(near))]), blocks[test], seed=seed)
         shared = in_sequences_of(sequence_id, train)[test]
-        rows.append((name, near.mean(), low, high, int(shared.sum()), len(near)))
+        rows.append((name, near.mean(), *interval, int(shared.sum()), len(near)))
     return pd.DataFrame(rows, columns=list(LEAKAGE))
 
 
 def headline_leakage(table, page):
     """Headline rows of the leakage of the splits within cities."""
-    kept = table[table.split.isin(["random", "other_drive", "blocked"])]
-    rows = kept.rename(columns={"share_within_range": "value", "test_photos": "n"})
-    keys = "leakage_share_within_range." + rows.split
-    return rows[["value", "low", "high", "n"]].assign(key=keys, unit="share", seeds=1, table=page)
-
-
-def answer_leakage(table, within_m):
-    """Which share of the test photos lies within the yardstick of a training photo, in one sentence."""
-    said = ", ".join(f"{row.share_within_range:.0%} ({row.split})" for row in table.itertuples())
-    return (
-        f"Within {within_m:.0f} m of a training photo, where photos still resemble each other, lie {said} of the test "
-        "photos."
-    )
+    rows = table[table.split.isin(["random", "other_drive", "blocked"])]
+    rows = rows.rename(columns={"share_within_range": "value", "test_photos": "n"})
+    return rows.assign(key="leakage_share_within_range." + rows.split, unit="share", seeds=1, table=page)
 
 
 def within_city(errors, *, permutations, seed=0):
@@ -95,25 +83,18 @@ def within_city(errors, *, permutations, seed=0):
 
     errors: of one seed, with columns errors.ERRORS. Only photos of a city that the method placed in it count: the
     predictions stay and their truths are permuted inside each city, which leaves what a method knows of where in a city
-    a photo lies. A method with fewer than 20 such photos has no null: it counts for no p.
+    a photo lies. A method with fewer than FEWEST_PHOTOS such photos has no null: it counts for no p.
     """
     checks.count("permutations", permutations)
-    rows = []
-    for (split, name), group in errors.groupby(["split", "method"], sort=False):
+    rows, draws = [], {"permutations": permutations, "seed": seed}
+    for key, group in errors.groupby(["split", "method"], sort=False):
         own, found = group[group.right_city], [np.nan] * 4
         if len(own) >= FEWEST_PHOTOS:
             truth, predicted = (own[[f"{end}lat_deg", f"{end}lon_deg"]].to_numpy() for end in ("", "predicted_"))
-            value, null = inference.permuted(
-                predicted,
-                truth,
-                own.city.to_numpy(),
-                sphere.distance_m,
-                np.median,
-                permutations=permutations,
-                seed=seed,
-            )
+            given = predicted, truth, own.city.to_numpy(), sphere.distance_m, np.median
+            value, null = inference.permuted(*given, **draws)
             found = [value, *resampling.interval95(null), inference.p_value(value, null)]
-        rows.append((split, name, len(own), *found))
+        rows.append((*key, len(own), *found))
     table = pd.DataFrame(rows, columns=list(WITHIN_CITY)[:-1])
     return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
 
@@ -125,9 +106,10 @@ def by_city(errors, ours, other, pilot_fits, *, replicates, seed=0):
     """
     range_m, rows = pilot_fits.set_index("city").effective_range_m, []
     both = errors if {ours, other} <= set(errors.method) else errors[:0]
-    for (split, city), own in both.groupby(["split", "city"], sort=True):
-        found = inference.ratio(own, ours, other, replicates=replicates, seed=seed)[:3]
-        rows.append((split, city, range_m.get(city, np.nan), *found, own.photo_id.nunique()))
+    for (split, city), own in both.groupby(["split", "city"]):
+        given = inference.errors_of_two(own, ours, other)
+        ratio = inference.ratio_of_geometric_means(*given, replicates=replicates, seed=seed)[:3]
+        rows.append((split, city, range_m.get(city, np.nan), *ratio, own.photo_id.nunique()))
     return pd.DataFrame(rows, columns=list(BY_CITY))
 
 
@@ -164,11 +146,9 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
             part = np.nan_to_num(pd.qcut(values, 4, labels=False, duplicates="drop"))  # NaN where all are alike
             for own in (part == k for k in np.unique(part)):
                 logs, blocks = photos.log_error.to_numpy()[own], photos.block.to_numpy()[own]
-                bounds = inference.ratio_interval(
-                    np.stack([logs, np.ones(len(logs))]), blocks, replicates=300, seed=seed
-                )
-                spread = values[own].min(), values[own].max()
-                rows.append((method, about, *spread, *10 ** np.array([logs.mean(), *bounds]), len(logs)))
+                sums = np.stack([logs, np.ones(len(logs))])
+                means = logs.mean(), *inference.ratio_interval(sums, blocks, replicates=300, seed=seed)
+                rows.append((method, about, values[own].min(), values[own].max(), *10 ** np.array(means), len(logs)))
     return pd.DataFrame(rows, columns=list(SURROUNDINGS))
 
 
@@ -177,14 +157,13 @@ def answer(within, cities, splits, ours, other):
     said = []
     for split in splits:
         own = within[(within.split == split) & within.p.notna()]
-        if own.empty:
-            said.append(f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null.")
-            continue
         better = own[(own.p_holm < 0.05) & (own.median_error_m < own.null_low)]
         low, high = (sphere.length(value) for value in (own.median_error_m.min(), own.median_error_m.max()))
         said.append(
             f"In {split} {len(better)} of {len(own)} methods know more than chance about where in the right city a "
             f"photo lies (median errors there {low} to {high})."
+            if len(own)
+            else f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null."
         )
     shown = cities.dropna(subset="low")
     differ = shown[(shown.low > 1) | (shown.high < 1)]

@@ -16,6 +16,7 @@ from geonb.photos.pictures import picture_path
 from geonb.photos.sources import cached_reading, folder_contents
 from geonb.splitting.splits import blocks_of
 
+PLACES_AT_MOST = 400  # likely places of a photo
 GUESSES = {
     "photo_id": "photo that was looked at",
     "told": "its radius, or why it has none",
@@ -27,10 +28,10 @@ GUESSES = {
     "share": "probability of the places around it that no better guess has taken [-]",
 }
 LOOKED_AT = {
-    "photo_id": "photo that was looked at",
+    "photo_id": GUESSES["photo_id"],
     "path": "where its picture lies",
     "layer": "its number, the city of the best guess and what is told, in one line",
-    "told": "its radius, or why it has none",
+    "told": GUESSES["told"],
     "predicted_city": "city of the most probable place",
     "city_share": "probability of that city [-]",
     "lat_deg": "latitude of the most probable place [degree]",
@@ -42,7 +43,7 @@ LOOKED_AT = {
 }
 LIKELY = {
     "layer": "line of the photo, as in looked_at",
-    "photo_id": "photo that was looked at",
+    "photo_id": GUESSES["photo_id"],
     "city": "city of the most probable place, and of this one",
     "street": "street of this place, '' where unknown",
     "lat_deg": "latitude of a place [degree]",
@@ -53,34 +54,25 @@ LIKELY = {
 TABLES = {"guesses": GUESSES, "looked_at": LOOKED_AT, "likely": LIKELY, "left_out": LEFT_OUT_COLUMNS}
 
 
-# ---- trained towers --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Model:
-    """Towers of one training at the step that validation chose, and the places (m) that they choose among.
-
-    given: what they read of the study; vectors (m, d): what they make of the places.
-    """
+    """Towers of one training at the step that validation chose, and the places that they choose among."""
 
     recipe: Recipe
     towers: torch.nn.Module
-    given: training_arrays.Inputs
-    vectors: np.ndarray
-
-    @property
-    def places(self):
-        """The places as a table with city, country, street, lat_deg, lon_deg."""
-        return self.given.gallery.table
+    given: training_arrays.Inputs  # what they read of the study
+    places: pd.DataFrame  # m rows with city, country, street, lat_deg, lon_deg
+    vectors: np.ndarray  # (m, d): what they make of the places
 
 
 def read_back(checkpoint, data):
     """The Model of the training that left a checkpoint (column of training.RUNS), with its training_arrays.Data.
 
-    FileNotFoundError where the checkpoint is gone, ValueError for a method without probabilities of places.
+    FileNotFoundError where the checkpoint is gone.
     """
-    recipe, trained = training.read_back(checkpoint, data)
-    check_method(recipe.method)
+    recipe, towers = training.read_back(checkpoint, data)
     given = training_arrays.read(recipe, data)
-    return Model(recipe, trained, given, training.embed_places(trained, given.gallery))
+    return Model(recipe, towers, given, given.gallery.table, training.embed_places(towers, given.gallery))
 
 
 def check_method(name):
@@ -96,8 +88,7 @@ def posterior(model, images, indices, table):
     images: features as a tensor; indices (n,); table: of
     these photos, with city where the recipe gives it: only places of it compete then. ValueError where it has none.
     """
-    vectors = training.embed_images(model.towers, images, indices)
-    similarity = model.towers.similarity(vectors, model.vectors)
+    similarity = model.towers.similarity(training.embed_images(model.towers, images, indices), model.vectors)
     if model.recipe.city_given:
         if "city" not in table:
             raise ValueError(
@@ -108,7 +99,6 @@ def posterior(model, images, indices, table):
     return decoding.posterior(similarity, model.towers.scale().item())
 
 
-# ---- answers ---------------------------------------------------------------------------------------------------------
 def answers(probability, places):
     """One row per photo: the most probable place, its probability, that of its city, and how far off it may be.
 
@@ -135,16 +125,14 @@ def novelty(features, train):
 
 def of_part(model, data, part):
     """Answers of a Model for the photos of one part of its split, beside the truth: photo_id, city, lat_deg, lon_deg,
-    the columns of answers, split, part, error_m and novelty.
-
-    data: the training_arrays.Data that it read.
+    the columns of answers, split, part, error_m and novelty; data: the training_arrays.Data that it read.
     """
     own, train = model.given.members(part), model.given.members("train")
     table = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
-    found = answers(posterior(model, model.given.images, own, table), model.places)
-    at, chosen = table[["lat_deg", "lon_deg"]], found[["predicted_lat_deg", "predicted_lon_deg"]]
-    return table.join(found).assign(
-        split=model.recipe.split, part=part, error_m=sphere.distance_m(at.to_numpy(), chosen.to_numpy()),
+    found = table.join(answers(posterior(model, model.given.images, own, table), model.places))
+    at, chosen = (found[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy() for side in ("", "predicted_"))
+    return found.assign(
+        split=model.recipe.split, part=part, error_m=sphere.distance_m(at, chosen),
         novelty=novelty(data.features[own], data.features[train]),
     )  # fmt: skip
 
@@ -159,26 +147,24 @@ def of_runs(runs, data, block_size_m):
     return found.assign(block=blocks_of(found, block_size_m))
 
 
-def likely(probability, places, count=400):
-    """Places of the guessed city for one photo, probability (m,): city, street, lat_deg, lon_deg, weight, distance_m.
+def likely(probability, places):
+    """Places of the guessed city for one photo, probability (m,): columns LIKELY from city on.
 
-    At most `count`, the best and then evenly down to the least probable. weight: probability over that of the best
-    place; distance_m: from that place. ValueError below 1.
+    The best and then evenly down to the least probable, at most PLACES_AT_MOST.
     """
-    checks.count("count", count)
     here = np.flatnonzero(places.city == places.city.iloc[probability.argmax()])
     ranked = here[np.argsort(-probability[here], kind="stable")]
-    kept = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(count, len(ranked))).astype(int))]
+    kept = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(PLACES_AT_MOST, len(ranked))).astype(int))]
     table = places.iloc[kept][["city", "street", "lat_deg", "lon_deg"]].reset_index(drop=True)
     at = table[["lat_deg", "lon_deg"]].to_numpy()
     return table.assign(weight=probability[kept] / probability.max(), distance_m=sphere.distance_m(at[0], at))
 
 
-def top(probability, places, *, count=3, apart_m=200.0):
-    """The best guesses for one photo, probability (m,): rank, city, street, lat_deg, lon_deg, share, see GUESSES.
+def top(probability, places, *, count, apart_m):
+    """The best guesses for one photo, probability (m,), the most probable place first: columns GUESSES from rank on.
 
-    Guesses are at least apart_m from each other, the most probable place first; share is the probability of all places
-    within apart_m that no better guess has taken. Fewer than count where no place is left. ValueError below 1.
+    Guesses are at least apart_m from each other; share is the probability of all places within apart_m that no better
+    guess has taken. Fewer than count where no place is left. ValueError below 1.
     """
     checks.count("count", count)
     checks.number("apart_m", apart_m, above=0)
@@ -186,13 +172,11 @@ def top(probability, places, *, count=3, apart_m=200.0):
     while len(rows) < count and left.max() > 0:
         best = left.argmax()
         near = sphere.distance_m(at[best], at) <= apart_m
-        place = places.iloc[best]
-        rows.append((len(rows) + 1, place.city, place.street, *at[best], left[near].sum()))
+        rows.append((len(rows) + 1, *places[["city", "street"]].iloc[best], *at[best], left[near].sum()))
         left[near] = 0
     return pd.DataFrame(rows, columns=list(GUESSES)[2:])
 
 
-# ---- a folder of pictures --------------------------------------------------------------------------------------------
 def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_m):
     """What one training says of the pictures of a folder, of `shown` of its own test photos for '': the TABLES.
 
@@ -203,26 +187,23 @@ def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_
     model = read_back(checkpoint, data)
     photos, features, images, left_out = asked(model, data, folder, tower, shown)
     probability = posterior(model, *images, photos)
-    own = photos[["photo_id", "path"]].join(answers(probability, model.places))
-    own = own.assign(novelty=novelty(features, data.features[model.given.members("train")]))
-    found = conformal.radii(of_part(model, data, "validation"), own, promise)
-    found = described(found, photos, promise.level)
-    rows = list(zip(probability, found.itertuples(), strict=True))
-    best = [top(p, model.places, count=guess_count, apart_m=apart_m).assign(photo_id=row.photo_id, told=row.told)
-            for p, row in rows]  # fmt: skip
-    near = [likely(p, model.places).assign(photo_id=row.photo_id, layer=row.layer) for p, row in rows[:shown]]
-    tables = pd.concat(best, ignore_index=True), found, pd.concat(near, ignore_index=True), left_out
-    return tuple(table[list(columns)] for table, columns in zip(tables, TABLES.values(), strict=True))
-
-
-def described(found, photos, level):
-    """A table of conformal.radii of photos with the further columns of LOOKED_AT."""
-    told = np.array([conformal.told(row, level) for row in found.itertuples()], object)
+    found = photos[["photo_id", "path"]].join(answers(probability, model.places))
+    found = found.assign(novelty=novelty(features, data.features[model.given.members("train")]))
+    found = conformal.radii(of_part(model, data, "validation"), found, promise)
+    told = np.array([conformal.told(row, promise.level) for row in found.itertuples()], object)
     number = np.arange(1, len(found) + 1).astype(str).astype(object)
-    return found.rename(columns={"predicted_lat_deg": "lat_deg", "predicted_lon_deg": "lon_deg"}).assign(
+    found = found.rename(columns={"predicted_lat_deg": "lat_deg", "predicted_lon_deg": "lon_deg"}).assign(
         told=told, layer=number + ". " + found.predicted_city + "; " + told,
         true_lat_deg=photos.get("lat_deg", np.nan), true_lon_deg=photos.get("lon_deg", np.nan),
     )  # fmt: skip
+    best, near = [], []
+    for p, row in zip(probability, found.itertuples(), strict=True):
+        guesses = top(p, model.places, count=guess_count, apart_m=apart_m)
+        best.append(guesses.assign(photo_id=row.photo_id, told=row.told))
+        if len(near) < shown:
+            near.append(likely(p, model.places).assign(photo_id=row.photo_id, layer=row.layer))
+    tables = pd.concat(best, ignore_index=True), found, pd.concat(near, ignore_index=True), left_out
+    return tuple(table[list(columns)] for table, columns in zip(tables, TABLES.values(), strict=True))
 
 
 def asked(model, data, folder, tower, shown):
@@ -231,12 +212,7 @@ def asked(model, data, folder, tower, shown):
         test = model.given.members("test")
         indices = np.unique(test[np.linspace(0, len(test) - 1, shown).astype(int)])
         photos = data.photos.iloc[indices].reset_index(drop=True)
-        return (
-            photos,
-            data.features[indices],
-            (model.given.images, indices),
-            pd.DataFrame(columns=list(LEFT_OUT_COLUMNS)),
-        )
+        return photos, data.features[indices], (model.given.images, indices), left_out_table([])
     photos, left_out = pictures_in(folder)
     paths = [picture_path(path) for path in photos.path]
     features = pretrained_towers.image_features(paths, photos.sha256, pretrained_towers.load_tower(*tower))
@@ -245,9 +221,7 @@ def asked(model, data, folder, tower, shown):
 
 def pictures_in(folder):
     """(pictures, left out) of all files below a folder, which need no position: tables with photo_id, path, sha256, and
-    of left_out.LEFT_OUT_COLUMNS.
-
-    ValueError where the folder is none, or holds no picture that can be read.
+    of LEFT_OUT_COLUMNS. ValueError where the folder holds no picture that can be read.
     """
     root = folder_contents.root_of(folder)
     there, left_out = folder_contents.readable(root, folder_contents.entries(root), folder)
@@ -256,18 +230,6 @@ def pictures_in(folder):
     rows, more = kept_and_left_out(entries, lambda path, name: {"photo_id": name} | examine(path))
     refused = left_out_table(left_out + more)
     if not rows:
-        why = (
-            ", ".join(f"{count} x {reason}" for reason, count in refused.reason.value_counts().items()) or "it is empty"
-        )
-        raise ValueError(f"folder {folder!r} holds no picture that can be read ({why})")
+        why = ", ".join(f"{count} x {reason}" for reason, count in refused.reason.value_counts().items())
+        raise ValueError(f"folder {folder!r} holds no picture that can be read ({why or 'it is empty'})")
     return pd.DataFrame(rows)[["photo_id", "path", "sha256"]], refused
-
-
-def caveats(folder, simulated):
-    """What a reader must know of pictures of their own: a list of sentences, empty when there is nothing to warn of."""
-    if not (folder and simulated):
-        return []
-    return [
-        "The cities of this study are invented: your pictures were taken in none of them, and nothing is promised. "
-        "A photo may lie close to those that trained in features that cannot tell invented streets from real ones."
-    ]

@@ -55,9 +55,9 @@ def test_the_tables_of_variants_have_their_columns_and_the_base_stands_in_no_rat
     assert decoded.method.unique().tolist() == ["sw_clip", "clip"]
 
 
-def test_what_the_photos_cannot_train_is_no_variant():
-    here = with_photos(DATA, city="A", district="")
-    named = variants.of_sw_clip(small(), [64, 10_000], here)
+def test_what_the_photos_cannot_train_is_no_variant_and_names_of_methods_are_known():
+    assert {recipe.method for recipe in variants.of_sw_clip(small(), [64], DATA).values()} <= set(methods.METHODS)
+    named = variants.of_sw_clip(small(), [64, 10_000], with_photos(DATA, city="A", district=""))
     assert not [name for name in named if name.startswith("fairness") or "10000" in name]
     assert "batch size: clip, 64 photos" in named
 
@@ -70,12 +70,9 @@ def test_every_caption_has_both_targets_and_none_trains_nothing():
         ("city, country: clip", "clip", ("city", "country")),
         ("city, country: sw_clip", "sw_clip", ("city", "country")),
     ]  # fmt: skip
-    for tables, columns in (
-        (ablations.of_words({}, DATA, range(1), None, 1.0, replicates=19), ablations.OF_WORDS),
-        (ablations.of_guided({}, DATA, range(1), None, 1.0, replicates=19), ablations.OF_GUIDED),
-    ):
-        assert [list(table) for table in tables] == [list(meanings) for meanings in columns.values()]
-        assert sum(map(len, tables)) == 0
+    tables = ablations.beside({}, {}, DATA, range(1), None, 1.0, replicates=19)
+    assert [list(table) for table in tables] == [list(meanings) for meanings in ablations.OF_WORDS.values()]
+    assert sum(map(len, tables)) == 0
 
 
 def test_guided_variants_change_one_thing_each_and_leave_out_what_the_base_is():
@@ -90,19 +87,13 @@ def test_guided_variants_change_one_thing_each_and_leave_out_what_the_base_is():
 def test_guided_variants_are_measured_beside_their_base(tmp_path):
     base = small("geoclip_semivariogram", {"course": {"steps": 10, "queue": 64, "checkpoint_every": 100}})
     named = dict(list(variants.guided(base).items())[:3])
-    ratios, converged = ablations.of_guided(
-        named, DATA, range(2), lambda recipe: tmp_path / str(hash(recipe)), 200.0, replicates=19
-    )
+    given = DATA, range(2), lambda recipe: tmp_path / str(hash(recipe)), 200.0
+    _, ratios, converged = ablations.beside(named, ablations.to_base(named), *given, replicates=19)
     assert ratios.method.tolist() == list(named)[1:]
     assert converged.method.tolist() == list(named)
     assert converged.converged.dtype == bool
 
 
-def test_names_of_methods_in_variants_are_known():
-    assert {recipe.method for recipe in variants.of_sw_clip(small(), [64], DATA).values()} <= set(methods.METHODS)
-
-
-# ---- from tables
 def test_a_decoding_that_halves_every_error_is_shown_to():
     photo = np.arange(60)
     tables = [
@@ -124,22 +115,16 @@ def test_a_decoding_that_halves_every_error_is_shown_to():
     assert "smoothed posterior (clip) is shown to beat" in said
 
 
-def test_regions_by_hand_and_districts_with_few_photos_do_not_count():
-    photo = [f"p{i}" for i in range(25)]
-    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": ["x"] * 10 + ["y"] * 10 + ["z"] * 5})
-    predicted = pd.DataFrame(
-        {"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 10 + [1e6] * 5}
+def test_regions_by_hand_and_districts_with_few_photos_or_without_a_name_do_not_count():
+    photo = [f"p{i}" for i in range(45)]
+    photos = pd.DataFrame(
+        {"photo_id": photo, "city": "A", "district": [*np.repeat(["x", "y", "", None], 10), *"zzzzz"]}
     )
+    error_m = np.repeat([100.0, 400.0, 1e6], [10, 10, 25])
+    predicted = pd.DataFrame({"photo_id": photo, "seed": 0, "method": "m", "error_m": error_m})
     row = ablations.by_district(predicted, photos, ["m"]).iloc[0]
     assert (row.districts, row.median_m, row.worst_m) == (2, pytest.approx(200), pytest.approx(400))
     assert row.log_sd == pytest.approx(np.log(4) / np.sqrt(2))
-
-
-def test_photos_of_no_known_district_are_no_region():
-    photo = [f"p{i}" for i in range(40)]
-    photos = pd.DataFrame({"photo_id": photo, "city": "A", "district": np.repeat(["x", "y", "", None], 10)})
-    predicted = pd.DataFrame({"photo_id": photo, "seed": 0, "method": "m", "error_m": [100.0] * 10 + [400.0] * 30})
-    assert ablations.by_district(predicted, photos, ["m"]).districts.tolist() == [2]
     none = ablations.by_district(predicted, photos.assign(district=""), ["m", "another"])
     assert none.districts.tolist() == [0, 0]
     assert none[["median_m", "worst_m", "log_sd"]].isna().all(axis=None)

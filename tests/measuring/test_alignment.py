@@ -1,3 +1,5 @@
+"""Measures of coherence against slow formulas, their null, and the map of first components."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,14 +10,12 @@ from scipy.stats import spearmanr
 from geonb.earth import sphere
 from geonb.measuring import coherence
 
-CITIES = {"a": (50.0, 8.0), "b": (40.0, 3.0)}
 
-
-def made(n=60, d=6, noise=0.3, seed=0):
+def made(n=60, d=6, noise=0.3):
     """Unit vectors whose directions follow the ground in two cities: (unit, lat_lon_deg, city, blocks)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     parts = []
-    for k, (city, centre) in enumerate(CITIES.items()):
+    for k, (city, centre) in enumerate({"a": (50.0, 8.0), "b": (40.0, 3.0)}.items()):
         metres = rng.uniform(-1000, 1000, (n, 2))
         waves = np.sin(metres @ rng.normal(0, 1 / 600, (2, d)) + rng.uniform(0, 6, d)) + k
         vectors = waves + noise * rng.normal(size=(n, d))
@@ -25,44 +25,37 @@ def made(n=60, d=6, noise=0.3, seed=0):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), at, city, blocks
 
 
-FAST = {"permutations": 99, "replicates": 50}
+def table_of(unit, at, city, blocks, permutations=99, replicates=50):
+    found = coherence.measures({"x": unit}, at, city, blocks, permutations=permutations, replicates=replicates)
+    return found.set_index("measure")
 
 
-def table_of(unit, at, city, blocks, **given):
-    return coherence.measures({"x": unit}, at, city, blocks, **FAST | given).set_index("measure")
+def first_city():
+    unit, at, _, _ = made()
+    return unit[:60], at[:60]
 
 
 def test_the_trace_of_morans_i_is_the_mean_of_esdas_over_dimensions_by_variance():
-    unit, at, _, _ = made()
-    unit, at = unit[:60], at[:60]
+    unit, at = first_city()
     weights = KNN.from_array(sphere.unit_xyz(at), k=8, silence_warnings=True)
     weights.transform = "r"
     each = [Moran(column, weights, permutations=0).I for column in unit.T]
-    above, below = coherence.moran_parts(unit, at, 8)(np.arange(60))
+    above, below = coherence.moran_parts(unit, at)(np.arange(60))
     assert above.sum() / below.sum() == pytest.approx(np.average(each, weights=unit.var(axis=0)))
 
 
-def test_ssi_is_a_slow_loop_over_k():
-    unit, at, _, _ = made(n=30)
-    unit, at = unit[:30], at[:30]
-    similar, apart_m = unit @ unit.T, sphere.pair_distance_m(at)
+def test_ssi_and_geo_align_are_slow_loops():
+    unit, at = first_city()
+    similar, apart_m, others = unit @ unit.T, sphere.pair_distance_m(at), ~np.eye(60, dtype=bool)
+    found = [spearmanr(similar[i][others[i]], -apart_m[i][others[i]])[0] for i in range(60)]
+    np.testing.assert_allclose(coherence.geo_align_parts(unit, at)(np.arange(60))[0], found)
     np.fill_diagonal(similar, -np.inf)
     np.fill_diagonal(apart_m, np.inf)
     found = [
-        np.mean([
-            len(set(np.argsort(-similar[i])[:k]) & set(np.argsort(apart_m[i])[:k])) / k for k in range(1, 11)
-        ])
-        for i in range(30)
-    ]  # fmt: skip
-    np.testing.assert_allclose(coherence.ssi_parts(unit, at)(np.arange(30))[0], found)
-
-
-def test_geo_align_is_spearmans_correlation_photo_by_photo():
-    unit, at, _, _ = made(n=25)
-    unit, at = unit[:25], at[:25]
-    similar, apart_m, others = unit @ unit.T, sphere.pair_distance_m(at), ~np.eye(25, dtype=bool)
-    found = [spearmanr(similar[i][others[i]], -apart_m[i][others[i]])[0] for i in range(25)]
-    np.testing.assert_allclose(coherence.geo_align_parts(unit, at)(np.arange(25))[0], found)
+        np.mean([len(set(np.argsort(-similar[i])[:k]) & set(np.argsort(apart_m[i])[:k])) / k for k in range(1, 11)])
+        for i in range(60)
+    ]
+    np.testing.assert_allclose(coherence.ssi_parts(unit, at)(np.arange(60))[0], found)
 
 
 def test_city_align_counts_the_most_similar_of_the_same_city():
@@ -73,7 +66,7 @@ def test_city_align_counts_the_most_similar_of_the_same_city():
     np.testing.assert_allclose(coherence.city_align_parts(unit, city)(np.arange(120))[0], expected)
 
 
-def test_what_was_planted_smooth_stands_above_its_null_and_dealt_anew_it_does_not():
+def test_what_was_planted_smooth_stands_above_its_null_and_permuted_it_does_not():
     unit, at, city, blocks = made()
     smooth = table_of(unit, at, city, blocks)
     for name in coherence.MEASURES:
@@ -82,40 +75,38 @@ def test_what_was_planted_smooth_stands_above_its_null_and_dealt_anew_it_does_no
         assert smooth.low[name] < smooth.value[name] < smooth.high[name], name
     rng, p = np.random.default_rng(5), []
     for _ in range(8):
-        dealt = np.concatenate([rng.permutation(60), 60 + rng.permutation(60)])
-        p.append(table_of(unit[dealt], at, city, blocks).p.drop("city_align"))
+        order = np.concatenate([rng.permutation(60), 60 + rng.permutation(60)])
+        p.append(table_of(unit[order], at, city, blocks).p.drop("city_align"))
     p = pd.concat(p)
     assert (p < 0.05).mean() < 0.2
     assert p.mean() > 0.3
 
 
-def test_turning_the_embedding_or_the_order_of_photos_changes_nothing():
-    unit, at, city, blocks = made()
+def test_turning_the_embedding_or_the_order_of_photos_changes_nothing_and_the_null_is_centred_where_chance_is():
+    given, order = made(), np.random.default_rng(2).permutation(120)
     turn = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))[0]
-    order = np.random.default_rng(2).permutation(120)
-    base = table_of(unit, at, city, blocks).value
-    np.testing.assert_allclose(table_of(unit @ turn, at, city, blocks).value, base, atol=1e-9)
-    np.testing.assert_allclose(table_of(unit[order], at[order], city[order], blocks[order]).value, base, atol=1e-9)
-
-
-def test_the_null_is_centred_where_chance_is():
-    table = table_of(*made())
-    assert table.null["coherence_moran"] == pytest.approx(-1 / 59, abs=0.02)
-    assert table.null["geo_align"] == pytest.approx(0, abs=0.02)
-    assert table.null["city_align"] == pytest.approx(59 / 119, abs=0.02)
+    base = table_of(*given)
+    np.testing.assert_allclose(table_of(given[0] @ turn, *given[1:]).value, base.value, atol=1e-9)
+    np.testing.assert_allclose(table_of(*(part[order] for part in given)).value, base.value, atol=1e-9)
     by_chance = np.mean([k / 59 for k in range(1, 11)])  # of k among 59 others, k / 59 are shared
-    assert table.null["ssi"] == pytest.approx(by_chance, abs=0.02)
+    assert base.null.to_list() == pytest.approx([-1 / 59, by_chance, 0, 59 / 119], abs=0.02)
 
 
 def test_small_cities_are_left_out_and_without_others_it_is_said():
-    unit, at, city, blocks = made()
-    few = np.r_[0:60, 60:71]
-    assert (table_of(unit[few], at[few], city[few], blocks[few]).n == 60).all()
-    none = table_of(unit[60:71], at[60:71], city[60:71], blocks[60:71]).reset_index()
+    given = made()
+    assert (table_of(*(part[:71] for part in given)).n == 60).all()
+    none = table_of(*(part[60:71] for part in given)).reset_index()
     assert len(none) == 0 == len(coherence.headline(none, "10/alignment"))
-    assert (
-        coherence.answer_measures(none) == "Measures of coherence need 12 test photos of a city: no city here has them."
-    )
+    assert coherence.answer_measures(none).endswith("need 12 test photos of a city: no city here has them.")
+
+
+def test_headline_and_answer_name_every_measure():
+    table = table_of(*made()).reset_index().assign(method="frozen")
+    rows = coherence.headline(table, "10/alignment").set_index("key")
+    assert set(rows.index) == {f"{m}{null}.frozen" for m in coherence.MEASURES for null in ("", "_null")}
+    assert rows.value["ssi_null.frozen"] == table.set_index("measure").null["ssi"]
+    assert "frozen: coherence_moran, ssi, geo_align, city_align" in coherence.answer_measures(table)
+    assert "frozen: none" in coherence.answer_measures(table.assign(p=1.0))
 
 
 def components_of(vectors, city):
@@ -126,50 +117,30 @@ def components_of(vectors, city):
 
 def test_the_first_component_follows_the_ground_and_keeps_its_sign():
     rng = np.random.default_rng(0)
-    score = rng.normal(size=100)
-    unit = (
-        np.outer(score, [1.0, 0, 0]) + 0.01 * rng.normal(size=(100, 3)) + np.repeat([[0, 5, 0], [0, 0, 9]], 50, axis=0)
-    )
+    score, cities = rng.normal(size=100), np.repeat([[0, 5, 0], [0, 0, 9]], 50, axis=0)
+    unit = np.outer(score, [1.0, 0, 0]) + 0.01 * rng.normal(size=(100, 3)) + cities
     found = components_of({"one": unit, "two": -unit}, np.repeat(["a", "b"], 50))
     within = score - np.repeat([score[:50].mean(), score[50:].mean()], 50)
     assert abs(spearmanr(found["one"], within)[0]) > 0.99
     np.testing.assert_allclose(found["one"], found["two"])
     assert found["one"].max() == 1
+    alone = components_of({"one": np.eye(3), "two": np.eye(3)}, np.array(["a", "b", "c"]))
+    assert len(set(alone["one"])) == len(set(alone["two"])) == 1
 
 
-def test_headline_and_answer_name_every_measure():
-    table = coherence.measures({"frozen": made()[0]}, *made()[1:], **FAST)
-    rows = coherence.headline(table, "10/alignment").set_index("key")
-    assert set(rows.index) == {f"{m}{null}.frozen" for m in coherence.MEASURES for null in ("", "_null")}
-    assert rows.value["ssi_null.frozen"] == table.set_index("measure").null["ssi"]
-    assert "frozen: coherence_moran, ssi, geo_align, city_align" in coherence.answer_measures(table)
-    assert "frozen: none" in coherence.answer_measures(table.assign(p=1.0))
-
-
-def test_photos_alone_in_their_cities_have_no_first_component():
-    found = components_of({"one": np.eye(3), "two": np.eye(3)}, np.array(["a", "b", "c"]))
-    assert len(set(found["one"])) == len(set(found["two"])) == 1
-
-
-@pytest.mark.parametrize(("given", "match"), [
-    ({"permutations": 0}, "permutations 0 must be"), ({"neighbours": 0}, "neighbours 0 must be"),
-    ({"replicates": 0}, "replicates 0 must be"),
+@pytest.mark.parametrize(("change", "given", "match"), [
+    (lambda unit: unit, {"permutations": 0}, "permutations 0 must be"),
+    (lambda unit: unit, {"replicates": 0}, "replicates 0 must be"),
+    (lambda unit: unit[:30], {}, "there are 30 x, 40 positions, 40 city, 40 blocks"),
+    (lambda unit: np.where(np.arange(240).reshape(40, 6) == 3, np.nan, unit), {}, "1 of 240 values of x are missing"),
 ])  # fmt: skip
-def test_counts_that_are_none_are_refused(given, match):
+def test_what_cannot_be_measured_is_refused(change, given, match):
+    unit, *where = made(n=20)
     with pytest.raises(ValueError, match=match):
-        table_of(*made(n=20), **given)
-
-
-def test_photos_of_different_number_and_vectors_that_are_no_numbers_are_refused():
-    unit, at, city, blocks = made(n=20)
-    with pytest.raises(ValueError, match="there are 30 x, 40 positions, 40 city, 40 blocks"):
-        table_of(unit[:30], at, city, blocks)
-    with pytest.raises(ValueError, match="1 of 240 values of x are missing"):
-        table_of(np.where(np.arange(240).reshape(40, 6) == 3, np.nan, unit), at, city, blocks)
+        table_of(change(unit), *where, **given)
 
 
 def test_vectors_that_are_all_alike_have_no_p_instead_of_a_tiny_one():
-    _, at, city, blocks = made(n=20)
     with np.errstate(invalid="ignore"):
-        table = table_of(np.tile([[1.0, 0.0]], (40, 1)), at, city, blocks)
+        table = table_of(np.tile([[1.0, 0.0]], (40, 1)), *made(n=20)[1:])
     assert np.isnan(table.p["coherence_moran"])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from geonb.earth import sphere
 from geonb.learning import decoding
-from geonb.measuring import baselines, ceilings, errors, inference
+from geonb.measuring import baselines, errors, inference
 
 METRE = np.degrees(1 / sphere.EARTH_RADIUS_M)  # of latitude
 
@@ -25,7 +25,6 @@ def unit(rng, *shape):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-# ---- retrieval -------------------------------------------------------------------------------------------------------
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 40))
 def test_the_most_similar_place_is_the_one_a_plain_loop_finds_in_any_chunk(seed, chunk):
@@ -36,31 +35,18 @@ def test_the_most_similar_place_is_the_one_a_plain_loop_finds_in_any_chunk(seed,
     np.testing.assert_allclose(score, [q @ gallery[j] for q, j in zip(queries, best, strict=True)], rtol=1e-5)
 
 
-def test_a_vector_finds_itself():
-    vectors = unit(np.random.default_rng(0), 50, 8)
-    best, score = decoding.most_similar(vectors, vectors)
-    assert best.tolist() == list(range(50))
-    np.testing.assert_allclose(score, 1, atol=1e-6)
-
-
-def test_photos_of_the_own_sequence_do_not_count_and_photos_without_one_do():
+def test_photos_of_the_own_sequence_do_not_count_and_a_photo_without_a_candidate_has_no_row():
     vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
-    sequence = np.array(["a", "a", "b"], object)
+    a, none, sequence = (np.array(list(names), object) for names in ("aaa", [""] * 3, "aab"))
     asked, best, _ = decoding.most_similar_of_other_sequence(vectors, vectors, sequence, sequence, chunk=2)
     assert (asked.tolist(), best.tolist()) == ([0, 1, 2], [2, 2, 1])
-    none = np.full(3, "", object)
-    _, best, _ = decoding.most_similar_of_other_sequence(vectors, vectors, none, none)
-    assert best.tolist() == [0, 1, 2]
-
-
-def test_a_photo_without_a_candidate_has_no_row():
-    vectors = np.array([[1.0, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
-    queries, gallery = np.array(["a", "b", "a"], object), np.array(["a", "a", "a"], object)
-    asked, best, score = decoding.most_similar_of_other_sequence(vectors, vectors, queries, gallery, chunk=2)
+    assert decoding.most_similar_of_other_sequence(vectors, vectors, none, none)[1].tolist() == [0, 1, 2]
+    queries = np.array(list("aba"), object)
+    asked, best, score = decoding.most_similar_of_other_sequence(vectors, vectors, queries, a, chunk=2)
     assert (asked.tolist(), best.tolist()) == ([1], [1])
     assert score[0] == pytest.approx(1)
     for others in (vectors, vectors[:0]):  # all photos of one drive, and a single photo in all
-        found = decoding.most_similar_of_other_sequence(vectors, others, gallery, gallery[: len(others)])
+        found = decoding.most_similar_of_other_sequence(vectors, others, a, a[: len(others)])
         assert [len(part) for part in found] == [0, 0, 0]
 
 
@@ -88,16 +74,22 @@ def test_nothing_is_most_similar_where_nothing_can_be_compared(queries, gallery,
         decoding.most_similar(queries, gallery)
 
 
-def test_no_vector_is_near_where_there_is_none():
+def test_the_nearest_vector_is_nearest_not_most_parallel_and_none_is_near_where_there_is_none():
+    assert decoding.nearest_vectors([[1.0, 1.0]], [[9.0, 9.0], [1.0, 0.5]]).tolist() == [1]
     with pytest.raises(ValueError, match="no vector to be near to: the gallery is empty"):
         decoding.nearest_vectors(np.ones((2, 3)), np.ones((0, 3)))
 
 
-def test_the_nearest_vector_is_nearest_not_most_parallel():
-    assert decoding.nearest_vectors([[1.0, 1.0]], [[9.0, 9.0], [1.0, 0.5]]).tolist() == [1]
+def test_a_prediction_holds_truth_place_error_and_whether_the_city_is_right():
+    photos, gallery = places([("a", 0), ("b", 100)]), places([("b", 30), ("a", 0)]).drop(columns="photo_id")
+    table = decoding.predictions(photos.set_axis([7, 3]), gallery, np.array([1, 0]))
+    assert table.photo_id.tolist() == ["p0", "p1"]
+    assert table.predicted_city.tolist() == ["a", "b"]
+    np.testing.assert_allclose(table.error_m, [0, 70])
+    assert table.right_city.tolist() == [True, True]
+    assert decoding.predictions(photos, gallery, np.array([0, 0])).right_city.tolist() == [False, True]
 
 
-# ---- metrics ---------------------------------------------------------------------------------------------------------
 def metrics_of(error_m):
     return dict(zip(list(errors.UNITS)[:-1], errors.statistics(np.array(error_m)), strict=True))
 
@@ -111,25 +103,13 @@ def test_metrics_equal_those_worked_by_hand():
     assert shares == [0.4, 0.4, 0.6, 0.6, 0.8, 0.8, 1.0, 1.0]
 
 
-def test_a_prediction_holds_truth_place_error_and_whether_the_city_is_right():
-    photos, gallery = places([("a", 0), ("b", 100)]), places([("b", 30), ("a", 0)]).drop(columns="photo_id")
-    table = decoding.predictions(photos.set_axis([7, 3]), gallery, np.array([1, 0]))
-    assert table.photo_id.tolist() == ["p0", "p1"]
-    assert table.predicted_city.tolist() == ["a", "b"]
-    np.testing.assert_allclose(table.error_m, [0, 70])
-    assert table.right_city.tolist() == [True, True]
-    assert decoding.predictions(photos, gallery, np.array([0, 0])).right_city.tolist() == [False, True]
-
-
-# ---- trivial rows ----------------------------------------------------------------------------------------------------
 TRAIN = places([("a", 0), ("a", 100), ("a", 500), ("b", 10_000)])
 TEST = places([("a", 20), ("b", 9_000)])
 TRAIN_FEATURES = np.eye(4, dtype=np.float32)
 
 
-def rows(**changes):
-    given = dict(seed=0, city_known=False) | changes
-    return baselines.predictions(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **given)
+def rows(features=TRAIN_FEATURES[[2, 3]], **changes):
+    return baselines.baselines(TEST, TRAIN, TRAIN, features, TRAIN_FEATURES, **{"seed": 0} | changes)
 
 
 def test_trivial_rows_equal_those_worked_by_hand():
@@ -145,12 +125,8 @@ def test_trivial_rows_equal_those_worked_by_hand():
 
 def test_the_frozen_tower_names_the_place_whose_text_is_like_the_photo():
     texts = TRAIN_FEATURES[[1, 3, 0, 2]]  # what is like photo 2 stands at place 3, what is like photo 3 at place 1
-    asked = dict(gallery_text=texts, seed=0)
-    found = baselines.predictions(TEST, TRAIN, TRAIN, TRAIN_FEATURES[[2, 3]], TRAIN_FEATURES, **asked)["zero_shot"]
-    np.testing.assert_allclose(found.error_m, [9_980, 8_900])
-    inside = baselines.predictions(
-        TEST, TRAIN, TRAIN, TRAIN_FEATURES[[0, 3]], TRAIN_FEATURES, **asked, city_known=True
-    )["zero_shot"]  # fmt: skip
+    np.testing.assert_allclose(rows(gallery_text=texts)["zero_shot"].error_m, [9_980, 8_900])
+    inside = rows(TRAIN_FEATURES[[0, 3]], gallery_text=texts, city_known=True)["zero_shot"]
     np.testing.assert_allclose(inside.error_m, [480, 1_000])
 
 
@@ -159,7 +135,7 @@ def test_chance_draws_every_place_equally_often_and_the_same_for_the_same_seed()
     features = np.repeat(TRAIN_FEATURES[:1], 8_000, 0)
 
     def draw(seed):
-        found = baselines.predictions(photos, TRAIN, gallery, features, TRAIN_FEATURES, seed=seed)
+        found = baselines.baselines(photos, TRAIN, gallery, features, TRAIN_FEATURES, seed=seed)
         return found["chance"].error_m.round()
 
     assert draw(0).value_counts().between(850, 1_150).all()
@@ -167,53 +143,41 @@ def test_chance_draws_every_place_equally_often_and_the_same_for_the_same_seed()
     assert (draw(0) != draw(1)).any()
 
 
-def test_where_the_city_is_known_chance_searches_in_it_alone():
+def test_where_the_city_is_known_chance_searches_in_it_alone_and_a_city_without_a_place_is_named():
     found = rows(city_known=True)["chance"]
     assert found.right_city.all()
     assert found.error_m[1] == pytest.approx(1_000)
     assert not all(rows(seed=seed)["chance"].right_city.all() for seed in range(20))
-
-
-def test_a_known_city_without_a_place_is_named():
     with pytest.raises(ValueError, match="gallery has no place of city 'b'"):
-        ceilings.predictions(TEST, TRAIN[TRAIN.city == "a"], city_known=True)
+        baselines.ceilings(TEST, TRAIN[TRAIN.city == "a"], city_known=True)
 
 
-def test_the_centroid_of_a_city_is_not_drawn_by_other_cities():
-    centroids = baselines.centroids(TRAIN).set_index("city")
-    np.testing.assert_allclose(centroids.loc["a", "lat_deg"] / METRE, 200)
-    np.testing.assert_allclose(centroids.loc["b", "lat_deg"] / METRE, 10_000)
-
-
-def test_no_training_place_beats_the_best_constant_and_many_places_are_tried_evenly():
-    rng = np.random.default_rng(0)
-    train = places([("a", m) for m in rng.uniform(0, 5_000, 300)])
-    at = train[["lat_deg", "lon_deg"]].to_numpy()
-    medians = np.median(sphere.pair_distance_m(at), axis=1)
+def test_no_training_place_beats_the_best_constant_and_many_places_are_tried_evenly(monkeypatch):
+    train = places([("a", m) for m in np.random.default_rng(0).uniform(0, 5_000, 300)])
+    medians = np.median(sphere.pair_distance_m(train[["lat_deg", "lon_deg"]].to_numpy()), axis=1)
     assert baselines.best_constant(train) == medians.argmin()
-    assert medians[baselines.best_constant(train, candidates=60)] <= 1.2 * medians.min()
+    monkeypatch.setattr(baselines, "CANDIDATES", 60)
+    assert medians[baselines.best_constant(train)] <= 1.2 * medians.min()
 
 
-# ---- references ------------------------------------------------------------------------------------------------------
 def test_no_row_that_names_gallery_places_beats_the_gallery_floor():
     rng = np.random.default_rng(1)
     photos, gallery = (places([("ab"[i % 2], m) for i, m in enumerate(rng.uniform(0, 900, n))]) for n in (40, 60))
     for known in (False, True):
-        floor = ceilings.predictions(photos, gallery, city_known=known)["gallery_floor"]
+        floor = baselines.ceilings(photos, gallery, city_known=known)["gallery_floor"]
         assert floor.right_city.all() == known
         for seed in range(5):
             features = unit(rng, 40, 4), unit(rng, 60, 4)
-            drawn = baselines.predictions(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
+            drawn = baselines.baselines(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
             assert (floor.error_m <= drawn.error_m + 1e-6).all()
 
 
 def test_the_field_reference_takes_the_place_with_the_nearest_fields():
-    fields = np.array([[0.0], [1.0], [2.0], [3.0]])
-    found = ceilings.predictions(TEST, TRAIN, np.array([[2.9], [0.2]]), fields)
-    np.testing.assert_allclose(found["field_reference"].error_m, [9_980, 9_000])
-    found = ceilings.predictions(TEST, TRAIN, np.array([[2.9], [0.2]]), fields, city_known=True)
-    np.testing.assert_allclose(found["field_reference"].error_m, [480, 1_000])
-    assert list(ceilings.predictions(TEST, TRAIN)) == ["gallery_floor"]
+    fields = np.array([[2.9], [0.2]]), np.array([[0.0], [1.0], [2.0], [3.0]])
+    for known, expected_m in ((False, [9_980, 9_000]), (True, [480, 1_000])):
+        found = baselines.ceilings(TEST, TRAIN, *fields, city_known=known)["field_reference"]
+        np.testing.assert_allclose(found.error_m, expected_m)
+    assert list(baselines.ceilings(TEST, TRAIN)) == ["gallery_floor"]
 
 
 def test_what_needs_no_training_stands_in_one_table_with_split_kind_and_seed():
@@ -247,13 +211,12 @@ def test_where_truths_are_permuted_a_perfect_method_falls_to_chance():
     assert np.median(decoding.predictions(photos, photos, found).error_m) == 0
     shuffled = photos.assign(lat_deg=rng.permutation(photos.lat_deg))
     permuted = np.median(decoding.predictions(shuffled, photos, found).error_m)
-    chance = baselines.predictions(shuffled, photos, photos, features, features, seed=0)["chance"].error_m.median()
+    chance = baselines.baselines(shuffled, photos, photos, features, features, seed=0)["chance"].error_m.median()
     assert permuted == pytest.approx(chance, rel=0.08)
     # two uniform points on a line of length L lie (1 - sqrt(1/2)) L apart in the median
     assert permuted == pytest.approx((1 - np.sqrt(0.5)) * 5_000, rel=0.06)
 
 
-# ---- comparing -------------------------------------------------------------------------------------------------------
 def errors_of(method="clip", seeds=(0, 1), blocks=25, scale=100.0, kind="method"):
     rng = np.random.default_rng(0)
     error = rng.exponential(scale, 4 * blocks)
@@ -283,29 +246,14 @@ def test_a_comparison_has_one_row_per_split_method_and_metric_with_its_interval(
     assert values["clip", "share_right_city"] == 0.5
 
 
-def test_the_order_of_rows_does_not_change_a_comparison():
-    predicted = errors_of()
-    shuffled = predicted.sample(frac=1, random_state=3)
-    a, b = errors.compare(predicted, replicates=30), errors.compare(shuffled, replicates=30)
-    pd.testing.assert_frame_equal(a, b)
-
-
-def test_below_20_blocks_a_comparison_has_values_but_no_interval():
-    table = errors.compare(errors_of(blocks=19), replicates=20)
-    assert table.value.notna().all()
-    assert table[["low", "high"]].isna().all(axis=None)
-
-
-def test_a_photo_that_stands_twice_in_a_run_is_an_error():
+def test_the_order_of_rows_changes_nothing_and_a_photo_that_stands_twice_in_a_run_is_an_error():
+    shuffled = errors_of().sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(*(errors.compare(table, replicates=30) for table in (errors_of(), shuffled)))
+    few = errors.compare(errors_of(blocks=19), replicates=20)
+    assert few.value.notna().all()
+    assert few[["low", "high"]].isna().all(axis=None)
     with pytest.raises(ValueError, match="duplicate"):
         errors.compare(pd.concat([errors_of(), errors_of()]), replicates=10)
-
-
-def test_the_ratio_of_a_method_that_halves_every_error_is_one_half_with_a_narrow_interval():
-    predicted = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
-    ratio, low, high, p = inference.ratio(predicted, "sw_clip", "clip", replicates=100)
-    assert [ratio, low, high] == pytest.approx([0.5] * 3, rel=1e-3)
-    assert p == pytest.approx(2 / 101)
 
 
 def test_ratios_of_many_methods_are_adjusted_and_the_verdict_knows_it():
@@ -315,7 +263,7 @@ def test_ratios_of_many_methods_are_adjusted_and_the_verdict_knows_it():
     table = inference.ratios(predicted, others, replicates=199)
     assert list(table) == list(inference.RATIOS)
     table = table.set_index("method")
-    assert table.ratio.round(3).tolist() == [0.5, 1.0, 1.0]
+    assert table[["ratio", "low", "high"]].round(3).to_numpy().tolist() == [[0.5] * 3, [1.0] * 3, [1.0] * 3]
     assert table.p_holm["half"] == pytest.approx(3 * 2 / 200)
     assert table.verdict["half"].startswith("It helps here")
     assert table.verdict["same"].startswith("Not shown")
@@ -345,14 +293,9 @@ def test_recall_counts_the_nearest_place_and_stands_beside_the_median():
 
 def test_headline_keys_name_metric_split_density_and_method():
     rows = errors.headline(errors.compare(errors_of(), replicates=10), 1000, "07_compare/compare")
-    assert rows.key.tolist() == [
-        f"{metric}.blocked.1000.clip"
-        for metric in ("median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city")
-    ]
+    metrics = "median_error_m", "p90_error_m", "share_within_100m", "share_within_250m", "share_right_city"
+    assert rows.key.tolist() == [f"{metric}.blocked.1000.clip" for metric in metrics]
     assert rows.unit.tolist() == ["m", "m", "share", "share", "share"]
-
-
-def test_headline_ratios_are_those_of_median_mean_and_geometric_mean():
     predicted = pd.concat([errors_of("sw_clip", scale=5e6), errors_of("clip", scale=1e7)], ignore_index=True)
     rows = errors.headline_ratios(predicted, "sw_clip", "clip", 100, "t", replicates=20)
     assert rows.key.tolist() == [
@@ -413,7 +356,6 @@ def test_shares_within_distances_are_compared_photo_by_photo():
     assert inference.share_differences(predicted, [], "b", [50.0]).empty
 
 
-# ---- on the scale of the world ---------------------------------------------------------------------------------------
 def test_geoscore_is_that_of_the_data_set():
     assert errors.geoscore(np.array([0.0, 1_492_700.0])) == pytest.approx([5000, 5000 / np.e])
     found = metrics_of([900.0, 20_000.0, 700_000.0, 2_000_000.0])

@@ -58,6 +58,8 @@ def test_knowing_the_place_is_told_from_knowing_the_city():
 def test_only_photos_in_the_right_city_count_and_too_few_have_no_null():
     table = new_places.within_city(answers(always_north), permutations=19)
     assert table.n[0] == 60
+    with pytest.raises(ValueError, match="permutations 0 must be a whole number of at least 1"):
+        new_places.within_city(answers(near), permutations=0)
     few = new_places.within_city(answers(always_north, n=19), permutations=19)
     assert few.n[0] == 19
     assert few[["median_error_m", "p", "p_holm"]].isna().all(axis=None)
@@ -99,11 +101,6 @@ def test_the_answer_counts_what_is_shown():
     assert "0.50 to 1.20 times that of clip; 1 of 2 intervals leave 1 out" in said
 
 
-def test_counts_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="permutations 0 must be a whole number of at least 1"):
-        new_places.within_city(answers(near), permutations=0)
-
-
 def test_leakage_is_the_share_of_test_photos_near_a_training_photo():
     at = sphere.from_local_m([[0.0, 0], [40, 0], [500, 0], [530, 0]], [50.0, 7.0])
     parts = {"random": np.array(["train", "test", "test", "buffer"])}
@@ -123,4 +120,3 @@ def test_what_alternates_leaks_more_than_halves_do_and_the_headline_holds_splits
     rows = new_places.headline_leakage(table, "04_splits/leakage")
     assert rows.key.tolist() == [f"leakage_share_within_range.{name}" for name in ("random", "blocked")]
     assert (rows.low <= rows.value).all()
-    assert "100% (random)" in new_places.answer_leakage(table, 150.0)
