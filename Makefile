@@ -9,7 +9,7 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # uv does not read pip's settings: hand over pip's wheel folders, those that exist
 WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
 # numba compiles the painter at its first picture and keeps it beside the code
-PAINT  = "from geonb.photos.sources.simulated import World, renderer; w = World(city_count=1, photos_per_city=1); \
+PAINT  = "from simcities.simulation import World, renderer; w = World(city_count=1, photos_per_city=1); \
            renderer.render(w.city(0), *w.shots(w.city(0)), w.picture_px)"
 # tests in two processes, those of a file in one of them
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -18,8 +18,7 @@ from geonb import checks, random_streams
 from geonb.learning import methods
 from geonb.measuring import inference
 from geonb.measuring.errors import geometric_mean_m
-from geonb.photos.sources import simulated
-from simcities import fields
+from simcities import fields, simulation
 
 LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
 BASE = "base"
@@ -60,7 +59,7 @@ PERMUTED = {"dealing": "number of the permutation", "ratio": "geometric mean err
 
 @dataclass(frozen=True)
 class Condition:
-    """What is changed to which value, as options of simulated.World, a factor of the noise, a bandwidth.
+    """What is changed to which value, as options of simulation.World, a factor of the noise, a bandwidth.
 
     bandwidth_m: of sw_clip's kernel instead of the one that its trials chose. ValueError for a value that is none.
     """
@@ -105,13 +104,13 @@ def noise_sd(seen, city, r2):
 
 def noise(options, r2):
     """What a world's fields take as noise, that they are read as well as r2 (K,) says: columns NOISE."""
-    photos, seen = simulated.unpainted(simulated.World(**options))
+    photos, seen = simulation.unpainted(simulation.World(**options))
     return pd.DataFrame({"field": fields.FIELDS, "r2": r2, "noise_sd": noise_sd(seen, photos.city.to_numpy(), r2)})
 
 
 def photographed(condition, world_seed, sd):
     """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
-    photos, seen = simulated.unpainted(simulated.World(**condition.world | {"world_seed": world_seed}))
+    photos, seen = simulation.unpainted(simulation.World(**condition.world | {"world_seed": world_seed}))
     drawn = random_streams.stream(world_seed, "doses").standard_normal(seen.shape)
     return photos, np.float32(seen + condition.noise * sd * drawn)
 

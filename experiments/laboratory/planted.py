@@ -10,10 +10,9 @@ from geonb.earth import sphere
 from geonb.learning import decoding
 from geonb.measuring.baselines import untrained
 from geonb.measuring.errors import COMPARE, compare
-from geonb.photos.sources import simulated
 from geonb.splitting import splits
 from geonb.variograms.curves import semivariance_by_lag
-from simcities import day, fields
+from simcities import day, fields, simulation
 
 AHEAD_M = 15.0  # what a camera looks at lies ahead of it: there the fields are probed
 REDRAWN_SEED = 300  # world seeds from here on are redrawn cities, which no study shows
@@ -46,12 +45,12 @@ def ahead(photos):
 def probes(world, photos, features_by_tower, block_size_m):
     """R2 of each field ahead of the street views, read from features (n, d) of towers in unseen cities: columns PROBES.
 
-    photos: the catalogue of the simulated.World, with lat_deg and lon_deg.
+    photos: the catalogue of the simulation.World, with lat_deg and lon_deg.
     """
-    street = (simulated.cameras(world).scene == "street").to_numpy()
+    street = (simulation.cameras(world).scene == "street").to_numpy()
     city = photos.city.to_numpy()
     block = splits.block_ids(photos[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)[street]
-    seen, city, tables = simulated.truth(world, ahead(photos), city)[street], city[street], []
+    seen, city, tables = simulation.truth(world, ahead(photos), city)[street], city[street], []
     for name, features in features_by_tower.items():
         predicted = ridge_probe.held_out(features[street], seen, city)
         table = ridge_probe.r2_table(seen, predicted, city, block, fields.FIELDS)
@@ -63,7 +62,7 @@ def nuisance_probes(world, photos, block_size_m, *, seed=0):
     """R2 of what belongs to a day, read from the position of photos in blocks held out: columns NUISANCES."""
     at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy()
     block = splits.block_ids(at, city, block_size_m)
-    nuisances = simulated.cameras(world)[list(day.NAMES)].to_numpy()
+    nuisances = simulation.cameras(world)[list(day.NAMES)].to_numpy()
     place = ridge_probe.place_features(sphere.to_local_m(at, sphere.centre(at)), city, seed=seed)
     predicted = ridge_probe.held_out(place, nuisances, block, folds=10)
     return ridge_probe.r2_table(nuisances, predicted, np.zeros(len(at)), block, day.NAMES)
@@ -72,7 +71,7 @@ def nuisance_probes(world, photos, block_size_m, *, seed=0):
 # ---- what it is worth ------------------------------------------------------------------------------------------------
 def ladder(world, photos, features, part, block_size_m, *, seed=0):
     """What baselines and ceilings reach in split other_drive, whose part (n,) is given: columns LADDER."""
-    own_fields = simulated.truth(world, photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy())
+    own_fields = simulation.truth(world, photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy())
     errors = ladder_errors(photos, features, part, own_fields, seed=seed)
     blocks = splits.blocks_of(errors, block_size_m)
     return compare(errors.assign(block=blocks), replicates=300, seed=seed)
@@ -97,10 +96,10 @@ def ladder_errors(photos, features, part, own_fields, *, seed=0):
 
 # ---- the truth of fields and of an embedding ------------------------------------------------------------------------
 def curves(world, *, places, redraws, seed):
-    """Semivariograms of the true fields beside the planted ones and redraws: see simulated.curves."""
+    """Semivariograms of the true fields beside the planted ones and redraws: see simulation.curves."""
     checks.count("redraws", redraws, least=10, way_out="a band needs draws")
     checks.count("band_places", places, least=2, way_out="a semivariogram needs pairs")
-    return simulated.curves(world, places=places, redraws=redraws, seed=seed)
+    return simulation.curves(world, places=places, redraws=redraws, seed=seed)
 
 
 def ensemble(options, tower, *, world_count, photos_per_city, max_lag_m, lag_count, seed=0):

@@ -8,8 +8,7 @@ from PIL import Image
 
 from experiments.laboratory import planted
 from geonb import random_streams
-from geonb.photos.sources import simulated
-from simcities import day, fields, renderer, things
+from simcities import day, fields, renderer, simulation, things
 
 JPEG_QUALITY = 85
 THUMBNAILS = {
@@ -20,11 +19,11 @@ THUMBNAILS = {
 
 
 def thumbnails(world, photos, pictures, *, seed=0):
-    """The pictures of four figures (columns THUMBNAILS) of a simulated.World and its catalogue.
+    """The pictures of four figures (columns THUMBNAILS) of a simulation.World and its catalogue.
 
     pictures: rows of the catalogue -> PIL images.
     """
-    cameras, truth = simulated.cameras(world), simulated.truth(world, planted.ahead(photos), photos.city.to_numpy())
+    cameras, truth = simulation.cameras(world), simulation.truth(world, planted.ahead(photos), photos.city.to_numpy())
     scenes = [n for scene in things.SCENES for n in cameras[cameras.scene == scene].index[:4]]
     longest = photos.sequence_id[photos.sequence_id != ""].value_counts().index[0]
     drive, storeys = photos[photos.sequence_id == longest].index[:8], truth[:, fields.FIELDS.index("storeys")]

@@ -12,9 +12,9 @@ from geonb.earth import sphere
 from geonb.learning import decoding, pretrained_towers, recipes, training, training_arrays
 from geonb.measuring import baselines
 from geonb.photos import catalogue, pictures, sources
-from geonb.photos.sources import simulated
 from geonb.splitting import galleries, splits
 from geonb.variograms import curves, models
+from simcities import simulation
 
 PLACE = ["lat_deg", "lon_deg", "city", "country", "street"]
 
@@ -57,14 +57,14 @@ def data_of(setting, options, photos, features, split, seed=0):
     train = np.flatnonzero(part == "train")
     fitted = functools.partial(fitted_to, photos.iloc[train], features[train])
     return training_arrays.Data(
-        photos, features, {split: part}, street_grid(simulated.World(**options), setting), fitted
+        photos, features, {split: part}, street_grid(simulation.World(**options), setting), fitted
     )
 
 
 @functools.lru_cache(maxsize=2)
 def street_grid(world, setting):
-    """The places along the streets of a simulated.World, which splits that hold out places choose among."""
-    return galleries.along_streets(simulated.streets(world), setting.gallery_spacing_m)
+    """The places along the streets of a simulation.World, which splits that hold out places choose among."""
+    return galleries.along_streets(simulation.streets(world), setting.gallery_spacing_m)
 
 
 def fitted_to(photos, features, cities):

@@ -16,8 +16,8 @@ from geonb import random_streams
 from geonb.learning.pretrained_towers import open_clip
 from geonb.photos import captions
 from geonb.photos.pictures import open_picture
-from geonb.photos.sources import simulated
 from simcities import captions as picture_captions
+from simcities import simulation
 
 CONTEXT = 64  # tokens: every caption fits
 
@@ -83,9 +83,9 @@ class Corpus:
 def corpus(world, catalogue):
     """The Corpus of some photos of a simulated world: catalogue with photo_id, path, street, city, country."""
     here = catalogue.photo_id.to_numpy()
-    seen, traits = simulated.unpainted(world)
+    seen, traits = simulation.unpainted(world)
     traits = pd.DataFrame(traits, index=seen.photo_id).loc[here].to_numpy()
-    cameras = simulated.cameras(world).set_index("photo_id").loc[here]
+    cameras = simulation.cameras(world).set_index("photo_id").loc[here]
     names = {name: catalogue[name].to_numpy() for name in ("street", "city", "country")}
     places = captions.location_captions(catalogue[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=list(names))
     pictures = tqdm(catalogue.path, desc="pictures", file=sys.stdout)

@@ -7,8 +7,7 @@ from sklearn.linear_model import LinearRegression
 
 from experiments.laboratory import conditions, worlds
 from geonb.learning import methods, recipes
-from geonb.photos.sources import simulated
-from simcities import fields
+from simcities import fields, simulation
 
 BASE = {"city_count": 3, "photos_per_city": 120, "city_side_m": 900.0}
 CHANGES = {
@@ -62,7 +61,7 @@ def test_a_change_that_is_none_is_refused(changes, match):
 
 
 def test_photos_without_pictures_are_those_of_the_world_and_permuting_keeps_their_features():
-    expected, seen = simulated.unpainted(simulated.World(**BASE | {"world_seed": 1}))
+    expected, seen = simulation.unpainted(simulation.World(**BASE | {"world_seed": 1}))
     photos, features = conditions.photographed(conditions.Condition("base", 1.0, BASE), 1, NO_NOISE)
     pd.testing.assert_frame_equal(photos, expected)
     np.testing.assert_allclose(features, seen, atol=1e-6)

@@ -4,8 +4,7 @@ import pytest
 
 from experiments.laboratory import controls, planted
 from geonb.earth import sphere
-from geonb.photos.sources import simulated
-from simcities import day
+from simcities import day, simulation
 
 REDRAWN = {"world_count": 1, "photos_per_city": 40, "max_lag_m": 400.0, "lag_count": 4}
 
@@ -41,8 +40,8 @@ def test_what_a_camera_looks_at_lies_ahead_of_it():
 @pytest.mark.slow
 def test_what_features_hold_is_read_and_the_day_is_not_read_from_a_place(world, options):
     photos, features = world
-    made = simulated.World(**options)
-    known = simulated.truth(made, planted.ahead(photos), photos.city.to_numpy())
+    made = simulation.World(**options)
+    known = simulation.truth(made, planted.ahead(photos), photos.city.to_numpy())
     table = planted.probes(made, photos, {"some/fields": known, "tower": features}, 200.0)
     assert table.columns.tolist() == list(planted.PROBES)
     assert table.tower.unique().tolist() == ["fields", "tower"]
@@ -65,7 +64,7 @@ def test_knowing_the_fields_is_worth_more_than_chance(world, options):
     probed, known = (errors[errors.method == name].error_m.to_numpy() for name in ("probed_fields", "field_reference"))
     assert (probed == known).mean() > 0.8  # features that are the fields
     assert (errors.split == "other_drive").all()
-    rungs = planted.ladder(simulated.World(**options), photos, own.astype(np.float32), part, 200.0)
+    rungs = planted.ladder(simulation.World(**options), photos, own.astype(np.float32), part, 200.0)
     assert rungs.columns.tolist() == list(planted.LADDER)
     medians = rungs[rungs.metric == "median_error_m"].set_index("method").value
     assert medians["gallery_floor"] <= medians["field_reference"] < medians["chance"]

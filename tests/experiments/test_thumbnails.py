@@ -3,13 +3,13 @@ import pytest
 
 from experiments.laboratory import thumbnails
 from geonb.photos.pictures import open_picture
-from geonb.photos.sources import simulated
+from simcities import simulation
 
 
 def test_every_figure_of_a_world_has_its_pictures_and_titles(world, options):
     photos, _ = world
     table = thumbnails.thumbnails(
-        simulated.World(**options), photos, lambda rows: [open_picture(path) for path in rows.path]
+        simulation.World(**options), photos, lambda rows: [open_picture(path) for path in rows.path]
     )
     assert table.columns.tolist() == list(thumbnails.THUMBNAILS)
     assert table.sheet.unique().tolist() == ["scenes", "days", "neighbours", "values"]
@@ -20,7 +20,7 @@ def test_every_figure_of_a_world_has_its_pictures_and_titles(world, options):
 
 
 def test_one_place_on_other_days_is_the_same_place(options):
-    world = simulated.World(**options)
+    world = simulation.World(**options)
     shown = [np.asarray(picture, float) for picture in thumbnails.on_other_days(world, 0, 3)]
     other = np.asarray(thumbnails.on_other_days(world, 20, 1)[0], float)
     assert all((a != b).any() for a, b in [(shown[0], shown[1]), (shown[0], shown[2])])

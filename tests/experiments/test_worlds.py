@@ -25,4 +25,4 @@ def test_a_training_is_kept_under_what_it_depends_on(tmp_path):
 def test_a_gallery_without_a_spacing_is_refused():
     setting = worlds.Setting(200.0, np.inf, recipes.Course(), None)
     with pytest.raises(ValueError, match="gallery_spacing_m inf must be a finite number above 0"):
-        worlds.street_grid(worlds.simulated.World(**BASE), setting)
+        worlds.street_grid(worlds.simulation.World(**BASE), setting)

@@ -13,15 +13,15 @@ from geonb.photos.pictures import is_here, open_picture
 
 # ruff: noqa: F401  each is loaded only when it is asked for; what a page depends on is read from this line
 if TYPE_CHECKING:
-    from geonb.photos.sources import folder, global_streetscapes, mapillary, osv5m, simulated, table, vpr, xri
+    from geonb.photos.sources import folder, mapillary, osv5m, simulated, table, vpr, xri
 
-SOURCES = ("simulated", "folder", "table", "osv5m", "vpr", "mapillary", "xri", "global_streetscapes")
+SOURCES = ("simulated", "folder", "table", "osv5m", "vpr", "mapillary", "xri")
 BOUNDS = {"city_link_m": (checks.number, {"above": 0}),
           "workers": (checks.count, {"least": 0, "way_out": "0 is one process per core"})}  # fmt: skip
 
 
 def gather(source, options):
-    """(catalogue, left_out) of a source; the options are those of its ``read``, of a simulated one those of its World.
+    """(catalogue, left_out) of a source; the options are those of its ``read``, or of simulation.World.
 
     ValueError for an unknown source, an unknown, missing or wrongly typed option, and a source without a usable photo.
     """
@@ -45,7 +45,8 @@ def module_of(source):
 
 def takes_options(source):
     """What takes the options of a source as keyword arguments."""
-    return module_of(source).World if source == "simulated" else module_of(source).read
+    module = module_of(source)
+    return module.simulation.World if source == "simulated" else module.read
 
 
 def check_options(read, options, who):
@@ -87,20 +88,22 @@ def _nothing(source, options, left_out):
 def pictures(source, options, rows):
     """PIL images of some rows of a catalogue (photo_id, path), opened where all their files are on this machine.
 
-    Where they are not, those of a simulated source are painted again, the same as they were; of any other source there
-    are none: an empty list.
+    Where they are not, simulated ones are painted again, the same as they were; of others there is an empty list.
     """
     if all(map(is_here, rows.path)):
         return [open_picture(path) for path in rows.path]
-    return module_of(source).painted_again(world(source, options), rows.photo_id) if source == "simulated" else []
+    if source != "simulated":
+        return []
+    from simcities import simulation
+
+    return simulation.painted_again(world(source, options), rows.photo_id)
 
 
-# ---- what only a simulated source knows ------------------------------------------------------------------------------
 def world(source, options):
-    """The simulated World of a source's options; ValueError for any other source."""
+    """The simulation.World of a source's options; ValueError for a source that is not simulated."""
     if source != "simulated":
         raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
-    return module_of(source).World(**options)
+    return takes_options(source)(**options)
 
 
 def streets(source, options):
@@ -110,23 +113,21 @@ def streets(source, options):
     """
     import geopandas
 
+    from simcities import simulation
+
     if source == "simulated":
-        return module_of(source).streets(world(source, options)).assign(licence="")
-    names = dict.fromkeys(("city", "country", "street", "licence"), str)
-    empty = geopandas.GeoDataFrame({name: [] for name in (*names, "geometry")}, crs="EPSG:4326")
-    return empty.astype(names)
-
-
-def planted_fields(source, options, lat_lon_deg, city):
-    """The planted fields (n, K) at positions (n, 2) in cities (n,); None where nothing was planted."""
-    if source != "simulated":
-        return None
-    return module_of(source).truth(world(source, options), lat_lon_deg, city)
+        return simulation.streets(world(source, options)).assign(licence="")
+    empty = {name: np.array([], str) for name in ("city", "country", "street", "licence")}
+    return geopandas.GeoDataFrame(empty, geometry=[], crs="EPSG:4326")
 
 
 def planted_at(source, options, table):
     """The planted fields (n, K) at the places of a table (lat_deg, lon_deg, city); None where nothing was planted."""
-    return planted_fields(source, options, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
+    if source != "simulated":
+        return None
+    from simcities import simulation
+
+    return simulation.truth(world(source, options), table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
 
 
 def planted_semivariogram(source, options, distance_m):
@@ -142,7 +143,9 @@ def scenes(source, options, photo_id):
     """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
     if source != "simulated":
         return np.full(len(photo_id), "photo", dtype=object)
-    cameras = module_of(source).cameras(world(source, options)).set_index("photo_id")
+    from simcities import simulation
+
+    cameras = simulation.cameras(world(source, options)).set_index("photo_id")
     return cameras.scene.loc[photo_id].to_numpy(dtype=object)
 
 
