@@ -199,34 +199,7 @@ def vpr(root):
     return {"folder": str(root), "layout": "names"}, 60, {"no position": 1}
 
 
-def global_streetscapes(root):
-    """Pictures in a folder of the city, and three tables: one panorama, one at night, one that no table knows."""
-    tables = {"metadata_common_attributes": [], "simplemaps": [], "contextual": []}
-    for shot in [*shots((1.30, 103.85)), *shots((1.33, 103.85), first=60)[:2]]:
-        uuid = f"d39b5e69-6291-46fc-a2f8-{shot.number:012x}"
-        write(root / "images" / "Singapore" / f"{uuid}.jpeg", shot.jpeg)
-        key = {"uuid": uuid, "source": "Mapillary", "orig_id": 900 + shot.number}
-        for rows, fields in zip(tables.values(), rows_of_streetscapes(shot), strict=True):
-            rows.append(key | fields)
-    write(root / "images" / "Singapore" / "00000000-0000-0000-0000-000000000000.jpeg", jpeg(900))
-    for name, rows in tables.items():
-        write_csv(root / "data" / f"{name}.csv", rows)
-    lines = {"folder": str(root / "images"), "tables": str(root / "data"), "city": ""}
-    return lines, 60, {"panorama": 1, "night": 1, "no position": 1}
-
-
-def rows_of_streetscapes(shot):
-    """What the three tables say of a photo: 60 is a panorama, 61 was taken at night."""
-    common = {
-        "lat": shot.lat, "lon": shot.lon, "datetime_local": f"2024-06-10 12:{shot.number % 60:02d}:00.500000+08:00",
-        "heading": 90.0, "projection_type": "spherical" if shot.number == 60 else "perspective",
-        "sequence_id": shot.drive,
-    }  # fmt: skip
-    place = {"city": "Singapore", "city_ascii": "Singapore", "country": "Singapore", "admin_name": ""}
-    return common, place, {"lighting_condition": "night" if shot.number == 61 else "day"}
-
-
-DATA_SETS = (photo_folder, table, osv5m, mapillary, xri, vpr, global_streetscapes)
+DATA_SETS = (photo_folder, table, osv5m, mapillary, xri, vpr)
 TEMPLATES = {data_set.__name__: data_set for data_set in DATA_SETS}
 
 

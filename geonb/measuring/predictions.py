@@ -224,7 +224,7 @@ def pictures_in(folder):
     of LEFT_OUT_COLUMNS. ValueError where the folder holds no picture that can be read.
     """
     root = folder_contents.root_of(folder)
-    there, left_out = folder_contents.readable(root, folder_contents.entries(root), folder)
+    there, left_out = folder_contents.readable(root, folder)
     examine = cached_reading.examiner(list(there.values()), root, 0)
     entries = [(path, "", name) for name, path in there.items()]
     rows, more = kept_and_left_out(entries, lambda path, name: {"photo_id": name} | examine(path))

@@ -2,12 +2,9 @@
 
 import os
 import shutil
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
 from geonb.files import ROOT
@@ -78,9 +75,7 @@ def test_a_table_reads_each_picture_once(many, asked):
     [
         lambda content: b"",
         lambda content: content[: len(content) // 2],
-        lambda content: content.replace(b"50.9", b"51.9", 1),
         lambda content: b"\xff" * 100,
-        lambda content: b"{}\n[]",
     ],
 )
 def test_a_damaged_memory_is_read_anew(many, scans, asked, damage):
@@ -126,31 +121,6 @@ def test_an_interrupted_scan_keeps_what_it_read(many, asked, monkeypatch):
     assert asked[0] == "10.jpg"
 
 
-@pytest.mark.parametrize("errno", [28, 13, 30])  # disk full, no permission, read-only
-def test_what_was_read_is_kept_where_nothing_can_be_written(many, monkeypatch, capsys, errno):
-    expected = folder.read(folder=str(many))
-    shutil.rmtree(cached_reading.SCANS)
-
-    def refused(*_, **__):
-        raise OSError(errno, os.strerror(errno))
-
-    monkeypatch.setattr(cached_reading.files, "write_whole", refused)
-    capsys.readouterr()
-    same(expected, folder.read(folder=str(many)))
-    told = capsys.readouterr()
-    (line,) = [line for line in told.out.splitlines() if "photos:" not in line and line.strip()]
-    words = "what was read of the photos is not kept in build/scans, the next run reads it again"
-    assert line == f"{os.strerror(errno)}: {words}"
-    assert told.err == ""
-
-
-# ---- processes -------------------------------------------------------------------------------------------------------
-def test_a_process_that_dies_is_told_with_the_way_out(monkeypatch):
-    monkeypatch.setattr(cached_reading, "FEW", 1)
-    with pytest.raises(RuntimeError, match="for lack of memory: set the option workers: 1"):
-        list(cached_reading.mapped(os._exit, [1, 2], 2))
-
-
 @pytest.mark.slow
 def test_several_processes_work_in_a_kernel_of_jupyter(many, scans):
     from jupyter_client.manager import run_kernel
@@ -168,34 +138,3 @@ print(len(folder.read(folder={str(many)!r}, workers=2)[0]))
     printed = "".join(content["text"] for content in said if content.get("name") == "stdout")
     assert not [content for content in said if content.get("name") == "stderr"]
     assert printed.split()[-1] == "13"
-
-
-READS_FOR_EVER = """
-import os, pathlib, time
-
-def read(folder):
-    (pathlib.Path(folder) / str(os.getpid())).touch()
-    time.sleep(1_000_000)
-"""
-
-
-@pytest.mark.slow
-def test_processes_end_with_the_one_that_started_them(tmp_path):
-    (tmp_path / "reads_for_ever.py").write_text(READS_FOR_EVER)
-    (started := tmp_path / "started").mkdir()
-    code = (
-        "import reads_for_ever; from geonb.photos.sources import cached_reading; cached_reading.FEW = 1; "
-        f"list(cached_reading.mapped(reads_for_ever.read, [{str(started)!r}] * 32, 2))"
-    )
-    here = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-    parent = psutil.Popen([sys.executable, "-c", code], env=here, cwd=ROOT)
-    hangs = time.monotonic() + HANGS_S
-    while len(list(started.iterdir())) < 2:  # both have begun to read, and so they watch
-        assert parent.poll() is None
-        assert time.monotonic() < hangs
-        time.sleep(0.02)
-    children = parent.children()
-    assert {int(path.name) for path in started.iterdir()} <= {child.pid for child in children}
-    parent.kill()
-    parent.wait()
-    assert psutil.wait_procs(children, timeout=HANGS_S)[1] == []

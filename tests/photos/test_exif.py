@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, Base
 
-from geonb.earth import sphere
 from geonb.photos.sources import exif, folder
 from tests.photos.made import cologne, gps_exif, left_out_of, picture, rationals, text
 
@@ -25,7 +24,6 @@ def at_of(result):
     return tuple(rows.loc[0, ["lat_deg", "lon_deg"]].astype(float))
 
 
-# ---- positions -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("changes", "signs"),
     [
@@ -65,15 +63,7 @@ def test_degrees_and_minutes_may_carry_the_fraction(tmp_path):
         ({"GPSStatus": (7, 1, b"V")}, "void fix", "GPSStatus is V"),
         ({"GPSDOP": rationals(99.99)}, "void fix", "GPSDOP is 99.99, above 50"),
         ({"GPSDOP": rationals(50.001)}, "void fix", "GPSDOP is 50.001, above 50"),
-        (
-            {"GPSMapDatum": text(b"GCJ-02\0")},
-            "other datum",
-            "GPSMapDatum is 'GCJ-02', which PROJ cannot transform: con",
-        ),
-        ({"GPSMapDatum": text(b"BD09\0")}, "other datum", "GPSMapDatum is 'BD09', which PROJ cannot transform"),
-        ({"GPSMapDatum": text(b"UNKNOWN\0")}, "other datum", "convert the position to WGS 84"),
-        # Cologne does not lie in North America, nor in Japan
-        ({"GPSMapDatum": text(b"NAD27\0")}, "other datum", "GPSMapDatum is 'NAD27', but latitude 50.9"),
+        ({"GPSMapDatum": text(b"GCJ-02\0")}, "other datum", "GPSMapDatum is 'GCJ-02': convert the position to WGS 84"),
         ({"GPSMapDatum": text(b"TOKYO\0")}, "other datum", "convert the position to WGS 84"),
     ],
 )
@@ -91,33 +81,10 @@ def test_a_fix_that_holds_is_kept(tmp_path, changes):
     assert len(read_one(tmp_path, cologne(**changes))[0]) == 1
 
 
-@pytest.mark.parametrize(
-    "datum",
-    ["WGS-84", "WGS84", "wgs 84", "WGS-84 (G1762)", "WGS 1984", "WORLD GEODETIC SYSTEM 1984", "", "JGD2000", "JGD2011",
-     "ETRS89", "NAD83", "NAD-83", "PZ-90", "PZ-90.11", "GDA94", "CGCS2000"],
-)  # fmt: skip
+@pytest.mark.parametrize("datum", ["WGS-84", "wgs 84", "WGS 1984", "", "JGD2000", "NAD-83", "PZ-90.11"])
 def test_a_datum_within_metres_of_wgs_84_is_taken_as_it(datum):
     tags = {GPS.GPSMapDatum: datum, GPS.GPSLatitude: (35.0,), GPS.GPSLongitude: (135.0,)}
     assert exif.position(tags | {GPS.GPSLatitudeRef: "N", GPS.GPSLongitudeRef: "E"}) == (35.0, 135.0)
-
-
-@pytest.mark.parametrize(
-    ("datum", "told", "expected", "within_m"),
-    [
-        # the approximation that Japanese map pages publish: 1.1 and 2.7 parts in ten thousand
-        ("TOKYO", (35.0, 135.0), (35.003216, 134.997218), 5),
-        ("Tokyo ", (35.0, 135.0), (35.003216, 134.997218), 5),
-        # Molodensky's formulas worked out apart, with the shifts of NIMA TR8350.2: -8 160 176 m, and -87 -98 -121 m
-        ("NAD27", (40.0, -100.0), (40.00001, -100.00042), 10),
-        ("ED-50", (50.0, 7.0), (49.99917, 6.99879), 10),
-    ],
-)
-def test_a_known_datum_is_transformed(tmp_path, datum, told, expected, within_m):
-    signs = {"GPSLatitudeRef": text(b"N\0"), "GPSLongitudeRef": text(b"E\0" if told[1] > 0 else b"W\0")}
-    angles = {"GPSLatitude": rationals(told[0]), "GPSLongitude": rationals(abs(told[1]))}
-    at = np.array([at_of(read_one(tmp_path, cologne(GPSMapDatum=text(datum.encode() + b"\0"), **signs, **angles)))])
-    assert sphere.distance_m(at, np.array([expected]))[0] < within_m
-    assert sphere.distance_m(at, np.array([told]))[0] > 30
 
 
 def test_a_missing_exif_and_a_damaged_one_are_told_apart(tmp_path):
@@ -127,7 +94,6 @@ def test_a_missing_exif_and_a_damaged_one_are_told_apart(tmp_path):
     assert left_out_of(read_one(tmp_path, exif=b"Exif\0\0nonsense"))["reason"] in ("broken position", "no position")
 
 
-# ---- direction -------------------------------------------------------------------------------------------------------
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b'<rdf:Description xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"%s</rdf:Description></rdf:RDF></x:xmpmeta>'
@@ -169,7 +135,6 @@ def test_a_panorama_tells_its_heading_in_xmp_where_the_gps_does_not(tmp_path, ch
     assert rows["heading_deg"].to_numpy() == pytest.approx([heading], nan_ok=True)
 
 
-# ---- time ------------------------------------------------------------------------------------------------------------
 def taken(shot, gps):
     """What the tags of the shot and of the GPS, by name, tell of the time."""
     shot, gps = ({tags[name]: value for name, value in told.items()} for tags, told in ((Base, shot), (GPS, gps)))

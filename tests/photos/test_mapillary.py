@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlparse
 import numpy as np
 import pandas as pd
 import pytest
-import shapely
 import yaml
 
 from geonb.earth import sphere
@@ -150,15 +149,11 @@ def test_too_many_questions_are_asked_again_when_the_server_says_so(server):
     scattered(server, 3)
     server.first = [(429, {"Retry-After": "7"}, b""), (503, {}, b""), (502, {}, b"")]
     assert len(ask()[0]) == 3
-    assert server.waits[0] == 7
-    assert server.waits[1:] == [2, 4]
-
-
-def test_what_the_server_asks_for_is_waited_up_to_a_bound_and_told(server):
+    assert server.waits == [1, 2, 4]
+    server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
     server.first = [(429, {"Retry-After": "86400"}, b"")] * mapillary.ATTEMPTS
-    with pytest.raises(ConnectionError, match="it asks for 86400 s, at most 300 s are waited"):
-        ask()
-    assert server.waits == [300.0] * (mapillary.ATTEMPTS - 1)
+    with pytest.raises(ConnectionError, match=r"status 429, it asks for 86400 s\): run again later"):
+        ask(size_px=256)
 
 
 @pytest.mark.parametrize("content", [b"<html>busy</html>", b'{"error": {"message": "unknown"}}', b"[]", b""])
@@ -169,20 +164,18 @@ def test_an_answer_that_is_none_counts_as_busy(server, content):
     assert server.waits == [1, 2]
     server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
     server.first = [(200, {}, content)] * mapillary.ATTEMPTS
-    with pytest.raises(ConnectionError, match="status 200 without data"):
+    with pytest.raises(ConnectionError, match="does not answer"):
         ask(box=[52.0, 4.0, 52.01, 4.01])
     server.first = [(200, {}, content)] * mapillary.ATTEMPTS
-    with pytest.raises(ConnectionError, match="status 200 without id"):
+    with pytest.raises(ConnectionError, match="does not answer"):
         ask(size_px=2048)
 
 
 def test_a_silent_server_ends_the_run_and_the_next_goes_on(server, tmp_path):
     scattered(server, 8)
-    south, west, north, east = mapillary.boxes_of(mapillary.area_of(BOX, ""))[0]
-    server.first = [server.answer(f"/images?bbox={west},{south},{east},{north}")] + [
-        (503, {}, b"")
-    ] * mapillary.ATTEMPTS
-    with pytest.raises(ConnectionError, match="does not answer after 6 attempts") as error:
+    quarter = server.answer("/images?bbox=4.0,52.0,4.015,52.015")
+    server.first = [quarter] + [(503, {}, b"")] * mapillary.ATTEMPTS
+    with pytest.raises(ConnectionError, match=r"does not answer \(status 503\)") as error:
         ask()
     assert SECRET not in str(error.value)
     asked = len(server.boxes())
@@ -294,38 +287,16 @@ def test_sequences_are_thinned_and_a_number_is_drawn(server):
     assert few.path.tolist() == ask(limit=3, seed=1)[0].path.tolist() != ask(limit=3, seed=2)[0].path.tolist()
 
 
-@pytest.mark.parametrize("box", [[52.0, 4.35, 52.015, 4.37], [52.0, 4.3, 52.06, 4.4], [-0.01, -0.03, 0.03, 0.005]])
-def test_an_area_is_covered_by_boxes_none_of_which_is_empty(box):
-    sides = np.array(mapillary.boxes_of(mapillary.area_of(box, "")))
-    extent = sides[:, 2:] - sides[:, :2]
-    least = np.ceil(np.round((np.array(box[2:]) - box[:2]) / mapillary.SIDE_DEG, 6)).prod()
-    assert len(sides) == least
-    assert extent.min() > mapillary.SIDE_DEG / 2
-    assert extent.max() <= mapillary.SIDE_DEG + 1e-9
-    assert extent.prod(axis=1).sum() == pytest.approx((box[2] - box[0]) * (box[3] - box[1]))
-    assert [*sides[:, :2].min(axis=0), *sides[:, 2:].max(axis=0)] == box
-
-
-def test_boxes_that_a_polygon_does_not_touch_are_not_asked():
-    corner = shapely.Polygon([(4.0, 52.0), (4.03, 52.0), (4.0, 52.03)])
-    asked = mapillary.boxes_of(corner.union(shapely.Point(4.06, 52.06)))
-    assert len(asked) == 4
-    assert set(asked) < set(mapillary.boxes_of(mapillary.area_of([52.0, 4.0, 52.06, 4.06], "")))
-
-
-def test_the_box_of_the_template_is_one_question():
+def test_the_box_of_the_template_is_one_question_and_a_long_one_is_cut(server):
     study = ROOT / "notebooks" / "studies" / "mapillary.yml"
     box = yaml.safe_load(study.read_text(encoding="utf-8"))["01_photos"]["options"]["box"]
-    assert mapillary.boxes_of(mapillary.area_of(box, "")) == [tuple(box)]
-
-
-def test_other_fields_are_asked_for_anew(server, monkeypatch):
-    scattered(server, 2)
-    ask()
-    asked = len(server.boxes())
-    monkeypatch.setattr(mapillary, "FIELDS", (*mapillary.FIELDS, "altitude"))
-    ask()
-    assert len(server.boxes()) == 2 * asked
+    scattered(server, 2, inside=box)
+    ask(box=box)
+    assert len(server.boxes()) == 1
+    ask(box=[52.0, 4.0, 52.01, 4.4])
+    sides = np.array([parse_qs(urlparse(path).query)["bbox"][0].split(",") for path in server.boxes()[1:]], float)
+    assert np.ptp(sides.reshape(-1, 2, 2), axis=1).max() <= mapillary.SIDE_DEG + 1e-9
+    assert np.ptp(sides.reshape(-1, 2, 2), axis=1).prod(axis=1).sum() == pytest.approx(0.004)
 
 
 def test_a_polygon_takes_what_lies_in_it(server, tmp_path):
@@ -335,6 +306,7 @@ def test_a_polygon_takes_what_lies_in_it(server, tmp_path):
     (tmp_path / "area.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     catalogue = gather("mapillary", {"polygon": "area.geojson", "city": "Delft"})[0]
     assert 10 < len(catalogue) < 50
+    assert len(server.boxes()) == 3  # of four quarters
     assert ((catalogue.geometry.y - 52) + (catalogue.geometry.x - 4) <= 0.03 + 1e-9).all()
 
 

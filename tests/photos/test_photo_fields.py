@@ -4,7 +4,6 @@ import math
 
 import pandas as pd
 import pytest
-from pyproj import CRS
 
 from geonb.photos.left_out import Unreadable
 from geonb.photos.sources import photo_fields, text_tables
@@ -52,23 +51,6 @@ def test_milliseconds_that_cannot_be_a_time_are_none(taken):
 
 
 @pytest.mark.parametrize(
-    ("crs", "lat_deg", "lon_deg", "inside"),
-    [
-        ("EPSG:27700", 51.5, -0.1, True),
-        ("EPSG:27700", 51.5, 2.5, True),  # within the margin
-        ("EPSG:27700", 51.5, 9.0, False),
-        ("EPSG:3460", -17.0, 179.0, True),  # Fiji, across the date line
-        ("EPSG:3460", -17.0, -179.0, True),
-        ("EPSG:3460", -17.0, 0.0, False),
-        ("EPSG:3857", 10.0, 179.9, True),  # the whole earth
-        ("EPSG:3857", float("inf"), float("inf"), False),
-    ],
-)
-def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
-    assert photo_fields.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
-
-
-@pytest.mark.parametrize(
     ("box", "words"),
     [
         ([1, 2, 3], r"box \[1, 2, 3\] must be \[south, west, north, east\]"),
@@ -92,11 +74,10 @@ def test_a_box_may_lie_across_the_date_line_where_its_source_says_so():
     assert photo_fields.box_sides([-18, 177, -16, -179], across=True) == [-18, 177, -16, -179]
 
 
-# ---- tables of data sets ---------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", r"t\.csv is no CSV in UTF-8 .*: fetch it again"),
+        (b"", r"t\.csv is no CSV in UTF-8 .*: save it as CSV UTF-8"),
         (b"id,lat\n1,\xff\n", r"t\.csv is no CSV in UTF-8"),
         (b'id,lat\n"1,2\n', r"t\.csv is no CSV in UTF-8"),
         (b"id,lon\n1,2\n", r"t\.csv has no column lat; it has id, lon"),

@@ -6,9 +6,12 @@ import geopandas
 import numpy as np
 import pandas as pd
 import pytest
-from shapely import LineString, Point, box
+import yaml
+from pyproj import CRS
+from shapely import LineString, Point
 
 from geonb.earth import sphere
+from geonb.files import ROOT
 from geonb.photos.catalogue import catalogue, lat_lon_deg
 from geonb.photos.pictures import picture_path
 from geonb.photos.sources import gather, table
@@ -53,7 +56,6 @@ GOOD = "path,lat,lon,street,heading\nimages/a.jpg,50.9,6.9,인사동길,10\nimag
 POINTS = geopandas.points_from_xy([6.9, 6.95], [50.9, 50.95])
 
 
-# ---- rows ------------------------------------------------------------------------------------------------------------
 def test_a_row_of_a_table_becomes_a_row_of_the_catalogue(place):
     rows, left_out = place(GOOD, columns={"heading_deg": "heading"}, licence="CC0")
     found = catalogue(rows)
@@ -119,20 +121,18 @@ def test_paths_may_begin_elsewhere(place, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lat_column": "latitude"}, r"no column \['latitude'\]; it has path, lat, lon, street, heading"),
-        ({"path_column": "file"}, r"no column \['file'\]; it has path, lat, lon, street, heading"),
-        ({"columns": {"city": "town"}}, r"no column \['town'\]; it has path, lat, lon, street, heading"),
+        ({"lat_column": "latitude"}, "no column 'latitude' for lat_deg; it has path, lat, lon, street, heading: name"),
+        ({"path_column": "file"}, "no column 'file' for path; it has path, lat, lon, street, heading"),
+        ({"columns": {"city": "town"}}, "no column 'town' for city; it has path, lat, lon, street, heading"),
         ({"columns": {"compass": "heading"}}, r"no field \['compass'\]; these can be mapped: city, country"),
-        ({"columns": {"heading_deg": ["heading"]}}, r"heading_deg is \['heading'\], not the name of a column"),
-        ({"columns": {"heading_deg": 3}}, "columns: heading_deg is 3, not the name of a column"),
-        ({"lon_column": "lat"}, "lat_column and lon_column are both 'lat': each needs a column of its own"),
+        ({"columns": {"heading_deg": ["heading"]}}, r"no column \['heading'\] for heading_deg"),
         ({"layer": "new"}, r"photos\.csv has no layers"),
         ({"crs": "EPSG:1"}, "crs 'EPSG:1' is no coordinate system"),
-        ({"crs": "EPSG:27700", "lat_column": "north"}, "crs 'EPSG:27700' is of columns 'north' and 'lon'"),
+        ({"crs": "EPSG:27700", "lat_column": "north"}, "no column 'north' for lat_deg"),
         ({"crs": "EPSG:4978"}, "is no (grid|coordinate system).*EPSG:27700 is one"),
         ({"crs": "EPSG:5773"}, "is no (grid|coordinate system).*EPSG:27700 is one"),
         ({"crs": 'LOCAL_CS["mine",UNIT["metre",1]]'}, "is no (grid|coordinate system).*EPSG:27700 is one"),
-        ({"crs": "EPSG:32633", "lon_0_to_360": True}, "lon_0_to_360 is of degrees: leave it out beside crs"),
+        ({"crs": "EPSG:32633", "lon_0_to_360": True}, "leave it out beside lon_0_to_360"),
     ],
 )
 def test_options_that_do_not_fit_the_table_are_told(place, options, words):
@@ -140,27 +140,6 @@ def test_options_that_do_not_fit_the_table_are_told(place, options, words):
         place(GOOD, **options)
 
 
-@pytest.mark.parametrize(
-    ("header", "words"),
-    [
-        ("path,LAT,LON", ": set lat_column: LAT, lon_column: LON"),
-        ("path,Latitude,Longitude", ": set lat_column: Latitude, lon_column: Longitude"),
-        ("path,latitude_deg,longitude_deg", ": set lat_column: latitude_deg, lon_column: longitude_deg"),
-        ("path,y,x", ": set lat_column: y, lon_column: x, and crs if they are in metres"),
-        ("path,northing,easting", ": set lat_column: northing, lon_column: easting, and crs if they are in metres"),
-        ("path,lat,lng", ": set lon_column: lng"),
-        ("filename,lat,lon", ": set path_column: filename"),
-        ("File,GPSLatitude,GPSLongitude",
-         ": set path_column: File, lat_column: GPSLatitude, lon_column: GPSLongitude"),
-        ("path,a,b", ""),  # that nobody could mean
-    ],
-)  # fmt: skip
-def test_columns_of_other_names_are_named_with_the_options_that_take_them(place, header, words):
-    with pytest.raises(ValueError, match=rf"the table has no column .*; it has {header.replace(',', ', ')}{words}$"):
-        place(f"{header}\nimages/a.jpg,50.9,6.9\n")
-
-
-# ---- files -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize(
     ("first", "mark"),
@@ -176,10 +155,10 @@ def test_separators_are_found_or_honoured_with_decimal_commas_and_a_byte_order_m
 @pytest.mark.parametrize(
     ("content", "encoding", "words"),
     [
-        ("", "utf-8", "not a CSV with one header"),
-        ("path,lat,lon\nimages/a.jpg,1,2,3,4\n", "utf-8", "not a CSV with one header"),
-        ("path,lat,lon,city\nimages/a.jpg,50.9,6.9,Köln\n", "latin-1", r"is not UTF-8 .*: save it as CSV UTF-8"),
-        ("path,lat,lat,lon\nimages/a.jpg,50.9,51.9,6.9\n", "utf-8", r"csv has 2 columns 'lat': rename one of them"),
+        ("", "utf-8", "no CSV in UTF-8 with one header"),
+        ("path,lat,lon\nimages/a.jpg,1,2,3,4\n", "utf-8", "no CSV in UTF-8 with one header"),
+        ("path,lat,lon,city\nimages/a.jpg,50.9,6.9,Köln\n", "latin-1", r"is no CSV in UTF-8 .*: save it as CSV UTF-8"),
+        ("path,lat,lat,lon\nimages/a.jpg,50.9,51.9,6.9\n", "utf-8", "csv has several columns 'lat': rename them"),
     ],
 )
 def test_a_csv_that_is_none_is_told(place, content, encoding, words):
@@ -257,7 +236,6 @@ def test_a_file_that_is_not_what_it_is_called_is_told(place, name, content):
         table.read(table=str(place.folder / name))
 
 
-# ---- a grid ----------------------------------------------------------------------------------------------------------
 BRITISH = {"lat_column": "north", "lon_column": "east", "crs": "EPSG:27700"}
 
 
@@ -291,10 +269,9 @@ def test_north_and_east_that_cannot_be_meant_are_left_out(place, row, reason, wo
     assert words in left_out["detail"][0]
 
 
-# ---- coordinates that are not what they seem -------------------------------------------------------------------------
 def test_swapped_coordinates_are_told_with_the_way_out_and_exchanged_when_asked_for(place, saved):
     content = "path,lat,lon\nimages/a.jpg,126.98,37.57\nimages/b.jpg,126.99,37.58\nimages/c.jpg,,\n"
-    words = "look swapped: row 1 has latitude 126.98, longitude 37.57; set swap_lat_lon: true"
+    words = "row 1 has latitude 126.98, longitude 37.57: 2 of 2 rows look like longitude and latitude: set swap_lat_lon"
     with pytest.raises(ValueError, match=words):
         place(content)
     for how in ({"swap_lat_lon": True}, {"lat_column": "lon", "lon_column": "lat"}):
@@ -304,18 +281,18 @@ def test_swapped_coordinates_are_told_with_the_way_out_and_exchanged_when_asked_
 
 def test_coordinates_in_metres_are_told_with_the_option_that_names_their_system(place, saved):
     content = "path,north,east\nimages/c.jpg,,\nimages/a.jpg,6610909,530268\nimages/b.jpg,6610950,530270\n"
-    words = r"row 2 has north 6610909, east 530268: 2 of 3 rows look like metres.*option crs, such as EPSG:32633"
+    words = (
+        r"row 2 has latitude 6610909, longitude 530268: 2 of 3 rows look like metres.*option crs, such as EPSG:32633"
+    )
     with pytest.raises(ValueError, match=words):
         place(content + "images/c.jpg,50.9,6.9\n", lat_column="north", lon_column="east")
-    with pytest.raises(ValueError, match=r"its points look like metres.*save it with the system that they are in"):
+    with pytest.raises(ValueError, match=r"2 of 2 rows look like metres.*must be saved with the system it is in"):
         saved("p.parquet", geopandas.points_from_xy([530268, 530270], [6610909, 6610950]))
 
 
 def test_longitudes_up_to_360_are_told_and_taken_only_when_asked_for(place):
     around = "path,lat,lon\nimages/a.jpg,40.7,286.0\nimages/b.jpg,50.9,6.9\nimages/c.jpg,40.8,286.1\n"
-    with pytest.raises(
-        ValueError, match=r"row 1 has longitude 286\.0.*2 of 3.*set lon_0_to_360: true, which takes 286"
-    ):
+    with pytest.raises(ValueError, match=r"row 1 has latitude 40\.7, longitude 286: 2 of 3 .*set lon_0_to_360: true"):
         place(around)
     rows, left_out = place(around, lon_0_to_360=True)
     assert rows["lon_deg"].tolist() == pytest.approx([-74.0, 6.9, -73.9])
@@ -330,36 +307,57 @@ def test_one_longitude_beyond_180_beside_negative_ones_is_a_row_that_is_left_out
     assert rows["lon_deg"].tolist() == [-74.0]  # nothing else is turned
 
 
-@pytest.mark.parametrize("name", ["photos.parquet", "photos.gpkg", "photos.geojson"])
-def test_points_and_columns_that_disagree_are_refused_with_the_worst_row(saved, name):
-    rows, left_out = saved(name, POINTS, written=25832, lat=[50.9, 50.950005], lon=[6.9, 6.95])
-    assert rows["lat_deg"].tolist() == [50.9, 50.950005]
+def test_a_table_of_points_gives_these_whatever_its_columns_say(saved):
+    assert at(saved("p.parquet", POINTS, lat=[1, 2], lon=[3, 4])[0]) == [[50.9, 6.9], [50.95, 6.95]]
+    with pytest.raises(ValueError, match="leave it out beside lon_0_to_360 and points"):
+        saved("p.parquet", POINTS, options={"crs": "EPSG:25832"})
+
+
+@pytest.mark.parametrize(
+    ("crs", "lat_deg", "lon_deg", "inside"),
+    [
+        ("EPSG:27700", 51.5, -0.1, True),
+        ("EPSG:27700", 51.5, 2.5, True),  # within the margin
+        ("EPSG:27700", 51.5, 9.0, False),
+        ("EPSG:3460", -17.0, 179.0, True),  # Fiji, across the date line
+        ("EPSG:3460", -17.0, -179.0, True),
+        ("EPSG:3460", -17.0, 0.0, False),
+        ("EPSG:3857", 10.0, 179.9, True),  # the whole earth
+        ("EPSG:3857", float("inf"), float("inf"), False),
+    ],
+)
+def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
+    assert table.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
+
+
+def test_the_study_of_global_streetscapes_reads_the_table_that_the_book_makes_of_its_files(tmp_path, monkeypatch):
+    """The columns of the published files, as far as they are used."""
+    uuids = [f"d39b5e69-6291-46fc-a2f8-{number:012x}" for number in range(4)]
+    for uuid in uuids[:3]:
+        picture(tmp_path / "images" / "Köln" / f"{uuid}.jpeg")
+    key = {"uuid": uuids, "source": "Mapillary", "orig_id": range(4)}
+    common = {"lat": 50.9, "lon": [6.95, 6.96, 6.97, 6.98], "datetime_local": "2024-07-09 03:24:10.913000+02:00",
+              "heading": ["29.5", "", "", ""], "projection_type": ["perspective", "spherical"] + ["perspective"] * 2,
+              "sequence_id": "s"}  # fmt: skip
+    (tmp_path / "data").mkdir()
+    for name, columns in (
+        ("metadata_common_attributes", common), ("contextual", {"lighting_condition": ["day", "day", "night", "day"]}),
+        ("simplemaps", {"city": "Köln", "city_ascii": "Koln", "admin_name": "NRW", "country": "Germany"}),
+    ):  # fmt: skip
+        pd.DataFrame(key | columns).to_csv(tmp_path / "data" / f"{name}.csv", index=False)
+    book = (ROOT / "book" / "your_own_photos.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(book.partition("## A part of Global Streetscapes")[2].partition("```python\n")[2].partition("```")[0], {})
+    study = yaml.safe_load((ROOT / "notebooks" / "studies" / "global_streetscapes.yml").read_text(encoding="utf-8"))
+    options = study["01_photos"]["options"] | {"table": str(tmp_path / "photos.csv")}
+    found, left_out = gather(study["01_photos"]["source"], options)
     assert left_out.empty
-    words = (
-        r"columns lat, lon and points of the table lie more than 1 m apart in 1 of 2 rows, in row 2 by 111[,.\d]* m: "
-        r"51\.95, 6\.95 beside the point 50\.95\S*, 6\.95.*lat_column: '' and lon_column: '' take the points"
-    )
-    with pytest.raises(ValueError, match=words):
-        saved(name, POINTS, lat=[50.9, 51.95], lon=[6.9, 6.95])
-    columns = {"lat_column": "", "lon_column": ""}
-    rows, _ = saved(name, POINTS, lat=[50.9, 51.95], lon=[6.9, 6.95], options=columns)
-    assert rows["lat_deg"].tolist() == pytest.approx([50.9, 50.95])
-    with pytest.raises(ValueError, match=r"lie more than 1 m apart in 2 of 2 rows"):
-        saved(name, POINTS, lat=[6.9, 6.95], lon=[50.9, 50.95])
-    assert len(saved(name, POINTS, lat=[6.9, 6.95], lon=[50.9, 50.95], options={"swap_lat_lon": True})[0]) == 2
+    (photo,) = found.itertuples()
+    assert (photo.city, photo.country, photo.source, photo.licence) == ("Köln", "Germany", "Mapillary", "CC BY-SA 4.0")
+    assert (photo.geometry.y, photo.geometry.x, photo.heading_deg, photo.sequence_id) == (50.9, 6.95, 29.5, "s")
+    assert photo.captured_at == pd.Timestamp("2024-07-09 01:24:10.913", tz="UTC")
 
 
-def test_columns_of_a_grid_are_compared_with_the_points_too_and_rows_without_a_point_are_not(saved):
-    grid = geopandas.GeoSeries(POINTS, crs=4326).to_crs(25832)
-    how = {"lat_column": "north", "lon_column": "east", "crs": "EPSG:25832"}
-    assert len(saved("p.parquet", POINTS, written=25832, north=grid.y, east=grid.x, options=how)[0]) == 2
-    with pytest.raises(ValueError, match=r"in 2 of 2 rows, in row \d by 3(\.0)? m"):
-        saved("p.parquet", POINTS, written=25832, north=grid.y + 3, east=grid.x, options=how)
-    shapes = [Point(6.9, 50.9), None, box(0, 0, 1, 1)]
-    assert len(saved("p.parquet", shapes, lat=[50.9, 50.91, 50.92], lon=6.9)[0]) == 3
-
-
-# ---- real photos -----------------------------------------------------------------------------------------------------
 @pytest.mark.skipif("GEONB_REAL_DATA" not in os.environ, reason="GEONB_REAL_DATA is not set: no real photos to read")
 def test_a_table_of_real_photos_keeps_its_korean_streets():
     options = {"table": "$GEONB_REAL_DATA/seoul_jongno/manifest.csv", "path_column": "file"}

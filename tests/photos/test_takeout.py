@@ -68,7 +68,7 @@ def test_a_position_in_the_exif_goes_before_the_sidecar_and_the_camera_s_before_
         ("{", "no position", "and a.jpg.json cannot be read: JSONDecodeError"),
         ("[" * 100_000, "no position", "and a.jpg.json cannot be read: RecursionError"),
         ("[1]", "no position", "and a.jpg.json cannot be read: AttributeError"),
-        (" " * 2_000_000, "no position", "more than 1,000,000 bytes"),
+        (" " * 2_000_000 + "{}", "no position", "and a.jpg.json cannot be read: JSONDecodeError"),
         ('{"geoData": {"latitude": "x", "longitude": 0}}', "no position", "and a.jpg.json cannot be read: ValueError"),
         ('{"geoData": {"latitude": NaN, "longitude": 1}}', "latitude out of range", "a.jpg.json: latitude is nan"),
         ('{"geoData": {"latitude": 95, "longitude": 1}}', "latitude out of range", "a.jpg.json: latitude is 95.0"),

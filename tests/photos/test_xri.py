@@ -129,7 +129,7 @@ def test_a_broken_picture_is_left_out_and_nothing_of_it_written(tree, root):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "uprn_table is the csv"),
+        (None, r"osopenuprn\.csv is not in"),
         (b"UPRN,lat\n1,2\n", r"osopenuprn\.csv has not UPRN with .*; it has UPRN, lat"),
         (b"", r"osopenuprn\.csv is no CSV in UTF-8"),
         (b"UPRN,LATITUDE,LONGITUDE\n\xff,1,2\n", r"osopenuprn\.csv is no CSV in UTF-8"),

@@ -1,6 +1,5 @@
 """What the EXIF of a photo tells: position, direction of view and time, none of them guessed."""
 
-import functools
 import re
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -9,11 +8,13 @@ from PIL.ExifTags import GPS, IFD, Base
 
 from geonb.photos import pictures
 from geonb.photos.left_out import Unreadable
-from geonb.photos.sources.photo_fields import check_position, number, within
+from geonb.photos.sources.photo_fields import check_position, number
 
 # Datums as cameras write them, capitals and digits alone: WGS 84 itself, and those within metres of it
-WGS_84 = ("WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984")
-NEAR_WGS_84 = ("JGD2000", "JGD2011", "ETRS89", "NAD83", "PZ90", "GDA94", "GDA2020", "CGCS2000", "NZGD2000")
+WGS_84 = (
+    "WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984", "JGD2000", "JGD2011", "ETRS89", "NAD83", "PZ90", "GDA94", "GDA2020",
+    "CGCS2000", "NZGD2000",
+)  # fmt: skip
 POSE = re.compile(rb"""PoseHeadingDegrees\s*(?:=\s*["']|>)\s*([^"'<]*)""")
 MOST_DOP = 50.0  # a dilution of precision above it means a position that may lie kilometres away
 GPS_BEGAN = datetime(1980, 1, 6, tzinfo=UTC)  # and the date of receivers that have received none
@@ -41,10 +42,9 @@ def tags_of(path):
     return shot, gps, xmp, damage or "; ".join(sorted({str(warning.message).strip() for warning in told}))
 
 
-# ---- position --------------------------------------------------------------------------------------------------------
 def position(gps, damage=""):
     """(latitude, longitude) in degrees on WGS 84 from the GPS tags; Unreadable where they are missing, void, broken,
-    impossible, or of a datum that nobody can transform.
+    impossible, or of another datum.
     """
     if GPS.GPSLatitude not in gps and GPS.GPSLongitude not in gps:
         if damage:
@@ -58,7 +58,11 @@ def position(gps, damage=""):
     lat = _angle_deg(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS")
     lon = _angle_deg(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW")
     check_position(lat, lon)
-    return in_wgs_84(_text(gps.get(GPS.GPSMapDatum)), lat, lon)
+    datum = _text(gps.get(GPS.GPSMapDatum))
+    name = re.sub(r"[^A-Z0-9]", "", datum.upper())
+    if name and not name.startswith(WGS_84):
+        raise Unreadable("other datum", f"GPSMapDatum is {datum!r}: convert the position to WGS 84")
+    return lat, lon
 
 
 def _angle_deg(gps, tag, reference_tag, letters):
@@ -73,51 +77,6 @@ def _angle_deg(gps, tag, reference_tag, letters):
     return (1, -1)[letters.index(reference)] * sum(part / 60**power for power, part in enumerate(parts))
 
 
-def in_wgs_84(datum, lat_deg, lon_deg):
-    """(latitude, longitude) on WGS 84 of a position on a datum as cameras write it, '' for WGS 84.
-
-    A datum within metres of WGS 84 is taken as it; others are transformed by PROJ, to some metres. Unreadable for one
-    that PROJ does not know by this name, and for a position outside of the area of its datum.
-    """
-    name = _plain(datum)
-    if not name or name.startswith((*WGS_84, *NEAR_WGS_84)):
-        return lat_deg, lon_deg
-    said, transformation = f"GPSMapDatum is {datum!r}", _to_wgs_84(name)
-    if transformation is None:
-        raise Unreadable("other datum", f"{said}, which PROJ cannot transform: convert the position to WGS 84")
-    system, transformer = transformation
-    if not within(system.area_of_use, lat_deg, lon_deg):
-        where = f"latitude {lat_deg:.6g}, longitude {lon_deg:.6g} lies outside of {system.area_of_use.name}"
-        raise Unreadable("other datum", f"{said}, but {where}: convert the position to WGS 84")
-    east, north = transformer.transform(lon_deg, lat_deg)
-    check_position(north, east)
-    return north, east
-
-
-@functools.cache
-def _to_wgs_84(name):
-    """(coordinate system, transformer to WGS 84) of a datum by its plain name; None where PROJ has none."""
-    from pyproj import CRS, Transformer
-    from pyproj.database import query_crs_info
-    from pyproj.enums import PJType
-    from pyproj.exceptions import ProjError
-
-    known = {_plain(info.name): info.code for info in query_crs_info("EPSG", PJType.GEOGRAPHIC_2D_CRS)}
-    if name not in known:
-        return None
-    system = CRS.from_epsg(known[name])
-    try:  # without a ballpark PROJ refuses a datum to which it knows no shift, in place of taking it for WGS 84
-        return system, Transformer.from_crs(system, "EPSG:4326", always_xy=True, allow_ballpark=False)
-    except ProjError:
-        return None
-
-
-def _plain(name):
-    """A name's letters, as capitals, and its digits."""
-    return re.sub(r"[^A-Z0-9]", "", name.upper())
-
-
-# ---- direction and time ----------------------------------------------------------------------------------------------
 def heading_deg(gps, xmp=b""):
     """Direction of view in degrees within [0, 360), not-a-number where none was written.
 

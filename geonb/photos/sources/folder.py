@@ -16,19 +16,17 @@ def read(
     """(rows, left_out) of all files below a folder: each file ends in one of the two, but for sidecars.
 
     A photo is kept when its EXIF holds a position that needs no guess, or when it holds none that can be read and the
-    JSON that Google Takeout put beside the photo does. Such a JSON is told with its photo; one that belongs to no file
-    is left out. ``city`` is that of all photos; without it, photos linked by steps of ``city_link_m`` metres share one.
-    Time: that of the GPS (see captured_at); else DateTimeOriginal or DateTimeDigitized with its offset, taken as UTC
-    where no offset stands; else the sidecar's, if it gave the position. Heading: GPSImgDirection, true or magnetic as
-    the camera wrote it, else GPano:PoseHeadingDegrees of a panorama. Linked folders are not entered, and links to files
-    outside the folder not followed. ``workers``: processes that read, 0 for one per core; a file that did not change is
-    not read again (see cached_reading.scanned). FileNotFoundError where the folder is not there.
+    JSON that Google Takeout put beside the photo does. ``city`` is that of all photos; without it, photos linked by
+    steps of ``city_link_m`` metres share one. Time: see exif.captured_at, else the sidecar's, if it gave the position.
+    Heading: GPSImgDirection, true or magnetic as the camera wrote it, else GPano:PoseHeadingDegrees of a panorama.
+    Links are not followed. ``workers``: processes that read, 0 for one per core; a file that did not change is not read
+    again (see cached_reading.scanned). FileNotFoundError where the folder is not there.
     """
     root = folder_contents.root_of(folder)
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "folder"}
-    names = folder_contents.entries(root)
-    beside = takeout.sidecars(root, names)
-    there, refused = folder_contents.readable(root, sorted(set(names) - set(beside.values())), folder)
+    there, refused = folder_contents.readable(root, folder)
+    beside = takeout.sidecars(there)
+    there = {name: path for name, path in there.items() if name not in set(beside.values())}
     seen = cached_reading.scanned(list(there.values()), look, where=root, workers=workers)
     entries = [(path, "", name, told) for (name, path), told in zip(there.items(), seen, strict=True)]
     rows, left_out = kept_and_left_out(entries, lambda _, name, told: given | photo(root, name, told, beside.get(name)))

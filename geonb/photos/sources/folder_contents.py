@@ -1,4 +1,4 @@
-"""What lies below a folder: its pictures, and what of it cannot or may not be opened."""
+"""What lies below a folder: its files, and what of it cannot or may not be opened."""
 
 import os
 from pathlib import Path
@@ -25,44 +25,25 @@ def entries(root):
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
-def pictures_below(root, endings):
-    """Names below the folder, sorted, with one of the endings, and those of folders that are not entered."""
-    return [name for name in entries(root) if name.lower().endswith(endings) or os.path.isdir(root / name)]
+def readable(root, folder, wanted=lambda name: True):
+    """({name: path for the catalogue} of the files that may be opened, the others as rows of what was left out).
 
-
-def readable(root, names, folder):
-    """({name: path for the catalogue} of the files that may be opened, the others as rows of what was left out)."""
-
-    def allowed(_, name):
-        refuse_by_name(root, name)
-        return {"name": name}
-
+    wanted: of the names of files; links and folders that are not entered are left out in any case.
+    """
+    names = [name for name in entries(root) if wanted(name) or os.path.isdir(root / name)]
     named = [(_printable(f"{folder.rstrip('/')}/{name}"), "", name) for name in names]
-    there, left_out = kept_and_left_out(named, allowed)
+    there, left_out = kept_and_left_out(named, lambda _, name: _refuse(root, name) or {"name": name})
     return {row["name"]: row["path"] for row in there}, left_out
 
 
-def refuse_by_name(root, name):
-    """Nothing, or Unreadable for a link that is not followed, a folder without permission, an undecodable name."""
-    file = root / name
+def _refuse(root, name):
+    """Nothing, or Unreadable for an undecodable name, a link, a folder without permission."""
     if name != _printable(name):
         raise Unreadable("unreadable", "the name of the file is not UTF-8: rename it")
-    if os.path.islink(file):  # unlike Path.is_symlink it raises nothing where the folder lets nothing be looked up
-        _refuse_link(file, root)
-    elif os.path.isdir(file):
+    if os.path.islink(root / name):  # unlike Path.is_symlink it raises nothing where nothing may be looked up
+        raise Unreadable("link", "links are not followed: copy what is there into the folder")
+    if os.path.isdir(root / name):
         raise Unreadable("unreadable", "permission denied: the folder cannot be listed")
-
-
-def _refuse_link(file, root):
-    target = os.readlink(file)
-    try:
-        inside, there = file.resolve(strict=True).is_relative_to(root.resolve()), True
-    except (OSError, RuntimeError):  # RuntimeError: Python below 3.13 for a circle of links
-        inside = there = False
-    if not there and not file.parent.joinpath(target).is_symlink():
-        raise Unreadable("missing file", f"a link to {_printable(target)}, which is not there")
-    if not inside or file.is_dir():
-        raise Unreadable("link", f"leads to {_printable(target)}: copy what is there into the folder")
 
 
 def _printable(name):

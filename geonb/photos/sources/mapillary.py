@@ -7,16 +7,14 @@ The token comes from MAPILLARY_TOKEN, travels in a header and is written nowhere
 
 import hashlib
 import json
-import math
 import os
 import sys
-from contextlib import suppress
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 import requests
 import shapely
-from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
 from geonb import checks, files, random_streams
@@ -27,30 +25,23 @@ from geonb.photos.pictures import examine, picture_path
 from geonb.photos.sources import photo_fields
 
 API = "https://graph.mapillary.com"
-LICENCE = "CC BY-SA 4.0"
 SIZES = (256, 1024, 2048)  # pixels of the longer side of a thumbnail
 MOST = 2000  # photos in an answer
 FULL = 1000  # an answer of so many or more may lack some: of 2,000 and more, 1,935 have been seen
-SIDE_DEG = 0.02  # of the first boxes; a question about 0.01 square degrees or more is refused
+SIDE_DEG = 0.02  # of a box at most; a question about 0.01 square degrees or more is refused
 LEAST_DEG = 0.0002  # of a box, some 20 m: below, photos of one place stand so dense that cutting ends
-ATTEMPTS = 6
-LONGEST_S = 300.0  # between two attempts, however much longer the server asks for
+ATTEMPTS = 6  # after 1, 2, 4 ... seconds
 FIELDS = (
     "id", "geometry", "computed_geometry", "compass_angle", "computed_compass_angle", "captured_at", "sequence",
     "is_pano", "creator",
 )  # fmt: skip
 
 
-class Busy(Exception):
+class Busy(ConnectionError):
     """An answer that may come later: too many questions, an error of the server, a broken connection."""
 
-    def __init__(self, why, after_s=0.0):
-        super().__init__(why)
-        self.after_s = after_s
-
-
-class TooMuch(Exception):
-    """The server says that the box holds more than it can answer."""
+    def __init__(self, why):
+        super().__init__(f"Mapillary does not answer ({why}): run again later, what is there stays")
 
 
 def read(
@@ -75,33 +66,33 @@ def read(
     ask = Questions()
     records, full = found_in(area, ask)
     if not records and not full:
-        if polygon:
-            raise ValueError(f"Mapillary has no photo in polygon {polygon!r}")
-        meant = f"if it was meant as west, south, east, north, write {photo_fields.exchanged(box)}"
-        raise ValueError(f"Mapillary has no photo in box {box} (south, west, north, east): {meant}")
-    given = {"city": city, "country": country, "licence": LICENCE, "source": "mapillary"}
+        where = f"polygon {polygon!r}" if polygon else (
+            f"box {box} (south, west, north, east): if it was meant as west, south, east, north, write "
+            f"{photo_fields.exchanged(box)}"
+        )  # fmt: skip
+        raise ValueError(f"Mapillary has no photo in {where}")
+    given = {"city": city, "country": country, "licence": "CC BY-SA 4.0", "source": "mapillary"}
 
     def photo(path, told):
-        if why := unwanted(told, panoramas):
-            raise why
+        photo_fields.refuse_unwanted(panorama=told["is_pano"] and not panoramas)
+        if np.isnan(told["lat_deg"]):
+            raise Unreadable("no position", "Mapillary names none")
         download(told["id"], size_px, files.ROOT / path, ask)
         return photo_fields.photo(path, told, given)
 
-    usable = [told for told in records if not unwanted(told, panoramas)]
+    usable, others = [], []
+    for told in records:
+        (others if np.isnan(told["lat_deg"]) or (told["is_pano"] and not panoramas) else usable).append(told)
     usable = thinned(usable, thin_m) if thin_m else usable
     if limit and limit < len(usable):
-        usable = [
-            usable[n]
-            for n in np.sort(random_streams.stream(seed, "mapillary").choice(len(usable), limit, replace=False))
-        ]
-    usable += [told for told in records if unwanted(told, panoramas)]
-    entries = [(f"build/mapillary/{size_px}/{told['id']}.jpg", f"id {told['id']}: ", told) for told in usable]
+        drawn = random_streams.stream(seed, "mapillary").choice(len(usable), limit, replace=False)
+        usable = [usable[n] for n in np.sort(drawn)]
+    entries = [(f"build/mapillary/{size_px}/{told['id']}.jpg", f"id {told['id']}: ", told) for told in usable + others]
     rows, left_out = kept_and_left_out(entries, photo, progress=True)
     left_out += [{"path": "", "reason": "full box", "detail": f"south, west, north, east {box}"} for box in full]
     return collected(rows, left_out, city_link_m=city_link_m)
 
 
-# ---- where -----------------------------------------------------------------------------------------------------------
 def area_of(box, polygon):
     """The shape [degree] of a box, or of the polygons of a file; ValueError unless one is given, and has an area."""
     if (box is None) == (not polygon):
@@ -114,70 +105,57 @@ def area_of(box, polygon):
     file = picture_path(polygon)
     if not file.is_file():
         raise FileNotFoundError(f"polygon {polygon!r} is not a file on this machine: {file}")
-    table = geopandas.read_file(file)
-    if table.crs is None:
-        raise ValueError(f"{file.name} does not say its coordinate system: write it with one, GeoJSON has one")
-    outline = table.to_crs(4326).union_all()
+    outline = geopandas.read_file(file).to_crs(4326).union_all()
     if not outline.area > 0:
         raise ValueError(f"{file.name} has no area: draw a polygon")
     return outline
 
 
-def boxes_of(area):
-    """The boxes, equal ones of SIDE_DEG at most, that cover an area, each (south, west, north, east) [degree]."""
-    west, south, east, north = area.bounds
-    parts = []
-    for low, high in ((south, north), (west, east)):
-        edges = np.linspace(low, high, math.ceil(round((high - low) / SIDE_DEG, 6)) + 1)
-        parts.append(list(pairwise(edges.tolist())))
-    return [(s, w, n, e) for (s, n), (w, e) in product(*parts) if area.intersects(shapely.box(w, s, e, n))]
-
-
 def found_in(area, ask):
-    """(fields of all photos in an area or without a position, each once, full boxes); answered boxes are kept."""
+    """(fields of all photos in an area or without a position, each once, by id; boxes that stay full)."""
+    west, south, east, north = area.bounds
     found, full = {}, []
-    for box in tqdm(boxes_of(area), desc="boxes", unit="box", file=sys.stdout):
-        records, full_there = answered(box, ask)
-        full += full_there
+    parts = cut(area, (south, west, north, east), ask)
+    for box, records, may_lack in tqdm(parts, desc="boxes", unit="box", file=sys.stdout):
+        full += [box] * may_lack
         for told in map(fields_of, records):
             if np.isnan(told["lat_deg"]) or shapely.intersects_xy(area, told["lon_deg"], told["lat_deg"]):
                 found[told["id"]] = told
     return [found[id_] for id_ in sorted(found)], full
 
 
+def cut(area, box, ask):
+    """Yield (box, records, whether some may lack) of the boxes, quarters of quarters, that cover an area."""
+    south, west, north, east = box
+    if not area.intersects(shapely.box(west, south, east, north)):
+        return
+    side_deg = max(north - south, east - west)
+    if side_deg <= SIDE_DEG + 1e-9:
+        records = answered(box, ask)
+        whole = records is not None and len(records) < FULL
+        if whole or side_deg < LEAST_DEG:
+            yield box, records or [], not whole
+            return
+    for low, high in pairwise((south, (south + north) / 2, north)):
+        for left, right in pairwise((west, (west + east) / 2, east)):
+            yield from cut(area, (low, left, high, right), ask)
+
+
 def answered(box, ask):
-    """(records, full boxes) of a box: from its file, or asked for and kept."""
-    asked = json.dumps([API, FIELDS, [round(side, 7) for side in box]])
-    name = hashlib.sha256(asked.encode()).hexdigest()[:16]
+    """Records of a box, from its file, or asked for and kept; None where it is too much to answer."""
+    south, west, north, east = (f"{side:.7f}" for side in box)
+    asked = {"bbox": f"{west},{south},{east},{north}", "fields": ",".join(FIELDS), "limit": MOST}
+    name = hashlib.sha256(json.dumps([API, asked]).encode()).hexdigest()[:16]
     file = files.ROOT / "build" / "mapillary" / "boxes" / f"{name}.json"
     if not file.exists():
-        answer = json.dumps(cut(box, ask))
+        try:
+            answer = json.dumps(ask.get(f"{API}/images", asked, "data")["data"])
+        except Unreadable as why:
+            raise ValueError(f"Mapillary refuses the box {box}: {why.detail}") from None
         files.write_whole(file, lambda partial: partial.write_text(answer, encoding="utf-8"))
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def cut(box, ask):
-    """(records, full boxes) of a box, from its quarters where one answer may not hold them all."""
-    south, west, north, east = box
-    asked = {"bbox": f"{west:.7f},{south:.7f},{east:.7f},{north:.7f}", "fields": ",".join(FIELDS), "limit": MOST}
-    try:
-        records = ask.get(f"{API}/images", asked, "data")["data"]
-        if len(records) < FULL:
-            return records, []
-    except TooMuch:
-        records = []
-    except Unreadable as why:
-        raise ValueError(f"Mapillary refuses the box {box}: {why.detail}") from None
-    if max(north - south, east - west) < LEAST_DEG:
-        return records, [box]
-    rows, columns = (pairwise((low, (low + high) / 2, high)) for low, high in ((south, north), (west, east)))
-    quarters = [(s, w, n, e) for (s, n), (w, e) in product(rows, columns)]
-    answers = [cut(quarter, ask) for quarter in quarters]
-    every = {record["id"]: record for records, _ in answers for record in records}
-    return list(every.values()), [box for _, full in answers for box in full]
-
-
-# ---- which -----------------------------------------------------------------------------------------------------------
 def fields_of(record):
     """A record with the keys of the catalogue: computed positions and headings first; what is optional may lack."""
     places = ((record.get(name) or {}).get("coordinates") for name in ("computed_geometry", "geometry"))
@@ -191,14 +169,6 @@ def fields_of(record):
     }  # fmt: skip
 
 
-def unwanted(told, panoramas):
-    """Why a record cannot be a photo, as an Unreadable; None where it can."""
-    if np.isnan(told["lat_deg"]):
-        return Unreadable("no position", "Mapillary names none")
-    around = told["is_pano"] and not panoramas
-    return Unreadable("panorama", "option panoramas: true keeps it") if around else None
-
-
 def thinned(records, thin_m):
     """Along every sequence, in the order of time, the photos at least thin_m from the last one that was kept."""
     last, kept = {}, []
@@ -208,21 +178,6 @@ def thinned(records, thin_m):
             kept.append(told)
             last[drive] = at
     return sorted(kept, key=lambda told: told["id"])
-
-
-# ---- the server ------------------------------------------------------------------------------------------------------
-def gave_up(state):
-    """ConnectionError after the last attempt."""
-    why = state.outcome.exception()
-    raise ConnectionError(
-        f"Mapillary does not answer after {state.attempt_number} attempts ({why}): run again later, what is there stays"
-    ) from None
-
-
-def patience(state: RetryCallState):
-    """Seconds until the next attempt: 1, 2, 4 ..., or more if the server asks for it, LONGEST_S at most."""
-    asked = getattr(state.outcome.exception(), "after_s", 0.0)
-    return min(max(asked, wait_exponential(multiplier=1)(state)), LONGEST_S)
 
 
 class Questions:
@@ -239,42 +194,31 @@ class Questions:
         self.header = {"Authorization": f"OAuth {token}"}
 
     @retry(
-        retry=retry_if_exception_type(Busy), stop=stop_after_attempt(ATTEMPTS), wait=patience,
-        retry_error_callback=gave_up,
-    )  # fmt: skip
+        retry=retry_if_exception_type(Busy), stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(), reraise=True
+    )
     def get(self, address, asked=None, wanted=""):
         """The JSON of the API, if something is wanted of it, else what lies at an address, asked without the token.
 
-        Busy where it may come later, TooMuch, ValueError for the token, Unreadable for what is gone.
+        Busy where it may come later, ValueError for the token, Unreadable for what is gone. Where the server says that
+        a box holds more than it can answer, None as data.
         """
         try:
             answer = self.session.get(address, params=asked, headers=self.header if wanted else None, timeout=60)
+            status, told = answer.status_code, answer.json() if wanted and answer.ok else {}
         except requests.RequestException as error:
             raise Busy(type(error).__name__) from None  # its words may hold the address
-        return content_of(answer, wanted)
-
-
-def content_of(answer, wanted):
-    """What an answer holds, as in Questions.get."""
-    status = answer.status_code
-    if status == 429:
-        wait = answer.headers.get("Retry-After", "")
-        asked_s = float(wait) if wait.isdigit() else 0.0
-        raise Busy(f"too many questions: it asks for {asked_s:.0f} s, at most {LONGEST_S:.0f} s are waited", asked_s)
-    if status >= 400 and "reduce the amount of data" in answer.text[:500]:
-        raise TooMuch
-    if status >= 500:
-        raise Busy(f"status {status}")
-    if wanted and status in (401, 403):
-        raise ValueError(f"Mapillary refuses the token (status {status}): check MAPILLARY_TOKEN")
-    if status >= 400:
-        raise Unreadable("missing file", f"Mapillary answers with status {status}")
-    if not wanted:
-        return answer.content
-    with suppress(requests.JSONDecodeError):
-        if isinstance(told := answer.json(), dict) and wanted in told:
-            return told
-    raise Busy(f"status {status} without {wanted}")
+        if status >= 400 and "reduce the amount of data" in answer.text[:500]:
+            return {"data": None}
+        if status == 429 or status >= 500:
+            wait = answer.headers.get("Retry-After")
+            raise Busy(f"status {status}" + (f", it asks for {wait} s" if wait else ""))
+        if wanted and status in (401, 403):
+            raise ValueError(f"Mapillary refuses the token (status {status}): check MAPILLARY_TOKEN")
+        if status >= 400:
+            raise Unreadable("missing file", f"Mapillary answers with status {status}")
+        if wanted and not (isinstance(told, dict) and wanted in told):
+            raise Busy(f"status {status} without {wanted}")
+        return told if wanted else answer.content
 
 
 def download(id_, size_px, file, ask):

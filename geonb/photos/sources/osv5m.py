@@ -8,9 +8,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections import Counter
-from itertools import pairwise
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -25,8 +23,6 @@ HUB, LICENCE = "osv5m/osv5m", "CC BY-SA 4.0"
 NEEDED = ("id", "latitude", "longitude", "country", "region", "city", "sequence", "captured_at")
 CREATOR = "creator_username"
 PARTS = {"train": ["train"], "test": ["test"], "both": ["train", "test"]}
-COMING = ".coming"  # where files of the Hub lie until they are whole
-COUNTRIES = 300  # that are named at most
 LARGEST_BYTES = 50_000_000  # of a picture in a zip file; those of the data set have about 50 kB
 
 
@@ -38,11 +34,10 @@ def read(
 
     part: train, test or both, which split official of page 04 then takes over. country: an ISO code as in the csv;
     box: [south, west, north, east] in degrees, west above east across the date line; limit: at most so many rows of a
-    part, drawn by the seed, 0 for all. A city is named with its region and country; photos without one share one when
-    steps of city_link_m metres link them. Pictures that lie in zip files are taken out into build/osv5m/.
-    download: zip files of the Hub, as [train/00, test/00], fetched into the folder first, with the csv of their parts;
-    only rows whose picture is at hand are then chosen. FileNotFoundError without the csv, ValueError for a csv of
-    other columns, ConnectionError for a file that does not come whole.
+    part, drawn by the seed, 0 for all. A city is named with its region and country. Pictures that lie in zip files are
+    taken out into build/osv5m/. download: zip files of the Hub, as [train/00, test/00], fetched into the folder first,
+    with the csv of their parts; only rows whose picture is at hand are then chosen. FileNotFoundError without the csv,
+    ValueError for a csv of other columns, ConnectionError for a file that does not come.
     """
     if part not in PARTS:
         raise ValueError(f"part {part!r} must be {', '.join(PARTS)}")
@@ -50,20 +45,19 @@ def read(
     checks.count("seed", seed, least=0)
     if box is not None:
         photo_fields.box_sides(box, across=True)
-    root, entries, nothing = picture_path(folder), [], []
+    root, entries = picture_path(folder), []
     fetch(root, download or [])
     for name in PARTS[part]:
-        csv, images = root / f"{name}.csv", root / "images" / name
-        rows, why_none = chosen(csv, country, box, limit, seed, set(pictures(images)) if download else None)
-        nothing.append(why_none)
-        where = pictures(images, set(rows.id))
+        there = pictures(root / "images" / name)
+        filters = filters_of(country, box, there if download else None)
+        rows = chosen(root / f"{name}.csv", filters, limit, seed)
         for row in rows.to_dict("records"):
-            found = where.get(row["id"])
+            found = there.get(row["id"])
             below = f"{folder.rstrip('/')}/images/{name}/{found or row['id'] + '.jpg'}"
             path = f"build/osv5m/{name}/{row['id']}.jpg" if isinstance(found, tuple) else below
             entries.append((path, f"id {row['id']}: ", row | {"given_part": name}, found))
     if not entries:
-        raise ValueError("; ".join(nothing))
+        raise ValueError(nothing(root / f"{name}.csv", filters, country, box))
     return collected(*kept_and_left_out(entries, photo, progress=True), city_link_m=city_link_m)
 
 
@@ -83,12 +77,10 @@ def photo(path, row, found):
     return photo_fields.photo(path, told, {"licence": LICENCE, "source": "osv5m"})
 
 
-# ---- the Hub ---------------------------------------------------------------------------------------------------------
 def fetch(root, archives):
     """Bring zip files of the Hub, and the csv of their parts, into the folder; what is there stays as it is.
 
-    huggingface_hub goes on where it was interrupted, in a folder beside; a file comes to its place once its content has
-    been compared with the digest that the Hub states. ValueError for another name, ConnectionError otherwise.
+    No token is sent. ValueError for another name, ConnectionError for a file that does not come whole.
     """
     if wrong := [name for name in archives if not re.fullmatch(r"(train|test)/\d\d", str(name))]:
         raise ValueError(f"download {wrong}: zip files of the data set are train/00 to train/97 and test/00 to test/04")
@@ -99,73 +91,51 @@ def fetch(root, archives):
 
 
 def fetch_file(root, name):
-    """One file of the data set from the Hub; a token, which it does not need, comes from HF_TOKEN alone."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    """One file of the data set, by huggingface_hub, which goes on where it was interrupted."""
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    hub, token = os.environ.get("HF_ENDPOINT", "https://huggingface.co"), os.environ.get("HF_TOKEN") or False
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        url = hf_hub_url(HUB, name, repo_type="dataset", endpoint=hub)
-        stated = get_hf_file_metadata(url, endpoint=hub, token=token).etag or ""
-        come = Path(hf_hub_download(HUB, name, repo_type="dataset", local_dir=root / COMING, endpoint=hub, token=token))
+        hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub, token=False)
     except (HfHubHTTPError, OSError) as error:
         raise ConnectionError(f"{name} of {HUB} does not come from {hub}: {type(error).__name__}; try again") from error
-    if re.fullmatch("[0-9a-f]{64}", stated) and files.sha256_of(come) != stated:
-        come.unlink()
-        raise ConnectionError(f"{name} of {HUB} came damaged: its content is not what the Hub states; try again")
-    (root / name).parent.mkdir(parents=True, exist_ok=True)
-    come.replace(root / name)
 
 
-# ---- the csv ---------------------------------------------------------------------------------------------------------
-def chosen(csv, country, box, limit, seed, there=None):
-    """(rows of a csv as text, why there are none): those of a country and within a box, at most `limit` of them in the
-    csv's order. there: the ids that alone are chosen among, all when None.
-    """
-    rows, left = filtered(csv, country, box, there)
-    if rows.empty:
-        return rows, why_none(csv, country, box, there, left)
-    if limit and limit < len(rows):
-        rows = rows.iloc[np.sort(random_streams.stream(seed, "osv5m").choice(len(rows), limit, replace=False))]
-    return rows.reset_index(drop=True), ""
-
-
-def filtered(csv, country, box, there):
-    """(the rows that pass each filter that is asked for, {its words: how many it left of those that came to it})."""
-    asked, left = {}, Counter()
+def filters_of(country, box, there):
+    """{words: function from rows of a csv to a mask} of what is asked for; there: ids that have a picture, or None."""
+    asked = {}
     if country:
         asked[f"country {country!r}"] = lambda rows: rows.country == country
     if there is not None:
-        asked["having a picture in the folder"] = lambda rows: rows.id.isin(there)
+        asked["a picture in the folder"] = lambda rows: rows.id.isin(there)
     if box is not None:
         asked[f"box {box} (south, west, north, east)"] = lambda rows: within(rows, box)
+    return asked
+
+
+def chosen(csv, filters, limit, seed):
+    """Rows of a csv as text that pass the filters, in its order; at most `limit` of them, drawn, where it is not 0."""
 
     def keep(rows):
-        left["all"] += len(rows)
-        for words, passes in asked.items():
+        for passes in filters.values():
             rows = rows[passes(rows)]
-            left[words] += len(rows)
         return rows
 
-    return text_tables.rows_of(csv, NEEDED, more=(CREATOR,), keep=keep), left
+    rows = text_tables.rows_of(csv, NEEDED, more=(CREATOR,), keep=keep)
+    if limit and limit < len(rows):
+        rows = rows.iloc[np.sort(random_streams.stream(seed, "osv5m").choice(len(rows), limit, replace=False))]
+    return rows.reset_index(drop=True)
 
 
-def why_none(csv, country, box, there, left):
-    """Which filter left how many of how many, down to the one that left none, and what else could have been meant."""
-    if not left["all"]:
-        return f"{csv.name} has no rows"
-    said = []
-    for before, words in pairwise(left):
-        said.append(f"{words} leaves {left[words]:,} of {left[before]:,}")
-        if not left[words]:
-            break
-    said[0] += f" rows of {csv.name}"
-    if words.startswith("country"):
-        names = sorted(set(text_tables.rows_of(csv, ("country",)).country))[:COUNTRIES]
-        said[-1] += f", which names the countries {', '.join(names)}"
-    if words.startswith("box") and (other := len(filtered(csv, country, photo_fields.exchanged(box), there)[0])):
-        said.append(f"{other:,} lies in {photo_fields.exchanged(box)}, as if it read west, south, east, north")
-    return ", ".join(said)
+def nothing(csv, filters, country, box):
+    """Which filters leave no row, and what else could have been meant."""
+    said = f"{csv.name} has no row" + (f" of {', '.join(filters)}" if filters else "")
+    if country:
+        said += f"; it has the countries {', '.join(sorted(set(text_tables.rows_of(csv, ('country',)).country)))}"
+    if box is not None:
+        said += f"; if the box was meant as west, south, east, north, write {photo_fields.exchanged(box)}"
+    return said
 
 
 def within(rows, box):
@@ -176,25 +146,22 @@ def within(rows, box):
     return (lat >= south) & (lat <= north) & across
 
 
-# ---- the pictures ----------------------------------------------------------------------------------------------------
-def pictures(images, wanted=None):
-    """{id: its name below images/<part>, or (zip file, name in it)} of wanted ids, or all."""
-    found = {}
+def pictures(images):
+    """{id: its name below images/<part>, or (zip file, name in it)} of all pictures; unpacked ones go before."""
+    packed, found = {}, {}
     for below in sorted(images.iterdir()) if images.is_dir() else ():
         if below.is_dir():
-            here = {entry.name.removesuffix(".jpg"): f"{below.name}/{entry.name}" for entry in os.scandir(below)}
+            found |= {entry.name.removesuffix(".jpg"): f"{below.name}/{entry.name}" for entry in os.scandir(below)}
+        elif below.suffix == ".jpg":
+            found[below.stem] = below.name
         elif below.suffix == ".zip":
             try:
-                with zipfile.ZipFile(below) as packed:
-                    names = packed.namelist()
+                with zipfile.ZipFile(below) as archive:
+                    names = archive.namelist()
             except zipfile.BadZipFile as error:
                 raise ValueError(f"{below.name} is no whole zip file ({error}): fetch it again") from error
-            here = {name.rpartition("/")[2].removesuffix(".jpg"): (below, name) for name in names}
-        else:
-            here = {below.stem: below.name} if below.suffix == ".jpg" else {}
-        here = {id_: place for id_, place in here.items() if wanted is None or id_ in wanted}
-        found = here | found if below.suffix == ".zip" else found | here  # what was unpacked goes before
-    return found
+            packed |= {name.rpartition("/")[2].removesuffix(".jpg"): (below, name) for name in names}
+    return packed | found
 
 
 def take_out(archive, member, file):

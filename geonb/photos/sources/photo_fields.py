@@ -15,7 +15,6 @@ MEASURED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")
 FIELDS = [name for name in catalogue.COLUMNS if name not in MEASURED]
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?|[+-]?inf", re.IGNORECASE)
 LATEST_MS = 4e12  # year 2096: what lies beyond is no time
-MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 
 
 def photo(path, told, given, examine=pictures.examine):
@@ -31,7 +30,13 @@ def photo(path, told, given, examine=pictures.examine):
     return texts | read | seen | {"path": path, "lat_deg": lat, "lon_deg": lon, "photo_id": seen["sha256"][:16]}
 
 
-# ---- texts, numbers, times -------------------------------------------------------------------------------------------
+def refuse_unwanted(*, night=False, panorama=False):
+    """Nothing, or Unreadable for a photo that its data set calls one of these and that its study does not keep."""
+    for kind, option, unwanted in (("night", "night", night), ("panorama", "panoramas", panorama)):
+        if unwanted:
+            raise Unreadable(kind, f"the data set says so: option {option}: true keeps it")
+
+
 def text(value):
     """The text of a cell, '' where it is missing."""
     return "" if value is None or pd.isna(value) else str(value).strip()
@@ -89,7 +94,6 @@ def of_milliseconds(value):
     return pd.Timestamp(int(found), unit="ms", tz="UTC") if 0 < found < LATEST_MS else ""
 
 
-# ---- positions -------------------------------------------------------------------------------------------------------
 def check_position(lat_deg, lon_deg):
     """Nothing, or Unreadable: out of range, or within 10 m of 0, 0, where no street is."""
     for name, value, bound in (("latitude", lat_deg, 90), ("longitude", lon_deg, 180)):
@@ -107,20 +111,10 @@ def to_degrees(crs):
     return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
 
 
-def within(area, lat_deg, lon_deg):
-    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
-    if area is None:
-        return True
-    width = (area.east - area.west) % 360 or 360
-    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
-    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG
-
-
 def box_sides(box, *, across=False):
     """South, west, north and east of an option box as floats [degree]; ValueError where it is none.
 
-    across: west may lie east of east, across the date line. Sides that only make sense as west, south, east, north are
-    refused with the order that is wanted.
+    across: west may lie east of east, across the date line. The words name the other order where it would make sense.
     """
     if _is_box(box, across):
         return [float(side) for side in box]

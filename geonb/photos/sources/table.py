@@ -2,33 +2,23 @@
 
 import re
 import warnings
-from contextlib import suppress
 from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
+from geonb.photos.sources import text_tables
 from geonb.photos.sources.cached_reading import examiner
-from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees, within
+from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
-# Names of columns, their letters and digits alone, that an option may mean; those of GRIDS are often in metres.
-LIKELY = {
-    "path_column": ("path", "filepath", "imagepath", "file", "filename", "image", "img", "photo", "picture"),
-    "lat_column": ("lat", "latitude", "latdeg", "latitudedeg", "decimallatitude", "gpslatitude", "y", "north",
-                   "northing"),
-    "lon_column": ("lon", "long", "lng", "longitude", "londeg", "longitudedeg", "decimallongitude", "gpslongitude", "x",
-                   "east", "easting"),
-}  # fmt: skip
-GRIDS = ("x", "y", "north", "northing", "east", "easting")
-APART_M = 1.0  # between a row's point and its columns: the same place, rounded otherwise
 SLIPS = 0.01  # share of the rows that may have a longitude above 180 degrees by mistake
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that spreadsheets write and read
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 
 
 def read(
@@ -41,31 +31,24 @@ def read(
 
     ``folder`` is where its paths begin, without it the folder of the table. ``columns`` maps fields of the catalogue to
     columns of the table; a column with the name of a field is taken without being named, unless the field is mapped to
-    ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own; photos still without a city
-    share one when steps of ``city_link_m`` metres link them. Latitude and longitude: decimal degrees, WGS 84, or north
-    and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid) or EPSG:32633 (UTM zone 33 N), in
-    its own unit; a table of points without these columns gives its points, and one with both must have them within
-    APART_M. ``swap_lat_lon``: the two are exchanged; ``lon_0_to_360``: longitudes above 180 count from the east, 286
-    is -74. ``layer``: of a file with several. Times are ISO 8601, in UTC where they have no offset. Row 1 is the first
-    below the header. ``workers``: processes that read pictures, 0 for one per core; a picture that did not change is
-    not read again (cached_reading). FileNotFoundError without the file; ValueError for one that cannot be read or has
-    no rows, for columns, a layer or a ``crs`` that do not exist, and for coordinates that only make sense with an
-    option that was not set.
+    ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own. Latitude and longitude:
+    decimal degrees, WGS 84, or north and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid),
+    in its own unit; a table of points gives its points. ``swap_lat_lon``: the two are exchanged; ``lon_0_to_360``:
+    longitudes above 180 count from the east, 286 is -74. ``layer``: of a file with several. Times are ISO 8601, in UTC
+    where they have no offset. Row 1 is the first below the header. ``workers``: see cached_reading. FileNotFoundError
+    without the file; ValueError for one that cannot be read or has no rows, for columns, a layer or a ``crs`` that do
+    not exist, and for coordinates that only make sense with an option that was not set.
     """
-    if crs and lon_0_to_360:
-        raise ValueError(f"lon_0_to_360 is of degrees: leave it out beside crs {crs!r}")
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
     at = (lon_column, lat_column) if swap_lat_lon else (lat_column, lon_column)
     frame = load(table, layer)
-    placed = on_grid(crs, frame, *at) if crs else dict
-    has_points = hasattr(frame, "geom_type")
-    points = _points(frame, swap_lat_lon) if has_points and not set(at) & set(frame) else {}
-    told = told_by(frame, path_column, at, columns or {}, points)
+    points = hasattr(frame, "geom_type")
+    if crs and (points or lon_0_to_360):
+        raise ValueError(f"crs {crs!r} is of columns in its unit: leave it out beside lon_0_to_360 and points")
+    told = told_by(frame, path_column, at, columns or {}, _points(frame, swap_lat_lon) if points else None)
     if not crs:
-        told = plausible(told, ("latitude", "longitude") if points else at, bool(points), lon_0_to_360)
-    entries = told.to_dict("records")
-    if has_points and not points:
-        refuse_apart(frame, entries, placed, ", ".join(at))
+        told = plausible(told, lon_0_to_360)
+    placed, entries = on_grid(crs, *at) if crs else dict, told.to_dict("records")
     paths = [_joined(folder or str(PurePosixPath(table).parent), entry["path"]) for entry in entries]
     examine = examiner(paths, picture_path(table), workers)
 
@@ -78,7 +61,6 @@ def read(
     return collected(*kept_and_left_out(numbered, row), city_link_m=city_link_m)
 
 
-# ---- the file --------------------------------------------------------------------------------------------------------
 def load(table, layer):
     """The table as it is: a CSV as text, a file of points as a GeoDataFrame in EPSG:4326. ValueError without a row."""
     path = picture_path(table)
@@ -116,28 +98,20 @@ def _with_types(path, layer):
 
 
 def _csv(path):
-    """All cells as text, so that nothing is turned into a number, a date or a missing value (NA is Namibia)."""
-    try:
+    """All cells as text, of whatever separator stands most often in the header, or is named above it."""
+    with text_tables.named(path), warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
         with path.open(encoding="utf-8-sig") as lines:
             header = lines.readline()
         told = SEPARATOR.fullmatch(header)
         how = {"sep": told[1] if told else max(",;\t", key=header.count), "skiprows": 1 if told else 0}
-        how |= {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would drop surplus cells
-            names = pd.read_csv(path, nrows=1, header=None, **how).iloc[0].str.strip()
-            frame = pd.read_csv(path, index_col=False, **how)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not UTF-8 ({error}): save it as CSV UTF-8") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path.name} is not a CSV with one header and equally long rows: {error}") from error
-    for name, count in names[names != ""].value_counts().items():
-        if count > 1:  # pandas would call the second one lat.1
-            raise ValueError(f"{path.name} has {count} columns {name!r}: rename one of them")
+        names = pd.read_csv(path, nrows=1, header=None, **how, **text_tables.AS_TEXT).iloc[0].str.strip()
+        frame = pd.read_csv(path, index_col=False, **how, **text_tables.AS_TEXT)
+    if (twice := names[names.duplicated() & (names != "")]).any():  # pandas would call the second one lat.1
+        raise ValueError(f"{path.name} has several columns {twice.iloc[0]!r}: rename them")
     return frame.set_axis(list(names), axis=1)
 
 
-# ---- its columns -----------------------------------------------------------------------------------------------------
 def told_by(frame, path_column, at, columns, points):
     """A table of path, lat_deg, lon_deg and fields of the catalogue, as written; ValueError for what is not there.
 
@@ -146,40 +120,24 @@ def told_by(frame, path_column, at, columns, points):
     if unknown := [name for name in columns if name not in FIELDS]:
         raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {', '.join(FIELDS)}")
     names = {name: name for name in FIELDS if name in frame} | columns
-    names = {name: column for name, column in names.items() if column}
-    options = {"path_column": path_column} | ({} if points else {"lat_column": at[0], "lon_column": at[1]})
-    _refuse_columns(frame, options, names)
-    points = points or {"lat_deg": frame[at[0]], "lon_deg": frame[at[1]]}
-    told = {"path": frame[path_column]} | points | {name: frame[column] for name, column in names.items()}
-    return pd.DataFrame(told).astype(object).reset_index(drop=True)
-
-
-def _refuse_columns(frame, options, names):
-    """Nothing, or a ValueError for a column that is not there or is named twice, with the options that may be meant."""
-    for name, column in names.items():
-        if not isinstance(column, str):
-            raise ValueError(f"columns: {name} is {column!r}, not the name of a column")
-    if "lat_column" in options and options["lat_column"] == options["lon_column"]:
+    names = {"path": path_column} | {name: column for name, column in names.items() if column}
+    if points is None:
+        names |= {"lat_deg": at[0], "lon_deg": at[1]}
+    if missing := [f"{column!r} for {name}" for name, column in names.items() if column not in list(frame)]:
+        there = ", ".join(map(str, frame.columns))
         raise ValueError(
-            f"lat_column and lon_column are both {options['lat_column']!r}: each needs a column of its own"
+            f"the table has no column {', '.join(missing)}; it has {there}: name the right ones in the options "
+            "path_column, lat_column, lon_column and columns"
         )
-    missing = [column for column in (*options.values(), *names.values()) if column not in frame]
-    if not missing:
-        return
-    plain = {re.sub(r"[^a-z0-9]", "", str(column).lower()): column for column in reversed(list(frame.columns))}
-    meant = {option: next((name for name in LIKELY[option] if name in plain), None)
-             for option, column in options.items() if column in missing}  # fmt: skip
-    said = ", ".join(f"{option}: {plain[name]}" for option, name in meant.items() if name)
-    metres = ", and crs if they are in metres" if set(meant.values()) & set(GRIDS) else ""
-    there = ", ".join(map(str, frame.columns)) + (f": set {said}{metres}" if said else "")
-    raise ValueError(f"the table has no column {missing}; it has {there}")
+    told = {name: frame[column] for name, column in names.items()} | (points or {})
+    return pd.DataFrame(told).astype(object).reset_index(drop=True)
 
 
 def _points(frame, swap):
     """Latitude and longitude of the points of a GeoDataFrame; rows without a geometry have none."""
-    wrong = frame.geom_type[frame.geometry.notna() & (frame.geom_type != "Point")]
+    wrong = np.flatnonzero(frame.geometry.notna() & (frame.geom_type != "Point"))
     if len(wrong):
-        raise ValueError(f"row {list(frame.index).index(wrong.index[0]) + 1} is a {wrong.iloc[0]}, not a Point")
+        raise ValueError(f"row {wrong[0] + 1} is a {frame.geom_type.iloc[wrong[0]]}, not a Point")
     lat_deg, lon_deg = (frame.geometry.x, frame.geometry.y) if swap else (frame.geometry.y, frame.geometry.x)
     return {"lat_deg": lat_deg, "lon_deg": lon_deg}
 
@@ -192,90 +150,45 @@ def _joined(start, name):
     return f"{start.rstrip('/')}/{name}"
 
 
-# ---- what coordinates seem to be -------------------------------------------------------------------------------------
-def plausible(told, names, of_points, lon_0_to_360):
+def plausible(told, lon_0_to_360):
     """What a table tells, with longitudes up to 360 turned where the option says that they are such.
 
-    names: of latitude and longitude, for the words. ValueError where most rows are in metres, or only make sense with
-    latitude and longitude exchanged, or where longitudes run from 0 to 360 without the option.
+    ValueError where most rows are in metres, or only make sense with latitude and longitude exchanged, or where
+    longitudes run from 0 to 360 without the option.
     """
     lat, lon = (told[name].map(number).astype(float) for name in ("lat_deg", "lon_deg"))
     known = np.isfinite(lat) & np.isfinite(lon)
-    _refuse_metres(lat[known], lon[known], names, of_points)
-    _refuse_swapped(lat[known], lon[known])
-    beyond = (lon > 180) & (lon <= 360)
-    if lon_0_to_360:
-        return told.assign(lon_deg=told["lon_deg"].where(~beyond, lon - 360))
-    if beyond.sum() > SLIPS * known.sum() and not (lon < 0).any():
-        row, first = beyond.idxmax() + 1, lon[beyond.idxmax()]
-        raise ValueError(
-            f"row {row} has longitude {first}: {beyond.sum()} of {known.sum()} lie above 180 degrees, none below 0; "
-            f"if they run from 0 to 360, set lon_0_to_360: true, which takes {first} as {first - 360:.7g}"
-        )
-    return told
+    beyond = known & (lon > 180) & (lon <= 360)
+    metres = known & (np.maximum(lat.abs(), lon.abs()) > 360)
+    swapped = known & (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
+    around = beyond.sum() > SLIPS * known.sum() and not (lon < 0).any() and not lon_0_to_360
+    for rows, wrong, words in (
+        (metres, metres.sum() > known.sum() / 2, "look like metres, not degrees: name their coordinate system in the "
+         "option crs, such as EPSG:32633 for UTM zone 33 N; a file of points must be saved with the system it is in"),
+        (swapped, swapped.sum() > known.sum() / 2, "look like longitude and latitude: set swap_lat_lon: true, or leave "
+         "it out where it is set"),
+        (beyond, around, "have a longitude above 180, none is below 0: if they run from 0 to 360, set lon_0_to_360: "
+         "true"),
+    ):  # fmt: skip
+        if wrong:
+            row = rows.idxmax()
+            first = f"row {row + 1} has latitude {lat[row]:.10g}, longitude {lon[row]:.10g}"
+            raise ValueError(f"{first}: {rows.sum()} of {known.sum()} rows {words}")
+    return told.assign(lon_deg=told["lon_deg"].where(~beyond, lon - 360)) if lon_0_to_360 else told
 
 
-def _refuse_metres(lat, lon, names, of_points):
-    """Nothing, or a ValueError where most rows are no degrees, not even of longitudes up to 360."""
-    far = np.maximum(lat.abs(), lon.abs()) > 360
-    if far.sum() <= len(far) / 2:
-        return
-    what = f"{far.sum()} of {len(far)} rows look"
-    way_out = "name their coordinate system in the option crs, such as EPSG:32633 for UTM zone 33 N"
-    if of_points:
-        what, way_out = ("its points look", "the file calls them degrees: save it with the system that they are in")
-    where = f"{names[0]} {lat[far.idxmax()]:.10g}, {names[1]} {lon[far.idxmax()]:.10g}"
-    raise ValueError(f"row {far.idxmax() + 1} has {where}: {what} like metres, not degrees; {way_out}")
-
-
-def _refuse_swapped(lat, lon):
-    """Nothing, or a ValueError when most rows only make sense with latitude and longitude exchanged."""
-    swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
-    if swapped.sum() > len(lat) / 2:
-        row = swapped.idxmax()
-        raise ValueError(
-            f"latitude and longitude look swapped: row {row + 1} has latitude {lat[row]}, longitude {lon[row]}; "
-            "set swap_lat_lon: true, or leave it out where it is set"
-        )
-
-
-def refuse_apart(frame, entries, placed, where):
-    """Nothing, or a ValueError where the columns of a table and its points lie more than APART_M apart.
-
-    entries: its rows as dicts; placed: what makes degrees of one; where: its columns, for the words. Rows without a
-    point, or without a position in their columns, are not compared.
-    """
-    told = np.full((len(entries), 2), np.nan)
-    for n, entry in enumerate(entries):
-        with suppress(Unreadable):
-            told[n] = [number(placed(entry)[name]) for name in ("lat_deg", "lon_deg")]
-    at = frame.geometry.where(frame.geom_type == "Point")
-    points = np.column_stack([at.y, at.x])
-    apart_m = np.nan_to_num(sphere.distance_m(told, points), nan=0.0)
-    if not (far := apart_m > APART_M).any():
-        return
-    row = int(apart_m.argmax())
-    both = [f"{lat:.8g}, {lon:.8g}" for lat, lon in (told[row], points[row])]
-    raise ValueError(
-        f"columns {where} and points of the table lie more than {APART_M:g} m apart in {far.sum()} of {len(far)} rows, "
-        f"in row {row + 1} by {apart_m[row]:,.1f} m: {both[0]} beside the point {both[1]}. Mend the table, or choose: "
-        "lat_column: '' and lon_column: '' take the points, a CSV without points the columns"
-    )
-
-
-def on_grid(crs, frame, north_column, east_column):
+def on_grid(crs, north_column, east_column):
     """A function that places a row, its north and east in a coordinate system, in its own unit, in degrees.
 
     It raises Unreadable where these are no numbers, or outside of the system's own area. ValueError for an unknown
-    system, or without the columns.
+    system.
     """
     from pyproj import CRS
     from pyproj.exceptions import ProjError
 
-    if north_column not in frame or east_column not in frame:
-        raise ValueError(f"crs {crs!r} is of columns {north_column!r} and {east_column!r}, which the table has not")
     try:
-        system, transformer = CRS(crs), to_degrees(crs)
+        system = CRS(crs)
+        transformer = to_degrees(crs)
     except ProjError as error:
         raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
     if not (system.is_projected or system.is_geographic):
@@ -296,3 +209,12 @@ def on_grid(crs, frame, north_column, east_column):
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
 
     return placed
+
+
+def within(area, lat_deg, lon_deg):
+    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
+    if area is None:
+        return True
+    width = (area.east - area.west) % 360 or 360
+    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
+    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG

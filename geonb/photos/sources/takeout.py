@@ -16,13 +16,13 @@ LARGEST_BYTES = 1_000_000  # of a sidecar; Takeout's have about 1 kB
 NO_FIX = ("no position", "position 0,0", "broken position", "latitude out of range", "longitude out of range")
 
 
-def sidecars(root, names):
-    """{file: its sidecar} of the files among the names, without a JSON that two files could claim, or that is a link.
+def sidecars(names):
+    """{file: its sidecar} of the files among the names, without a JSON that two files could claim.
 
     The sidecar of a.jpg is a.jpg.json or a.jpg.supplemental-metadata.json, that of a(1).jpg a.jpg(1).json and so on;
     Takeout cuts what stands before .json, at times within the file's own name.
     """
-    there = {name for name in names if name.endswith(".json") and not (root / name).is_symlink()}
+    there = {name for name in names if name.endswith(".json")}
     claims = {name: sorted(there & _sidecar_names(name)) for name in names if there and name not in there}
     claimed = Counter(sidecar for some in claims.values() for sidecar in some)
     mine = {name: [sidecar for sidecar in some if claimed[sidecar] == 1] for name, some in claims.items()}
@@ -46,10 +46,7 @@ def mended(told, file):
     """
     try:
         with file.open("rb") as stream:
-            text = stream.read(LARGEST_BYTES + 1)
-        if len(text) > LARGEST_BYTES:
-            raise ValueError(f"more than {LARGEST_BYTES:,} bytes")
-        content = json.loads(text)
+            content = json.loads(stream.read(LARGEST_BYTES))  # a longer one is cut, and no JSON then
         places = (content.get(key) for key in ("geoDataExif", "geoData"))
         found = ((float(at["latitude"]), float(at["longitude"])) for at in places if at)
         lat, lon = next((at for at in found if at != (0, 0)), (None, None))

@@ -5,8 +5,8 @@ the number of a building; its position comes from OS Open UPRN (Open Government 
 building stands, not the camera.**
 """
 
-import os
 import re
+from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,10 @@ from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.sources import folder_contents, photo_fields, text_tables
 
-LICENCE = "CC BY 4.0"
 GAMMA = 0.4545  # from linear RGB to what screens expect, as the data set's repository advises
 POSITION = ("LATITUDE", "LONGITUDE")
 GRID = ("X_COORDINATE", "Y_COORDINATE")  # British National Grid
-PICTURES = "part-*/*/*/rgb_*.jp*g"
-CAPTURE = re.compile(r"(?P<time>.+)_(?P<light>day|night)$")
+PICTURES = re.compile(r"part-[^/]*/[^/]+/[^/]+/rgb_[^/]*\.jpe?g")
 TIMES = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 8: "%Y%m%d"}  # by the number of digits
 
 
@@ -35,32 +33,26 @@ def read(
 
     uprn_table: the csv of OS Open UPRN, or a part of it: UPRN, and LATITUDE and LONGITUDE or the British National Grid.
     linear: the pictures are in linear RGB, brightened ones are written to build/xri/. night: keep captures at night.
-    Pictures of one capture share a sequence, which no split but random parts. FileNotFoundError without folder or csv,
-    ValueError for a csv of other columns.
+    Pictures of one capture share a sequence. FileNotFoundError without folder or csv, ValueError for other columns.
     """
     root = folder_contents.root_of(folder)
-    found = sorted(path.relative_to(root) for path in root.glob(PICTURES))
-    if not found:
-        raise ValueError(f"folder {folder!r} holds no picture {PICTURES}, which is part-*/<UPRN>/<capture>/rgb_*.jp*g")
-    places = positions(pictures.picture_path(uprn_table), {path.parts[1] for path in found})
-    given = {"city": city, "country": "GB", "licence": LICENCE, "source": "xri"}
-    closed = [
-        name for name in folder_contents.entries(root) if os.path.isdir(root / name) and not os.path.islink(root / name)
-    ]
+    there, refused = folder_contents.readable(root, folder, PICTURES.fullmatch)
+    if not there and not refused:
+        raise ValueError(f"folder {folder!r} holds no picture part-*/<UPRN>/<capture>/rgb_*.jpeg")
+    there = {PurePosixPath(name): path for name, path in there.items()}
+    places = positions(pictures.picture_path(uprn_table), {name.parts[1] for name in there})
+    given = {"city": city, "country": "GB", "licence": "CC BY 4.0", "source": "xri"}
 
     def photo(path, name):
         told = fields_of(name, places, night)
         return photo_fields.photo(brightened(path, name) if linear else path, told, given)
 
-    entries = [(f"{folder.rstrip('/')}/{name.as_posix()}", "", name) for name in found]
-    rows, left_out = kept_and_left_out(entries, photo, progress=True)
-    return collected(rows, folder_contents.readable(root, closed, folder)[1] + left_out, city_link_m=city_link_m)
+    rows, left_out = kept_and_left_out([(path, "", name) for name, path in there.items()], photo, progress=True)
+    return collected(rows, refused + left_out, city_link_m=city_link_m)
 
 
 def positions(file, wanted):
     """{UPRN: (latitude, longitude)} of the wanted buildings, from a csv of forty million."""
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is no file: uprn_table is the csv of OS Open UPRN")
     there = text_tables.columns_of(file)
     names = next((pair for pair in (POSITION, GRID) if {"UPRN", *pair} <= set(there)), None)
     if names is None:
@@ -76,23 +68,19 @@ def positions(file, wanted):
 def fields_of(name, places, night):
     """The keys of the catalogue of a picture, from the folders it lies in."""
     _, uprn, capture, _ = name.parts
-    said = CAPTURE.match(capture)
-    if said and said["light"] == "night" and not night:
-        raise Unreadable("night", "the folder says so: option night: true keeps it")
+    words, _, light = capture.rpartition("_")
+    photo_fields.refuse_unwanted(night=light == "night" and not night)
     if uprn.lstrip("0") not in places:
         raise Unreadable("no position", f"UPRN {uprn} is not in the table of buildings")
     lat_deg, lon_deg = places[uprn.lstrip("0")]
-    taken = time_of(said["time"]) if said else ""
-    return {"lat_deg": lat_deg, "lon_deg": lon_deg, "captured_at": taken, "sequence_id": f"{uprn}/{capture}"}
+    return {"lat_deg": lat_deg, "lon_deg": lon_deg, "captured_at": time_of(words), "sequence_id": f"{uprn}/{capture}"}
 
 
 def time_of(words):
     """The time that a folder's name tells, whatever parts its digits; '' where it is none of TIMES."""
     digits = "".join(re.findall(r"\d", words))
-    if len(digits) not in TIMES:
-        return ""
-    parsed = pd.to_datetime(digits, format=TIMES[len(digits)], errors="coerce", utc=True)
-    return "" if pd.isna(parsed) else parsed
+    parsed = pd.to_datetime(digits, format=TIMES.get(len(digits), "%Y"), errors="coerce", utc=True)
+    return "" if len(digits) not in TIMES or pd.isna(parsed) else parsed
 
 
 def brightened(path, name):
