@@ -18,7 +18,7 @@ from shapely.geometry import LineString
 from geonb import checks, files, random_streams
 from geonb.earth import sphere
 from geonb.resampling import interval95
-from simcities import captions, day, fields, geography, globe, renderer
+from simcities import captions, day, fields, geography, globe, renderer, things
 
 JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
@@ -252,3 +252,36 @@ def curves(world, *, places, redraws, seed=0):
             table = zip(distance_m, found[:, 0], truth, *interval95(found[:, 1:], axis=1), strict=True)
             rows += [(city.name, name, *row) for row in table]
     return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)
+
+
+def world_of(source, options):
+    """The World of a source and its options; ValueError for a source that is not simulated."""
+    if source != "simulated":
+        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
+    return World(**options)
+
+
+def planted_at(source, options, table):
+    """The planted fields (n, K) at the places of a table (lat_deg, lon_deg, city); None where nothing was planted."""
+    if source != "simulated":
+        return None
+    return truth(World(**options), table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
+
+
+def planted_semivariogram(source, options, distance_m):
+    """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
+    return fields.planted_semivariogram(World(**options).planted(), distance_m) if source == "simulated" else None
+
+
+def scenes(source, options, photo_id):
+    """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
+    if source != "simulated":
+        return np.full(len(photo_id), "photo", dtype=object)
+    return cameras(World(**options)).set_index("photo_id").scene.loc[photo_id].to_numpy(dtype=object)
+
+
+def fields_named(source):
+    """{kind of scene: planted fields that its captions name [count]}; empty where nothing was planted."""
+    if source != "simulated":
+        return {}
+    return {scene: len(captions.SHOWN.get(scene, ())) for scene in things.SCENES}

@@ -113,7 +113,7 @@ def read_off(errors, rows, gallery):
 
 def untrained(setting, options, data, seed=0):
     """Errors of the baselines and the ceilings on the Data of a world, with block."""
-    (split,), planted = data.parts, functools.partial(sources.planted_at, "simulated", options)
+    (split,), planted = data.parts, functools.partial(simulation.planted_at, "simulated", options)
     gallery = {split: galleries.of_split(split, data.photos, data.parts[split], data.grid)}
     rows = baselines.untrained(data.photos, data.features, data.parts, gallery, planted, seed=seed)
     return rows.assign(block=splits.blocks_of(rows, setting.yardstick_m))

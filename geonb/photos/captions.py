@@ -3,7 +3,6 @@
 from geonb import checks
 
 PARTS = ("street", "city", "country", "coordinates")
-MOST_DECIMALS = 12  # of degrees: beyond are the last digits of float64
 
 
 def location_captions(lat_lon_deg, *, street=None, city=None, country=None, parts=PARTS, decimals=5):
@@ -12,11 +11,9 @@ def location_captions(lat_lon_deg, *, street=None, city=None, country=None, part
     parts: which of street, city, country and coordinates are said; decimals: of the degrees (5 are about a metre; the
     paper leaves the precision open, this is our choice). Names that are missing or empty are left out.
     """
-    if unknown := set(parts) - set(PARTS):
-        raise ValueError(f"captions have no part {', '.join(sorted(unknown))}: choose among {', '.join(PARTS)}")
-    if not parts:
-        raise ValueError(f"a caption needs at least one part of {', '.join(PARTS)}")
-    checks.count("decimals", decimals, least=0, most=MOST_DECIMALS, way_out="7 are about a centimetre")
+    if not parts or set(parts) - set(PARTS):
+        raise ValueError(f"a caption needs at least one part of {', '.join(PARTS)}, and has no others: {list(parts)}")
+    checks.count("decimals", decimals, least=0, most=12, way_out="7 are about a centimetre")
     names = {"street": street, "city": city, "country": country}
     return [one_caption(*position, {k: v[i] for k, v in names.items() if k in parts and v is not None}, parts, decimals)
             for i, position in enumerate(lat_lon_deg)]  # fmt: skip

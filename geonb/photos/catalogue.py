@@ -8,7 +8,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from geonb import checks
 from geonb.earth import sphere
 from geonb.photos.left_out import left_out_table
 
@@ -42,7 +41,6 @@ SAME_LOOK_BITS = 32  # of 256: copies, smaller or compressed again, differ in fe
 SAME_HEADING_DEG = 1.0
 
 
-# ---- the table -------------------------------------------------------------------------------------------------------
 def catalogue(rows):
     """The catalogue: a GeoDataFrame in EPSG:4326 with the columns of COLUMNS, in the order of the paths.
 
@@ -117,7 +115,6 @@ def collected(rows, left_out, *, city_link_m):
     return assign_cities(kept, city_link_m), left_out_table([*left_out, *again, *near])
 
 
-# ---- duplicates ------------------------------------------------------------------------------------------------------
 def without_duplicates(rows):
     """(rows, left out as dicts): of photos with the same content the first by path stays."""
     rows = rows.sort_values("path", kind="stable", ignore_index=True)
@@ -138,56 +135,44 @@ def without_near_duplicates(rows):
     at most and whose headings, where both are known, agree. Photos without a time are no copies, nor are pictures of
     one colour. Of equal sizes the first by path stays.
     """
-    looks = np.frombuffer(bytes.fromhex("".join(rows["difference_hash"])), np.uint8).reshape(len(rows), -1)
+    looks = np.frombuffer(bytes.fromhex("".join(rows["difference_hash"])), np.uint64).reshape(len(rows), -1)
     rows = rows.drop(columns="difference_hash")
     second = pd.to_datetime(rows["captured_at"], utc=True).dt.floor("s")
-    some = np.flatnonzero(second.notna() & second.duplicated(keep=False) & looks.any(axis=1))
-    first = np.arange(len(rows))
+    some = rows[(second.notna() & second.duplicated(keep=False)).to_numpy() & looks.any(axis=1)]
+    some = some.iloc[np.argsort(-some["width_px"] * some["height_px"], kind="stable")]
+    first = {}
     if len(some):
-        first[some] = some[_originals(rows.iloc[some], pd.factorize(second.iloc[some])[0], looks[some])]
-    sizes = [f"{wide} x {high} pixels" for wide, high in zip(rows["width_px"], rows["height_px"], strict=True)]
-    again = first != np.arange(len(rows))
-    left_out = []
-    for path, size, kept in zip(rows["path"][again], np.array(sizes)[again], first[again], strict=True):
-        words = (
-            f"looks like {rows['path'][kept]} of the same place and second, which has {sizes[kept]}, this one {size}"
-        )
-        left_out.append({"path": path, "reason": "near-duplicate", "detail": words})
-    return rows[~again].reset_index(drop=True), left_out
+        group = linked(some[["lat_deg", "lon_deg"]].to_numpy(float), SAME_PLACE_M, pd.factorize(second[some.index])[0])
+        for members in some.groupby(group).groups.values():
+            first |= _copies(members.to_numpy(), looks, rows["heading_deg"].to_numpy(float))
+    sizes = rows["width_px"].astype(str) + " x " + rows["height_px"].astype(str)
+    left_out = [
+        {"path": rows["path"][copy], "reason": "near-duplicate", "detail": f"looks like {rows['path'][kept]} of the "
+         f"same place and second, which has {sizes[kept]} pixels, this one {sizes[copy]} pixels"}
+        for copy, kept in sorted(first.items())
+    ]  # fmt: skip
+    return rows.drop(index=list(first)).reset_index(drop=True), left_out
 
 
-def _originals(rows, second, looks):
-    """Index (n,) of the photo that each is a copy of, its own where it is none; second (n,): a number for each.
-
-    Not every pair is compared, which for n photos of one place would grow with n^2: copies share most bytes of their
-    hashes, so that each photo is compared with the largest of its group that shares a byte, or two in a row.
-    """
-    group = linked(rows[["lat_deg", "lon_deg"]].to_numpy(float), SAME_PLACE_M, second)
-    order = np.lexsort([np.arange(len(rows)), -(rows["width_px"] * rows["height_px"]).to_numpy()])
-    rank = pd.Series(np.argsort(order))
-    heading_deg, first = rows["heading_deg"].to_numpy(float), np.arange(len(rows))
-
-    def alike(other):
-        turn_deg = np.abs((heading_deg - heading_deg[other] + 180) % 360 - 180)
-        bits = np.bitwise_count(looks ^ looks[other]).sum(axis=1)
-        return (bits <= SAME_LOOK_BITS) & ~(turn_deg > SAME_HEADING_DEG)
-
-    for part in [*looks.T, *looks.view(np.uint16).T]:
-        largest = order[rank.groupby([group, part]).transform("min").to_numpy()]
-        first = np.where(alike(largest) & (rank[largest].to_numpy() < rank[first].to_numpy()), largest, first)
-    while (first[first] != first).any():  # a copy of a copy
-        first = first[first]
-    return np.where(alike(first), first, np.arange(len(rows)))
+def _copies(left, looks, heading_deg):
+    """{photo: the one that it is a copy of} among photos of one place and second, the largest first."""
+    found = {}
+    while len(left):
+        first, left = left[0], left[1:]
+        turn_deg = np.abs((heading_deg[left] - heading_deg[first] + 180) % 360 - 180)
+        bits = np.bitwise_count(looks[left] ^ looks[first]).sum(axis=1)
+        alike = (bits <= SAME_LOOK_BITS) & ~(turn_deg > SAME_HEADING_DEG)
+        found |= dict.fromkeys(left[alike].tolist(), first)
+        left = left[~alike]
+    return found
 
 
-# ---- cities ----------------------------------------------------------------------------------------------------------
 def assign_cities(rows, link_m):
     """The rows, those without a city named after the middle of their cluster, such as 'near 50.94N 6.96E'.
 
     Photos belong together when steps of at most ``link_m`` metres lead from one to the other. The names do not depend
     on the order of the rows.
     """
-    checks.number("city_link_m", link_m, above=0)
     cities = rows["city"].to_numpy(dtype=object, copy=True)
     homeless = np.flatnonzero(cities == "")
     if not len(homeless):

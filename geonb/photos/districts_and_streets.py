@@ -66,29 +66,21 @@ def caveats(catalogue, source):
     simulated cities lie where they like.
     """
     at = lat_lon_deg(catalogue)
-    other = at[:, ::-1]
-    possible = np.abs(other[:, 0]) <= 90
+    possible = np.abs(at[:, 1]) <= 90
     if source == "simulated" or not possible.any():
         return []
-    here, there = (addresses.of(np.where(possible[:, None], place, 0)) for place in (at, other))
-    far = (possible & (here.distance_m > FAR_M) & (here.distance_m > CLOSER * there.distance_m)).to_numpy()
+    here, there = (addresses.of(np.where(possible[:, None], place, 0)) for place in (at, at[:, ::-1]))
+    far = possible & ((here.distance_m > FAR_M) & (here.distance_m > CLOSER * there.distance_m)).to_numpy()
     if far.sum() <= len(far) / 2:
         return []
     first = int(far.argmax())
     town = f"{there.town[first].partition(',')[0]}, {there.country[first]}"
-    apart, close = (length(names.distance_m[first]) for names in (here, there))
-    way_out = "set swap_lat_lon: true" if source == "table" else f"look where source {source!r} has its positions from"
     return [
         f"{far.sum():,} of {len(far):,} photos lie far from every town, and near one with latitude and longitude "
-        f"exchanged. The first stands at {spelled(at[first])}, {apart} from the nearest place of GeoNames; at "
-        f"{spelled(other[first])} it would be {close} from {town}. If they were exchanged, {way_out}."
+        f"exchanged: the first, at latitude {at[first, 0]:.4f}, longitude {at[first, 1]:.4f}, would be "
+        f"{length(there.distance_m[first])} from {town}. If they were exchanged, set swap_lat_lon: true of source "
+        "'table', or look where the positions come from."
     ]
-
-
-def spelled(lat_lon_deg):
-    """A position (2,) as text: '50.9413 N 6.9583 E'."""
-    lat, lon = lat_lon_deg
-    return f"{abs(lat):.4f} {'NS'[int(lat < 0)]} {abs(lon):.4f} {'EW'[int(lon < 0)]}"
 
 
 def streets(file, catalogue):

@@ -6,7 +6,7 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from geonb import files
 from geonb.photos.left_out import Unreadable
@@ -16,17 +16,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "BMP", "GIF")
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8")
 TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
-# Camera raw files that are no TIFF, by their first bytes: Olympus, Panasonic, Fujifilm, Sigma, Minolta, Canon's CRW.
-RAWS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILM", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR")
 RAW_ENDINGS = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".k25", ".kdc", ".mef",
     ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 )  # fmt: skip
-SUBFILE, PHOTOMETRIC, SUB_PICTURES, SAMPLE_FORMAT, DNG_VERSION = 254, 262, 330, 339, 50706  # tags of a TIFF
-PIXELS = (273, 324)  # where they are, by strips or by tiles
-REDUCED = (1, 3)  # types of a subfile: smaller than another picture in the file, also as a page of several
-SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and a sensor's linear values
-PIXELS_AT_ONCE = 4_000_000  # as floats of 8 bytes
 
 
 def picture_path(path):
@@ -51,7 +44,6 @@ def is_here(path):
         return False
 
 
-# ---- opening ---------------------------------------------------------------------------------------------------------
 @contextmanager
 def opened(path):
     """The picture as Pillow opens it, not yet decoded; twice Image.MAX_IMAGE_PIXELS and more is refused."""
@@ -71,8 +63,7 @@ def open_picture(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # damaged EXIF is reported where positions are read
         with opened(path) as picture:
-            signed = getattr(picture, "tag_v2", {}).get(SAMPLE_FORMAT) in (2, (2,))
-            upright = _in_eight_bits(_turned(picture), signed)
+            upright = _in_eight_bits(_turned(picture))
     if upright.mode == "RGB":  # converting would only copy it
         return upright
     return (upright.convert("RGBA") if upright.has_transparency_data else upright).convert("RGB")
@@ -90,31 +81,22 @@ def _turned(picture):
     return ImageOps.exif_transpose(picture)
 
 
-def _in_eight_bits(picture, signed):
+def _in_eight_bits(picture):
     """The picture; greys of more than 8 bits become 0 for the least finite value to 255 for the largest.
 
     What is not finite becomes black. Pillow would clip them: a 16-bit picture is white then, one of floats black.
     """
     if picture.mode != "F" and not picture.mode.startswith("I"):
         return picture
-    values = np.asarray(picture)
-    values = values if signed or picture.mode != "I" else values.view(np.uint32)
-    bands = np.array_split(values, min(len(values), 1 + values.size // PIXELS_AT_ONCE))
-    ends = [(known.min(), known.max()) for band in bands if (known := band[np.isfinite(band)]).size]
-    low, high = (np.float64(of([end[n] for end in ends], default=np.nan)) for n, of in enumerate((min, max)))
+    values = np.asarray(picture, np.float64)
+    known = values[np.isfinite(values)]
+    low, high = (known.min(), known.max()) if len(known) else (np.nan, np.nan)
     if not low < high:
         raise Unreadable("no range", f"all grey values are {low}: save it with 8 bits if it is a picture")
-    shares = (np.where(np.isfinite(band), band - low, 0) / (high - low) for band in bands)
-    return Image.fromarray(np.concatenate([(255 * share).round().astype(np.uint8) for share in shares]))
+    shares = np.where(np.isfinite(values), values - low, 0) / (high - low)
+    return Image.fromarray((255 * shares).round().astype(np.uint8))
 
 
-def thumbnail(path, height_px):
-    """A small copy of a picture, upright, height_px high."""
-    picture = open_picture(path)
-    return picture.resize((max(1, round(picture.width * height_px / picture.height)), height_px))
-
-
-# ---- examining -------------------------------------------------------------------------------------------------------
 def examine(path):
     """width_px, height_px and difference_hash of the upright picture, and the sha256 of its file; decodes all of it.
 
@@ -141,7 +123,7 @@ def difference_hash(picture):
 
 
 def _refuse_at_sight(file):
-    """Nothing, or Unreadable for what the file system and the first bytes tell."""
+    """Nothing, or Unreadable for what the file system, the first bytes and the ending tell."""
     if not file.is_file():
         there = file.exists()
         raise Unreadable(*(("not a picture", "not a regular file") if there else ("missing file", "there is no file")))
@@ -152,37 +134,8 @@ def _refuse_at_sight(file):
     brands = {head[start : start + 4] for start in (8, *range(16, min(int.from_bytes(head[:4], "big"), 64), 4))}
     if head[4:8] == b"ftyp" and brands & HEIF_BRANDS and not brands & {b"avif", b"avis"}:
         raise Unreadable("HEIC", "convert it to JPEG, which keeps its EXIF: `magick photo.heic photo.jpg`")
-    if _is_raw(file, head):
+    if file.suffix.lower() in RAW_ENDINGS and not head.startswith(SIGNATURES):  # Pillow would open the preview
         raise Unreadable("camera raw", "export it as JPEG, or leave it out where a JPEG of the same photo is there")
-
-
-def _is_raw(file, head):
-    """Whether a file with these first bytes is the raw data of a camera, however it is called.
-
-    A TIFF is raw that says so, or whose first picture is a preview of another one in it. An ending decides only where
-    the content is no JPEG, PNG or GIF.
-    """
-    if head.startswith(RAWS) or head[4:12] == b"ftypcrx ":
-        return True
-    if file.suffix.lower() in RAW_ENDINGS:
-        return not head.startswith(SIGNATURES)
-    if not head.startswith(TIFFS) or len(head) < 16:
-        return False
-    if head[8:10] == b"CR" or head[8:12] == b"IIII":  # Canon's CR2, Phase One's IIQ
-        return True
-    tags = _tags(file, head)
-    preview = tags.get(SUBFILE) in REDUCED and (SUB_PICTURES in tags or tags.next)
-    return DNG_VERSION in tags or tags.get(PHOTOMETRIC) in SENSOR or bool(preview)
-
-
-def _tags(file, head):
-    """The tags of the first picture of a TIFF with these first bytes, as Pillow reads them, as far as they go."""
-    with file.open("rb") as content, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # tags that end too early
-        tags = TiffImagePlugin.ImageFileDirectory_v2(head[: 16 if head[2:4] in (b"+\0", b"\0+") else 8])
-        content.seek(tags.next)
-        tags.load(content)
-    return tags
 
 
 def _why(error, file):
@@ -194,10 +147,9 @@ def _why(error, file):
     if isinstance(error, UnidentifiedImageError):  # no picture, cut off in its header, an odd TIFF
         with file.open("rb") as content:
             head = content.read(16)
-        if len(head) == 16 and head.startswith(TIFFS) and any(tag in _tags(file, head) for tag in PIXELS):
-            return Unreadable("broken picture", "a TIFF of values that Pillow does not read: save it as RGB of 8 bits")
-        begun = head.startswith((*SIGNATURES, *TIFFS))
-        return Unreadable(*(("truncated", "ends in its header") if begun else ("not a picture", "no known format")))
+        if head.startswith((*SIGNATURES, *TIFFS)):
+            return Unreadable("truncated", "ends in its header, or has values that Pillow does not read: save it anew")
+        return Unreadable("not a picture", "no known format")
     words = f"{type(error).__name__}: {error}".replace(str(file), "the file")
     if isinstance(error, OSError) and error.errno is not None:
         return Unreadable("unreadable", error.strerror or words)

@@ -7,6 +7,7 @@ from experiments.words import supervision
 from geonb import files
 from geonb.learning import pretrained_towers
 from geonb.photos import catalogue, sources
+from simcities import simulation
 
 CAPTIONED = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
 
@@ -48,4 +49,4 @@ def photos():
 @pytest.fixture(scope="session")
 def corpus(photos):
     """The supervision.Corpus of its photos."""
-    return supervision.corpus(sources.world("simulated", CAPTIONED), photos)
+    return supervision.corpus(simulation.world_of("simulated", CAPTIONED), photos)

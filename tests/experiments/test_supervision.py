@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from experiments.words import supervision
-from geonb.photos import sources
 from geonb.photos.pictures import open_picture
+from simcities import simulation
 
 
 def sentences(corpus, name, epoch=0):
@@ -47,7 +47,7 @@ def test_another_picture_is_of_the_same_kind_and_never_the_same(corpus):
 
 def test_only_simulated_photos_have_a_world_and_only_known_supervisions_are_there():
     with pytest.raises(ValueError, match="source 'folder' has no world"):
-        sources.world("folder", {})
-    assert set(sources.scenes("folder", {}, ["a", "b"])) == {"photo"}
+        simulation.world_of("folder", {})
+    assert set(simulation.scenes("folder", {}, ["a", "b"])) == {"photo"}
     with pytest.raises(ValueError, match="no tower is trained with 'songs': there are untrained, masked"):
         supervision.get("songs")

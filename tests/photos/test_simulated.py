@@ -136,8 +136,8 @@ def test_where_another_process_was_faster_its_pictures_are_taken(root, monkeypat
 
 
 def test_sources_that_planted_nothing_say_so():
-    assert sources.planted_at("folder", {}, pd.DataFrame({"lat_deg": [0], "lon_deg": [0], "city": ["a"]})) is None
-    assert sources.planted_semivariogram("table", {}, np.array([1.0])) is None
+    assert simulation.planted_at("folder", {}, pd.DataFrame({"lat_deg": [0], "lon_deg": [0], "city": ["a"]})) is None
+    assert simulation.planted_semivariogram("table", {}, np.array([1.0])) is None
     assert len(sources.streets("folder", {})) == 0
     assert sources.streets("simulated", OPTIONS).city.nunique() == 2
 
@@ -161,7 +161,7 @@ def test_a_globe_is_a_catalogue_painted_in_two_styles(painted):
     catalogue, left_out = sources.gather("simulated", GLOBE)
     assert (len(catalogue), len(left_out)) == (96, 0)
     assert catalogue.groupby("country").city.nunique().tolist() == [2] * 6
-    assert np.isfinite(sources.planted_at("simulated", GLOBE, with_lat_lon(catalogue))).all()
+    assert np.isfinite(simulation.planted_at("simulated", GLOBE, with_lat_lon(catalogue))).all()
     saved = load(simulation.World(**GLOBE).pictures_folder() / "world.npz")
     assert [city.style for city in saved.cities[:3]] == [0, 1, 0]
     drawn = saved.cities[1], saved.photos[1], saved.nuisances[1], 32

@@ -24,8 +24,8 @@ def test_street_photos_lie_on_the_street_that_they_name_and_near_their_citys_cen
     for row in places[places.sequence_id != ""].itertuples():
         ends = np.array(lines[row.city, row.street].coords)[:, ::-1]
         start, end, at = sphere.to_local_m(np.array([*ends, [row.lat_deg, row.lon_deg]]), ends[0])
-        along = (end - start) / np.linalg.norm(end - start)
-        assert abs(np.cross(along, at - start)) < 8  # its lane
+        across = np.array([-1, 1]) * (end - start)[::-1] / np.linalg.norm(end - start)
+        assert abs(across @ (at - start)) < 8  # its lane
     centres = [geography.position(geography.NAMES.index(city)) for city in places.city]
     assert sphere.distance_m(centres, places[["lat_deg", "lon_deg"]].to_numpy()).max() < 900
 

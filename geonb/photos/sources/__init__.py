@@ -29,7 +29,7 @@ def gather(source, options):
         raise ValueError(f"options of source {source!r} must be a list of names and values, not {options}")
     check_options(takes_options(source), options, f"source {source!r}")
     if source == "simulated":
-        return catalogue(module_of(source).read(world(source, options))), left_out_table([])
+        return catalogue(module_of(source).read(takes_options(source)(**options))), left_out_table([])
     rows, left_out = module_of(source).read(**options)
     if not len(rows):
         raise ValueError(_nothing(source, options, left_out))
@@ -96,14 +96,7 @@ def pictures(source, options, rows):
         return []
     from simcities import simulation
 
-    return simulation.painted_again(world(source, options), rows.photo_id)
-
-
-def world(source, options):
-    """The simulation.World of a source's options; ValueError for a source that is not simulated."""
-    if source != "simulated":
-        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
-    return takes_options(source)(**options)
+    return simulation.painted_again(simulation.World(**options), rows.photo_id)
 
 
 def streets(source, options):
@@ -113,46 +106,9 @@ def streets(source, options):
     """
     import geopandas
 
-    from simcities import simulation
-
     if source == "simulated":
-        return simulation.streets(world(source, options)).assign(licence="")
+        from simcities import simulation
+
+        return simulation.streets(simulation.World(**options)).assign(licence="")
     empty = {name: np.array([], str) for name in ("city", "country", "street", "licence")}
     return geopandas.GeoDataFrame(empty, geometry=[], crs="EPSG:4326")
-
-
-def planted_at(source, options, table):
-    """The planted fields (n, K) at the places of a table (lat_deg, lon_deg, city); None where nothing was planted."""
-    if source != "simulated":
-        return None
-    from simcities import simulation
-
-    return simulation.truth(world(source, options), table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
-
-
-def planted_semivariogram(source, options, distance_m):
-    """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
-    if source != "simulated":
-        return None
-    from simcities import fields
-
-    return fields.planted_semivariogram(world(source, options).planted(), distance_m)
-
-
-def scenes(source, options, photo_id):
-    """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
-    if source != "simulated":
-        return np.full(len(photo_id), "photo", dtype=object)
-    from simcities import simulation
-
-    cameras = simulation.cameras(world(source, options)).set_index("photo_id")
-    return cameras.scene.loc[photo_id].to_numpy(dtype=object)
-
-
-def fields_named(source):
-    """{kind of scene: planted fields that its captions name [count]}; empty where nothing was planted."""
-    if source != "simulated":
-        return {}
-    from simcities import captions, things
-
-    return {scene: len(captions.SHOWN.get(scene, ())) for scene in things.SCENES}
