@@ -4,8 +4,8 @@
     python data/old_new_york.py oldnyc
 
 writes photos.csv, left_out.csv and the pictures, cropped from their mounts, to build/old_new_york/archive/. The site
-says where photos were taken in the names of the files of by-location/, whose content is a list of photos or a dictionary
-by photo id. A folder with a photos.csv (photo_id, lat, lon, year, file, original_title, text) is read by that in its place.
+says where photos were taken in the names of the files of by-location/, whose content is a list of photos or a
+dictionary by photo id. Of a folder with photos.csv (photo_id, lat, lon, year, file, original_title, text) that is read.
 Positions were geocoded from the captions, which name the streets.
 """
 
