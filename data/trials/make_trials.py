@@ -41,7 +41,7 @@ def trials(name, split, tower):
     tuned = methods.get(name).tuned
     if tower == "text":
         best = recipes.tuned(name, split, pd.read_csv(FILES["fourier"]), {})
-        tuned = {parameter: [best[parameter]] for parameter in tuned} | {"learning_rate": methods.RATES}
+        tuned = {parameter: [best[parameter]] for parameter in tuned} | methods.RATE
     return [dict(zip(tuned, values, strict=True)) for values in itertools.product(*tuned.values())]
 
 

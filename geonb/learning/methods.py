@@ -175,13 +175,13 @@ def guided(image, location, scale, batch, rule=""):
 
 @dataclass(frozen=True)
 class Method:
-    """says: one sentence for tables and pages; tuned: name -> values of its two most important parameters, 12 trials;
+    """tuned: name -> values of its two most important parameters, 12 trials; says: one sentence for tables and pages;
     place: what stands for a place, 'tower' (a location tower), 'photo' (one taken there), 'cell' or 'position'.
     """
 
-    says: str
     loss: Callable
     tuned: dict
+    says: str
     place: str = "tower"
     kernel: str = ""  # of the targets; empty for the one that the page asks for
     tower: str = ""  # the location tower, with a queue of places if it is capsules; empty for the one the page asks for
@@ -189,81 +189,52 @@ class Method:
     like: str = ""  # the method whose tuned parameters it has, but for its own
 
 
-RATES = [0.0002, 0.001, 0.005]
-WIDTHS_M = [50.0, 100.0, 200.0, 400.0]
-STRENGTHS = [0.1, 0.3, 1.0, 3.0]
+RATE, DECAY = {"learning_rate": [0.0002, 0.001, 0.005]}, {"weight_decay": [0.01, 0.1, 0.3, 1.0]}
+WIDTH, STRENGTH = {"bandwidth_m": [50.0, 100.0, 200.0, 400.0]}, {"strength": [0.1, 0.3, 1.0, 3.0]}
+GUIDED = {"tower": "capsules", "guided": True, "like": "geoclip"}
 METHODS = {
-    "clip": Method(
-        "one right place per photo, InfoNCE (Radford et al. 2021): SW-CLIP's ablation 'only L-a-T'",
-        clip, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]},
-    ),
-    "sw_clip": Method(
-        "spatially weighted targets: near places are partly right (arXiv 2604.04357, eq. 4 and 5)",
-        sw_clip, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M},
-    ),
-    "variogram_clip": Method(
-        "targets that fall as the fitted semivariogram of the pilots rises",
-        sw_clip, {"learning_rate": RATES, "prior_share": [0.0, 0.3, 0.6, 0.9]}, kernel="variogram",
-    ),
-    "label_smoothing": Method(
-        "targets as soft as sw_clip's, the same for all other places",
-        label_smoothing, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M},
-    ),
-    "shuffled_distances": Method(
-        "sw_clip's targets with the weights of other places permuted",
-        shuffled_distances, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M},
-    ),
-    "near_negatives": Method(
-        "InfoNCE in which near negatives weigh more (weights of HierLoc, arXiv 2601.23064)",
-        near_negatives, {"learning_rate": RATES, "strength": [0.3, 1.0, 3.0, 10.0]},
-    ),
-    "geography_matching": Method(
-        "clip, and visual distances that match distances on the ground (term of AddressCLIP, arXiv 2407.08156)",
-        geography_matching, {"learning_rate": RATES, "strength": [0.03, 0.1, 0.3, 1.0]},
-    ),
-    "soft_contrastive": Method(
+    "clip": Method(clip, RATE | DECAY,
+        "one right place per photo, InfoNCE (Radford et al. 2021): SW-CLIP's ablation 'only L-a-T'"),
+    "sw_clip": Method(sw_clip, RATE | WIDTH,
+        "spatially weighted targets: near places are partly right (arXiv 2604.04357, eq. 4 and 5)"),
+    "variogram_clip": Method(sw_clip, RATE | {"prior_share": [0.0, 0.3, 0.6, 0.9]},
+        "targets that fall as the fitted semivariogram of the pilots rises", kernel="variogram"),
+    "label_smoothing": Method(label_smoothing, RATE | WIDTH,
+        "targets as soft as sw_clip's, the same for all other places"),
+    "shuffled_distances": Method(shuffled_distances, RATE | WIDTH,
+        "sw_clip's targets with the weights of other places permuted"),
+    "near_negatives": Method(near_negatives, RATE | {"strength": [0.3, 1.0, 3.0, 10.0]},
+        "InfoNCE in which near negatives weigh more (weights of HierLoc, arXiv 2601.23064)"),
+    "geography_matching": Method(geography_matching, RATE | {"strength": [0.03, 0.1, 0.3, 1.0]},
+        "clip, and visual distances that match distances on the ground (term of AddressCLIP, arXiv 2407.08156)"),
+    "soft_contrastive": Method(soft_contrastive, RATE | WIDTH,
         "photos against photos, near ones partly alike (inspired by Thoma et al. 2020): names training places only",
-        soft_contrastive, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "photo",
-    ),
-    "generalized_contrastive": Method(
+        place="photo"),
+    "generalized_contrastive": Method(generalized_contrastive, RATE | {"strength": [0.4, 0.8, 1.2, 1.6]},
         "photos against photos, graded similarity and a margin (GCL, arXiv 2303.11739): names training places only",
-        generalized_contrastive, {"learning_rate": RATES, "strength": [0.4, 0.8, 1.2, 1.6]}, "photo",
-    ),
-    "cells": Method(
+        place="photo"),
+    "cells": Method(cells, RATE | {"cell_size_m": [200.0, 400.0, 800.0, 1600.0]},
         "classification of cells, then the place nearest to the cell's centre: names training cells only",
-        cells, {"learning_rate": RATES, "cell_size_m": [200.0, 400.0, 800.0, 1600.0]}, "cell",
-    ),
-    "smoothed_cells": Method(
+        place="cell"),
+    "smoothed_cells": Method(smoothed_cells, RATE | WIDTH,
         "the same with targets that fall with distance (PIGEON, arXiv 2307.05845): names training cells only",
-        smoothed_cells, {"learning_rate": RATES, "bandwidth_m": WIDTHS_M}, "cell",
-    ),
-    "own": Method(
-        "ours: sw_clip with a share of the weight for the same street, district, city and country",
-        sw_clip, {"bandwidth_m": WIDTHS_M, "prior_share": [0.1, 0.3, 0.6]},
-    ),
-    "geoclip": Method(
+        place="cell"),
+    "own": Method(sw_clip, WIDTH | {"prior_share": [0.1, 0.3, 0.6]},
+        "ours: sw_clip with a share of the weight for the same street, district, city and country"),
+    "geoclip": Method(guided, RATE | {"noise_m": [0.0, 10.0, 30.0, 100.0]},
         "capsules at several scales and a queue of places (GeoCLIP, arXiv 2309.16020; two finer ones and sizes: ours)",
-        guided, {"learning_rate": RATES, "noise_m": [0.0, 10.0, 30.0, 100.0]}, tower="capsules",
-    ),
-    "geoclip_semivariogram": Method(
+        tower="capsules"),
+    "geoclip_semivariogram": Method(functools.partial(guided, rule="semivariogram"), RATE | STRENGTH,
         "geoclip whose near look-alikes weigh less and far ones more, by the semivariogram (idea of arXiv 2509.21573)",
-        functools.partial(guided, rule="semivariogram"), {"learning_rate": RATES, "strength": STRENGTHS},
-        tower="capsules", guided=True, like="geoclip",
-    ),
-    "geoclip_precursor": Method(
+        **GUIDED),
+    "geoclip_precursor": Method(functools.partial(guided, rule="precursor"), RATE | STRENGTH,
         "geoclip with the rule of the precursor's code: near pairs more different than expected have larger logits",
-        functools.partial(guided, rule="precursor"), {"learning_rate": RATES, "strength": STRENGTHS},
-        tower="capsules", guided=True, like="geoclip",
-    ),
-    "geoclip_look_alikes": Method(
+        **GUIDED),
+    "geoclip_look_alikes": Method(functools.partial(guided, rule="look_alikes"), RATE | STRENGTH,
         "geoclip whose look-alikes weigh more wherever they are: the control without geography (HCL, arXiv 2010.04592)",
-        functools.partial(guided, rule="look_alikes"), {"learning_rate": RATES, "strength": STRENGTHS},
-        tower="capsules", guided=True, like="geoclip",
-    ),
-    "coordinates": Method(
-        "regression of the position, then the nearest place",
-        coordinates, {"learning_rate": RATES, "weight_decay": [0.01, 0.1, 0.3, 1.0]}, "position",
-    ),
+        **GUIDED),
+    "coordinates": Method(coordinates, RATE | DECAY, "regression of the position, then the nearest place",
+        place="position"),
 }  # fmt: skip
 
 

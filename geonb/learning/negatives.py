@@ -61,12 +61,6 @@ def guide(features, lat_lon_deg, city, fitted, *, max_lag_m, lag_count, seed=0):
     return Guide(*(np.float32(values) for values in (at_m, mean, np.maximum(spread, 1e-6))), float(range_m))
 
 
-def fitted_again(embeddings, lat_lon_deg, city, model, lags_of):
-    """The Guide of training photos whose curve is fitted to their embeddings (n, d) of now; lags_of: as in guide."""
-    found = curves.semivariance_by_lag(embeddings, lat_lon_deg, **lags_of)
-    return guide(embeddings, lat_lon_deg, city, models.fit(found, model=model), **lags_of)
-
-
 def read_off(distance_m, guide):
     """(expected dissimilarity, spread) of a Guide at distances (...,), as tensors."""
     both = np.stack([guide.dissimilarity, guide.spread], axis=-1)

@@ -20,7 +20,7 @@ import requests
 import torch
 from PIL import Image, ImageOps
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import normalize
 from tqdm import tqdm
@@ -35,10 +35,7 @@ FROM_MINUS_1_TO_1 = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # as Tens
 
 @dataclass(frozen=True)
 class Tower:
-    """An open_clip model with its transform and tokenizer; digest names exactly these weights and this transform.
-
-    tokenizer None: a tower of ImageNet, which reads no words.
-    """
+    """A model with its transform and tokenizer (None for one that reads no words); digest: of weights and transform."""
 
     name: str
     model: nn.Module
@@ -72,9 +69,8 @@ def load_tower(name, weights=""):
     """A tower by (name, weights) of open_clip, `local-dir:FOLDER` relative to the repository, or IMAGENET and one of
     SIDES_PX.
 
-    weights: a tag of open_clip, which needs the network once, or the path of a safetensors file, which may hold few
-    rows of `token_embedding.weight`, see all_token_rows. ValueError lists what there is when the name or the tag is
-    unknown. ConnectionError where weights cannot be downloaded.
+    weights: a tag of open_clip, which needs the network once, or the path of a safetensors file. ConnectionError where
+    weights cannot be downloaded; ValueError for names and weights that do not exist.
     """
     if is_imagenet(name):
         model, side_px = load_imagenet(name.removeprefix(IMAGENET))
@@ -84,19 +80,67 @@ def load_tower(name, weights=""):
     if name.startswith("local-dir:"):
         folder = files.ROOT / os.path.expanduser(name.removeprefix("local-dir:"))
         asked, weights, file = f"local-dir:{folder}", "", folder / "open_clip_model.safetensors"
-        if not (folder / "open_clip_config.json").exists():
-            raise ValueError(f"{name}: there is no open_clip_config.json in that folder")
-    else:
-        check_open_clip_name(name, weights)
+    check_reachable(name, weights)
     logging.disable(logging.WARNING)  # open_clip reports what it loads, which a published page would show as an error
     try:
         model, transform = create(asked, weights, file)
+    except (RuntimeError, FileNotFoundError) as error:
+        raise ValueError(f"no tower {name} with weights {weights!r}: {error}") from error
     finally:
         logging.disable(logging.NOTSET)
     tokenizer = open_clip().get_tokenizer(asked)
     model = model.float().eval()
     model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU then take three quarters of the time
     return Tower(name, model, transform, tokenizer, getattr(model, "context_length", 77), digest_of(model, transform))
+
+
+def create(name, weights, file):
+    """open_clip's model and transform; the safetensors file may hold those rows of `token_embedding.weight` alone that
+    `token_rows` (R,) names.
+
+    Most of a small tower's weights would be rows of words that its captions never use. The others are drawn, the same
+    at every loading, with the spread of those: different words stay different, as in a table never trained.
+    """
+    state = load_file(file) if file.suffix == ".safetensors" and file.is_file() else {}
+    if "token_rows" not in state:
+        return open_clip().create_model_from_pretrained(name, pretrained=weights)
+    model, _, transform = open_clip().create_model_and_transforms(name, load_weights=False)
+    rows, kept = state.pop("token_rows"), state["token_embedding.weight"]
+    drawn = torch.randn(model.vocab_size, kept.shape[1], generator=torch.Generator().manual_seed(0))
+    state["token_embedding.weight"] = (drawn * kept.float().std()).to(kept.dtype)
+    state["token_embedding.weight"][rows.long()] = kept
+    model.load_state_dict(state)
+    return model, transform
+
+
+def check_reachable(name, weights):
+    """ConnectionError where weights of open_clip are not on this machine and their hub does not answer in seconds.
+
+    huggingface_hub itself would try for a minute.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    # as open_clip writes it: organisation/model/file, the file left out where it has open_clip's usual name
+    hub = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "")
+    repository, _, file = hub.rpartition("/")
+    names = [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    if not repository or any(isinstance(try_to_load_from_cache(repository, each), str) for each in names):
+        return
+    try:
+        requests.head(constants.ENDPOINT, timeout=5)
+    except requests.RequestException as error:
+        raise ConnectionError(
+            f"the weights {weights} of {name} are not on this machine and {constants.ENDPOINT} does not answer: "
+            "run once with a network, or under 02_embeddings set tower: imagenet/efficientnet-lite0 and weights: ''"
+        ) from error
+
+
+def digest_of(model, transform):
+    """sha256 of a model's weights and of its transform's settings, shortened."""
+    sha = hashlib.sha256(repr(transform).encode().split(b"<function")[0])
+    for name, value in sorted(model.state_dict().items()):
+        sha.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()[:16]
 
 
 class ImageNetTower(nn.Module):
@@ -135,8 +179,7 @@ def load_imagenet(kind):
 def with_context(tower, context_length):
     """The same tower whose text part reads at most `context_length` tokens: the same vectors, in less time.
 
-    What comes after the end of a text has no part in its vector, if the tower looks back only, as those of open_clip's
-    class CLIP do; other towers, and shorter ones, come back as they are.
+    Only for towers that look back only, as those of open_clip's class CLIP; others, and shorter ones, stay as they are.
     """
     mask = getattr(tower.model, "attn_mask", None)
     if mask is None or context_length >= tower.context_length:
@@ -146,74 +189,6 @@ def with_context(tower, context_length):
     model.register_buffer("attn_mask", mask[:context_length, :context_length].clone(), persistent=False)
     model.context_length = context_length
     return replace(tower, model=model, context_length=context_length)
-
-
-def create(name, weights, file):
-    """open_clip's model and transform of a tower; file: where its weights may lie with few token rows."""
-    state = {}
-    if file.suffix == ".safetensors" and file.is_file():
-        with safe_open(file, "pt") as stored:
-            if "token_rows" in stored.keys():  # noqa: SIM118  not a dict
-                state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-    if not state:
-        return open_clip().create_model_from_pretrained(name, pretrained=weights)
-    model, _, transform = open_clip().create_model_and_transforms(name, load_weights=False)
-    model.load_state_dict(all_token_rows(state, model.vocab_size))
-    return model, transform
-
-
-def all_token_rows(state, vocabulary_size):
-    """A state with every row of `token_embedding.weight`, from one with those named by `token_rows` (R,).
-
-    Most of a small tower's weights would be rows of words that its captions never use. The others are drawn anew, the
-    same at every loading, with the spread of those: different words stay different, as in a table never trained.
-    """
-    rows, kept = state.pop("token_rows"), state["token_embedding.weight"]
-    drawn = torch.randn(vocabulary_size, kept.shape[1], generator=torch.Generator().manual_seed(0))
-    whole = (drawn * kept.float().std()).to(kept.dtype)
-    whole[rows.long()] = kept
-    return state | {"token_embedding.weight": whole}
-
-
-def check_open_clip_name(name, weights):
-    """ValueError unless open_clip knows the model, and the tag or the file."""
-    if name not in open_clip().list_models() and not name.startswith("hf-hub:"):
-        raise ValueError(f"open_clip has no model {name!r}: see open_clip.list_models(), or give local-dir:FOLDER")
-    tags = open_clip().list_pretrained_tags_by_model(name)
-    if not name.startswith("hf-hub:") and weights not in tags and not Path(weights).is_file():
-        raise ValueError(f"{weights!r} is neither a file nor one of the weights of {name}: {', '.join(tags)}")
-    if weights in tags:
-        check_reachable(name, weights)
-
-
-def check_reachable(name, weights):
-    """ConnectionError where weights of open_clip are not on this machine and their hub does not answer in seconds.
-
-    huggingface_hub itself would try for a minute.
-    """
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    # as open_clip writes it: organisation/model/file, the file left out where it has open_clip's usual name
-    hub = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "")
-    repository, _, file = hub.rpartition("/")
-    names = [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
-    if not repository or any(isinstance(try_to_load_from_cache(repository, each), str) for each in names):
-        return
-    try:
-        requests.head(constants.ENDPOINT, timeout=5)
-    except requests.RequestException as error:
-        raise ConnectionError(
-            f"the weights {weights} of {name} are not on this machine and {constants.ENDPOINT} does not answer: "
-            "run once with a network, or under 02_embeddings set tower: imagenet/efficientnet-lite0 and weights: ''"
-        ) from error
-
-
-def digest_of(model, transform):
-    """sha256 of a model's weights and of its transform's settings, shortened."""
-    sha = hashlib.sha256(repr(transform).encode().split(b"<function")[0])
-    for name, value in sorted(model.state_dict().items()):
-        sha.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return sha.hexdigest()[:16]
 
 
 def open_picture(path):
@@ -236,10 +211,9 @@ class Pictures:
 
 
 def image_features(paths, sha256, tower, *, batch_size=64, folder="build/features"):
-    """Unit features (n, d) float32 of pictures, each computed once per content, tower and transform.
+    """Unit features (n, d) float32 of pictures (their paths and digests), each computed once and kept in `folder`.
 
-    paths, sha256: where each picture lies, and the digest of its content; folder of the cache: relative to the
-    repository. ValueError without pictures.
+    ValueError without pictures.
     """
     checks.count("batch_size", batch_size)
     if not len(sha256):

@@ -221,11 +221,6 @@ def filled(kind, given, start=None):
     return dataclasses.replace(start, **values)
 
 
-def from_dict(found):
-    """The Recipe that dataclasses.asdict wrote down, perhaps through JSON."""
-    return filled(Recipe, found, Recipe(found["method"], found["split"]))
-
-
 def names_of(kind):
     """The names of a dataclass's values."""
     return [field.name for field in dataclasses.fields(kind)]
@@ -249,9 +244,8 @@ def tuned(name, split, trials, asked):
 
     trials: table with columns method, split, validation_error_m and the values, None without; of the method's rows of
     this split the one with the smallest error counts, the defaults for splits that the table does not know. A row that
-    is like another has that one's best values of what it does not tune itself; what both tune each has from trials of
-    its own, so that whole recipes are compared, not the rule alone. asked: name -> value, goes before the trials unless
-    it is below 0. ValueError where the table knows the split and not the method on it.
+    is like another has that one's best values of what it does not tune itself. asked: name -> value, goes before the
+    trials unless it is below 0. ValueError where the table knows the split and not the method on it.
     """
     known = dataclasses.asdict(Tuned()) if trials is None else best_of(name, split, trials)
     return known | {parameter: value for parameter, value in asked.items() if not value < 0}

@@ -109,9 +109,9 @@ def optimise(towers, recipe, data, given, seed, checkpoint, label):
     queue = course.queue if recipe.row.tower == "capsules" else 0
     for step in range(state["step"], course.steps):
         if step and course.refit_every and step % course.refit_every == 0:
-            embeddings, fitted = embed_images(towers, given.images, train), data.fitted(np.unique(places.city))
+            embeddings = embed(towers.image, images)
             all_photos.features = torch.from_numpy(embeddings).to(device())
-            all_photos.guide = training_arrays.refit(recipe, embeddings, places, fitted)
+            all_photos.guide = training_arrays.guide(recipe, embeddings, places, data.fitted, again=True)
         batch = draw(step)
         met = np.concatenate([batch, batches.queued(draw, step, queue)]) if queue else batch
         loss = one_step(towers, optimizer, images[batch], places.inputs[met], all_photos.of(met, len(batch)), step)
@@ -161,26 +161,20 @@ def learning_rate_at(step, recipe):
 
 
 @torch.inference_mode()
-def vectors(towers, tower, inputs):
-    """Vectors (n, d) float32 that one of two towers makes of inputs, tensors one after another."""
-    towers.eval()
-    where = next(towers.parameters()).device
-    return torch.cat([tower(part.to(where)).float().cpu() for part in inputs]).numpy()
-
-
-def embed_images(towers, images, indices):
-    """Vectors (n, d) float32 of photos."""
-    return vectors(towers, towers.image, (images[part] for part in np.split(indices, range(1024, len(indices), 1024))))
+def embed(tower, inputs, chunk=1024):
+    """Vectors (n, d) float32 that an image or a location tower makes of its inputs (n, ...)."""
+    tower.eval()
+    return torch.cat([tower(part.to(device())).float().cpu() for part in inputs.split(chunk)]).numpy()
 
 
 def embed_places(towers, places):
     """Vectors (m, d) float32 of training_arrays.Places."""
-    return vectors(towers, towers.location, places.inputs.split(4096))
+    return embed(towers.location, places.inputs, 4096)
 
 
 def locate(towers, given, part, city_given):
     """(index (n,) into the gallery, its similarity (n,), embedding (n, d)) of a part of training_arrays.Inputs."""
-    embeddings, vectors = embed_images(towers, given.images, given.members(part)), embed_places(towers, given.gallery)
+    embeddings, vectors = embed(towers.image, given.images[given.members(part)]), embed_places(towers, given.gallery)
     cities = (given.photos.city[given.part == part], given.gallery.city) if city_given else None
     return *decoding.most_similar(embeddings, vectors, towers.similarity, cities=cities), embeddings
 
@@ -200,7 +194,7 @@ def decoded(run, data, ways):
     given, scale = training_arrays.read(run.recipe, data), run.towers.scale().item()
     vectors, sides = embed_places(run.towers, given.gallery), []
     for own in (given.members("validation"), given.members("test")):
-        similarity = run.towers.similarity(embed_images(run.towers, given.images, own), vectors)
+        similarity = run.towers.similarity(embed(run.towers.image, given.images[own]), vectors)
         if run.recipe.city_given:
             similarity = np.where(given.photos.city[own][:, None] == given.gallery.city, similarity, -np.inf)
         sides += [similarity, given.photos.lat_lon_deg[own]]
@@ -268,7 +262,8 @@ def read_back(checkpoint, data):
             f"there is no checkpoint {checkpoint} on this machine: published tables hold no weights, train here first"
         )
     metadata, groups = stored(path)
-    recipe = recipes.from_dict(metadata["recipe"])
+    asked = metadata["recipe"]
+    recipe = recipes.changed(recipes.Recipe(asked["method"], asked["split"]), asked)
     towers = trainable_towers.build(recipe, training_arrays.read(recipe, data))
     towers.load_state_dict(groups["best"])
     return recipe, towers.to(device()).eval()

@@ -14,7 +14,7 @@ from geonb.earth import sphere
 from geonb.learning import geoclip, methods, negatives, pretrained_towers, trainable_towers
 from geonb.photos import captions
 from geonb.splitting import galleries
-from geonb.variograms import models, yardstick
+from geonb.variograms import curves, models, yardstick
 
 RANGE_SHARE = 0.3  # of a city's fitted range, for a bandwidth of its own
 NEIGHBOUR = 5  # the distinct place whose distance is the bandwidth where that follows the density of photos
@@ -161,35 +161,28 @@ def all_that_train(recipe, data, given, device):
             f"{count}: set fairness_weight to 0, or fill the catalogue's column district"
         )
     middles = {name: sphere.centre(at[city == name]) for name in np.unique(city)}
-    position_m = sphere.to_local_m(at, np.array([middles[name] for name in city]))
-    fitted = data.fitted(np.unique(city)) if recipe.kernel == "variogram" or recipe.row.guided else None
-    return methods.Batch(
-        recipe, tuple(map(tensor, sphere.split_xyz_m(at))), tensor(bandwidth_m(recipe, places, data.ranges_m)),
-        tensor(np.float32(position_m)),
-        {level: tensor(np.int64(code[train])) for level, code in codes_of(data.photos).items()},
-        tensor(given.images[train]),
-        tuple(map(tensor, models.kernel_curve(fitted))) if recipe.kernel == "variogram" else (),
-        guide(recipe, data.features[train], places, fitted) if recipe.row.guided else (),
-    )  # fmt: skip
+    curve, guided, again = (), (), recipe.loss.guided_by == "training photos"
+    if recipe.kernel == "variogram":
+        curve = tuple(map(tensor, models.kernel_curve(data.fitted(np.unique(city)))))
+    if recipe.row.guided:
+        guided = guide(recipe, data.features[train], places, data.fitted, again=again)
+    codes = {level: tensor(np.int64(code[train])) for level, code in codes_of(data.photos).items()}
+    points, width_m = tuple(map(tensor, sphere.split_xyz_m(at))), tensor(bandwidth_m(recipe, places, data.ranges_m))
+    position_m = tensor(np.float32(sphere.to_local_m(at, np.array([middles[name] for name in city]))))
+    return methods.Batch(recipe, points, width_m, position_m, codes, tensor(given.images[train]), curve, guided)
 
 
-def guide(recipe, features, places, fitted):
-    """The negatives.Guide of photos that train with features (n, d) at Places."""
-    if recipe.loss.guided_by == "training photos":
-        found = refit(recipe, features, places, fitted)
-    else:
-        found = negatives.guide(features, places.lat_lon_deg, places.city, fitted, **lags_of(recipe))
+def guide(recipe, features, places, fitted, *, again):
+    """The negatives.Guide of photos that train with features or embeddings (n, d) at Places.
+
+    fitted: of Data, the curve that guides; again: only its model does, and the curve is fitted to these photos.
+    """
+    at, city, curve = places.lat_lon_deg, places.city, fitted(np.unique(places.city))
+    lags_of = {"max_lag_m": recipe.loss.max_lag_m, "lag_count": recipe.loss.lag_count}
+    if again:
+        curve = models.fit(curves.semivariance_by_lag(features, at, **lags_of), model=curve["model"])
+    found = negatives.guide(features, at, city, curve, **lags_of)
     return found._replace(range_m=recipe.loss.range_factor * found.range_m)
-
-
-def refit(recipe, features, places, fitted):
-    """The negatives.Guide by the curve that fits features or embeddings (n, d) of all photos that train."""
-    return negatives.fitted_again(features, places.lat_lon_deg, places.city, fitted["model"], lags_of(recipe))
-
-
-def lags_of(recipe):
-    """The lags of a recipe's guide, by the names that the variograms have for them."""
-    return {"max_lag_m": recipe.loss.max_lag_m, "lag_count": recipe.loss.lag_count}
 
 
 def bandwidth_m(recipe, places, ranges_m):

@@ -88,7 +88,7 @@ def posterior(model, images, indices, table):
     images: features as a tensor; indices (n,); table: of
     these photos, with city where the recipe gives it: only places of it compete then. ValueError where it has none.
     """
-    similarity = model.towers.similarity(training.embed_images(model.towers, images, indices), model.vectors)
+    similarity = model.towers.similarity(training.embed(model.towers.image, images[indices]), model.vectors)
     if model.recipe.city_given:
         if "city" not in table:
             raise ValueError(

@@ -272,7 +272,7 @@ def test_no_hook_stays_after_a_failure(saved, pictures, monkeypatch):
     ("token 'cls' must be one of summary, mean", {"token": "cls"}),
     ("part 'text' must be one of vision, language", {"part": "text"}),
     (r"the prompt 'where' would go unread.*use part=", {"prompt": "where"}),
-    ("open_clip has no model 'ViT-X'", {"model_name": "ViT-X"}),
+    ("Model config for 'ViT-X' not found", {"model_name": "ViT-X"}),
     (r'geonb-tiny has no summary token inside .*use token="mean"', {"model_name": OURS, "token": "summary"}),
     *[(f"{name} is read by open_clip, which knows no language part", {"model_name": name, "part": "language"})
       for name in ("ViT-B-32", OURS)],

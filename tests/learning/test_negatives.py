@@ -178,17 +178,3 @@ def test_so_few_photos_that_no_lag_is_known_have_one_level_at_every_distance():
     assert level.range_m == 1000
     with pytest.raises(ValueError, match="needs at least 2 photos, there are 1"):
         negatives.guide(features[:1], at[:1], np.array(["A"]), **given)
-
-
-def test_a_guide_that_is_fitted_again_follows_the_embeddings():
-    rng = np.random.default_rng(0)
-    metres = rng.uniform(-600, 600, (300, 2))
-    at, city = sphere.from_local_m(metres, (50.0, 10.0)), np.full(300, "A", dtype=object)
-    given = at, city, "exponential", {"max_lag_m": 800.0, "lag_count": 10}
-    smooth = np.column_stack([np.cos(metres / 300), np.sin(metres / 300)])
-    rough = np.column_stack([np.cos(metres / 60), np.sin(metres / 60)])
-    slow, fast = (negatives.fitted_again(seen, *given) for seen in (smooth, rough))
-    assert slow.dissimilarity[0] < fast.dissimilarity[0]
-    assert (np.diff(slow.dissimilarity) >= 0).all()
-    for before, after in zip(slow, negatives.fitted_again(smooth, *given), strict=True):
-        np.testing.assert_array_equal(before, after)

@@ -9,7 +9,7 @@ import torch
 
 from geonb import files
 from geonb.earth import sphere
-from geonb.learning import decoding, methods, negatives, training, training_arrays
+from geonb.learning import decoding, methods, training, training_arrays
 from tests.learning.conftest import small, with_photos
 
 
@@ -73,13 +73,13 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
 
 @pytest.mark.slow
 def test_a_curve_is_fitted_again_to_the_embeddings_of_now(data, tmp_path, monkeypatch):
-    refitted, fitted_again = [], negatives.fitted_again
+    refitted, guide = [], training_arrays.guide
 
-    def counted(embeddings, *given):
-        refitted.append(len(embeddings))
-        return fitted_again(embeddings, *given)
+    def counted(recipe, embeddings, *given, again):
+        refitted.extend([len(embeddings)] * again)
+        return guide(recipe, embeddings, *given, again=again)
 
-    monkeypatch.setattr(negatives, "fitted_again", counted)
+    monkeypatch.setattr(training_arrays, "guide", counted)
     runs = [training.fit(small("geoclip_semivariogram", {"course": {"steps": 50, "refit_every": every}}), data, 0,
                          tmp_path / str(every)) for every in (0, 10)]  # fmt: skip
     assert refitted == [180] * 4  # after 10, 20, 30 and 40 steps

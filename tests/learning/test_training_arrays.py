@@ -120,3 +120,18 @@ def test_only_methods_that_ask_have_a_curve_or_a_guide_and_factors_scale_its_ran
     data = replace(data, fitted=lambda cities: {"flag": "no rise with distance"})
     with pytest.raises(ValueError, match="no variogram kernel from this fit: no rise"):
         all_of("variogram_clip")
+
+
+def test_a_guide_that_is_fitted_again_follows_the_embeddings():
+    metres = np.random.default_rng(0).uniform(-600, 600, (300, 2))
+    recipe = small("geoclip_semivariogram", {"loss": {"max_lag_m": 800.0, "lag_count": 10}})
+
+    def guide(wave_m):
+        seen = np.column_stack([np.cos(metres / wave_m), np.sin(metres / wave_m)])
+        pilots = lambda cities: {"model": "exponential"}  # noqa: E731
+        return training_arrays.guide(recipe, seen, places(metres), pilots, again=True)
+
+    slow, fast = guide(300), guide(60)
+    assert slow.dissimilarity[0] < fast.dissimilarity[0]
+    assert (np.diff(slow.dissimilarity) >= 0).all()
+    assert all(np.array_equal(before, after) for before, after in zip(slow, guide(300), strict=True))
