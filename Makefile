@@ -53,10 +53,10 @@ why: setup  ## what `make book` would run, and why
 	@$(BIN)/snakemake all $(CONFIG) --dry-run --quiet host
 
 publish: book  ## copy the tables and headline numbers of a finished study to data/results/, to be committed alone
-	@$(BIN)/python -m geonb.book.headline publish --study $(STUDY)
+	@$(BIN)/python -m geonb.book.headline publish $(STUDY)
 
 verify: setup  ## does a finished run of a study repeat the published numbers?
-	@$(BIN)/python -m geonb.book.headline verify --study $(STUDY)
+	@$(BIN)/python -m geonb.book.headline verify $(STUDY)
 
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
@@ -75,7 +75,7 @@ test: check  ## everything but the books of real photos: check, slow unit tests,
 	@$(MAKE) -j 2 test-slow test-notebooks
 	@echo "building the book of study smoke, warnings are errors"
 	@mkdir -p build/smoke/logs
-	@$(BIN)/python -m geonb.book.build --study smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
+	@$(BIN)/python -m geonb.book.build smoke >build/smoke/logs/book.log 2>&1 || { cat build/smoke/logs/book.log; exit 1; }
 	$(PYTEST) tests/test_built_book.py tests/test_browser.py
 	@echo "not run here: the books of real photos (make test-real)"
 

@@ -101,7 +101,7 @@ rule headline:
     log: f"{BUILD}/logs/headline.log"
     params: code=code_digest(Path("geonb/book/headline.py").read_text(encoding="utf-8")), pages=all_pages(READS)
     message: "gathering headline.json"
-    shell: "python -m geonb.book.headline gather --study {STUDY:q} > {log:q} 2>&1"
+    shell: "python -m geonb.book.headline gather {STUDY:q} > {log:q} 2>&1"
 
 
 rule book:
@@ -112,7 +112,7 @@ rule book:
         words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py"),
         pages=all_pages(READS),
     message: "building the book, log: {log}"
-    shell: "python -m geonb.book.build --study {STUDY:q} > {log:q} 2>&1"
+    shell: "python -m geonb.book.build {STUDY:q} > {log:q} 2>&1"
 
 
 for notebook in READS:

@@ -278,10 +278,10 @@ def main():
         return write(file, json.loads(file.read_text(encoding="utf-8")) | plan_seconds())
     import numba
 
-    from geonb.book import machine
+    from geonb.book import build
 
     found = {
-        "device": machine.device_name(),
+        "device": build.device_name(),
         "threads": numba.get_num_threads(),
         "cpu_cores": os.cpu_count(),
         "date": datetime.date.today().isoformat(),

@@ -1,48 +1,27 @@
-"""Build the book of a study from its executed pages: python -m geonb.book.build --study smoke
+"""Build the book of a study from its executed pages: python -m geonb.book.build smoke
 
 Words come from notebooks/ and book/, outputs from the executed copies: a changed sentence costs no training.
 Everything is written to build/<study>/: book/ (what is built), _build/html (the book), run.json (device, times).
 """
 
-import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
-from PIL import Image
 
 from geonb import files
-from geonb.book import machine
 from geonb.book import page_dependencies as deps
 from geonb.showing.safe_text import safe_html
 
 SIMULATED = (
     "These cities are simulated: they test mechanisms under stated conditions and prove nothing about a real city."
 )
-CARD_PX = 480
-GALLERY = """# All figures
-
-Each leads to its page.
-
-::::::{{grid}} 1 2 2 2
-:gutter: 3
-
-{}
-::::::
-"""
-CARD = """:::::{{grid-item-card}} {page}
-:img-top: gallery/{file}
-:img-alt: {alt}
-:link: executed/{page}
-:link-type: doc
-
-{caption}
-:::::"""
 
 
 def file_names(pages):
@@ -56,7 +35,7 @@ def file_names(pages):
     return names
 
 
-def set_page(page, name, study, seconds, device):
+def set_page(page, name, study, record):
     """A page as the book shows it: the words of its source, the outputs of its executed copy, a line on the run."""
     notebook, *choice = page.split("/")
     source = nbformat.read(deps.notebooks_folder() / f"{notebook}.ipynb", as_version=4)
@@ -66,9 +45,10 @@ def set_page(page, name, study, seconds, device):
         for cell in source.cells:
             cell.metadata.get("mystnb", {}).get("figure", {}).pop("name", None)
     title, _, rest = source.cells[0].source.partition("\n")
-    run = f"Study `{study}`" + ("" if seconds is None else f" · {seconds:.0f} s on {safe_html(device)}")
-    run += f"\n\n{SIMULATED}" if deps.is_simulated(study) else ""
     title += "".join(f": `{name}`" for name in choice)
+    seconds = record["seconds_per_page"].get(page)
+    run = f"Study `{study}`" + ("" if seconds is None else f" · {seconds:.0f} s on {safe_html(record['device'])}")
+    run += f"\n\n{SIMULATED}" if deps.is_simulated(study) else ""
     source.cells[0].source = f"{title}\n\n```{{margin}}\n{run}\n```\n{rest}"
     return source
 
@@ -87,14 +67,24 @@ def with_outputs(page, source, executed):
     return [shown for cell in source for shown in ([cell, *values] if deps.is_tagged(cell, "parameters") else [cell])]
 
 
+def device_name():
+    """The GPU that torch would use here, else the processor as the operating system names it."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE) if cpuinfo.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
 def run_record(study, pages):
     """What differs from machine to machine: device, python, seconds of each page that was run."""
-    times = [deps.build_folder(study, "times", f"{deps.flat(page)}.json") for page in pages]
-    noted = [json.loads(path.read_text(encoding="utf-8")) for path in times if path.exists()]
-    seconds = {note["page"]: note["seconds"] for note in noted}
+    times = {page: deps.build_folder(study, "times", f"{deps.flat(page)}.json") for page in pages}
+    seconds = {page: json.loads(path.read_text()) for page, path in times.items() if path.exists()}
     return {
         "study": study,
-        "device": machine.device_name(),
+        "device": device_name(),
         "cpu_cores": os.cpu_count(),
         "python": platform.python_version(),
         "seconds": round(sum(seconds.values()), 1),
@@ -113,53 +103,27 @@ def this_copy(record):
     ])  # fmt: skip
 
 
-def cards(study, page, notebook, folder):
-    """Cards of the figures of a page as pieces of markdown; small pictures of them go to a folder."""
-    found = []
-    for about in [cell.metadata.mystnb for cell in deps.cells(notebook) if "figure" in cell.metadata.get("mystnb", {})]:
-        figure = about["figure"]
-        drawn = deps.build_folder(study, "figures", deps.flat(page), f"{figure['name']}.png")
-        if drawn.exists():
-            small = Image.open(drawn).convert("RGB")
-            small.thumbnail((CARD_PX, CARD_PX))
-            small.save(folder / drawn.name, optimize=True)
-            alt, caption = about["image"]["alt"], figure["caption"]
-            found.append(CARD.format(page=notebook, file=drawn.name, alt=alt, caption=caption))
-    return found
-
-
 def set_book(study):
     """Write everything that Jupyter Book needs to build/<study>/book, and run.json. Returns the folder."""
     folder, pages = deps.build_folder(study, "book"), deps.all_pages(study)
-    names, record, figures = file_names(pages), run_record(study, pages), []
+    record = run_record(study, pages)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(files.ROOT / "book", folder, ignore=shutil.ignore_patterns("leaflet", "executed"))
-    for made in ("executed", "gallery"):
-        (folder / made).mkdir()
-    for page, name in names.items():
-        shown = set_page(page, name, study, record["seconds_per_page"].get(page), record["device"])
-        nbformat.write(shown, folder / "executed" / f"{name}.ipynb")
-        if name in deps.notebook_names():  # further pages of a template show the same for other methods
-            figures += cards(study, page, name, folder / "gallery")
-    written = {
-        "this_copy.md": this_copy(record),
-        "gallery.md": GALLERY.format("\n".join(figures)),
-    }
-    for file, text in written.items():
-        (folder / file).write_text(text, encoding="utf-8")
+    (folder / "executed").mkdir()
+    for page, name in file_names(pages).items():
+        nbformat.write(set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")
+    (folder / "this_copy.md").write_text(this_copy(record), encoding="utf-8")
     files.write_json(deps.build_folder(study, "run.json"), record)
     return folder
 
 
 def main():
     """Set the book of a study and build its HTML with warnings as errors, as the Snakefile and `make test` do."""
-    ask = argparse.ArgumentParser(prog="python -m geonb.book.build", description=__doc__.splitlines()[0])
-    ask.add_argument("--study", default=deps.DEFAULT)
-    study = ask.parse_args().study
+    (study,) = sys.argv[1:]
     try:
         folder = set_book(study)
     except (ValueError, OSError) as error:
-        sys.exit(f"geonb.book: {error}")
+        sys.exit(f"geonb.book.build: {error}")
     shutil.rmtree(deps.build_folder(study, "_build"), ignore_errors=True)
     built = subprocess.run(
         [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--config", files.ROOT / "_config.yml",

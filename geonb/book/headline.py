@@ -1,9 +1,8 @@
 """The numbers that the project stands by: gathered from the pages of a study, published, compared with published ones.
 
-python -m geonb.book.headline gather|publish|verify --study simulated_cities
+python -m geonb.book.headline gather|publish|verify simulated_cities
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from contextlib import suppress
 import pandas as pd
 
 from geonb import files
-from geonb.book.page_dependencies import DEFAULT, all_pages, build_folder, page_folder, replace_folder
+from geonb.book.page_dependencies import all_pages, build_folder, page_folder, replace_folder
 from geonb.book.results import HEADLINE, published_folder, read_table
 
 SHARE = 0.1  # of its interval by which a number may differ from the published one
@@ -51,7 +50,7 @@ def publish(study):
 
 
 def verify(study):
-    """Print a line for each number that a finished run does not repeat, and how many it does; returns whether all.
+    """Print the numbers of a finished run that do not repeat the published ones; sys.exit where there are any.
 
     A number is repeated when it lies within SHARE of its published interval, or RELATIVE of its value without one.
     FileNotFoundError for a study that is not finished or was not published.
@@ -63,39 +62,27 @@ def verify(study):
     for path, way_out in ways.items():
         if not path.exists():
             raise FileNotFoundError(f"there is no {path.relative_to(files.ROOT)}: {way_out}")
-    here, there = (json.loads(path.read_text(encoding="utf-8")) for path in ways)
-    lines = [f"{key}: {'made here' if key in here else 'published'} alone" for key in sorted(here.keys() ^ there)]
-    lines += [line for key in sorted(here.keys() & there) if (line := difference(key, here[key], there[key]))]
-    count = len(here.keys() | there)
-    print(*lines, f"{count - len(lines)} of {count} published numbers of {study} are repeated", sep="\n")
-    return not lines
-
-
-def difference(key, here, there):
-    """The line of a number that is not repeated; '' for one that is."""
-    value, published = here["value"], there["value"]
-    if value is None or published is None:
-        return "" if value == published else f"{key}: {value}, published {published}"
-    width = None if there["low"] is None else there["high"] - there["low"]
-    apart = abs(value - published)
-    if apart <= (SHARE * width if width else RELATIVE * abs(published)):
-        return ""
-    share = f"{apart / width:.0%} of its interval" if width else f"{apart / abs(published or 1):.2%}"
-    return f"{key}: {value:.6g}, published {published:.6g}, apart by {share}"
+    here, there = (pd.DataFrame.from_dict(json.loads(path.read_text(encoding="utf-8")), orient="index", dtype=float,
+                                          columns=["value", "low", "high"]) for path in ways)  # fmt: skip
+    both = pd.DataFrame({"here": here.value, "published": there.value, "interval": there.high - there.low})
+    bound = (SHARE * both.interval).where(both.interval > 0, RELATIVE * both.published.abs())
+    undefined = both.here.isna() & both.published.isna()
+    repeated = (((both.here - both.published).abs() <= bound) | undefined) & both.index.isin(here.index)
+    repeated &= both.index.isin(there.index)
+    if not repeated.all():
+        print(both[~repeated].to_string())
+    print(f"{repeated.sum()} of {len(both)} published numbers of {study} are repeated")
+    sys.exit(not repeated.all())
 
 
 def main():
     """Gather, publish or verify, as the Snakefile, `make publish` and `make verify` do."""
-    ask = argparse.ArgumentParser(prog="python -m geonb.book.headline", description=__doc__.splitlines()[0])
-    ask.add_argument("act", choices=["gather", "publish", "verify"])
-    ask.add_argument("--study", default=DEFAULT)
-    got = ask.parse_args()
+    act, study = sys.argv[1:]
     os.environ["GEONB_MODE"] = "show"  # nothing that was made by hand is gathered or published
     try:
-        repeated = {"gather": gather, "publish": publish, "verify": verify}[got.act](got.study)
+        {"gather": gather, "publish": publish, "verify": verify}[act](study)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book.headline: {error}")
-    sys.exit(got.act == "verify" and not repeated)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Light to import and to ask: the Snakefile does so hundreds of times at every sta
 """
 
 import ast
-import copy
 import functools
 import hashlib
 import math
@@ -116,11 +115,9 @@ def declared(notebook):
     tagged = [cell.source for cell in cells(notebook) if is_tagged(cell, "parameters")]
     if len(tagged) != 1:
         raise ValueError(f"{notebook}.ipynb needs one cell tagged 'parameters', it has {len(tagged)}")
-    lines = tagged[0].splitlines()
-    return {
-        line.targets[0].id: (ast.literal_eval(line.value), lines[line.end_lineno - 1].partition("  # ")[2])
-        for line in ast.parse(tagged[0]).body
-    }
+    lines, found = tagged[0].splitlines(), ast.parse(tagged[0]).body
+    comments = [lines[line.end_lineno - 1].partition("  # ")[2] for line in found]
+    return {line.targets[0].id: (ast.literal_eval(line.value), c) for line, c in zip(found, comments, strict=True)}
 
 
 def defaults(notebook):
@@ -155,7 +152,7 @@ def changes_of(study):
             raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(known)}")
         if not isinstance(values, dict | None) and not (values is False and name in SIMULATED_ONLY):
             raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
-    return copy.deepcopy(changes)
+    return changes
 
 
 values_of = functools.cache(yaml.safe_load)
@@ -184,9 +181,8 @@ def checked(changes, known, where):
             raise ValueError(f"{where}: {name} = {value} is not a finite number")
         if not isinstance(value, expected) or isinstance(value, bool) != isinstance(known[name], bool):
             hint = "; YAML reads 1e-3 as text, 1.0e-3 as a number" if re.fullmatch(r"\d+e-?\d+", str(value)) else ""
-            raise ValueError(
-                f"{where}: {name} = {value!r} is not a {type(known[name]).__name__} like {known[name]!r}{hint}"
-            )
+            kind = type(known[name]).__name__
+            raise ValueError(f"{where}: {name} = {value!r} is not a {kind} like {known[name]!r}{hint}")
     return changes
 
 
@@ -199,42 +195,39 @@ def injected(page, study):
 def used(page, namespace):
     """The parameters of a page in a running notebook: used('01_photos', globals()).
 
-    What papermill set in, or what the reader changed, holds; what still has the notebook's value takes that of the
-    study, also in the namespace, and a line says so. ValueError names a value of a wrong type, and a name that
-    papermill set in but the notebook does not have.
+    What papermill set in or the reader changed holds, all else is as the study has it: the namespace too, and a line
+    says so. ValueError names a value of a wrong type, and a name that papermill set in and the notebook does not have.
     """
     notebook = page.split("/")[0]
-    known, injected = defaults(notebook), []
+    known, given = defaults(notebook), []
     for cell in namespace.get("In", []):
         if cell.startswith("# Parameters\n"):  # as papermill begins the cell of what it sets in
-            injected += [line.targets[0].id for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
-    checked({name: namespace[name] for name in injected}, known, notebook)
-    given = checked({name: namespace[name] for name in known}, known, notebook)
-    studied = parameters(page, given["study"])
-    taken = {name: studied[name] for name in known
-             if name not in injected and given[name] == known[name] != studied[name]}  # fmt: skip
+            given += [line.targets[0].id for line in ast.parse(cell).body if isinstance(line, ast.Assign)]
+    values = checked({name: namespace[name] for name in [*known, *given]}, known, notebook)
+    unchanged = [name for name in known if name not in given and values[name] == known[name]]
+    studied = parameters(page, values["study"])
+    taken = {name: studied[name] for name in unchanged if studied[name] != known[name]}
     if taken:
-        print(f"as study {given['study']} has it:", ", ".join(f"{name} = {value!r}" for name, value in taken.items()))
+        print(f"as study {values['study']} has it:", ", ".join(f"{name} = {value!r}" for name, value in taken.items()))
     namespace.update(taken)
-    return given | taken
+    return values | taken
 
 
 def code_of(notebook, shown=False):
-    """'<file> <digest>' of what the tables of a notebook depend on: its cells that compute, and the files they import,
-    directly or through others. shown: of what its executed copy depends on, cells and files that only show included.
+    """'<file> <digest>' of what the tables of a notebook depend on: its cells that compute, and the files they import.
 
-    Only what runs counts: no markdown, comments, docstrings, layout, outputs; parameters are counted by their values.
+    shown: of what its executed copy depends on, with cells and files that only show. Only what runs counts: no
+    markdown, comments, docstrings, layout, outputs; parameters are counted by their values.
     """
     counted = [cell for cell in cells(notebook) if cell.cell_type == "code" and not is_tagged(cell, "parameters")]
-    ran = [without_magics(cell.source) for cell in counted if shown or not only_shows(cell)]
+    if not shown:  # figures, and values glued into sentences
+        counted = [
+            c for c in counted if "figure" not in c.metadata.get("mystnb", {}) and not is_tagged(c, "remove-cell")
+        ]
+    ran = [without_magics(cell.source) for cell in counted]
     # cell by cell: the book pairs cells with outputs, so where a cell ends counts too
     together = hashlib.sha256(" ".join(map(files.code_digest, ran)).encode()).hexdigest()[:12]
     return [f"{notebook}.ipynb {together}", *reached(imported_files("\n".join(ran)), () if shown else RECORDING)]
-
-
-def only_shows(cell):
-    """Whether a cell shows what others computed: a figure, or values glued into sentences."""
-    return "figure" in cell.metadata.get("mystnb", {}) or is_tagged(cell, "remove-cell")
 
 
 def reached(start, but=()):
@@ -266,15 +259,13 @@ def imported_files(source):
 
 @functools.cache
 def imported_names(source):
-    """What a text imports, by dotted names; ValueError for a relative import."""
+    """What a text imports, by dotted names; ruff refuses relative imports."""
     names = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError("write `from geonb import room`: relative imports are not followed")
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -297,8 +288,7 @@ def lying_there(path):
     """A short digest of a file's content, or of what lies in a folder: contents up to SMALL bytes, else the sizes."""
     if path.is_file():
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    files = sorted(found for found in path.rglob("*") if found.is_file())
-    small = sum(found.stat().st_size for found in files) <= SMALL  # a tower trained anew has its old size
-    sizes = [lying_there(found) if small else found.stat().st_size for found in files]
-    listing = [f"{found.relative_to(path).as_posix()} {size}" for found, size in zip(files, sizes, strict=True)]
+    sizes = {found: found.stat().st_size for found in sorted(path.rglob("*")) if found.is_file()}
+    small = sum(sizes.values()) <= SMALL  # a tower trained anew has its old size
+    listing = [f"{f.relative_to(path).as_posix()} {lying_there(f) if small else size}" for f, size in sizes.items()]
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()[:12]

@@ -86,13 +86,17 @@ class Page:
         return page_dependencies.build_folder(self.study, "checkpoints", self.name, digest)
 
     def of(self, page, name):
-        """The parameters with which another page made its table, name -> value."""
-        return results.manifest_of(results.find_table(self.study, page, name))["parameters"]
+        """The parameters with which a page made its table, name -> value; those of this page as they are."""
+        return (
+            self.parameters
+            if page == self.name
+            else results.manifest_of(results.find_table(self.study, page, name))["parameters"]
+        )
 
     @functools.cached_property
     def source(self):
         """The parameters of 01_photos: source, options, ..."""
-        return self.parameters if self.name == "01_photos" else self.of("01_photos", "photos")
+        return self.of("01_photos", "photos")
 
     @functools.cached_property
     def simulated(self):
@@ -102,7 +106,7 @@ class Page:
     @functools.cached_property
     def tower(self):
         """The parameters of 02_embeddings: tower, weights, ..."""
-        return self.parameters if self.name == "02_embeddings" else self.of("02_embeddings", "features")
+        return self.of("02_embeddings", "features")
 
     @functools.cached_property
     def photos(self):

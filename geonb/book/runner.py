@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from geonb import files
 from geonb.book import page_dependencies as deps
@@ -47,14 +47,13 @@ def computing(page, study):
     """
     computed, unfinished = copy_of(page, study, "computed"), deps.build_folder(study, "unfinished", page)
     running = computed.with_suffix(".running.ipynb")
-    with kept_apart(page, study) as started:
+    started = time.monotonic()
+    with FileLock(copy_of(page, study, "locks", ".lock"), timeout=0):  # no kill leaves it locked
         fresh(unfinished)
         yield running
         seconds = round(time.monotonic() - started, 1)
         print(f"{page}: {seconds} s")
-        files.write_json(
-            deps.build_folder(study, "times", f"{deps.flat(page)}.json"), {"page": page, "seconds": seconds}
-        )
+        files.write_json(copy_of(page, study, "times", ".json"), seconds)
         tables = {path.stem: json.loads(path.read_text(encoding="utf-8"))["sha256"]
                   for path in sorted(unfinished.glob("*.json"))}  # fmt: skip
         ran = {"parameters": deps.parameters(page, study), "code": deps.code_of(page.split("/")[0]), "tables": tables}
@@ -73,9 +72,8 @@ def show(page, study, mode="show"):
     if mode == "show" and computed.exists() and key.exists() and key.read_text() == showing_key(page, study):
         computed.replace(shown)
     else:
-        with kept_apart(page, study):
-            execute(page, deps.injected(page, study), running, mode)
-            running.replace(shown)
+        execute(page, deps.injected(page, study), running, mode)
+        running.replace(shown)
     keep_figures(shown, deps.build_folder(study, "figures", deps.flat(page)))
 
 
@@ -84,36 +82,20 @@ def by_hand(page, study, chosen):
     page = page_of(page, chosen)
     values = deps.injected(page, study) | chosen_by_hand(page, study, chosen)
     folder = deps.build_folder(study, "by_hand", page)
-    with kept_apart(page, study) as started:
-        execute(page, values, folder / f"{deps.flat(page)}.ipynb")
-        keep_figures(folder / f"{deps.flat(page)}.ipynb", folder / "figures")
-        print(f"{page}: {time.monotonic() - started:.1f} s by hand, see {folder.relative_to(files.ROOT).as_posix()}/")
-
-
-@contextmanager
-def kept_apart(page, study):
-    """Within it a page runs alone; gives the time of its start. ValueError where it is running already.
-
-    No kill leaves a lock behind.
-    """
-    lock = FileLock(copy_of(page, study, "locks", ".lock"))
-    try:
-        with lock.acquire(timeout=0):
-            yield time.monotonic()
-    except Timeout:
-        raise ValueError(f"{page} of study {study} is running already: wait for that run, or end it") from None
+    execute(page, values, folder / f"{deps.flat(page)}.ipynb")
+    keep_figures(folder / f"{deps.flat(page)}.ipynb", folder / "figures")
+    print(f"{page} by hand: see {folder.relative_to(files.ROOT).as_posix()}/")
 
 
 def page_of(page, by_hand):
     """The page that is meant: '06_train' alone is its page of the method chosen by hand, or of the notebook's own."""
     notebook, *choice = page.split("/")
-    if choice and (notebook not in deps.TEMPLATES or len(choice) > 1):
+    if len(choice) > (notebook in deps.TEMPLATES):
         raise ValueError(f"there is no page {page!r}: its page is {notebook}")
-    if notebook not in deps.TEMPLATES:
-        return page
-    parameter = deps.TEMPLATES[notebook]
-    own = dict(by_hand).get(parameter, deps.defaults(notebook)[parameter])
-    return f"{notebook}/{deps.plain_name(choice[0] if choice else own, page)}"
+    if notebook in deps.TEMPLATES and not choice:
+        parameter = deps.TEMPLATES[notebook]
+        choice = [dict(by_hand).get(parameter, deps.defaults(notebook)[parameter])]
+    return "/".join([notebook, *(deps.plain_name(name, page) for name in choice)])
 
 
 def chosen_by_hand(page, study, by_hand):

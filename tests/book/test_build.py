@@ -1,15 +1,13 @@
 """How executed pages are set: words from the source, outputs from the copy, labels once; what lies around them."""
 
-import json
-
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from PIL import Image
 
-from geonb.book import build, machine
+from geonb.book import build
 from geonb.book.page_dependencies import all_pages, build_folder, cells, flat
 
+RECORD = {"device": "a processor", "seconds_per_page": {"01_photos": 12.3}}
 STDOUT = new_output("stream", name="stdout", text="42\n")
 
 
@@ -24,18 +22,10 @@ def execute(page="01_photos", values=None):
     nbformat.write(new_notebook(cells=ran), path)
 
 
-def with_figure(path):
-    """The last cell of a notebook draws a figure."""
-    source = nbformat.read(path, as_version=4)
-    figure = {"name": "fig-curve", "caption": "Loss {x}."}
-    source.cells[-1].metadata |= {"mystnb": {"figure": figure, "image": {"alt": "Dots."}}}
-    nbformat.write(source, path)
-
-
 def test_a_page_has_the_words_of_the_source_and_the_outputs_of_the_copy(toy, notebook):
     execute(values="photo_count = 9")
     notebook("01_photos", "# 01 · A better question?", "study = 'toy'", "answer = 42")
-    page = build.set_page("01_photos", "01_photos", "toy", 12.3, "a processor")
+    page = build.set_page("01_photos", "01_photos", "toy", RECORD)
     title, line = page.cells[0].source.split("\n\n", 1)
     assert title == "# 01 · A better question?"
     assert "Study `toy` · 12 s on a processor" in line
@@ -47,14 +37,14 @@ def test_a_copy_of_another_version_is_refused(toy, notebook):
     execute()
     notebook("01_photos", "# Q", "study = 'toy'", "answer = 42", "more = 1")
     with pytest.raises(ValueError, match="its source has 3 cells of code, its executed copy 2: run it again"):
-        build.set_page("01_photos", "01_photos", "toy", 1, "")
+        build.set_page("01_photos", "01_photos", "toy", RECORD)
 
 
 @pytest.mark.parametrize(("source", "says"), [("simulated", True), ("folder", False)])
 def test_a_simulated_study_says_so_on_every_page(toy, notebook, source, says):
     notebook("01_photos", "# Q", f"study = 'toy'\nsource = '{source}'", "answer = 42")
     execute()
-    page = build.set_page("01_photos", "01_photos", "toy", 3.0, "a processor")
+    page = build.set_page("01_photos", "01_photos", "toy", RECORD)
     assert ("prove nothing about a real city" in page.cells[0].source) is says
 
 
@@ -69,35 +59,33 @@ def test_the_notebooks_own_choice_stands_for_a_template(toy, study):
 
 @pytest.mark.parametrize(("name", "labelled"), [("06_train", True), ("06_train-hard", False)])
 def test_a_further_page_of_a_template_has_figures_without_labels(toy, name, labelled):
-    with_figure(toy / "notebooks" / "06_train.ipynb")
+    path = toy / "notebooks" / "06_train.ipynb"
+    source = nbformat.read(path, as_version=4)
+    source.cells[-1].metadata["mystnb"] = {"figure": {"name": "fig-curve", "caption": "Loss"}}
+    nbformat.write(source, path)
     execute("06_train/hard")
-    page = build.set_page("06_train/hard", name, "toy", 1.0, "")
+    page = build.set_page("06_train/hard", name, "toy", RECORD)
     assert ("name" in page.cells[-1].metadata["mystnb"]["figure"]) is labelled
     assert page.cells[0].source.startswith("# 06 · A question?: `hard`\n")
 
 
 def test_times_of_pages_become_the_record_of_the_run(toy, monkeypatch):
-    monkeypatch.setattr(machine, "device_name", lambda: "a processor")
+    monkeypatch.setattr(build, "device_name", lambda: "a processor")
     build_folder("toy", "times").mkdir(parents=True)
     for page, seconds in (("01_photos", 2.5), ("06_train/hard", 60.0), ("gone", 5.0)):
-        noted = json.dumps({"page": page, "seconds": seconds})
-        build_folder("toy", "times", f"{flat(page)}.json").write_text(noted)
+        build_folder("toy", "times", f"{flat(page)}.json").write_text(str(seconds))
     record = build.run_record("toy", all_pages("toy"))
     assert record["seconds_per_page"] == {"01_photos": 2.5, "06_train/hard": 60.0}
     assert record["seconds"] == 62.5
     assert "| `06_train/hard` | 60 |" in build.this_copy(record)
 
 
-def test_the_whole_folder_is_set_with_a_gallery_and_the_sources_stay_as_they_are(toy):
+def test_the_whole_folder_is_set_and_the_sources_stay_as_they_are(toy):
     frame = toy / "book"
     for file in ("extra/_static/vendor/mathjax/mathjax.js", "_static/vendor/leaflet/map.js", "_toc.yml"):
         (frame / file).parent.mkdir(parents=True, exist_ok=True)
         (frame / file).write_text("")
     before = sorted(frame.rglob("*"))
-    with_figure(toy / "notebooks" / "07_compare.ipynb")
-    drawn = build_folder("toy", "figures", "07_compare", "fig-curve.png")
-    drawn.parent.mkdir(parents=True)
-    Image.new("RGB", (1000, 500), "white").save(drawn)
     for page in all_pages("toy"):
         execute(page)
     folder = build.set_book("toy")
@@ -107,15 +95,3 @@ def test_the_whole_folder_is_set_with_a_gallery_and_the_sources_stay_as_they_are
     assert not list((folder / "_static").rglob("*.js"))  # every page would load what lies there
     assert sorted(frame.rglob("*")) == before
     assert build_folder("toy", "run.json").exists()
-    gallery = (folder / "gallery.md").read_text()
-    assert ":link: executed/07_compare" in gallery
-    assert "Loss {x}." in gallery
-    assert Image.open(folder / "gallery" / "fig-curve.png").width == build.CARD_PX
-
-
-def test_a_machine_is_described_with_what_matters_for_a_rerun():
-    table = machine.describe().set_index("name").value
-    assert int(table.cores) >= 1
-    assert table.memory.endswith(" GiB")
-    assert table.device == machine.device_name()
-    assert machine.reference_seconds() > 0

@@ -7,7 +7,7 @@ import pytest
 
 from geonb import files
 from geonb.book import page_dependencies as deps
-from geonb.book.page_dependencies import all_pages, code_of, data, defaults, imported_files, injected, parameters
+from geonb.book.page_dependencies import all_pages, code_of, data, defaults, injected, parameters
 from geonb.files import code_digest
 
 REAL_STUDIES = sorted(path.stem for path in (deps.notebooks_folder() / "studies").glob("*.yml"))
@@ -139,11 +139,6 @@ def test_a_cell_that_shows_what_was_computed_does_not_count_for_the_tables(toy, 
 def test_docstrings_and_comments_are_no_code():
     assert code_digest('"""One."""\nx = 1  # why') == code_digest('"""Two."""\n\nx = 1')
     assert code_digest("x = 1") != code_digest("x = 2")
-
-
-def test_relative_imports_are_refused():
-    with pytest.raises(ValueError, match="relative imports are not followed"):
-        imported_files("from . import sphere")
 
 
 @pytest.mark.parametrize("value", ["photos", "./photos", "local-dir:photos", "notebooks/../photos", "$MY_PHOTOS"])

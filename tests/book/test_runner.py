@@ -119,8 +119,8 @@ def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(bui
     lock.parent.mkdir(parents=True)
     with subprocess.Popen([sys.executable, "-c", hold, lock], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(SystemExit, match="01_photos of study toy is running already: wait for that run, or end it"):
-            run(monkeypatch, "01_photos", "--study", "toy")
+        with pytest.raises(SystemExit, match=r"01_photos.lock.* could not be acquired"):
+            run(monkeypatch, "01_photos", "--study", "toy", "--mode", "compute")
         other.kill()
     runner.compute("01_photos", "toy")
 
@@ -172,7 +172,7 @@ def test_a_page_that_succeeds_leaves_its_copy_its_time_and_its_manifest(build, n
     assert manifest["parameters"] == {"study": "toy", "method": "hard", "bandwidth_m": 50.0}
     assert "hard 50.0" in (build / "executed" / "06_train-hard.ipynb").read_text()
     assert not (build / "computed" / "06_train-hard.ipynb").exists()  # it was not executed twice
-    assert json.loads((build / "times" / "06_train-hard.json").read_text())["page"] == "06_train/hard"
+    assert json.loads((build / "times" / "06_train-hard.json").read_text()) > 0
 
 
 def test_a_failing_cell_names_notebook_heading_and_error_and_leaves_no_manifest(toy, build, notebook, study):
