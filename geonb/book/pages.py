@@ -87,11 +87,8 @@ class Page:
 
     def of(self, page, name):
         """The parameters with which a page made its table, name -> value; those of this page as they are."""
-        return (
-            self.parameters
-            if page == self.name
-            else results.manifest_of(results.find_table(self.study, page, name))["parameters"]
-        )
+        made = None if page == self.name else results.find_table(self.study, page, name)
+        return results.manifest_of(made)["parameters"] if made else self.parameters
 
     @functools.cached_property
     def source(self):
