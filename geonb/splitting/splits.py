@@ -86,11 +86,18 @@ def make(name, photos, cut, pilot=None):
     return parts
 
 
+def positions(group, rng, back=0.5):
+    """Positions (n,) in [0, 1) of photos whose groups follow each other at random: the middle of each, or its start (1)."""
+    names, of_photo, counts = np.unique(group, return_inverse=True, return_counts=True)
+    order, found = rng.permutation(len(names)), np.empty(len(names))
+    found[order] = np.cumsum(counts[order]) - back * counts[order]
+    return found[of_photo] / len(group)
+
+
 def random(photos, cut):
     """Photos drawn one by one: neighbours of test photos train. Pilot photos train."""
-    n = len(photos.city)
-    order = random_streams.stream(cut.seed, "splits", "random").permutation(n)
-    return np.where(photos.pilot, "train", cut.part_at((np.argsort(order) + 0.5) / n))
+    position = positions(np.arange(len(photos.city)), random_streams.stream(cut.seed, "splits", "random"))
+    return np.where(photos.pilot, "train", cut.part_at(position))
 
 
 def blocked(photos, cut):
@@ -116,13 +123,9 @@ def drawn_blocks(photos, cut):
     rng = random_streams.stream(cut.seed, "splits", "blocked")
     parts = np.full(len(block), "train", dtype="U10")
     for name in np.unique(photos.city):
-        here = np.flatnonzero(photos.city == name)
-        blocks, of_photo, counts = np.unique(block[here], return_inverse=True, return_counts=True)
-        order = rng.permutation(len(blocks))
-        before = np.empty(len(blocks))
-        before[order] = np.cumsum(counts[order]) - counts[order] / 2
+        here = photos.city == name
         # a random start, so that a city of one block is not always test
-        parts[here] = cut.part_at((before / len(here) + rng.uniform()) % 1)[of_photo]
+        parts[here] = cut.part_at((positions(block[here], rng) + rng.uniform()) % 1)
     return parts
 
 
@@ -197,9 +200,10 @@ def unseen_city(photos, cut):
 
 
 def official(photos, cut):
-    """The data set's own parts (n,), '' as buffer; where none validates, blocks of its training part, or sequences.
+    """The data set's own parts (n,), '' as buffer; where none validates, blocks of its training part.
 
-    Pilots that test or choose go to buffer. ValueError for a word that is no part.
+    Where these leave nothing, whole sequences, or photos without one. Pilots that test or choose go to buffer.
+    ValueError for a word that is no part.
     """
     given = photos.given_part
     if unknown := sorted(set(given) - {"train", "validation", "test", ""}):
@@ -209,18 +213,11 @@ def official(photos, cut):
         train = Photos(*(array[own] for array in photos))
         parts[own] = blocked(train, replace(cut, test_share=0.0))
         if not {"train", "validation"} <= set(parts[own]):
-            parts[own] = np.where(whole_sequences(train, cut) & ~train.pilot, "validation", "train")
+            alone = np.array([f"alone {n}" for n in range(own.sum())], object)
+            sequence = np.where(train.sequence_id == "", alone, train.sequence_id)
+            start = positions(sequence, random_streams.stream(cut.seed, "splits", "sequences"), back=1)
+            parts[own] = np.where((start < cut.validation_share) & ~train.pilot, "validation", "train")
     return np.where(photos.pilot & (parts != "train"), "buffer", parts)
-
-
-def whole_sequences(photos, cut):
-    """Photos (n,) of sequences drawn until validation_share is reached, at least one; those without stand alone."""
-    alone = np.array([f"alone {n}" for n in range(len(photos.city))], dtype=object)
-    sequence = np.where(photos.sequence_id == "", alone, photos.sequence_id)
-    _, of_photo, counts = np.unique(sequence, return_inverse=True, return_counts=True)
-    order = random_streams.stream(cut.seed, "splits", "sequences").permutation(len(counts))
-    before = np.cumsum(counts[order]) - counts[order]
-    return np.isin(of_photo, order[before < cut.validation_share * len(alone)])
 
 
 CUTS = {cut.__name__: cut for cut in (random, other_drive, blocked, unseen_city, official)}

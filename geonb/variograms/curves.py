@@ -129,13 +129,11 @@ def between_cities(vectors, city):
     length = np.linalg.norm(vectors, axis=1)
     if wrong := int((~(np.abs(length - 1) < 1e-3)).sum()):
         raise ValueError(f"{wrong} of {len(vectors)} vectors are not of length 1: divide each by its length first")
-    names, code, counts = np.unique(city, return_inverse=True, return_counts=True)
+    n, (names, code, counts) = len(vectors), np.unique(city, return_inverse=True, return_counts=True)
     sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
-    if len(names) == 1:
-        n = len(vectors)
-        return float(1 - ((sums[0] ** 2).sum() - n) / (n * (n - 1))) if n > 1 else np.nan
-    products = (sums.sum(axis=0) ** 2).sum() - (sums**2).sum()
-    return float(1 - products / (counts.sum() ** 2 - (counts**2).sum()))
+    within, same = ((sums**2).sum(), (counts**2).sum()) if len(names) > 1 else (n, n)
+    products = (sums.sum(axis=0) ** 2).sum() - within
+    return float(1 - products / (n**2 - same)) if n > 1 else np.nan
 
 
 def block_bootstrap(pairs, half_square, blocks, *, replicates, seed=0):

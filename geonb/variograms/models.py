@@ -11,9 +11,6 @@ LEAST_RISE = 1e-6  # of the largest semivariance, of float32 features: less is r
 FARTHEST = 5.0  # largest lags: the bound of a range in a fit
 SHAPES = {"matern": (0.2, 5.0), "stable": (0.2, 2.0)}  # bounds of the shape that these models have besides
 MODELS = ("spherical", "exponential", "gaussian", "matern", "stable")
-ROUNDS = 12  # of the weights of Cressie, which settle after three to five
-SETTLED = 1e-4  # relative change of the parameters from round to round
-CLOSE = 1e-8  # tolerance of one round: of those that follow, the last one counts
 FIT = {
     "model": "model function of scikit-gstat",
     "nugget": "fitted semivariance at distance 0+ [-]",
@@ -75,16 +72,14 @@ def one_fit(model, h, y, n, begin, limits):
 
     expected = lambda p: np.maximum(semivariance(model, h, p[0], p[1:]), LEAST_RISE)  # noqa: E731
     found, size = begin, np.maximum(np.abs(begin), 1e-6)
-    for _ in range(ROUNDS):
+    for _ in range(12):  # rounds of weights, which settle after three to five
         scale = np.sqrt(n) / expected(found) / (np.sqrt(n) / expected(found)).max()
         residuals, last = lambda p, scale=scale: (semivariance(model, h, p[0], p[1:]) - y) * scale, found
-        result = least_squares(
-            residuals, found, bounds=limits, x_scale=size, max_nfev=400, xtol=CLOSE, ftol=CLOSE, gtol=CLOSE
-        )
+        result = least_squares(residuals, found, bounds=limits, x_scale=size, max_nfev=400)  # to 1e-8
         found = result.x
         if result.status < 0 or not np.isfinite(found).all():
             return None
-        if np.allclose(found, last, rtol=SETTLED, atol=1e-9):
+        if np.allclose(found, last, rtol=1e-4, atol=1e-9):
             break
     return found, float(((y / expected(found) - 1) ** 2 * n).sum())
 
