@@ -34,7 +34,7 @@ HOSTILE = (
     "{{ cycler.__init__.__globals__.os.getpid() }} 50 {% off, room {#4",
     r"Rue `a` $x_1^2$ **b** [c](javascript:d) \frac{e}",
 )
-THE_MAP = "const map = window.geonbMap;"
+THE_MAP = "const map = window[Object.keys(window).find(name => /^map_n?\\d+$/.test(name))];"
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,23 @@
 """Interactive maps as one self-contained page each: no network, no marker per photo, no text of a photo that can run.
 
-Every map is drawn by Leaflet (book/_static/vendor) and offline_map.js: ONE GeoJSON layer per method on a canvas, since
-pages with one script object per marker go blank at about 3,000. More photos than MARKS_AT_MOST are one mark per cell.
-A mark here is (kind and coordinates of its GeoJSON geometry, safe HTML of its tooltip, Leaflet's style).
+Every map is a folium map with ONE GeoJSON layer per method, drawn on a canvas: pages with one script object per marker
+go blank at about 3,000 markers. More photos than ``MARKS_AT_MOST`` are drawn as one mark per square cell.
 """
 
 import base64
 import io
 import itertools
-import json
 import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path, PurePath
 
+import folium
 import numpy as np
 import pandas as pd
 import shapely
+from branca.element import MacroElement
+from folium.template import Template
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
@@ -35,11 +36,10 @@ WORLD_ERRORS_M = (1_000, 25_000, 200_000, 750_000, 2_500_000)  # the usual bound
 TARGET_SHARES = (0.01, 0.05, 0.2, 1.0)  # upper ends of the classes of a target's weights
 LIKELY_SHARES = (0.1, 0.3, 0.6, 1.0)  # the same of a place's probability over that of the best place
 RING = {"color": "#6b6b6b", "weight": 2, "fillColor": "#ffffff", "fillOpacity": 0.3}
-DOT = {"color": "#333333", "weight": 0.6, "fillOpacity": 0.9}
 ERROR_LINE = {"color": "#111111", "weight": 1.3, "dashArray": "4 3", "opacity": 0.9}
 CIRCLE = {"color": "#D55E00", "weight": 2.2, "opacity": 1.0, "fill": False}
 TRUTH = {"radius": 6, "color": "#000000", "weight": 2.5, "fillColor": "#ffffff", "fillOpacity": 1.0}
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+CONTEXT_LINE = {"color": "#c8c8c8", "weight": 1.2, "fill": False}
 
 
 def photo_map(photos, simulated, streets=None):
@@ -110,7 +110,7 @@ def posterior_map(likely, circles, simulated, streets=None):
     notes = ["orange line: the radius, where there is one (zoom out)"]
     notes += ["white: where it was taken"] if circles["true_lat_deg"].notna().any() else []
     key = share_key("probability over that of the best place", LIKELY_SHARES, notes)
-    extra = {one["layer"]: circle_marks(one) for one in circles.to_dict("records")}
+    extra = {one["layer"]: [*circle_lines(one), *truth_points(one)] for one in circles.to_dict("records")}
     return built(table, key, simulated, streets, extra)
 
 
@@ -129,13 +129,13 @@ class Key:
         shades = colormaps["viridis_r"](np.linspace(0.05, 1, len(self.texts)))
         return list(map(to_hex, shades)) if self.bounds else ["#0072B2"]
 
-    def style(self, row):
-        """Leaflet's style of a mark: its area grows with the photos it stands for."""
-        radius = int(min(4 + np.sqrt(row["photo_count"] - 1), 14))
-        if row["ring"]:
-            return RING | {"radius": radius}
-        colour = self.colours()[np.searchsorted(self.bounds[: len(self.texts) - 1], row["value"])]
-        return DOT | {"radius": radius, "fillColor": colour}
+    def styles(self, rows):
+        """Leaflet's styles of marks: the area of one grows with the photos it stands for."""
+        radii = np.minimum(4 + np.sqrt(rows["photo_count"] - 1), 14).astype(int)
+        fills = np.array(self.colours())[np.searchsorted(self.bounds[: len(self.texts) - 1], rows["value"])]
+        full = {"color": "#333333", "weight": 0.6, "fillOpacity": 0.9}
+        return [{"radius": radius, **(RING if ring else full | {"fillColor": fill})}
+                for radius, ring, fill in zip(radii.tolist(), rows["ring"], fills.tolist(), strict=True)]  # fmt: skip
 
     def html(self, simulated, notes):
         """The legend: swatches with units, notes, and "simulated" in the title, which stays when it is folded."""
@@ -196,9 +196,15 @@ def few_marks(table):
     return grouped.agg(how).assign(photo_count=grouped.size()).reset_index(["layer", "ring"]), cell_m
 
 
-def positions(lat_deg, lon_deg):
-    """GeoJSON positions (n, 2): [lon, lat], rounded to 1e-5 degrees (about a metre)."""
-    return np.column_stack([lon_deg, lat_deg]).round(5).tolist()
+def feature(kind, coordinates, text):
+    """GeoJSON feature whose only property is its tooltip: HTML whose text went through safe_html."""
+    geometry = {"type": kind, "coordinates": coordinates}
+    return {"type": "Feature", "geometry": geometry, "properties": {"about": text}}
+
+
+def position(lat_deg, lon_deg):
+    """GeoJSON position [lon, lat], rounded to 1e-5 degrees (about a metre)."""
+    return [round(float(lon_deg), 5), round(float(lat_deg), 5)]
 
 
 def about(row):
@@ -222,38 +228,47 @@ def error_in_words(row):
 
 
 def error_line(row):
-    """Mark of a line from the true to the predicted place of one photo."""
-    lon_deg = [row["lon_deg"], near(row["predicted_lon_deg"], row["lon_deg"])]
-    return "LineString", positions([row["lat_deg"], row["predicted_lat_deg"]], lon_deg), about(row), ERROR_LINE
+    """GeoJSON line from the true to the predicted place of one photo, with its style."""
+    placed = position(row["predicted_lat_deg"], near(row["predicted_lon_deg"], row["lon_deg"]))
+    return feature("LineString", [position(row["lat_deg"], row["lon_deg"]), placed], about(row)), ERROR_LINE
 
 
-def circle_marks(circle):
-    """Marks of the circle of a radius, if there is one below a quarter of the Earth, and of the truth where known."""
-    marks, lon_deg = [], circle["lon_deg"]
-    if circle["radius_m"] < np.pi / 2 * sphere.EARTH_RADIUS_M:
-        turn = np.linspace(0, 2 * np.pi, 73)
-        around_m = circle["radius_m"] * np.column_stack([np.sin(turn), np.cos(turn)])
-        ends = sphere.from_local_m(around_m, (circle["lat_deg"], lon_deg))
-        words = f"radius {sphere.length(circle['radius_m'])}"
-        marks.append(("LineString", positions(ends[:, 0], near(ends[:, 1], lon_deg)), words, CIRCLE))
-    if not np.isnan(circle["true_lat_deg"]):
-        (at,) = positions(circle["true_lat_deg"], near(circle["true_lon_deg"], lon_deg))
-        marks.append(("Point", at, "where it was taken", TRUTH))
-    return marks
+def circle_lines(circle):
+    """The circle of a radius as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
+    if not circle["radius_m"] < np.pi / 2 * sphere.EARTH_RADIUS_M:
+        return []
+    turn = np.linspace(0, 2 * np.pi, 73)
+    around_m = circle["radius_m"] * np.column_stack([np.sin(turn), np.cos(turn)])
+    ends = sphere.from_local_m(around_m, (circle["lat_deg"], circle["lon_deg"]))
+    ends = [position(lat_deg, near(lon_deg, circle["lon_deg"])) for lat_deg, lon_deg in ends]
+    return [(feature("LineString", ends, f"radius {sphere.length(circle['radius_m'])}"), CIRCLE)]
+
+
+def truth_points(circle):
+    """Where a photo was taken as [(GeoJSON point, style)]; none where that is unknown."""
+    if np.isnan(circle["true_lat_deg"]):
+        return []
+    at = position(circle["true_lat_deg"], near(circle["true_lon_deg"], circle["lon_deg"]))
+    return [(feature("Point", at, "where it was taken"), TRUTH)]
+
+
+def data_uri(content, media_type):
+    """Bytes as an address that needs no file beside the page."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def img_element(picture, photo_id):
     """An img element with a JPEG of the picture inside."""
     file = io.BytesIO()
     picture.convert("RGB").save(file, "JPEG", quality=60)
-    content = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="photo {safe_html(photo_id)}" src="data:image/jpeg;base64,{content}">'
+    return f'<img alt="photo {safe_html(photo_id)}" src="{data_uri(file.getvalue(), "image/jpeg")}">'
 
 
 @dataclass(frozen=True)
 class OfflineMap:
-    """A finished page, which notebooks show as an iframe."""
+    """A folium map with its finished page, which notebooks show as an iframe."""
 
+    map: folium.Map
     page: str
     title: str
 
@@ -269,38 +284,57 @@ class OfflineMap:
 def built(table, key, simulated, streets, extra=None):
     """OfflineMap of marks: one layer for every name in column layer, legend, control of layers, chooser of cities.
 
-    table: layer, photo_id, city, lat_deg, lon_deg, value, ring, words (safe HTML); extra: layer -> marks on top.
-    The layer that is shown first lies in the city that is shown first.
+    table: layer, photo_id, city, lat_deg, lon_deg, value, ring, words (safe HTML); extra: layer -> [(GeoJSON feature,
+    style)] on top of the marks. The layer that is shown first lies in the city that is shown first.
     """
-    (rows, cell_m), places, styles = few_marks(table), city_bounds(table), {}
+    # Attribution is owed to whoever makes tiles; without tiles it would only hold a link.
+    page = folium.Map(tiles=None, prefer_canvas=True, attributionControl=False, zoomSnap=0.25)
+    page.default_js = page.default_css = []  # links to other servers; see offline
+    (rows, cell_m), places, layers = few_marks(table), city_bounds(table), table["layer"].unique()
     notes = [] if cell_m is None else [f"one mark = the photos in a cell of {sphere.length(cell_m)}"]
-    notes += filter(None, streets["licence"].unique() if streets is not None and "licence" in streets else ())
-    data = {"places": list(places.values()), "streets": moved(streets, table["lon_deg"]), "layers": []}
+    if streets is not None and len(streets):
+        add_streets(page, streets, table["lon_deg"])
+        notes += filter(None, streets["licence"].unique() if "licence" in streets else ())
     first = table.loc[table["city"] == next(iter(places)), "layer"].iloc[0]
-    for layer, here in rows.groupby("layer", sort=False):
-        places_and_rows = zip(positions(here["lat_deg"], here["lon_deg"]), here.to_dict("records"), strict=True)
-        marks = [("Point", at, about(row), key.style(row)) for at, row in places_and_rows]
-        features = [feature(*mark, styles) for mark in [*marks, *(extra or {}).get(layer, [])]]
-        # Leaflet writes the name into the page as HTML
-        data["layers"].append({"name": safe_html(layer), "shown": layer == first, "features": features})
-    data["styles"] = list(map(json.loads, styles))
-    return OfflineMap(page_of(data, key.html(simulated, notes)), f"map of {table['photo_id'].nunique():,} photos")
+    for layer in layers:
+        here = rows[rows["layer"] == layer]
+        points = [
+            feature("Point", position(row["lat_deg"], row["lon_deg"]), about(row)) for row in here.to_dict("records")
+        ]
+        marks = [*zip(points, key.styles(here), strict=True), *(extra or {}).get(layer, [])]
+        add_layer(page, layer, marks, shown=layer == first)
+    page.get_root().html.add_child(folium.Element(key.html(simulated, notes)))
+    if len(layers) > 1:
+        folium.LayerControl(collapsed=len(layers) > 4).add_to(page)
+    chooser = CityChooser()
+    chooser.places = list(places.values())
+    page.add_child(chooser)
+    return OfflineMap(page, offline(page), f"map of {table['photo_id'].nunique():,} photos")
 
 
-def feature(kind, coordinates, text, style, styles):
-    """A mark as a GeoJSON feature that names its style by its place in styles, which grows."""
-    properties = {"about": text, "style": styles.setdefault(json.dumps(style), len(styles))}
-    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
-
-
-def moved(streets, lon_deg):
-    """Streets as a GeoJSON geometry on the sides of the date line on which the marks are."""
-    if streets is None or len(streets) == 0:
-        return None
+def add_streets(page, streets, lon_deg):
+    """Put streets or districts on the map in light grey, on the side of the date line on which the marks are."""
     lines = shapely.transform(streets.to_crs(4326).geometry.to_numpy(), lambda lon_lat: lon_lat.round(5))
-    turns_deg = [0, *([360] if lon_deg.max() > 180 else []), *([-360] if lon_deg.min() < -180 else [])]
-    copies = [shapely.transform(lines, lambda at, turn=turn: np.add(at, (turn, 0))) for turn in turns_deg]
-    return shapely.geometry.mapping(shapely.GeometryCollection(np.concatenate(copies).tolist()))
+    for turn_deg, across in ((360, lon_deg.max() > 180), (-360, lon_deg.min() < -180)):
+        if across:
+            lines = np.concatenate([lines, shapely.transform(lines, lambda at, by=(turn_deg, 0): np.add(at, by))])
+    context = shapely.geometry.mapping(shapely.GeometryCollection(list(lines)))
+    folium.GeoJson(context, style_function=lambda _: CONTEXT_LINE, control=False, interactive=False).add_to(page)
+
+
+def add_layer(page, name, marks, *, shown):
+    """Put one GeoJSON layer with tooltips on the map; layers exclude each other. marks: [(feature, style)]."""
+    for number, (one, _) in enumerate(marks):
+        one["id"] = number
+    folium.GeoJson(
+        {"type": "FeatureCollection", "features": [one for one, _ in marks]},
+        name=safe_html(name),  # Leaflet writes the name into the page as HTML
+        style_function=lambda one: marks[one["id"]][1],
+        marker=folium.CircleMarker(radius=4, fill=True),
+        tooltip=folium.GeoJsonTooltip(["about"], labels=False, class_name="geonb-tooltip"),
+        overlay=False,
+        show=shown,
+    ).add_to(page)
 
 
 def city_bounds(table):
@@ -313,18 +347,33 @@ def city_bounds(table):
             for city, count in counts.items()}  # fmt: skip
 
 
-def page_of(data, legend):
-    """The page that draws data and carries all that it needs; its policy forbids every connection."""
-    css, script = (Path(__file__).with_name(f"offline_map.{end}").read_text() for end in ("css", "js"))
-    drawn = json.dumps(data).replace("<", r"\u003c")  # so that no text ends the script
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{leaflet_css()}{css}</style></head>"
-        f'<body><div id="map"></div>{legend}<script>{leaflet_js()}</script>'
-        f"<script>{script}\ndrawMap({drawn});</script></body></html>"
+class CityChooser(MacroElement):
+    """A list of cities on the map, see offline_map.js; its `places`: as of city_bounds."""
+
+    _template = Template(
+        "{% macro script(this, kwargs) %}"
+        "chooseCity({{ this._parent.get_name() }}, {{ this.places|tojson }});{% endmacro %}"
     )
+
+
+def offline(folium_map):
+    """The page of a folium map that asked for no scripts and styles: they are put inside, Leaflet's and ours.
+
+    The page carries a content security policy that forbids every connection, and is the same at every run.
+    """
+    name_in_order(folium_map.get_root(), itertools.count())
+    our_css, our_js = (Path(__file__).with_name(f"offline_map.{end}").read_text() for end in ("css", "js"))
+    policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+    head = f'<head><meta http-equiv="Content-Security-Policy" content="{policy}">'
+    head += f"<style>{leaflet_css()}{our_css}</style><script>{leaflet_js()}</script><script>{our_js}</script>"
+    return folium_map.get_root().render().replace("<head>", head, 1)
+
+
+def name_in_order(element, numbers):
+    """Number an element of a folium map and all below it in place of their random names."""
+    element._id = f"n{next(numbers)}"
+    for child in element._children.values():
+        name_in_order(child, numbers)
 
 
 def leaflet_js():
@@ -333,5 +382,10 @@ def leaflet_js():
 
 
 def leaflet_css():
-    """Leaflet's style sheet without pictures: offline_map.css draws the button of layers."""
-    return re.sub(r"url\(images/[^)]+\)", "none", (LEAFLET / "leaflet.css").read_text(encoding="utf-8"))
+    """Leaflet's style sheet with the layer button's pictures inside and without the default marker's."""
+
+    def picture(match):
+        path = LEAFLET / match[1]
+        return f"url({data_uri(path.read_bytes(), 'image/png')})" if path.exists() else "none"
+
+    return re.sub(r"url\((images/[^)]+)\)", picture, (LEAFLET / "leaflet.css").read_text(encoding="utf-8"))

@@ -13,8 +13,8 @@ def safe_html(text, at_most=None):
     """Text as HTML that shows it as it is, whoever reads it on the way; cut to at_most characters, the last one '…'.
 
     Every other character than letters, digits and PLAIN becomes a numeric reference such as &#123;. HTML and Markdown
-    show the character, but neither they nor MathJax nor Jinja take it for syntax. Control characters and lone
-    surrogates, which HTML cannot hold, become U+FFFD.
+    show the character, but neither they nor MathJax nor Jinja (folium and branca render their own output again as a
+    template) take it for syntax. Control characters and lone surrogates, which HTML cannot hold, become U+FFFD.
     """
     text = str(text)
     if at_most is not None and len(text) > at_most:

@@ -3,6 +3,7 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 
+import folium
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from geonb.showing import interactive_maps
 from geonb.showing.safe_text import safe_html
 
 HOSTILE = """</script><script>alert(1)</script><img src=https://evil.example/x onerror='a("`${1}`")'>"""
+PLACES = r"chooseCity\(map_n\d+, (\[.*?\])\);"
 CENTRES = [(51.5, -0.1), (65.0, 25.5), (-16.9, 180.0), (35.7, 139.7), (1.35, 103.8), (-12.0, -77.0), (0, 0), (52, 13)]
 
 
@@ -42,17 +44,12 @@ def made_photos(n):
     return photos.assign(path="a/photo.jpg", street="High Street", caption="a street with houses and a tree " * 3)
 
 
-def drawn(shown):
-    """What a page draws."""
-    return json.loads(re.search(r"\ndrawMap\((.*)\);</script>", shown.page)[1])
+def shown_layers(shown):
+    return [c for c in shown.map._children.values() if isinstance(c, folium.GeoJson) and c.control]
 
 
 def features(shown):
-    return [one for layer in drawn(shown)["layers"] for one in layer["features"]]
-
-
-def names(shown):
-    return [unescape(layer["name"]) for layer in drawn(shown)["layers"]]
+    return [one for layer in shown_layers(shown) for one in layer.data["features"]]
 
 
 def own_script(page):
@@ -109,15 +106,18 @@ def test_twenty_thousand_photos_become_cells_and_the_legend_says_so():
     assert len(shown._repr_html_().encode()) < 1_500_000
     assert 0 < len(features(shown)) <= interactive_maps.MARKS_AT_MOST
     assert "one mark = the photos in a cell of" in unescape(shown.page)
-    counts = [re.match(r"([\d,]+) photos", words) for words in told(shown)]
-    assert sum(int(match[1].replace(",", "")) if match else 1 for match in counts) == 20_000
+    told = [re.match(r"([\d,]+) photos", one["properties"]["about"]) for one in features(shown)]
+    assert sum(int(match[1].replace(",", "")) if match else 1 for match in told) == 20_000
 
 
-def test_there_is_one_layer_per_method():
+def test_there_is_one_layer_per_method_and_a_control_only_where_there_is_a_choice():
     two = interactive_maps.error_map(made_errors(40, ("clip", "sw_clip")), {}, True)
     one = interactive_maps.error_map(made_errors(40), {}, True)
-    assert (names(two), names(one)) == (["clip", "sw_clip"], ["clip"])
-    assert own_script(two.page).count("L.circleMarker(") == 1  # no script object per photo
+    assert [unescape(layer.layer_name) for layer in shown_layers(two)] == ["clip", "sw_clip"]
+    assert len(shown_layers(one)) == 1
+    assert "L.control.layers(" in own_script(two.page)
+    assert "L.control.layers(" not in own_script(one.page)
+    assert "L.circleMarker(" not in own_script(two.page)  # no script object per photo
 
 
 def test_hostile_text_cannot_run_anywhere_on_the_page():
@@ -133,7 +133,7 @@ def test_hostile_text_cannot_run_anywhere_on_the_page():
         assert "<script>alert" not in own
         assert "<img src=https" not in own
         assert "evil.example" not in " ".join(remote_links(shown.page))
-        assert all("<" not in layer["name"] for layer in drawn(shown)["layers"])  # Leaflet writes names as HTML
+        assert all("<" not in layer.layer_name for layer in shown_layers(shown))  # Leaflet writes names as HTML
         assert all("<script" not in one["properties"]["about"] for one in features(shown))
 
 
@@ -149,7 +149,8 @@ TEMPLATES = (
 
 def told(shown):
     """The tooltips of a map as a reader sees them."""
-    return [unescape(one["properties"]["about"]) for one in features(shown)]
+    texts = re.findall(r'"about": ("(?:[^"\\]|\\.)*")', own_script(shown.page))
+    return [unescape(json.loads(text)) for text in texts]
 
 
 @pytest.mark.slow
@@ -169,13 +170,15 @@ def test_any_text_in_any_column_comes_out_as_it_went_in_and_runs_nothing(text):
         interactive_maps.error_map(both, {}, False, streets=streets),
         interactive_maps.target_map(targets, False, streets=streets),
     ):  # fmt: skip
-        assert all(expected in words for words in told(shown))
-        (name,) = [unescape(place["name"]) for place in drawn(shown)["places"]]
+        assert [expected in words for words in told(shown) if words] == [True] * len(features(shown))
+        data = re.findall(PLACES, shown.page)[0]
+        (name,) = [unescape(place["name"]) for place in json.loads(data)]
         assert name.rpartition(" ")[0] == unescape(safe_html(text))
         assert f"<em>{safe_html(text)}</em>" in shown.page
         own = own_script(shown.page)
         assert own.count("<script") == own.count("</script")
-    assert names(interactive_maps.error_map(both, {}, False)) == [unescape(safe_html(text)), "other"]
+    layers = [layer.layer_name for layer in shown_layers(interactive_maps.error_map(both, {}, False))]
+    assert [unescape(name) for name in layers] == [unescape(safe_html(text)), "other"]
 
 
 def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
@@ -188,9 +191,12 @@ def test_photos_on_both_sides_of_the_date_line_lie_beside_each_other():
     here = interactive_maps.photo_map(
         photos, False, streets=gpd.GeoDataFrame(geometry=[LineString([(-179.99, -17), (179.99, -17)])], crs=4326)
     )
-    (place,) = drawn(here)["places"]
+    (place,) = json.loads(re.findall(PLACES, here.page)[0])
     assert place["bounds"][1][1] - place["bounds"][0][1] < 0.1  # what the map zooms to
-    ends = [lon for line in drawn(here)["streets"]["geometries"] for lon, _ in line["coordinates"]]
+    (context,) = [
+        c.data["features"] for c in here.map._children.values() if isinstance(c, folium.GeoJson) and not c.control
+    ]
+    ends = [lon for line in context[0]["geometry"]["geometries"] for lon, _ in line["coordinates"]]
     assert min(abs(lon - place["bounds"][0][1]) for lon in ends) < 0.1
 
 
@@ -239,8 +245,8 @@ def test_thumbnails_lie_inside_the_page():
 def test_streets_lie_beneath_and_are_no_layer_to_choose():
     streets = gpd.GeoDataFrame(geometry=[LineString([(0, 51), (0.1, 51.5)])], crs=4326).to_crs(3857)
     shown = interactive_maps.photo_map(made_photos(9), True, streets=streets)
-    (line,) = drawn(shown)["streets"]["geometries"]
-    assert line["coordinates"] == [[0, 51], [0.1, 51.5]]
+    layers = [c for c in shown.map._children.values() if isinstance(c, folium.GeoJson)]
+    assert [layer.control for layer in layers] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -262,9 +268,10 @@ def test_a_target_is_shown_layer_by_layer_with_its_weights():
     shown = interactive_maps.target_map(
         pd.concat([table.assign(layer=name, weight=weight) for name, weight in weights.items()]), True
     )
-    assert names(shown) == list(weights)
-    assert sum("weight 46.0%, 84 m away" in words for words in told(shown)) == 1
-    assert sum("weight 0.0%, 1.2 km away" in words for words in told(shown)) == 1
+    assert [layer.layer_name for layer in shown_layers(shown)] == list(weights)
+    told = [unescape(one["properties"]["about"]) for one in features(shown)]
+    assert sum("weight 46.0%, 84 m away" in words for words in told) == 1
+    assert sum("weight 0.0%, 1.2 km away" in words for words in told) == 1
     assert remote_links(shown.page) == []
     assert "share of the target (simulated)" in shown.page
     with pytest.raises(ValueError, match="has no column"):
@@ -284,31 +291,33 @@ def made_predictions():
 
 def test_a_prediction_has_its_likely_places_the_circle_of_its_radius_and_the_truth_where_known():
     shown = interactive_maps.posterior_map(*made_predictions(), True)
-    first, second = ([one["geometry"]["type"] for one in layer["features"]] for layer in drawn(shown)["layers"])
+    first, second = ([one["geometry"]["type"] for one in layer.data["features"]] for layer in shown_layers(shown))
     assert first == ["Point"] * 4 + ["LineString", "Point"]
     assert second == ["Point"] * 2 + ["LineString"]
     assert "(simulated)" in shown.page
     assert "<b>High" not in shown.page
     assert remote_links(shown.page) == []
-    assert "where it was taken" in told(shown)
-    assert sum("50% of the best, 84 m from it" in words for words in told(shown)) == 1
+    told = [unescape(one["properties"]["about"]) for one in features(shown)]
+    assert "where it was taken" in told
+    assert sum("50% of the best, 84 m from it" in words for words in told) == 1
 
 
 def test_the_layer_that_is_shown_first_lies_in_the_city_that_is_shown_first():
     likely, circles = made_predictions()
     shown = interactive_maps.posterior_map(likely.assign(city=["X"] * 4 + ["Y"] * 2), circles, True)
-    assert [layer["shown"] for layer in drawn(shown)["layers"]] == [True, False]
+    assert [layer.show for layer in shown_layers(shown)] == [True, False]
     shown = interactive_maps.posterior_map(likely.assign(city=["Y"] * 4 + ["X"] * 2, photo_id="p"), circles, True)
-    assert [layer["shown"] for layer in drawn(shown)["layers"]] == [False, True]
+    assert [layer.show for layer in shown_layers(shown)] == [False, True]
 
 
 def test_a_circle_lies_at_its_radius_also_across_the_date_line():
     for circle in made_predictions()[1].to_dict("records"):
-        (_, line, *_), *_ = interactive_maps.circle_marks(circle)
-        lon_deg, lat_deg = np.array(line).T
+        (line, _), *more = interactive_maps.circle_lines(circle)
+        lon_deg, lat_deg = np.array(line["geometry"]["coordinates"]).T
         centre = np.array([circle["lat_deg"], circle["lon_deg"]])
         wrapped = (lon_deg + 180) % 360 - 180
         np.testing.assert_allclose(distance_m(np.column_stack([lat_deg, wrapped]), centre), circle["radius_m"], atol=2)
+        assert more == []
         assert np.ptp(lon_deg) < 2
 
 
@@ -326,8 +335,8 @@ def test_the_name_of_a_photo_is_shown_as_it_is_and_runs_nothing(name):
         likely.replace({"layer": {"a": name}, "city": {"Oulu": name}, "street": {"<b>High Street": name}}),
         circles.replace({"layer": {"a": name}}), False,
     )  # fmt: skip
-    assert names(shown)[0] == name
-    assert sum(name in words for words in told(shown)) == 6
+    assert unescape(shown_layers(shown)[0].layer_name) == name
+    assert sum(name in unescape(one["properties"]["about"]) for one in features(shown)) == 6
     assert "49.jpg" not in shown.page
     assert "<script>alert" not in shown.page
 

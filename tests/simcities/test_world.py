@@ -67,7 +67,7 @@ def test_a_world_may_be_saved_without_photos_and_a_file_that_holds_none_is_refus
 @pytest.mark.slow
 def test_a_machine_without_gstools_and_geopandas_can_load_a_world(saved):
     script = (
-        "import sys; sys.modules.update(dict.fromkeys(['gstools', 'geopandas', 'skgstat'])); "
+        "import sys; sys.modules.update(dict.fromkeys(['gstools', 'geopandas', 'skgstat', 'folium'])); "
         f"from simcities import world; print(len(world.load({str(saved[0])!r}).cities))"
     )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
