@@ -87,7 +87,10 @@ def make(name, photos, cut, pilot=None):
 
 
 def positions(group, rng, back=0.5):
-    """Positions (n,) in [0, 1) of photos whose groups follow each other at random: the middle of each, or its start (1)."""
+    """Positions (n,) in [0, 1) of photos whose groups follow each other at random.
+
+    back: 0.5 for the middle of a group, 1 for its start.
+    """
     names, of_photo, counts = np.unique(group, return_inverse=True, return_counts=True)
     order, found = rng.permutation(len(names)), np.empty(len(names))
     found[order] = np.cumsum(counts[order]) - back * counts[order]

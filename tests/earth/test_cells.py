@@ -18,13 +18,7 @@ def test_a_square_is_no_larger_than_it_should_be(corner, size_m):
     same = (found[:, None] == found[None]).all(-1)
     if abs(corner[0]) < 85:
         assert sphere.pair_distance_m(at)[same].max() <= 1.05 * np.sqrt(2) * size_m
-
-
-def test_squares_cover_the_ground_evenly():
-    rng = np.random.default_rng(0)
-    at = sphere.from_local_m(rng.uniform(-2_000, 2_000, (40_000, 2)), THERE)
-    _, counts = np.unique(cells.squares(at, 400.0), axis=0, return_counts=True)
-    assert np.median(counts) == pytest.approx(40_000 * 400**2 / 4_000**2, rel=0.1)
+        assert len(np.unique(found, axis=0)) <= 16
 
 
 def test_squares_without_a_size_are_refused_instead_of_being_all_one():

@@ -18,11 +18,6 @@ def test_distance_is_symmetric_and_at_most_half_way_round(a, b):
     assert sphere.distance_m(a, a) == 0
 
 
-@given(positions, positions, positions)
-def test_no_detour_is_shorter(a, b, c):
-    assert sphere.distance_m(a, c) <= sphere.distance_m(a, b) + sphere.distance_m(b, c) + 0.5
-
-
 @given(positions, positions)
 def test_haversine_lies_within_0_6_percent_of_the_geodesic(a, b):
     geodesic_m = pyproj.Geod(ellps="WGS84").inv(a[1], a[0], b[1], b[0])[2]
@@ -43,6 +38,7 @@ def test_haversine_equals_the_angle_between_unit_vectors_in_any_batch():
     ([0.0, 179.9995], [0.0, -179.9995], 111.195, 1e-3),  # a step over the date line is short
     ([90.0, 12.0], [90.0, -150.0], 0.0, 1e-6),  # all longitudes meet at a pole
     ([89.0, 0.0], [89.0, 180.0], 2 * 111_195.08, 0.1),
+    ([90.0, 0.0], sphere.from_local_m([0.6, 0.8], [90.0, 0.0]), 1.0, 1e-6),  # a metre beside a pole
     (BONN, [-BONN[0], BONN[1] - 180], np.pi * R, 0.5),  # antipodes are half a great circle apart
 ])  # fmt: skip
 def test_known_distances(a, b, metres, close):
@@ -56,24 +52,6 @@ def test_local_metres_and_back_are_the_same_anywhere_poles_and_date_line_include
     np.testing.assert_allclose(sphere.to_local_m(at, origin), [east, north], atol=1e-6)
 
 
-def test_local_metres_equal_projs_azimuthal_equidistant():
-    to_plane = pyproj.Proj(f"+proj=aeqd +lat_0={BONN[0]} +lon_0={BONN[1]} +R={R}")
-    np.testing.assert_allclose(sphere.to_local_m(OSLO, BONN), to_plane(OSLO[1], OSLO[0]), atol=1e-3)
-
-
-def test_two_points_10_km_away_are_as_far_apart_on_the_plane_as_on_the_sphere():
-    angles = np.linspace(0, 2 * np.pi, 13)[:-1]
-    ring = 10_000 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    flat = np.linalg.norm(ring[:, None] - ring[None], axis=-1)
-    np.testing.assert_allclose(sphere.pair_distance_m(sphere.from_local_m(ring, OSLO)), flat, rtol=1e-6, atol=1e-4)
-
-
-def test_one_metre_from_a_pole_is_not_lost_in_rounding():
-    for pole in (90.0, -90.0):
-        at = sphere.from_local_m([0.6, 0.8], [pole, 0.0])
-        assert sphere.distance_m([pole, 0.0], at) == pytest.approx(1, abs=1e-6)
-
-
 @given(st.floats(-1e4, 1e4))
 def test_a_wrapped_longitude_names_the_same_meridian_within_half_a_turn(lon):
     wrapped = sphere.wrap_lon_deg(lon)
@@ -81,14 +59,9 @@ def test_a_wrapped_longitude_names_the_same_meridian_within_half_a_turn(lon):
     assert np.cos(np.radians(wrapped - lon)) == pytest.approx(1, abs=1e-9)
 
 
-def test_the_centre_of_positions_on_both_sides_of_the_date_line_lies_on_it():
-    lat, lon = sphere.centre([[10.0, 179.0], [10.0, -179.0]])
-    assert abs(lon) == pytest.approx(180)
-    assert lat == pytest.approx(10, abs=0.01)
-
-
-def test_one_position_is_its_own_centre_a_ring_round_a_pole_has_the_pole_and_antipodes_have_none():
+def test_the_centre_may_lie_on_the_date_line_or_a_pole_and_antipodes_have_none():
     np.testing.assert_allclose(sphere.centre([BONN]), BONN)
+    np.testing.assert_allclose(np.abs(sphere.centre([[10.0, 179.0], [10.0, -179.0]])), [10, 180], atol=0.01)
     assert sphere.centre([[80.0, lon] for lon in (0.0, 90.0, 180.0, -90.0)])[0] == pytest.approx(90)
     with pytest.raises(ValueError, match="cancel out"):
         sphere.centre([[0.0, 0.0], [0.0, 180.0]])
@@ -105,7 +78,9 @@ def test_the_nearest_place_is_the_one_a_full_search_finds():
         sphere.nearest([BONN], np.empty((0, 2)))
 
 
-def test_equal_earth_equals_projs():
+def test_projections_are_those_of_proj():
+    to_plane = pyproj.Proj(f"+proj=aeqd +lat_0={BONN[0]} +lon_0={BONN[1]} +R={R}")
+    np.testing.assert_allclose(sphere.to_local_m(OSLO, BONN), to_plane(OSLO[1], OSLO[0]), atol=1e-3)
     rng = np.random.default_rng(2)
     at = np.stack([rng.uniform(-90, 90, 200), rng.uniform(-180, 180, 200)], axis=1)
     to_plane = pyproj.Proj("+proj=eqearth +R=1")
@@ -123,9 +98,7 @@ def test_split_positions_keep_millimetres_within_a_city_in_float32(city, seed):
     apart = (whole[:, None] - whole[None]) + (rest[:, None] - rest[None])
     assert apart.dtype == np.float32
     exact = sphere.unit_xyz(at) * R
-    exact = exact[:, None] - exact[None]
-    np.testing.assert_allclose(apart, exact, rtol=0, atol=1e-3)
-    np.testing.assert_allclose(np.linalg.norm(apart, axis=-1), np.linalg.norm(exact, axis=-1), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(apart, exact[:, None] - exact[None], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(("at", "match"), [

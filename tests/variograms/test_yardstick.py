@@ -87,10 +87,8 @@ def test_the_answer_gives_the_span_of_ranges_and_the_median_nugget_share():
 def test_a_pilot_district_is_one_of_several_of_its_city():
     city = np.array([*"aaaabbc"], object)
     district = np.array(["n", "n", "s", "", "x", "x", ""], object)
-    for seed in range(5):
-        pilot = yardstick.pilot_districts(city, district, seed=seed)
-        assert pilot.tolist() in ([True, True, False, *[False] * 4], [False, False, True, *[False] * 4])
-    assert len({tuple(yardstick.pilot_districts(city, district, seed=seed)) for seed in range(9)}) == 2
+    drawn = {tuple(np.flatnonzero(yardstick.pilot_districts(city, district, seed=seed))) for seed in range(9)}
+    assert drawn == {(0, 1), (2,)}
 
 
 def test_the_yardstick_is_the_range_in_the_pilots_rounded_or_the_studys_own_and_why():
@@ -100,9 +98,7 @@ def test_the_yardstick_is_the_range_in_the_pilots_rounded_or_the_studys_own_and_
     row = table.iloc[0]
     assert list(row.index) == list(yardstick.YARDSTICK)
     assert row.flag == fits.flag[0] == ""
-    assert row.length_m % 50 == 0
-    assert abs(row.length_m - row.range_m) <= 25
-    assert row.model in ("exponential", "gaussian")
+    assert row.length_m == 50 * round(row.range_m / 50)
     other = features.copy()
     other[~pilot] *= -1
     again = yardstick.of_pilots(other, at, city, pilot, asked)[0]
@@ -130,20 +126,6 @@ def test_the_pilots_of_some_cities_are_fitted_without_the_others():
     assert flagged["flag"] == "no range"
 
 
-@pytest.mark.parametrize("count", [40, 80])
-@pytest.mark.parametrize(
-    "door",
-    [
-        lambda *photos: yardstick.choose_model(*photos, reading()),
-        lambda *photos: yardstick.readings(*photos, "exponential", reading()),
-    ],
-)
-def test_features_and_positions_of_different_length_are_refused_with_both_lengths(door, count):
-    features, at = toy(n=80)
-    with pytest.raises(ValueError, match=rf"there are {count} features, 60 "):
-        door(features[:count], at[:60], CITY)
-
-
 @pytest.mark.parametrize(("changes", "match"), [
     ({"replicates": 0}, "replicates 0 must be .* at least 10"),
     ({"range_replicates": 0}, "range_replicates 0 must be .* at least 10"),
@@ -157,3 +139,8 @@ def test_a_reading_of_what_is_none_is_refused_with_its_bound(changes, match):
     given = {"models": ("exponential",), "max_lag_m": 800.0, "lag_count": 8, "block_size_m": 400.0} | changes
     with pytest.raises(ValueError, match=match):
         yardstick.readings(*toy(), CITY, "exponential", yardstick.Reading(**given))
+
+
+def test_features_and_positions_of_different_length_are_refused():
+    with pytest.raises(ValueError, match=r"there are 60 features, 60 positions, 59 city"):
+        yardstick.readings(*toy(), CITY[1:], "exponential", reading())
