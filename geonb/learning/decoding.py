@@ -32,10 +32,7 @@ WAYS = {  # to read off a position: the values among which validation chooses
 
 
 def posterior(similarity, scale):
-    """Softmax (n, m) over the places of scale * similarity (n, m): the probability that the loss gave each place.
-
-    A similarity of -inf leaves a place out. ValueError for photos that no place is left to.
-    """
+    """Softmax (n, m) of scale * similarity (n, m), where -inf leaves a place out. ValueError where none is left."""
     check_choice(similarity)
     logits = scale * (similarity - similarity.max(axis=1, keepdims=True))
     weight = np.exp(np.maximum(logits, -80))
@@ -51,10 +48,7 @@ def check_choice(similarity):
 
 @lru_cache(maxsize=5)  # one gallery at as many bandwidths as validation tries: every method and part asks for it again
 def smoother(lat_lon_deg, bandwidth_m):
-    """Sparse Gaussian weights (m, m) between places that lie within REACH bandwidths of each other.
-
-    lat_lon_deg: the bytes of float64 positions (m, 2).
-    """
+    """Sparse Gaussian weights (m, m) between places within REACH bandwidths, from the bytes of float64 positions."""
     points = sphere.unit_xyz(np.frombuffer(lat_lon_deg).reshape(-1, 2)) * sphere.EARTH_RADIUS_M
     near = cKDTree(points).sparse_distance_matrix(cKDTree(points), REACH * bandwidth_m, output_type="coo_matrix")
     weight = np.exp(-(near.data**2) / (2 * bandwidth_m**2))
@@ -62,20 +56,15 @@ def smoother(lat_lon_deg, bandwidth_m):
 
 
 def best_neighbourhood(probability, lat_lon_deg, bandwidth_m):
-    """Index (n,) of the place with the largest smoothed probability: many fair places together beat a lonely good one.
-
-    probability (n, m): see posterior. Places that lie closely count together, so a gallery that is denser somewhere
-    draws answers there.
-    """
+    """Index (n,) of the place with the largest smoothed probability (n, m): dense parts of a gallery draw answers."""
     weights = smoother(np.asarray(lat_lon_deg, dtype=np.float64).tobytes(), bandwidth_m)
     return np.asarray((weights @ probability.T).argmax(axis=0)).ravel()
 
 
 def geometric_median(similarity, scale, lat_lon_deg, k):
-    """Positions (n, 2) with the smallest weighted sum of distances to the k most similar places of each photo.
+    """Positions (n, 2) with the smallest sum of distances, weighted by the posterior, to each photo's k best places.
 
-    Weights are the posterior. Weiszfeld's iteration along straight lines through the Earth, then back to its surface;
-    a middle between streets may be named that no gallery holds.
+    Weiszfeld's iteration along straight lines through the Earth, then back to its surface.
     """
     best = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
     weight = posterior(np.take_along_axis(similarity, best, axis=1), scale)

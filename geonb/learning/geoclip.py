@@ -32,8 +32,8 @@ READ_RAW = (
 def read_places(lat_lon_deg):
     """What a CapsuleTower reads (n, 8) float32: x and y, each in two parts, and how they change per metre east, north.
 
-    x, y: Equal Earth scaled to -1..1. The last four are dx/deast, dx/dnorth, dy/deast, dy/dnorth [1/m], by which noise
-    in metres is the same on the ground at every latitude. Central differences over a metre.
+    x, y: Equal Earth scaled to -1..1. The last four are dx/deast, dx/dnorth, dy/deast, dy/dnorth [1/m], by central
+    differences, so that noise is as wide on the ground at every latitude.
     """
     lat_lon_deg, metre_deg = np.asarray(lat_lon_deg, float), np.degrees(1 / sphere.EARTH_RADIUS_M)
     at = sphere.equal_earth(lat_lon_deg) * SCALE
@@ -87,8 +87,8 @@ class Capsule(nn.Module):
 class CapsuleTower(nn.Module):
     """Places (n, 8), see read_places, to unit vectors (n, size): the sum of capsules at several scales.
 
-    noise_m: standard deviation of the GPS noise that every place gets in training, east and north [m]. GeoCLIP has one
-    for the photo's place and a larger one for the queue's; one for both is our choice.
+    noise_m: standard deviation of the GPS noise that every place gets in training, east and north [m]; GeoCLIP has a
+    larger one for the queue.
     """
 
     def __init__(self, lat_lon_deg, size=512, *, sigmas=RELEASED_SIGMAS, frequencies=256, hidden=1024, noise_m=0.0):
@@ -111,9 +111,8 @@ class CapsuleTower(nn.Module):
 def load_released(towers, folder):
     """Put GeoCLIP's released weights (RELEASED_FILES, read without unpickling code) into two towers.
 
-    folder: from the repository, may begin with ~ or $NAME; towers: trainable_towers.TwoTowers of its image head
-    and a CapsuleTower, both in the sizes that were released; see READ_RAW. FileNotFoundError without a file, ValueError
-    with the names where shapes or names differ.
+    folder: from the repository, may begin with ~ or $NAME; towers: trainable_towers.TwoTowers in the sizes that were
+    released; see READ_RAW. FileNotFoundError without a file, ValueError with the names where shapes or names differ.
     """
     folder = files.ROOT / os.path.expanduser(os.path.expandvars(folder))
     found = {part: torch.load(folder / name, "cpu", weights_only=True) for part, name in RELEASED_FILES.items()}

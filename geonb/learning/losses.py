@@ -23,12 +23,11 @@ CITY_M = 10_000.0  # of points so near the first of a batch the chord is as long
 
 
 def pair_distance_m(whole_m, rest_m, rows=None):
-    """Great-circle distances (n, n) float32 within a batch from sphere.split_xyz_m, in the difference form.
+    """Great-circle distances (n, n) float32 of points from sphere.split_xyz_m, or of the first so many `rows` to all.
 
-    rows: only those of the first so many points, (rows, n). d = 2 R asin(|a - b| / 2R) of positions relative to the
-    batch's first, whose float32 is good to 0.2 m within NEAR_FIRST_M of it; for wider batches
-    2 R atan(|a - b| / |a + b|) of both parts, stable to the antipode (Kahan). Never the matrix-product form of cdist,
-    which is wrong by hundreds of metres in float32; its difference form takes twice as long as these three axes.
+    d = 2 R asin(|a - b| / 2R) of positions relative to the first, whose float32 is good to 0.2 m within NEAR_FIRST_M of
+    it; for wider batches 2 R atan(|a - b| / |a + b|) of both parts, stable to the antipode (Kahan). Never the
+    matrix-product form of cdist, which is wrong by hundreds of metres; its difference form takes twice as long.
     """
     relative = (whole_m - whole_m[:1]) + (rest_m - rest_m[:1])
     farthest_m = relative.abs().max()
@@ -92,10 +91,9 @@ def kernel_weights(distance_m, *, kernel, bandwidth_m, cutoff_m):
 
 
 def curve_weights(distance_m, lag_m, weight):
-    """Weights (n, n) read off a curve (m,) at lags (m,) from 0 up, 1 for the photo itself: the variogram kernel's form.
+    """Weights (n, n) read off a curve (m,) at lags (m,) from 0 up, see variograms.models.kernel_curve; 1 for itself.
 
-    See variograms.models.kernel_curve: a photo at the same place has 1 minus the share of the nugget. Linear between
-    lags, the last weight beyond them.
+    Linear between lags, the last weight beyond them.
     """
     at = torch.searchsorted(lag_m, distance_m.contiguous()).clamp(1, len(lag_m) - 1)
     low, high = lag_m[at - 1], lag_m[at]
@@ -131,18 +129,13 @@ def softness(targets):
     return pd.DataFrame(rows, columns=list(SOFTNESS))
 
 
-def entropy(targets):
-    """Entropy (n,) of rows that sum to 1 [nat]."""
-    return -torch.special.xlogy(targets, targets).sum(dim=1)
-
-
 def smoothed_alike(weights):
     """Label smoothing (n, n) whose every row has the entropy of the same row of the weights, blind to distance.
 
-    1 - e on the own place and e / (n - 1) on each other, e by bisection: between 0 and (n - 1) / n, where all shares
-    are equal, entropy grows with e.
+    1 - e on the own place and e / (n - 1) on each other, e by bisection up to (n - 1) / n, where all shares are equal.
     """
-    wanted, n = entropy(row_targets(weights)), len(weights)
+    targets, n = row_targets(weights), len(weights)
+    wanted = -torch.special.xlogy(targets, targets).sum(dim=1)
     low, high = torch.zeros_like(wanted), torch.full_like(wanted, (n - 1) / n)
     for _ in range(HALVINGS):
         e = (low + high) / 2
@@ -167,11 +160,10 @@ def logits_of(image, location, scale):
 
 
 def contrastive_loss(image, location, scale, weights, *, location_to_image=True):
-    """Cross-entropy between spatial targets and the softmax over the batch, photos to places and, if asked for, back.
+    """Cross-entropy between weights (B, B) and the softmax over the batch of unit vectors (B, d), mean of directions.
 
     L = -(1/B) sum_ij w_ij log softmax_j(scale * image_i . location_j), rows of w normalised (SW-CLIP eq. 5; the paper
-    writes image to location only), mean of the directions. Row i of w holds for photo i and for place i. With w the
-    identity this is CLIP's loss. image, location: unit vectors (B, d); weights: (B, B).
+    writes image to location only). With w the identity this is CLIP's loss.
     """
     logits, targets = logits_of(image, location, scale), row_targets(weights)
     directions = [logits, logits.T] if location_to_image else [logits]
@@ -179,10 +171,9 @@ def contrastive_loss(image, location, scale, weights, *, location_to_image=True)
 
 
 def neighbourhood_pull(vectors, weights):
-    """Mean squared distance of neighbours' unit vectors: sum_ij w_ij |z_i - z_j|^2 / sum_ij w_ij over i != j.
+    """Mean squared distance of neighbours' unit vectors: sum_ij w_ij |z_i - z_j|^2 / sum_ij w_ij over i != j, or 0.
 
-    Neighbourhood consistency within one modality. SW-CLIP names it and gives no equation: this one is ours. 0 where no
-    photo of the batch has a neighbour.
+    Neighbourhood consistency within one modality. SW-CLIP names it and gives no equation: this one is ours.
     """
     others = weights - torch.diag_embed(weights.diagonal())
     apart = 2 - 2 * vectors.float() @ vectors.float().T
@@ -190,10 +181,9 @@ def neighbourhood_pull(vectors, weights):
 
 
 def neighbourhood_ranking(vectors, weights):
-    """Cross-entropy of each photo's neighbours among the others of the batch, by similarity in one modality.
+    """-mean_i sum_j p_ij log softmax_j(SHARPNESS * z_i . z_j), j != i, p the off-diagonal weights brought to rows.
 
-    -mean_i sum_j p_ij log softmax_j(SHARPNESS * z_i . z_j), j != i, p the off-diagonal weights brought to rows: ours
-    too. Photos without a neighbour do not count.
+    The same by ranking, ours too. Photos without a neighbour do not count.
     """
     others = weights.masked_fill(itself(weights), 0.0)
     total = others.sum(dim=1)
@@ -205,8 +195,7 @@ def neighbourhood_ranking(vectors, weights):
 def regional_fairness(image, location, scale, region):
     """sum_r (Perf_r - mean_r Perf)^2, Perf_r the mean probability of the own place in region r (SW-CLIP eq. 6).
 
-    region (B,): whole numbers, -1 where unknown, which is no region; one without a photo in the batch does not count,
-    which eq. 6 leaves undefined.
+    region (B,): whole numbers, -1 where unknown, which is no region; those of the batch count (eq. 6 leaves it open).
     """
     known = region >= 0
     own = logits_of(image, location, scale).softmax(dim=1).diagonal()[known]

@@ -19,10 +19,10 @@ from geonb.learning import losses, negatives
 class Batch:
     """What a loss may know of the photos that meet in a step, and of the recipe that they train.
 
-    xyz_m: their points as sphere.split_xyz_m gives them; bandwidth_m (B,) of each photo's own kernel; position_m (B, 2)
-    east and north in its city; codes: level (street, district, city, country) -> whole numbers (B,), -1 where unknown;
-    features (B, d) of the frozen tower, or embeddings; curve: (lag_m, weight) of the variogram kernel; guide:
-    negatives.Guide; photos: so many of the B, from the first, are photos of the step, the rest lend their places only.
+    xyz_m: see sphere.split_xyz_m; bandwidth_m (B,) of the kernel; position_m (B, 2) east and north in the city;
+    codes: see training_arrays.codes_of; features (B, d) of the frozen tower, or embeddings; curve: (lag_m, weight) of
+    the variogram kernel; guide: negatives.Guide; photos: so many of the B, from the first, are photos of the step, the
+    rest lend their places only.
     """
 
     recipe: Any
@@ -84,10 +84,10 @@ shuffled_distances = contrast(lambda batch: losses.shuffled_alike(batch.weights)
 
 
 def near_negatives(image, location, scale, batch):
-    """InfoNCE whose negatives weigh w = 1 + strength * near, near (B, B) = exp(-distance / bandwidth).
+    """InfoNCE whose negatives weigh w = 1 + strength * exp(-distance / bandwidth): the opposite of a spatial target.
 
     -log e^{s_ii} / (e^{s_ii} + sum_k w_ik e^{s_ik}), mean of both directions (the geographic weights of HierLoc,
-    arXiv 2601.23064; cosine similarity instead of its hyperbolic distance). The opposite of a spatial target.
+    arXiv 2601.23064; cosine similarity instead of its hyperbolic distance).
     """
     logits = losses.logits_of(image, location, scale)
     weight = 1 + batch.recipe.tuned.strength * batch.near(losses.exponential)
@@ -105,9 +105,8 @@ def geography_matching(image, location, scale, batch):
 def geography_term(image, position_m, city):
     """Mean of (D^V_ij - D^U_ij)^2: visual distances are to match distances on the ground (AddressCLIP, 2407.08156).
 
-    D^V = 1 - cos; D^U = L1 distance of positions (B, 2) min-max normalised in the batch. The notes at hand print the
-    cosine itself as D^V, which would push near photos apart: the sign here is the one that makes sense. AddressCLIP
-    has one city; here city (B,) normalises each by itself, and pairs of two cities do not count. 0 without any pair.
+    D^V = 1 - cos (the notes at hand print the cosine, which would push near photos apart); D^U = L1 distance of
+    positions (B, 2) min-max normalised in the batch, each city (B,) by itself; pairs of two cities do not count.
     """
     total, pairs = image.new_zeros(()), 0
     for code in city.unique():

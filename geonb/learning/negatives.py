@@ -20,10 +20,7 @@ STRONGEST = 20.0  # no weight beyond this, nor below its inverse: our choice
 
 
 class Guide(NamedTuple):
-    """Dissimilarity (K,) to expect at distances (K,) [m], its standard deviation (K,), and the curve's range [m].
-
-    Straight between knots, level beyond the last.
-    """
+    """Dissimilarity to expect at distances (K,) [m], straight between them, its standard deviation, the range [m]."""
 
     distance_m: np.ndarray
     dissimilarity: np.ndarray
@@ -86,19 +83,15 @@ def semivariogram(similarity, distance_m, expected_dissimilarity, spread, *, ran
 def precursor(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
     """exp(max(0, dissimilarity - expected)) up to the range, 1 beyond: the latest rule in the author's precursor code.
 
-    It raises near pairs that look more different than expected, and it is meant to multiply logits. Only the formula
-    of its weights is taken over: there the range is where the curve's slope falls below a bound, weights begin once the
-    queue is full, and other photos of the same place stay negatives.
+    Meant to multiply logits. Only the formula of its weights is taken over: there the range is where the curve's slope
+    falls below a bound, weights begin once the queue is full, and other photos of the same place stay negatives.
     """
     beyond = (1 - similarity - expected_dissimilarity).clamp_min(0)
     return torch.where(distance_m <= range_m, (strength * beyond).exp(), 1.0)
 
 
 def look_alikes(similarity, distance_m, expected_dissimilarity, spread, *, range_m, strength=1.0):
-    """exp(strength * similarity) over its mean in the row, in the manner of HCL (Robinson et al., arXiv 2010.04592).
-
-    The control that knows no geography: what looks alike weighs more, wherever it is.
-    """
+    """exp(strength * similarity) over its mean in the row: the control without geography (as in HCL, 2010.04592)."""
     weight = (strength * similarity).exp()
     return (weight / weight.mean(dim=-1, keepdim=True)).clamp(1 / STRONGEST, STRONGEST)
 

@@ -69,39 +69,30 @@ class Loss(Part):
 
 
 @dataclass(frozen=True)
-class Capsules(Part):
-    """Sizes of geoclip's towers, for two cores; GeoCLIP has 256 frequencies, 1024 hidden units and 768 for images."""
-
-    sigmas: tuple = geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS
-    frequencies: int = limited(64, FROM_1)
-    hidden: int = limited(64, FROM_1)
-    image_hidden: int = limited(256, FROM_1)
-
-    def __post_init__(self):
-        super().__post_init__()
-        for sigma in self.sigmas or (0,):  # none is refused as 0 is
-            checks.number("sigmas", sigma, above=0)
-
-
-@dataclass(frozen=True)
 class Towers(Part):
     """What turns photos and places into vectors.
 
-    location: what reads a place where the method leaves it open; released: folder of GeoCLIP's weights, from which
-    methods of capsules start, none for ''; the captions are for location 'text', whose words tower and weights read;
-    standardise: features are standardised on the photos that train, as those of ImageNet towers must be.
+    location: what reads a place where the method leaves it open; sigmas: of capsules; released: folder of GeoCLIP's
+    weights, from which methods of capsules start in its sizes (they need size 512 and RELEASED_SIGMAS), none for '';
+    the captions are for location 'text', whose words tower and weights read; standardise: features are standardised on
+    the photos that train, as those of ImageNet towers must be.
     """
 
     location: str = limited("fourier", ("fourier", "capsules", "text"))
     size: int = limited(128, FROM_1)  # dimensions in which photos and places meet
     learn_temperature: bool = True
-    capsules: Capsules = Capsules()
+    sigmas: tuple = geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS
     released: str = ""
     caption_parts: tuple = ("street", "city", "country", "coordinates")
     context_length: int = limited(48, FROM_1)  # tokens of a caption that are read; fewer are faster
     tower: str = ""
     weights: str = ""
     standardise: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        for sigma in self.sigmas or (0,):  # none is refused as 0 is
+            checks.number("sigmas", sigma, above=0)
 
 
 @dataclass(frozen=True)
@@ -166,8 +157,7 @@ class Recipe:
 def recipe(method, split, trials, *, asked=None, loss=Loss(), towers=Towers(), course=Course(), city_given=False):
     """The Recipe of a method on a split: what trials chose, unless another value is asked for; see tuned.
 
-    In unseen_city a method that can name places of the city searches in it alone; one that names training places has
-    none there.
+    In unseen_city a method that can name places of the city searches in it alone.
     """
     values = Tuned(**tuned(method, split, trials, asked or {}))
     alone = split == "unseen_city" and methods.get(method).place != "photo"
@@ -177,9 +167,8 @@ def recipe(method, split, trials, *, asked=None, loss=Loss(), towers=Towers(), c
 def of_page(parameters, tower, pilots):
     """{split: Recipe} of a page with parameters method, splits, trials (a file), Tuned's, loss, towers and course.
 
-    tower, pilots: parameters of the pages that made the features (tower, weights) and the pilots' curves (max_lag_m,
-    lag_count). A value of Tuned's that is missing or below 0 is the one that trials chose; loss, towers and course name
-    what differs from Loss, Towers and Course.
+    tower, pilots: parameters of the pages that made the features and the pilots' curves. A value of Tuned's that is
+    missing or below 0 is the one that trials chose; loss, towers and course name what differs from the defaults.
     """
     lags = {name: pilots[name] for name in ("max_lag_m", "lag_count")}
     base = {name: tower[name] for name in ("tower", "weights")}
@@ -227,10 +216,7 @@ def names_of(kind):
 
 
 def table(recipes):
-    """Recipes (name -> Recipe) side by side: what is tuned, and what else differs from the defaults of this file.
-
-    Without the base tower, which is that of page 02.
-    """
+    """Recipes (name -> Recipe) side by side: what is tuned, what else differs from the defaults, but the base tower."""
     rows = {name: dataclasses.asdict(made.tuned) | {
         f"{part}: {key}": value
         for part in ("loss", "towers", "course") for key, value in dataclasses.asdict(getattr(made, part)).items()
@@ -247,26 +233,19 @@ def tuned(name, split, trials, asked):
     is like another has that one's best values of what it does not tune itself. asked: name -> value, goes before the
     trials unless it is below 0. ValueError where the table knows the split and not the method on it.
     """
-    known = dataclasses.asdict(Tuned()) if trials is None else best_of(name, split, trials)
+    row = methods.get(name)
+    known = tuned(row.like, split, trials, {}) if row.like else dataclasses.asdict(Tuned())
+    if trials is not None:
+        own = trials[(trials.method == name) & (trials.split == split) & trials.validation_error_m.notna()]
+        if not len(own) and (trials.split == split).any():
+            raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table")
+        best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
+        known |= {parameter: float(best[parameter]) for parameter in row.tuned if parameter in best}
     return known | {parameter: value for parameter, value in asked.items() if not value < 0}
 
 
-def best_of(name, split, trials):
-    """The values of Tuned that trials chose for a method on a split, see tuned."""
-    row = methods.get(name)
-    known = best_of(row.like, split, trials) if row.like else dataclasses.asdict(Tuned())
-    own = trials[(trials.method == name) & (trials.split == split) & trials.validation_error_m.notna()]
-    if not len(own) and (trials.split == split).any():
-        raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table of trials")
-    best = own.loc[own.validation_error_m.idxmin()] if len(own) else {}
-    return known | {parameter: float(best[parameter]) for parameter in row.tuned if parameter in best}
-
-
 def best_trials(trials):
-    """Each method's best trial on each split, how many there were, and which values ended at an end of the grid.
-
-    A value at an end says that a wider search might do better, for this method and for the others.
-    """
+    """Each method's best trial on each split, how many there were, and which values ended at an end of the grid."""
     each = trials.groupby(["split", "method"], sort=False)
     best = trials.loc[each.validation_error_m.idxmin()].set_index(["split", "method"])
     known = [parameter for parameter in names_of(Tuned) if parameter in trials]

@@ -1,7 +1,4 @@
-"""The small trainable towers: from features of photos, and what stands for places, to vectors that meet in one space.
-
-All outputs are L2-normalised but those of cells and positions.
-"""
+"""The small towers that are trained: from features of photos, and what stands for places, to vectors of one space."""
 
 import copy
 
@@ -18,15 +15,16 @@ from geonb.learning import geoclip
 BANDS_M = ((150.0, 1_500.0), (1_500.0, 15_000.0), (300_000.0, 20_000_000.0))
 WAVES = 64  # in each band
 HIDDEN = 256  # units of the towers here
+SMALL_CAPSULES = {"frequencies": 64, "hidden": 64}  # for two cores
 TEMPERATURE = 0.07  # at the start, as in CLIP
 
 
 def fourier_features(lat_lon_deg):
     """Cosines and sines (n, 2 * bands * WAVES) float32 of plane waves through the globe at positions (n, 2).
 
-    Random directions; wavelengths log-uniform within each band (random Fourier features, Tancik et al. 2020, at several
-    scales as in GeoCLIP, Vivanco Cepeda et al. 2023; waves in space instead of on a projection, and the bands, are our
-    choice: no seam at the date line or the poles). Phases in float64: in float32 they would be off by metres.
+    Random directions; wavelengths log-uniform within each band (Tancik et al. 2020, at several scales as in GeoCLIP,
+    Vivanco Cepeda et al. 2023; waves in space, without a seam at the date line or the poles, and the bands are our
+    choice). Phases in float64: in float32 they would be off by metres.
     """
     rng = random_streams.stream(0, "fourier")
     directions = rng.normal(size=(len(BANDS_M) * WAVES, 3))
@@ -70,12 +68,6 @@ class Standardised(nn.Module):
 def geoclip_head(feature_size, size=512, hidden=768):
     """Frozen image features (n, d) to unit vectors (n, size) as in GeoCLIP: two layers, 768-768-512 there."""
     return Unit(nn.Linear(feature_size, hidden), nn.ReLU(), nn.Linear(hidden, size))
-
-
-def fourier_tower(feature_size, size):
-    """Fourier features (n, d) of places to unit vectors (n, size)."""
-    inner = nn.Linear(feature_size, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, HIDDEN), nn.GELU()
-    return Unit(*inner, nn.Linear(HIDDEN, size))
 
 
 class CaptionTower(nn.Module):
@@ -165,10 +157,7 @@ class ScaledPosition(nn.Module):
 
 
 def build(recipe, given):
-    """Fresh towers of a Recipe for its training_arrays.Inputs; what lies in space is laid around the places that train.
-
-    Where photos stand for places, one tower reads both.
-    """
+    """Fresh towers of a Recipe for its training_arrays.Inputs; where photos stand for places, one tower reads both."""
     place, train, feature_size = recipe.row.place, given.members("train"), given.images.shape[1]
     at = given.photos.lat_lon_deg[train]
     if place == "cell":
@@ -186,25 +175,25 @@ def build(recipe, given):
 def meeting_towers(recipe, given, train_lat_lon_deg):
     """TwoTowers whose vectors meet in one space, fresh or with GeoCLIP's released weights."""
     asked, feature_size = recipe.towers, given.images.shape[1]
-    capsules = recipe.row.tower == "capsules"  # those have GeoCLIP's image head too
-    if capsules:
-        image = geoclip_head(feature_size, asked.size, asked.capsules.image_hidden)
+    if recipe.row.tower == "capsules":  # with GeoCLIP's image head
+        image = geoclip_head(feature_size, asked.size, *([] if asked.released else [HIDDEN]))
     else:
         image = Unit(*head(feature_size, asked.size))
     where = image if recipe.row.place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
     made = TwoTowers(image, where, asked.learn_temperature)
-    return geoclip.load_released(made, asked.released) if asked.released and capsules else made
+    return geoclip.load_released(made, asked.released) if recipe.row.tower and asked.released else made
 
 
 def location_tower(recipe, given, train_lat_lon_deg):
     """What reads places of the Recipe's location, fresh; the words of an open_clip tower are copied."""
-    asked, capsules = recipe.towers, recipe.towers.capsules
+    asked, noise_m = recipe.towers, recipe.tuned.noise_m
     if recipe.location == "text":
         return CaptionTower(copy.deepcopy(given.base.model), asked.size)
     if recipe.location == "fourier":
-        return fourier_tower(given.photos.inputs.shape[1], asked.size)
-    sizes = {name: getattr(capsules, name) for name in ("sigmas", "frequencies", "hidden")}
-    return geoclip.CapsuleTower(train_lat_lon_deg, asked.size, noise_m=recipe.tuned.noise_m, **sizes)
+        inner = nn.Linear(given.photos.inputs.shape[1], HIDDEN), nn.GELU(), nn.Linear(HIDDEN, HIDDEN), nn.GELU()
+        return Unit(*inner, nn.Linear(HIDDEN, asked.size))
+    sizes = {} if recipe.row.tower and asked.released else SMALL_CAPSULES
+    return geoclip.CapsuleTower(train_lat_lon_deg, asked.size, sigmas=asked.sigmas, noise_m=noise_m, **sizes)
 
 
 def cell_centres(lat_lon_deg, cell_size_m):

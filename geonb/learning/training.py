@@ -46,10 +46,8 @@ TABLES = {"runs": RUNS, "curves": CURVE | ABOUT, "predictions": PREDICTIONS, "em
 
 @dataclass(frozen=True)
 class Run:
-    """What one training leaves: its curve, the best step, and for the test photos the gallery place and embedding.
-
-    name: of the recipe among those trained together; towers: the trained ones, at the best step; checkpoint: its file;
-    similarity (n,) of photos and chosen places.
+    """What one training leaves: its curve, the best step and its towers, the checkpoint's file, and for the test photos
+    the gallery places that they chose (n,), their similarity, and embeddings (n, d). name: of the recipe.
     """
 
     name: str
@@ -188,9 +186,7 @@ def validation_error_m(towers, given, city_given):
 
 
 def decoded(run, data, ways):
-    """Answers of a Run for the test photos under some of decoding.WAYS: decoding, value (chosen on validation), photo
-    (index into the photos of training_arrays.Data), error_m and the predicted position.
-    """
+    """decoding.chosen_ways of a Run for the test photos; photo: the index into those of training_arrays.Data."""
     given, scale = training_arrays.read(run.recipe, data), run.towers.scale().item()
     vectors, sides = embed_places(run.towers, given.gallery), []
     for own in (given.members("validation"), given.members("test")):
@@ -203,10 +199,7 @@ def decoded(run, data, ways):
 
 
 def save_checkpoint(path, recipe, towers, optimizer, state):
-    """Write everything that a training needs to go on into one file, whole or not at all.
-
-    A failed write (a full disk) leaves the previous checkpoint and raises OSError with the way out.
-    """
+    """Write everything that a training needs to go on into one file, whole or not at all: OSError with the way out."""
     moments = {f"{index}.{name}": value for index, named in optimizer.state_dict()["state"].items()
                for name, value in named.items()}  # fmt: skip
     random = {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state()} if device().type == "cuda" else {})

@@ -16,9 +16,9 @@ def named(base, changes):
 
 
 def of_sw_clip(base, batch_sizes, data):
-    """The variants of page 08, without those that the photos of training_arrays.Data cannot train.
+    """The variants of page 08 of a Recipe of sw_clip, without those that the photos of the Data cannot train.
 
-    base: Recipe of sw_clip; batch_sizes: tried with clip and with sw_clip.
+    batch_sizes: tried with clip and with sw_clip.
     """
     bandwidth_m, photos = base.tuned.bandwidth_m, data.photos[data.parts[base.split] == "train"]
     curve_fits, districts = not data.fitted(photos.city.unique())["flag"], training_arrays.district_count(photos)
@@ -50,10 +50,9 @@ def of_sw_clip(base, batch_sizes, data):
 
 
 def guided(base):
-    """The variants of page 13: guided negatives with one thing changed, without the one that the base is already.
+    """The variants of page 13 of a Recipe of geoclip_semivariogram, without the one that it is already.
 
-    base: Recipe of geoclip_semivariogram. The curve of all training photos is what one that is fitted again on the way
-    is to be compared with.
+    The curve of all training photos is what one that is fitted again on the way is to be compared with.
     """
     every = f"curve: of embeddings, every {REFIT_EVERY} steps"
     found = named(base, [
@@ -65,7 +64,7 @@ def guided(base):
         ("queue: none", {"course": {"queue": 0}}),
         (f"queue: of {RELEASED_QUEUE:,}", {"course": {"queue": RELEASED_QUEUE}}),
         ("temperature: fixed", {"towers": {"learn_temperature": False}}),
-        ("capsules: as released", {"towers": {"capsules": {"sigmas": geoclip.RELEASED_SIGMAS}}}),
+        ("capsules: as released", {"towers": {"sigmas": geoclip.RELEASED_SIGMAS}}),
     ])  # fmt: skip
     return {name: made for name, made in found.items() if name == BASE or made != base}
 

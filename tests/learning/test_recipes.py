@@ -19,12 +19,12 @@ TOWER, LAGS = {"tower": "local-dir:x", "weights": ""}, {"max_lag_m": 500.0, "lag
 
 
 def test_a_recipe_of_a_page_takes_trials_tower_and_lags_and_what_the_page_asks_for():
-    asked = PAGE | {"bandwidth_m": 70.0, "strength": -1.0, "towers": {"capsules": {"sigmas": [1, 2.0]}}}
+    asked = PAGE | {"bandwidth_m": 70.0, "strength": -1.0, "towers": {"sigmas": [1, 2.0]}}
     made = recipes.of_page(asked | {"course": {"steps": 7}}, TOWER, LAGS)["blocked"]
     best = recipes.tuned("sw_clip", "blocked", pd.read_csv(TRIALS), {})
     assert dataclasses.asdict(made.tuned) == best | {"bandwidth_m": 70.0}
     assert (made.loss.max_lag_m, made.loss.lag_count, made.towers.tower) == (500.0, 8, "local-dir:x")
-    assert made.towers.capsules == recipes.Capsules(sigmas=(1, 2.0))
+    assert made.towers.sigmas == (1, 2.0)
     assert (made.course.steps, made.course.batch_size) == (7, recipes.Course().batch_size)
     assert recipes.of_page(PAGE | {"trials": ""}, TOWER, LAGS)["blocked"].tuned == recipes.Tuned()
     imagenet = {"tower": "imagenet/efficientnet-lite0", "weights": ""}
@@ -50,7 +50,6 @@ def test_a_recipe_survives_json_and_is_a_key(name):
 
 @pytest.mark.parametrize(("changes", "said"), [
     ({"loss": {"kernle": "uniform"}}, "loss has no kernle; it has kernel, cutoff_bandwidths, "),
-    ({"towers": {"capsules": {"hiden": 5}}}, "capsules has no hiden; it has sigmas, frequencies, hidden, image_hidden"),
     ({"course": {"steps": 1.5}}, "course: steps = 1.5 is not a int like 60"),
     ({"loss": {"location_to_image": 1}}, "loss: location_to_image = 1 is not a bool like True"),
     ({"towers": {"location": "siren"}}, "location 'siren' must be one of fourier, capsules, text"),

@@ -51,7 +51,6 @@ def test_every_tower_ends_in_unit_vectors():
     tower = pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
     heads = {
         trainable_towers.Unit(*trainable_towers.head(16, 8)): torch.randn(4, 16),
-        trainable_towers.fourier_tower(20, 8): torch.randn(4, 20),
         trainable_towers.CaptionTower(tower.model, 8): torch.randint(0, 100, (4, tower.context_length)),
         trainable_towers.Unit(tower.model.visual): torch.randn(4, 3, 96, 96),
     }
@@ -101,8 +100,8 @@ def test_every_training_starts_from_the_same_weights_for_the_same_seed(data):
 
 
 def test_geoclip_has_its_own_towers_of_the_sizes_asked_for(data):
-    made = built(data, "geoclip", {"towers": {"size": 4, "capsules": {"sigmas": [1.0], "image_hidden": 5}}})
-    assert [tuple(layer.weight.shape) for layer in made.image if hasattr(layer, "weight")] == [(5, 24), (4, 5)]
+    made = built(data, "geoclip", {"towers": {"size": 4, "sigmas": [1.0]}})
+    assert [tuple(layer.weight.shape) for layer in made.image if hasattr(layer, "weight")] == [(256, 24), (4, 256)]
     assert len(list(made.location.children())) == 1
 
 
@@ -116,24 +115,23 @@ def test_a_location_tower_that_is_asked_for_leaves_the_image_head_as_it_is(data)
     assert photos.location is photos.image
 
 
-def test_geoclip_may_start_from_released_weights(data, tmp_path):
-    first = built(data, "geoclip", seed=3)
+def test_geoclip_may_start_from_released_weights_in_their_sizes(data, tmp_path):
+    first = trainable_towers.TwoTowers(trainable_towers.geoclip_head(24), geoclip.CapsuleTower(at([[0, 0]])))
     states = first.image.state_dict(), first.location.state_dict(), first.log_scale.detach()
     for name, state in zip(geoclip.RELEASED_FILES.values(), states, strict=True):
         torch.save(state, tmp_path / name)
-    started = built(data, "geoclip_precursor", {"towers": {"released": str(tmp_path)}}, seed=4)
-    assert all(torch.equal(value, started.state_dict()[name]) for name, value in first.state_dict().items())
+    sizes = {"size": 512, "sigmas": geoclip.RELEASED_SIGMAS}
+    started = built(data, "geoclip_precursor", {"towers": {"released": str(tmp_path)} | sizes}).state_dict()
+    assert all(torch.equal(value, started[name]) for name, value in first.state_dict().items())
     for asked in ("fourier", "capsules"):  # rows without capsules of their own do not use them
         clip = built(data, "clip", {"towers": {"location": asked, "released": "none"}})
         assert len(clip.image) == 5
 
 
-@pytest.mark.parametrize("wrong", [
-    {"sigmas": [np.nan]}, {"sigmas": [np.inf]}, {"sigmas": []}, {"frequencies": 0}, {"hidden": 0}, {"image_hidden": 0},
-])  # fmt: skip
-def test_capsules_of_no_size_are_refused(data, wrong):
-    with pytest.raises(ValueError, match=r"must be a (finite|whole) number"):
-        built(data, "geoclip", {"towers": {"capsules": wrong}})
+@pytest.mark.parametrize("wrong", [[np.nan], [np.inf], []])
+def test_capsules_of_no_scale_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"sigmas .* must be a finite number above 0"):
+        small("geoclip", {"towers": {"sigmas": wrong}})
 
 
 @pytest.mark.parametrize("method", ["clip", "soft_contrastive", "cells", "coordinates"])
