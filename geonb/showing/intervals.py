@@ -18,7 +18,7 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
     whose p_holm, or else p, is not below 0.05. label: of the axis, else as style.LABELS has it of the value or, where
     each panel holds another quantity, of the panels; its unit sets the scale. reference: where a line stands.
     """
-    style.need(table, [column for column in (row, value, panel, colour) if column], title)
+    style.need(table, (row, value, panel, colour), title)
     p, hollow = table.get("p_holm", table.get("p")), ""
     if "filled" not in table and p is not None:
         hollow = "not shown to differ" + " from chance" * ("null_low" in table)
@@ -43,7 +43,7 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
         ax.set_yticks(range(len(names[name])), [style.short(one, 36) for one in names[name]])
         ax.set_ylim(len(names[name]) - 0.4, -0.6)
         ax.set_title("" if own_units else textwrap.fill(style.short(name, 120), 104 // ax.get_gridspec().ncols))
-    style.label_x(axes, [style.LABELS[quantity] for quantity in groups] if own_units else label or style.LABELS[value])
+    style.label(axes, [style.LABELS[quantity] for quantity in groups] if own_units else label or style.LABELS[value])
     style.legend(figure, marks(table, shades, colour, hollow))
     return style.titled(figure, title)
 
@@ -72,7 +72,7 @@ def marks(table, shades, colour, hollow):
 
 
 def photo_counts(photos):
-    """Figure of the number of photos per city, largest first; cities beyond thirty share one row. photos: city."""
+    """Figure of the number of photos per city, largest first; cities beyond thirty share one row."""
     counts = photos["city"].astype(object).where(photos["city"].notna(), "(no city)").value_counts()
     rest = {f"{len(counts) - 30} other cities": counts.iloc[30:].sum()} if len(counts) > 30 else {}
     table = pd.DataFrame((dict(counts.iloc[:30]) | rest).items(), columns=["city", "photos"])
@@ -81,9 +81,9 @@ def photo_counts(photos):
 
 
 def comparison(compare, split):
-    """Figure of the median error of every method, best first; references, which know the answer, are hollow.
+    """Figure of the median error of every method, best first, of errors.COMPARE; references are hollow.
 
-    compare: split, method, kind, metric, value, low, high. ValueError names the splits that there are.
+    ValueError names the splits that there are.
     """
     rows = compare[(compare["metric"] == "median_error_m") & (compare["split"] == split)]
     if len(rows) == 0:
@@ -96,11 +96,7 @@ def comparison(compare, split):
 
 
 def ratios(table, other):
-    """Figure of each method's error over that of another one, one panel per split.
-
-    Filled dots are shown to differ: interval and Holm's p agree. A split without intervals has no panel, unless none
-    has any. table: split, method, ratio, low, high, p_holm.
-    """
+    """Figure of inference.RATIOS, one panel per split; a split without intervals has none, unless none has any."""
     table = table.dropna(subset="low") if table["low"].notna().any() else table
     title = f"Error over that of {other}"
     style.need(table, ["p_holm"], title)
@@ -108,10 +104,7 @@ def ratios(table, other):
 
 
 def by_city(table, what):
-    """Figure of the ratio of two methods' errors in every city, by the city's fitted range, smallest first.
-
-    table: split, city, range_m, ratio, low, high; cities whose range is flagged come last.
-    """
+    """Figure of new_places.BY_CITY, by the city's fitted range, smallest first; cities without a range come last."""
     words = [f"{city}, {'no range' if np.isnan(metres) else f'range {length(metres)}'}"
              for city, metres in zip(table["city"], table["range_m"], strict=True)]  # fmt: skip
     rows = table.assign(row=words).sort_values("range_m", kind="stable")
@@ -120,7 +113,7 @@ def by_city(table, what):
 
 
 def by_surroundings(table, radius_m):
-    """Figure of the error where training photos are near or far, and many or few: coherence.SURROUNDINGS."""
+    """Figure of the error where training photos are near or far, and many or few: new_places.SURROUNDINGS."""
     words = {"nearest_m": "way to the nearest training photo [m]",
              "count": f"training photos within {length(radius_m)} [count]"}  # fmt: skip
     rows = [f"{low:,.0f} to {high:,.0f}" for low, high in zip(table["from"], table["to"], strict=True)]
@@ -129,39 +122,8 @@ def by_surroundings(table, radius_m):
     return dots(table, title, row="row", value="error_m", panel="about", colour="method")
 
 
-def nulls(table):
-    """Figure of each method's median error beside the 95 % of its exact null, one panel per split.
-
-    table: split, method, median_error_m, null_low, null_high, p_holm; methods without a null are left out.
-    """
-    table, title = table.dropna(subset="null_low"), "Median error within the right city against chance"
-    style.need(table, ["p_holm"], title)
-    return dots(table, title, row="method", value="median_error_m", panel="split", reference=0)
-
-
-def measures(table, meanings):
-    """Figure of measures of embeddings beside what chance gives, one panel per measure.
-
-    table: method, measure, value, low, high, null_low, null_high, p; meanings: measure -> what it is, for the panels.
-    """
-    table = table.assign(meaning=table["measure"].map(meanings), measure=table["value"])
-    return dots(table, "Coherence of the embedding in space", row="method", value="measure", panel="meaning")
-
-
-def readout(table):
-    """Figure of what is read from each tower, one panel per aim, one colour per split.
-
-    table: tower, split, aim, value, low, high.
-    """
-    title = "What a linear probe reads from each tower"
-    return dots(table, title, row="tower", value="value", panel="aim", colour="split", reference=0)
-
-
 def scenes(table):
-    """Figure of kinds of scenes: what a probe reads, and how widely the posterior scatters.
-
-    table: scene, n, planted, fields_r2, position_r2, spread_m.
-    """
+    """Figure of kinds of scenes; table: scene, n, planted, fields_r2 and position_r2 of a probe, spread_m."""
     table = table.assign(scene=[f"{row.scene} ({row.planted} named, n = {row.n:,})" for row in table.itertuples()])
     reads = {"fields_r2": "planted fields", "position_r2": "position", "spread_m": "position"}
     table = table.melt(["scene"], list(reads), "read", "found")
@@ -177,10 +139,9 @@ def responses(table, beside):
     table, beside: dose, value, split, ratio, low, high, p_holm; beside: the same with pictures.
     """
     both = pd.concat([table.assign(world="fields and noise"), beside.assign(world="with pictures")])
-    order = both["dose"].map(list(table["dose"].unique()).index)
-    both = both.assign(order=order).sort_values(["order", "value"], kind="stable")
-    words = {"range": "ranges × {:g}", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m",
-             "base": "base"}  # fmt: skip
+    both = both.assign(order=both["dose"].map(list(table["dose"].unique()).index))
+    both = both.sort_values(["order", "value"], kind="stable")
+    words = {"range": "ranges × {:g}", "noise": "noise of the tower × {:g}", "bandwidth": "bandwidth {:g} m"}
     both["row"] = [words.get(row.dose, f"{row.dose} {{:g}}").format(row.value) for row in both.itertuples()]
     title = "Error of sw_clip over that of clip when one condition is changed"
     return dots(both, title, row="row", value="ratio", panel="split", colour="world", reference=1)
@@ -195,11 +156,10 @@ def recovered_ranges(trials):
                            panel=trials["nugget_share"].map("nugget {:.0%} of the sill".format))  # fmt: skip
     flagged = trials.groupby(["panel", "row"])["flag"].agg(lambda flag: f"{(flag != '').sum()}/{len(flag)} flagged")
     names = {"fitted_m": "semivariogram, median", "likelihood_m": "likelihood, median"}
-    each = trials.rename(columns=names).melt(["panel", "row", "range_m"], names.values(), "read")
-    ratio = "read_over_planted"
-    each = each.assign(filled=False, text="", **{ratio: (each["value"] / each["range_m"]).clip(1 / 8, 8)})
-    medians = each.groupby(["panel", "row", "read"], as_index=False, sort=False)[ratio].median().assign(filled=True)
+    each = trials.rename(columns=names).melt(["panel", "row", "range_m"], names.values(), "read", "read_m")
+    each = each.assign(read_over_planted=(each["read_m"] / each["range_m"]).clip(1 / 8, 8), filled=False, text="")
+    medians = each.groupby(["panel", "row", "read"], sort=False)[["read_over_planted"]].median().reset_index()
     medians["text"] = [flagged[one.panel, one.row] if "semi" in one.read else "" for one in medians.itertuples()]
-    figure = dots(pd.concat([each, medians]), "Fitted over planted range", row="row", value=ratio, panel="panel",
-                  colour="read", reference=1)  # fmt: skip
+    both, title = pd.concat([each, medians.assign(filled=True)]), "Fitted over planted range"
+    figure = dots(both, title, row="row", value="read_over_planted", panel="panel", colour="read", reference=1)
     return style.noted(figure, "hollow: one field")

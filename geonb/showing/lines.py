@@ -9,27 +9,23 @@ from geonb.showing import style
 
 @style.house
 def curves(table, title, *, x, y, name, panel=None, dotted=False, level=None):
-    """Figure of lines: one for every name in column `name`, and for every seed if there is such a column, one panel
-    for every name in column `panel`.
+    """Figure of lines: one for every name in column `name` and seed, if there is such a column, in each panel.
 
     x, y, name, panel: columns; style.LABELS has what x and y are, or, where y holds another quantity in each panel,
-    what the panels are. Where the table has low and high they are drawn, as intervals of the dots where it is dotted,
-    else as a band. level: where a horizontal line stands.
+    what the panels are. low and high are drawn where the table has them, as intervals of dots if dotted, else as a
+    band. level: where a horizontal line stands.
     """
-    style.need(table, [column for column in (x, y, name, panel) if column], title)
+    style.need(table, (x, y, name, panel), title)
     groups, _ = style.by_panel(table, panel)
     looks, one, parts = style.looks(table[name]), y in style.LABELS, [name] + ["seed"] * ("seed" in table)
-    figure, axes = style.panels(
-        len(groups), [3.2, 2.7, 2.0][(len(groups) > 1) + (len(groups) > 4)], sharex=one, sharey=one
-    )
+    figure, axes = style.panels(len(groups), sharex=one, sharey=one)
     for ax, (title_of_panel, here) in zip(axes, groups.items(), strict=True):
         for (shade, *_), rows in here.dropna(subset=y).groupby(parts, sort=False):
             draw(ax, rows.sort_values(x, kind="stable"), x, y, looks[shade], dotted)
         if level is not None:
             ax.axhline(level, color=style.GREY, lw=0.8)
         ax.set_title(style.short(title_of_panel, 60) if one else "")
-    style.label_x(axes, style.LABELS[x])
-    style.label_y(figure, axes, style.LABELS[y] if one else [style.LABELS[quantity] for quantity in groups])
+    style.label(axes, style.LABELS[x], style.LABELS[y] if one else [style.LABELS[quantity] for quantity in groups])
     marks = [style.line(name, colour, dashes, mark * dotted) for name, (colour, dashes, mark) in looks.items()]
     style.legend(figure, marks)
     return style.titled(figure, title)
@@ -56,15 +52,14 @@ def semivariograms(lags, fits=None, fitted=None):
     title = "Semivariance of image features by distance"
     style.need(lags, ("city", "distance_m", "semivariance", "pairs"), title)
     groups, note = style.by_panel(lags, "city")
-    figure, axes = style.panels(len(groups), 2.6 if len(groups) < 4 else 2.1, sharex=True, sharey=True)
+    figure, axes = style.panels(len(groups), sharex=True, sharey=True)
     for ax, (city, here) in zip(axes, groups.items(), strict=True):
         draw_lags(ax, here, lags["pairs"].max())
         if fits is not None:
             draw_fit(ax, fits[fits["city"] == city], fitted[fitted["city"] == city])
         ax.set_title(style.short(city, 40))
     axes[0].set_xlim(0, lags["distance_m"].max() * 1.04)
-    style.label_x(axes, style.LABELS["distance_m"])
-    style.label_y(figure, axes, style.LABELS["semivariance"])
+    style.label(axes, style.LABELS["distance_m"], style.LABELS["semivariance"])
     marks = {"pairs": style.dot("pairs of photos", style.BLUE), "planted": style.line("planted shape", "black", "--"),
              "envelope_low": style.line("where curves lie if places are permuted", style.PALE, width=6)}  # fmt: skip
     marks = [mark for column, mark in marks.items() if column in lags and lags[column].notna().any()]
@@ -118,8 +113,7 @@ def pair_cloud(pairs, guide):
     for side, colour in ((at <= guide.range_m, style.GREEN), (at > guide.range_m, style.ORANGE)):
         ax.fill_between(at, 0, curve - spread, where=side, color=colour, alpha=0.22, lw=0)
     ax.axvline(guide.range_m, color=style.GREY, lw=0.8, ls="--")
-    style.label_x([ax], "distance on the ground [m, km]")
-    style.label_y(figure, [ax], "1 - similarity of frozen features [1]")
+    style.label([ax], "distance on the ground [m, km]", "1 - similarity of frozen features [1]")
     near = style.dot("near, more alike than a spread: false negative?", style.GREEN, "s")
     far = style.dot("far, more alike than a spread: hard negative?", style.ORANGE, "s")
     style.legend(figure, [style.line("expected: the semivariogram", style.BLUE), near, far])
@@ -127,10 +121,7 @@ def pair_cloud(pairs, guide):
 
 
 def nearest_train(table, yardstick_m):
-    """Figure of the share of test photos that have a training photo within a distance, one line per split.
-
-    table: split, nearest_train_m.
-    """
+    """Figure of the share of test photos that have a training photo within a distance: split, nearest_train_m."""
     table = table.rename(columns={"nearest_train_m": "within_m"}).dropna(subset="within_m")
     table = table.assign(share=table.groupby("split")["within_m"].rank(method="max", pct=True))
     title = "Test photos with a training photo within a distance"
@@ -140,10 +131,7 @@ def nearest_train(table, yardstick_m):
 
 
 def error_cdf(errors):
-    """Figure of the share of photos placed within a distance, all seeds together: a line per method, a panel per split.
-
-    errors: split, method, error_m.
-    """
+    """Figure of the share of photos placed within a distance, all seeds together: split, method, error_m."""
     title = "Share of photos placed within a distance"
     style.need(errors, ("split", "method", "error_m"), title)
     table = errors[["split", "method"]].assign(off_m=errors["error_m"].clip(max(errors["error_m"].quantile(0.002), 1)))
@@ -152,19 +140,16 @@ def error_cdf(errors):
 
 
 def training_curves(table):
-    """Figure of loss and validation error by step of one method, one line per split and seed.
-
-    table: method, split, seed, step, loss, validation_error_m.
-    """
+    """Figure of loss and validation error of one method: method, split, seed, step, loss, validation_error_m."""
     long = table.melt(["split", "seed", "step"], ["loss", "validation_error_m"], "what", "found")
     title = f"Training of {', '.join(table['method'].unique())}"
     return curves(long, title, x="step", y="found", name="split", panel="what")
 
 
 def learning_curves(table):
-    """Figure of the best validation error so far by step: geometric mean over seeds, one line per method.
+    """Figure of the best validation error so far: geometric mean over seeds, one line per method.
 
-    table: method, split, seed, step, validation_error_m; of one split.
+    table: method, split, seed, step, validation_error_m; ValueError where it is of several splits.
     """
     splits = ", ".join(table["split"].unique())
     if len(set(table["split"])) > 1:
@@ -176,10 +161,7 @@ def learning_curves(table):
 
 
 def coverage(table):
-    """Figure of measured against nominal coverage, one panel per split and one line per rule: conformal.COVERAGE.
-
-    On the grey line the promise is kept exactly; below it the radius is too small.
-    """
+    """Figure of measured against nominal coverage, conformal.COVERAGE; below the grey line a radius is too small."""
     kept = table.assign(rule="exactly as promised", coverage=table["level"], low=np.nan, high=np.nan)
     both = pd.concat([kept, table.assign(rule=table["rule"] + " radius")])
     title = "Does the radius hold the truth as often as promised?"
@@ -187,15 +169,11 @@ def coverage(table):
 
 
 def doses(table):
-    """Figure of R2 of towers against R2 of the words that taught them, one panel per aim, one line per split.
-
-    table: split, aim, share, words_r2, tower_r2, low, high.
-    """
+    """Figure of R2 of towers and of the words that taught them: split, aim, share, words_r2, tower_r2, low, high."""
     title = "What a tower knows against what its words said"
     figure = curves(table, title, x="words_r2", y="tower_r2", name="split", panel="aim", dotted=True, level=0)
-    return style.noted(
-        figure, f"dots: {', '.join(map('{:.0%}'.format, np.unique(table['share'])))} of the phrases kept"
-    )
+    shares = ", ".join(map("{:.0%}".format, np.unique(table["share"])))
+    return style.noted(figure, f"dots: {shares} of the phrases kept")
 
 
 def planted_curves(table):
@@ -207,16 +185,13 @@ def planted_curves(table):
     both = table.melt(["field", "distance_m", "low", "high"], ["planted", "this city"], "name", "of_sill")
     both.loc[both["name"] != "planted", ["low", "high"]] = np.nan
     title = "Semivariograms of the planted fields of one city"
-    return style.noted(curves(both, title, x="distance_m", y="of_sill", name="name", panel="field"),
-                       "band: 95 % of redraws")  # fmt: skip
+    figure = curves(both, title, x="distance_m", y="of_sill", name="name", panel="field")
+    return style.noted(figure, "band: 95 % of redraws")
 
 
 def ensemble(observed, truth):
-    """Figure of the observed semivariogram of each city beside the mean curve and spread of redrawn cities.
-
-    observed: city, distance_m, semivariance. truth: distance_m, semivariance, low, high.
-    """
+    """Figure of each city's semivariogram beside redrawn cities: distance_m, semivariance, and city, or low, high."""
     both = pd.concat([truth.assign(city="mean of redrawn cities"), observed.assign(low=np.nan, high=np.nan)])
     title = "Semivariograms of the embedding against redrawn cities"
-    return style.noted(curves(both, title, x="distance_m", y="semivariance", name="city"),
-                       "band: 95 % of redrawn cities")  # fmt: skip
+    figure = curves(both, title, x="distance_m", y="semivariance", name="city")
+    return style.noted(figure, "band: 95 % of redrawn cities")

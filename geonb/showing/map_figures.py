@@ -16,17 +16,16 @@ PREDICTED = ["predicted_lat_deg", "predicted_lon_deg"]
 
 @style.house
 def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=False, norm=None):
-    """Figure of marks on square pieces of ground, one for each name in column `panel`, with a scale bar.
+    """Figure of marks on square pieces of ground, one for each name in column `panel`.
 
-    table: lat_deg and lon_deg of dots, and their size where it differs; or cell, whose hexagon is drawn. colour: a
-    column of names, or of numbers where a norm is given; None: arrows lead from all dots to their predicted places.
-    columns: at most so many side by side, three cities in all, eight where there are four columns. shared: one extent
-    for all panels.
+    table: lat_deg and lon_deg of dots, and their size where it differs; or cell, an H3 hexagon. colour: a column of
+    names, or of numbers of a norm; None: arrows lead from dots to their predicted places. columns: at most so many
+    panels side by side, and three cities in all, eight where there are four columns. shared: one extent for all panels.
     """
     arrows = colour is None
     if arrows:
         colour, table = "what", table.assign(what="where it was taken")
-    style.need(table, [column for column in (panel, colour) if column], title)
+    style.need(table, (panel, colour), title)
     groups, cut = style.by_panel(table, panel, style.CITIES_AT_MOST if columns == 4 else 3)
     columns = min(columns, {4: 2}.get(len(groups), len(groups)))
     side_in = min((style.WIDTH_IN - (norm is not None)) / columns - 0.3, 3.4)  # a colour bar needs room beside, and
@@ -38,18 +37,20 @@ def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=Fals
         extent = corners(table if shared else here, arrows)
         middle = centre(extent)
         if arrows:
-            draw_arrows(ax, here, middle)
+            start, end = (to_local_m(here[side].to_numpy(), middle) for side in (POSITION, PREDICTED))
+            to_scale = {"angles": "xy", "scale_units": "xy", "scale": 1}
+            ax.quiver(*start.T, *(end - start).T, **to_scale, width=0.005, color=style.ORANGE)
         for kind, (paint, _, marker) in looks.items():
             draw_marks(ax, here[here[colour] == kind], middle, paint, marker)
         if norm:
             draw_marks(ax, here.dropna(subset=colour), middle, shades.to_rgba(here[colour].dropna()), "o")
         draw_marks(ax, here[here[colour].isna()], middle, style.GREY, "x")
-        square(ax, to_local_m(extent, middle))
+        low, high = np.quantile(to_local_m(extent, middle), [0, 1], axis=0)
+        half = np.full(2, max((high - low).max(), 20) * 0.56)  # a single place still gets some ground
+        (left, bottom), (right, top) = (low + high) / 2 - half, (low + high) / 2 + half
+        ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
         ax.set_title(style.short(name, 90 // columns))
-    style.label_x(axes, "east [m]")
-    style.label_y(figure, axes, "north [m]")
-    for ax in axes if columns > 3 else ():
-        ax.tick_params(labelbottom=False, labelleft=False)  # no room: the bar tells the scale
+    style.label(axes, "east [m]", "north [m]")
     marks = [style.dot(name, paint, marker) for name, (paint, _, marker) in looks.items()]
     marks += [style.line("to the predicted place", style.ORANGE)] if arrows else []
     missing = [style.dot("placed in a wrong city", style.GREY, "x")] if table[colour].isna().any() else []
@@ -82,26 +83,6 @@ def draw_marks(ax, rows, middle, paint, marker):
         ax.scatter(*at.T, rows.get("size", 12), color=paint, marker=marker, **edge)
 
 
-def draw_arrows(ax, rows, middle):
-    """Draw an arrow from where each photo was taken to where it was placed."""
-    start, end = (to_local_m(rows[side].to_numpy(), middle) for side in (POSITION, PREDICTED))
-    ax.quiver(*start.T, *(end - start).T, angles="xy", scale_units="xy", scale=1, width=0.005, color=style.ORANGE)
-
-
-def square(ax, east_north_m):
-    """Make axes a square piece of ground around some positions, with a bar of round length at its lower left."""
-    low, high = east_north_m.min(axis=0), east_north_m.max(axis=0)
-    half = max((high - low).max(), 20) * 0.56  # a single place still gets some ground
-    (left, bottom), (right, top) = (low + high) / 2 - half, (low + high) / 2 + half
-    ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
-    power = 10 ** np.floor(np.log10(half / 2))
-    bar_m = power * max(step for step in (1, 2, 5) if step * power <= half / 2)
-    x, y = left + 0.1 * half, bottom + 0.1 * half
-    ax.plot([x, x + bar_m], [y, y], color="black", lw=2.2, solid_capstyle="butt")
-    middle = (x + bar_m / 2, y)
-    ax.annotate(style.length_tick(bar_m), middle, (0, 3), textcoords="offset points", ha="center", fontsize=7)
-
-
 def log_norm(error_m):
     """Colours of errors: equal steps in their logarithm, the outer 2 % alike."""
     return LogNorm(max(error_m.quantile(0.02), 1), max(error_m.quantile(0.98), 10), clip=True)
@@ -116,10 +97,7 @@ def split_maps(points):
 
 
 def target(places):
-    """Figure of one photo's target on the ground: the star is the photo, a dot's colour and area its weights.
-
-    places: lat_deg, lon_deg, weight, the photo itself first.
-    """
+    """Figure of one photo's target on the ground; places: lat_deg, lon_deg, weight, the photo itself first."""
     most = places["weight"].max()
     dots = places.assign(size=8 + 90 * places["weight"] / most).sort_values("weight")
     norm = PowerNorm(0.5, vmin=0, vmax=most)
@@ -130,11 +108,8 @@ def target(places):
 
 
 def error_maps(errors):
-    """Figure of test photos at their true places, one panel per city, coloured by error; of one method, split and seed.
-
-    Photos placed in a wrong city are grey crosses. errors: method, photo_id, city, lat_deg, lon_deg, error_m,
-    right_city.
-    """
+    """Figure of test photos at their true places, one panel per city, coloured by error; of one method, split and seed:
+    method, photo_id, city, lat_deg, lon_deg, error_m, right_city."""
     title = f"Errors of {', '.join(errors['method'].unique())}"
     style.need(errors, ("method", "photo_id", *POSITION, "error_m", "city", "right_city"), title)
     if errors["photo_id"].duplicated().any():
@@ -145,10 +120,7 @@ def error_maps(errors):
 
 
 def hexagons(table):
-    """Figure of the error in the cells of one city, one panel per resolution: the same errors, cut in three ways.
-
-    table: resolution, cell, error_m, of one method and city.
-    """
+    """Figure of the error in the cells of one method and city, one panel per resolution: of cells.BY_CELL."""
     title = "Error in cells of several sizes"
     style.need(table, ("resolution", "cell", "error_m"), title)
     count = table.groupby("resolution")["cell"].transform("size")
@@ -158,10 +130,7 @@ def hexagons(table):
 
 
 def embedding_maps(table):
-    """Figure of one number of each embedding on the ground: a row per method, a column per city (at most three).
-
-    table: method, city, lat_deg, lon_deg, score (0 to 1).
-    """
+    """Figure of coherence.COMPONENTS on the ground: a row per method, a column per city (at most three)."""
     cities = table["city"].value_counts().index[:3]
     table = table[table["city"].isin(cities)].assign(panel=lambda rows: rows["city"] + ", " + rows["method"])
     title = "The first principal component of the embeddings"
@@ -169,10 +138,7 @@ def embedding_maps(table):
 
 
 def field_maps(layers, half_side_m, points, names):
-    """Figure of planted fields (K, n, n), rows northwards, over a square of 2 half_side_m, with photos as dots.
-
-    points: positions (m, 2) east and north [m]. One colour scale: standard deviations around the mean of all cities.
-    """
+    """Figure of planted fields (K, n, n), rows northwards, over a square of 2 half_side_m, with photos (m, 2) [m]."""
     look = {
         "cmap": "PuOr_r",
         "norm": Normalize(-2.5, 2.5),
@@ -191,8 +157,7 @@ def field_maps(layers, half_side_m, points, names):
 def world_errors(errors, land):
     """Figure of the world in the Equal Earth projection: from where photos were taken to where models placed them.
 
-    errors: method, lat_deg, lon_deg, predicted_lat_deg, predicted_lon_deg, error_km, one panel per method.
-    land: lat_deg, lon_deg of places that show the continents in grey.
+    errors: method, POSITION, PREDICTED, error_km, one panel per method; land: POSITION of what shows the continents.
     """
     title = "Real photos of the world: where they were taken, and placed"
     style.need(errors, ("method", *POSITION, *PREDICTED, "error_km"), title)

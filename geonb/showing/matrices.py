@@ -18,8 +18,7 @@ def images(arrays, title, labels, look):
         ax.grid(visible=False)
     beyond = any((np.abs(array) > image.norm.vmax).any() for array in arrays.values())
     figure.colorbar(image, ax=axes, label=labels[2], shrink=0.85, pad=0.02, extend="both" if beyond else "neither")
-    style.label_x(axes, labels[0])
-    style.label_y(figure, axes, labels[1])
+    style.label(axes, *labels[:2])
     return style.titled(figure, title)
 
 

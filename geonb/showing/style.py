@@ -1,9 +1,6 @@
 """The house style of figures, and the parts that all of them have: panels, axes, title, legend, note.
 
-Every figure function takes tables and returns a matplotlib Figure that is shown once. Figures are 7.6 inches wide
-(760 px in the book), on white, in colours that colour-blind readers can tell apart; a method looks the same everywhere.
-Pages show them through ``marked``, which writes "simulated" into the picture where its data are. Text from tables is
-never read as mathematics, and goes through ``short``.
+Text from tables is never read as mathematics, and goes through ``short``. A method looks the same everywhere.
 """
 
 import functools
@@ -29,26 +26,24 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = COLOURS
 GREY, SILVER, PALE = "#767676", "#a8a8a8", "#d9d9d9"
 SOLID, DASHED, DOTTED, MIXED = ("-", "o"), ((0, (5, 1.5)), "s"), ((0, (1, 1)), "^"), ((0, (6, 1.5, 1, 1.5)), "D")
-LOOKS = {  # what looks the same in every figure: name -> colour, line style, marker
-    "clip": (BLUE, *SOLID), "near_negatives": (BLUE, *DASHED), "geography_matching": (BLUE, *DOTTED),
-    "sw_clip": (ORANGE, *SOLID), "label_smoothing": (ORANGE, *DASHED), "shuffled_distances": (ORANGE, *DOTTED),
-    "variogram_clip": (GREEN, *SOLID), "soft_contrastive": (GREEN, *DASHED),
-    "generalized_contrastive": (GREEN, *DOTTED), "own": (AMBER, *SOLID),
-    "geoclip": (PINK, *SOLID), "geoclip_semivariogram": (PINK, *DASHED), "geoclip_precursor": (PINK, *DOTTED),
-    "geoclip_look_alikes": (PINK, *MIXED), "cells": (SKY, *SOLID), "smoothed_cells": (SKY, *DASHED),
-    "coordinates": (BLACK, *SOLID), "frozen": (BLACK, *DASHED),
-    "chance": (GREY, *DASHED), "mode": (GREY, *DOTTED), "city_centroid": (GREY, *MIXED),
-    "frozen_nearest": (SILVER, *DASHED), "zero_shot": (SILVER, *DOTTED),
-    "gallery_floor": (BLACK, *DOTTED), "field_reference": (BLACK, *MIXED),
-    "random": (BLUE, *SOLID), "other_drive": (ORANGE, *SOLID), "blocked": (GREEN, *SOLID),
-    "unseen_city": (PINK, *SOLID), "official": (AMBER, *SOLID),
-    "method": (BLUE, *SOLID), "trivial": (GREY, *SOLID), "reference (knows the answer)": (GREY, *SOLID),
-    "planted": (BLACK, *DASHED), "this city": (ORANGE, *SOLID), "mean of redrawn cities": (BLACK, *SOLID),
-    "radius": (BLUE, *SOLID), "oracle": (BLACK, *DOTTED), "exactly as promised": (GREY, "-", ""),
+FAMILIES = (  # a colour, and what has it in every figure: with solid, dashed, dotted and mixed lines
+    (BLUE, "clip near_negatives geography_matching"), (ORANGE, "sw_clip label_smoothing shuffled_distances"),
+    (GREEN, "variogram_clip soft_contrastive generalized_contrastive"), (AMBER, "own"),
+    (PINK, "geoclip geoclip_semivariogram geoclip_precursor geoclip_look_alikes"), (SKY, "cells smoothed_cells"),
+    (BLACK, "coordinates frozen gallery_floor field_reference"), (GREY, "trivial chance mode city_centroid"),
+    (SILVER, "buffer frozen_nearest zero_shot"), (BLUE, "random"), (ORANGE, "other_drive"), (GREEN, "blocked"),
+    (PINK, "unseen_city"), (AMBER, "official"), (BLUE, "method"), (BLUE, "radius"), (BLUE, "train"),
+)  # fmt: skip
+LOOKS = {  # name -> colour, line style, marker
+    name: (colour, *look) for colour, names in FAMILIES
+    for name, look in zip(names.split(), (SOLID, DASHED, DOTTED, MIXED), strict=False)
+} | {
+    "reference (knows the answer)": (GREY, *SOLID), "planted": (BLACK, *DASHED), "this city": (ORANGE, *SOLID),
+    "mean of redrawn cities": (BLACK, *SOLID), "oracle": (BLACK, *DOTTED), "exactly as promised": (GREY, "-", ""),
     "wrong beside wrong": (ORANGE, "-", "s"), "right beside right": (BLUE, *SOLID),
     "unlike its neighbours": (AMBER, *DOTTED), "not shown": (SILVER, "-", "."),
     "better": (BLUE, "-", "h"), "worse": (ORANGE, "-", "h"), "mixed": (PALE, "-", "h"),
-    "buffer": (SILVER, "-", "x"), "train": (BLUE, *SOLID), "validation": (GREEN, *DOTTED), "test": (ORANGE, *DASHED),
+    "buffer": (SILVER, "-", "x"), "validation": (GREEN, *DOTTED), "test": (ORANGE, *DASHED),
 }  # fmt: skip
 LABELS = {  # what the columns of tables are on an axis; the unit sets scale and ticks, see scaled
     "distance_m": "distance between photos [m]", "nearest_train_m": "distance to the nearest training photo [m]",
@@ -75,18 +70,15 @@ house = mpl.rc_context({"font.family": FONTS}, Path(__file__).with_name("house.m
 
 
 def need(table, columns, title):
-    """ValueError when the table of a figure is empty or lacks a column."""
-    if missing := [column for column in columns if column not in table]:
+    """ValueError when the table of a figure is empty or lacks a column; None stands for no column."""
+    if missing := [column for column in columns if column and column not in table]:
         raise ValueError(f"the table of '{title}' has no column {missing}; it has {list(table.columns)}")
     if len(table) == 0:
         raise ValueError(f"the table of '{title}' is empty: there is nothing to draw")
 
 
 def by_panel(table, panel, at_most=CITIES_AT_MOST):
-    """{name: rows} in the order of the table, and a note: of more cities than at_most those with most pairs, or rows.
-
-    One panel without a name where panel is None.
-    """
+    """{name: rows} in the order of the table, and a note: of too many cities the at_most with most pairs, or rows."""
     groups = dict(list(table.groupby(panel, sort=False))) if panel else {"": table}
     if panel != "city" or len(groups) <= at_most:
         return groups, ""
@@ -106,10 +98,7 @@ def looks(names):
 
 
 def short(text, length):
-    """Text from a table as a figure can show it: on one line of at most that many characters.
-
-    NO_GLYPH stands for each character that no font here has; titled then says which package does.
-    """
+    """Text from a table on one line of at most that many characters; NO_GLYPH stands for those that no font has."""
     text = "".join(c if ord(c) in drawable() else NO_GLYPH for c in " ".join(str(text).split()))
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -120,10 +109,11 @@ def drawable():
     return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in FONTS))
 
 
-def panels(count, height_in, *, columns=None, sharex=False, sharey=False):
+def panels(count, height_in=None, *, columns=None, sharex=False, sharey=False):
     """A Figure that pyplot does not keep, and its axes (count,), row by row; height_in is one row's height."""
     columns = columns or {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}.get(count, 4)
     rows = -(-count // columns)
+    height_in = height_in or (3.2 if count == 1 else 2.7 if count < 5 else 2.0)
     size = (WIDTH_IN, min(rows * height_in + 0.5, 11))
     figure, axes = plt.subplots(
         rows, columns, figsize=size, sharex=sharex, sharey=sharey, squeeze=False, layout="constrained"
@@ -137,33 +127,27 @@ def panels(count, height_in, *, columns=None, sharex=False, sharey=False):
     return figure, axes
 
 
-def label_x(axes, label):
-    """Scale the x axes by the unit of their label, and write it below the lowest panel of every column; a list of
-    labels: each below its own panel."""
-    one, columns = isinstance(label, str), axes[0].get_gridspec().ncols
-    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes} if one else dict(enumerate(axes))
-    for ax, words in zip(axes, [label] * len(axes) if one else label, strict=True):
+def label(axes, x, y=None):
+    """Scale axes by the unit of their label, write x below each column, y once at the left; lists: at each panel."""
+    figure, columns = axes[0].figure, axes[0].get_gridspec().ncols
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in axes}
+    for ax, words in zip(axes, [x] * len(axes) if isinstance(x, str) else x, strict=True):
         scaled(ax.xaxis, words)
-        if ax in lowest.values():  # not supxlabel: a legend would cover it
+        if ax in lowest.values() or not isinstance(x, str):  # not supxlabel: a legend would cover it
             ax.set_xlabel(textwrap.fill(words, 100 // columns), fontsize=9 if columns < 3 else 8)
             ax.tick_params("x", labelbottom=True)  # above a removed panel too
-
-
-def label_y(figure, axes, label):
-    """Scale the y axes by the unit of their label, and write it once at the left; a list: each beside its own panel."""
-    one = isinstance(label, str)
-    for ax, words in zip(axes, [label] * len(axes) if one else label, strict=True):
+    once = isinstance(y, str) and len(axes) > 1
+    for ax, words in zip(axes, [y] * len(axes) if isinstance(y, str) else y or [], strict=bool(y)):
         scaled(ax.yaxis, words)
-        ax.set_ylabel("" if one and len(axes) > 1 else words)
-    if one and len(axes) > 1:
-        figure.supylabel(label, fontsize=9)
+        ax.set_ylabel("" if once else words)
+    if once:
+        figure.supylabel(y, fontsize=9)
 
 
 def scaled(axis, label):
     """Give an axis the scale and the ticks of its label's unit, once all is drawn: [m, km] and [ratio] are logarithmic.
 
-    Where a length of zero is drawn the axis is linear below 1 m. Shares that are hardly more than zero get a range of
-    .1, so that noise does not fill the panel.
+    Below 1 m it is linear if a zero is drawn. Shares near zero get a range of .1, lest noise fill the panel.
     """
     in_words, of_panel = label.endswith("[m, km]"), axis.axes.get_subplotspec()
     ticks = {1: 8, 2: 6, 3: 4}.get(of_panel.get_gridspec().ncols, 3) if of_panel and axis.axis_name == "x" else 6

@@ -26,15 +26,19 @@ def curves(x, y, name, panel=None, level=None):
     return lambda table: lines.curves(table, "Curves", x=x, y=y, name=name, panel=panel, dotted=True, level=level)
 
 
+def dots(row, value, panel, colour=None):
+    return lambda table: intervals.dots(table, "Dots", row=row, value=value, panel=panel, colour=colour, reference=0)
+
+
 FIGURES = {  # name: (figure of tables, its tables)
     "photo_counts": (intervals.photo_counts, example_tables.PHOTOS),
     "comparison": (lambda table: intervals.comparison(table, "blocked"), example_tables.COMPARISON),
     "ratios": (lambda table: intervals.ratios(table, "clip"), example_tables.RATIOS),
     "by_city": (lambda table: intervals.by_city(table, "ours over other"), example_tables.BY_CITY),
     "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), example_tables.SURROUNDINGS),
-    "nulls": (intervals.nulls, example_tables.NULLS),
-    "measures": (lambda table: intervals.measures(table, {"a": "what a is", "b": "b"}), example_tables.MEASURES),
-    "readout": (intervals.readout, example_tables.READOUT),
+    "nulls": (dots("method", "median_error_m", "split"), example_tables.NULLS.dropna()),
+    "measures": (dots("method", "value", "measure"), example_tables.MEASURES),
+    "readout": (dots("tower", "value", "aim", "split"), example_tables.READOUT),
     "scenes": (intervals.scenes, example_tables.SCENES),
     "responses": (lambda table: intervals.responses(table, table[:1]), example_tables.RESPONSES),
     "recovered_ranges": (intervals.recovered_ranges, example_tables.TRIALS),
@@ -181,7 +185,7 @@ def test_a_method_looks_the_same_everywhere_and_like_no_other():
 def test_a_unit_sets_the_scale_and_the_ticks(label, values, scale, shown):
     figure, (ax,) = style.panels(1, 3.0)
     ax.plot(values, values)
-    style.label_x([ax], label)
+    style.label([ax], label)
     figure.draw_without_rendering()
     assert ax.get_xscale() == scale
     assert shown <= {tick.get_text() for tick in ax.get_xticklabels()}
