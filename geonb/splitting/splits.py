@@ -68,9 +68,8 @@ def make(name, photos, cut, pilot=None):
     """
     if name not in QUESTIONS:
         raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
-    checks.number("block_size_m", cut.block_size_m, above=0)
-    checks.number("buffer_m", cut.buffer_m, least=0)
-    checks.number("gap_m", cut.gap_m, least=0)
+    for size in ("block_size_m", "buffer_m", "gap_m"):
+        checks.number(size, getattr(cut, size), least=0)
     test, validation = cut.test_share, cut.validation_share
     if not (0 < test < 1 and 0 < validation < 1 and test + validation < 1):
         raise ValueError(f"test_share {test} and validation_share {validation} must be above 0 and sum to less than 1")
@@ -87,10 +86,7 @@ def make(name, photos, cut, pilot=None):
 
 
 def positions(group, rng, back=0.5):
-    """Positions (n,) in [0, 1) of photos whose groups follow each other at random.
-
-    back: 0.5 for the middle of a group, 1 for its start.
-    """
+    """Positions (n,) in [0, 1) of photos whose groups follow at random: of each its middle (back=0.5) or start (1)."""
     names, of_photo, counts = np.unique(group, return_inverse=True, return_counts=True)
     order, found = rng.permutation(len(names)), np.empty(len(names))
     found[order] = np.cumsum(counts[order]) - back * counts[order]
@@ -106,8 +102,8 @@ def random(photos, cut):
 def blocked(photos, cut):
     """Square blocks drawn in each city; pilot photos train.
 
-    Set aside is what would test or choose beside a pilot, in its sequence or within buffer_m; then of validation and
-    training what shares a sequence with test or lies within buffer_m of it, and of training beside validation.
+    Set aside is what else would test or choose in the sequence of a pilot, or within buffer_m; then what would validate
+    or train so beside test, and train so beside validation.
     """
     parts, pilot = drawn_blocks(photos, cut), photos.pilot
     beside = functools.partial(in_sequences_of, photos.sequence_id)
@@ -126,8 +122,7 @@ def drawn_blocks(photos, cut):
     rng = random_streams.stream(cut.seed, "splits", "blocked")
     parts = np.full(len(block), "train", dtype="U10")
     for name in np.unique(photos.city):
-        here = photos.city == name
-        # a random start, so that a city of one block is not always test
+        here = photos.city == name  # a random start: a city of one block is not always test
         parts[here] = cut.part_at((positions(block[here], rng) + rng.uniform()) % 1)
     return parts
 

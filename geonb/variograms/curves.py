@@ -122,13 +122,7 @@ def by_time_gap(features, lat_lon_deg, captured_at, *, within_m, edges_days, see
 
 
 def between_cities(vectors, city):
-    """Mean cosine distance of photos of different cities, of all where there is only one city; NaN for one photo.
-
-    ValueError for vectors that are not of length 1.
-    """
-    length = np.linalg.norm(vectors, axis=1)
-    if wrong := int((~(np.abs(length - 1) < 1e-3)).sum()):
-        raise ValueError(f"{wrong} of {len(vectors)} vectors are not of length 1: divide each by its length first")
+    """Mean cosine distance of unit vectors (n, d) of different cities, of all of a single city; NaN for one photo."""
     n, (names, code, counts) = len(vectors), np.unique(city, return_inverse=True, return_counts=True)
     sums = np.stack([vectors[code == k].sum(axis=0, dtype=np.float64) for k in range(len(names))])
     within, same = ((sums**2).sum(), (counts**2).sum()) if len(names) > 1 else (n, n)
@@ -139,8 +133,7 @@ def between_cities(vectors, city):
 def block_bootstrap(pairs, half_square, blocks, *, replicates, seed=0):
     """Semivariances (replicates, L + 1) of cities made of blocks drawn again; NaN in a lag that a replicate misses.
 
-    A block (n,) drawn w times weighs the pairs within it w-fold and those with another block w w'-fold: a photo is
-    never paired with its own copy.
+    A block drawn w times weighs the pairs within it w-fold and those with another w w'-fold: no photo meets its copy.
     """
     code = np.unique(blocks, return_inverse=True)[1]
     size, count = len(pairs.edges_m), int(code.max()) + 1

@@ -97,7 +97,7 @@ def test_a_table_of_several_splits_gives_their_parts_back_in_any_order_of_the_ph
     *((name, WORLD.head(1), {}, "none of the 1 photos for") for name in OURS),
     *(("random", WORLD, {"test_share": test, "validation_share": validation}, "above 0 and sum to less than 1")
       for test, validation in ((0.0, 0.1), (0.2, 0.0), (0.6, 0.4), (np.nan, 0.1))),
-    ("blocked", WORLD, {"block_size_m": 0.0}, "block_size_m 0.0 must be a finite number above 0"),
+    ("blocked", WORLD, {"block_size_m": 0.0}, "size_m of squares 0.0 must be a finite number above 0"),
     ("blocked", WORLD, {"buffer_m": -1.0}, "buffer_m -1.0 must be a finite number of at least 0"),
     ("blocked", WORLD, {"gap_m": np.nan}, "gap_m nan must be a finite number of at least 0"),
 ])  # fmt: skip
