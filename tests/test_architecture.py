@@ -7,9 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-from geonb.book.page_dependencies import cells, imported_files, notebook_names, without_magics
+from geonb.book.page_dependencies import cells, imported_files, notebook_names, reached, without_magics
 from geonb.files import ROOT
 
 # A package imports only packages that stand below it: the one list of this order, the highest first.
@@ -69,36 +68,20 @@ def test_within_a_package_no_two_files_need_each_other(package):
         needs = {path: others - free for path, others in needs.items() if path not in free}
 
 
+LEARNS = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES
+          if path.parent.name in LEARNING and path.name != "__init__.py"]  # fmt: skip
+
+
 @pytest.mark.slow
-def test_training_loads_nothing_that_a_bare_machine_with_a_gpu_lacks():
-    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES
-               if path.parent.name in LEARNING and path.name != "__init__.py"]  # fmt: skip
+@pytest.mark.parametrize(("modules", "lacking"), [
+    (LEARNS, HEAVY),  # a bare machine with a GPU can train
+    (["geonb.book.runner"], HEAVY | {"torch", "pandas", "numpy"}),  # Snakemake asks it at every start
+], ids=["learning", "snakemake"])  # fmt: skip
+def test_what_must_be_light_loads_nothing_heavy(modules, lacking):
     script = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     here = os.environ | {"PYTHONPATH": str(ROOT)}
     loaded = subprocess.run([sys.executable, "-c", script], env=here, check=True, stdout=subprocess.PIPE, text=True)
-    assert HEAVY & set(loaded.stdout.split()) == set()
-
-
-@pytest.mark.slow
-def test_what_snakemake_asks_at_every_start_is_light():
-    script = "import sys; from geonb.book import page_dependencies, runner; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.split()
-    assert (HEAVY | {"torch", "pandas", "numpy"}) & set(loaded) == set()
-
-
-@pytest.mark.parametrize("path", FILES, ids=short)
-def test_every_room_and_every_public_function_says_what_it_is(path):
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree), "the room"
-    silent = [
-        node.name
-        for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        and not node.name.startswith("_") and not ast.get_docstring(node)
-    ]  # fmt: skip
-    assert silent == []
+    assert lacking & set(loaded.stdout.split()) == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=short)
@@ -107,26 +90,23 @@ def test_no_function_swallows_misspelt_names_and_no_warning_is_silenced_wholesal
         if isinstance(node, (ast.FunctionDef, ast.Lambda)):
             free = getattr(node, "name", "") == "glue"  # a page chooses the names of what it glues
             assert node.args.kwarg is None or free, f"line {node.lineno}: **{node.args.kwarg.arg}"
-        silences = isinstance(node, ast.Call) and re.search(
-            r"(filterwarnings|simplefilter)\('ignore'", ast.unparse(node)
-        )
-        if silences:
+        if isinstance(node, ast.Call) and re.search(r"(filterwarnings|simplefilter)\('ignore'", ast.unparse(node)):
             assert len(node.args) + len(node.keywords) > 1, f"line {node.lineno}: name the warning that is silenced"
+
+
+def source_of(notebook):
+    """The code of a notebook as plain Python."""
+    return "\n".join(without_magics(cell.source) for cell in cells(notebook) if cell.cell_type == "code")
 
 
 def test_nothing_lies_in_the_library_that_no_page_and_no_command_uses():
     commands = (ROOT / "Makefile").read_text() + (ROOT / "Snakefile").read_text()
-    used = {ROOT / f"{name.replace('.', '/')}.py" for name in re.findall(r"(?:python -m|from) (geonb[\w.]+)", commands)}
-    used = {path for path in used if path.exists()}
-    for notebook in notebook_names():
-        source = "\n".join(without_magics(cell.source) for cell in cells(notebook) if cell.cell_type == "code")
-        used |= imported_files(source)
-    reached, queue = set(), set(used)
-    while queue:
-        path = queue.pop()
-        reached.add(path)
-        queue |= imported_files(path.read_text()) - reached
-    assert sorted(short(path) for path in set(FILES) - reached if path.name != "__init__.py") == []
+    named = [
+        ROOT / f"{name.replace('.', '/')}.py" for name in re.findall(r"(?:python -m|from) (geonb[\w.]+)", commands)
+    ]
+    used = {path for path in named if path.exists()}.union(*(imported_files(source_of(n)) for n in notebook_names()))
+    lying = {short(path) for path in FILES if path.name != "__init__.py"}
+    assert sorted(lying - {line.split()[0] for line in reached(used)}) == []
 
 
 MARKUP = {"Markdown", "HTML", "Latex", "Math", "Javascript", "Element", "Template", "MacroElement", "style"}
@@ -143,8 +123,7 @@ def markup(source):
 
 @pytest.mark.parametrize("notebook", notebook_names())
 def test_a_notebook_shows_text_from_data_by_tables_figures_and_wording_alone(notebook):
-    source = "\n".join(without_magics(cell.source) for cell in cells(notebook) if cell.cell_type == "code")
-    assert [name for name, constant in markup(source) if not constant] == []
+    assert [name for name, constant in markup(source_of(notebook)) if not constant] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=short)
@@ -165,8 +144,3 @@ def test_no_test_bounds_a_time(path):
     """Other work on the machine must not fail a test: speeds belong to benchmarks/run.py, limits only end a hang."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("TIMED = ")]
     assert re.findall(TIMED, "\n".join(lines)) == []
-
-
-def test_no_example_of_hypothesis_is_too_slow():
-    assert settings().deadline is None
-    assert HealthCheck.too_slow in settings().suppress_health_check

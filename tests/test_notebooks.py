@@ -127,11 +127,6 @@ def test_no_page_of_every_study_links_to_one_of_simulated_studies(notebook):
 
 
 def test_no_two_figures_of_the_book_have_the_same_name():
-    cells = [
-        cell
-        for name in notebook_names()
-        for cell in nbformat.read(notebooks_folder() / f"{name}.ipynb", as_version=4).cells
-    ]
-    names = [cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in cells]
-    names = [name for name in names if name]
+    figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for name in notebook_names() for cell in cells(name)]
+    names = [figure["name"] for figure in figures if "name" in figure]
     assert sorted(names) == sorted(set(names))

@@ -32,21 +32,15 @@ TRAININGS = {"06_train/clip", "06_train/sw_clip"}
 PAGES = ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", *sorted(TRAININGS)]
 COURSE = {"steps": 6000, "batch_size": 32, "evaluate_every": 1500, "checkpoint_every": 100}
 LONGER = {"splits": ["other_drive"], "seed_count": 1, "course": COURSE}
-NOT_COPIED = (  # but __pycache__ is: without the compiled renderer in it every copy would compile for a minute
-    ".git",
-    ".venv",
-    ".snakemake",
-    "build",
-    "simulated_cities",  # the tables of the default study
-    "node_modules",
-    ".*_cache",
-    ".hypothesis",
+# but __pycache__ is: without the compiled renderer in it every copy would compile for a minute
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", ".snakemake", "build", "simulated_cities", "node_modules", ".*_cache", ".hypothesis"
 )
 
 
 def copy_of_the_project(folder):
     """A clone with a longer training, so that it can be killed in the middle."""
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
     change_study(folder, "04_splits", {"splits": ["other_drive"]})
     change_study(folder, "06_train", LONGER)
     change_study(folder, "07_compare", {"methods": ["clip", "sw_clip"]})
@@ -138,16 +132,10 @@ def finished(copies):
 def killed(copies):
     """Another copy whose run was killed in the middle of a training."""
     folder = copies[1]
-    make = [
-        "sh",
-        "-c",
-        'GEONB_MAKE_PID=$$ "$@"; exit $?',
-        "make",
-        *command(*map(manifest, PAGES)),
-    ]  # as the Makefile does
+    as_make = ["sh", "-c", 'GEONB_MAKE_PID=$$ "$@"; exit $?', "make", *command(*map(manifest, PAGES))]
     with (folder.parent / "first.log").open("w") as log:
         process = subprocess.Popen(
-            make, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            as_make, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     checkpoints = folder / "build" / "smoke" / "checkpoints"
     wait_for(lambda: process.poll() is not None or list(checkpoints.rglob("checkpoint.safetensors")))
@@ -157,7 +145,6 @@ def killed(copies):
     return folder
 
 
-# ---- what reruns
 def test_a_finished_slice_has_nothing_to_do(finished):
     assert planned(finished, manifest) == planned(finished, copy_of) == set()
     assert "Nothing to be done" in snakemake(finished, *map(manifest, PAGES), *map(copy_of, PAGES))
@@ -170,17 +157,10 @@ def test_the_clone_stays_clean(finished):
     assert status.stdout == ""
 
 
-def with_sentence(folder, notebook):
+def with_cell(folder, notebook, cell, at=None):
     path = folder / "notebooks" / f"{notebook}.ipynb"
     source = nbformat.read(path, as_version=4)
-    source.cells.append(new_markdown_cell("One more sentence."))
-    nbformat.write(source, path)
-
-
-def with_statement(folder, notebook):
-    path = folder / "notebooks" / f"{notebook}.ipynb"
-    source = nbformat.read(path, as_version=4)
-    source.cells.append(new_code_cell("one_more = 1"))
+    source.cells.insert(len(source.cells) if at is None else at, cell)
     nbformat.write(source, path)
 
 
@@ -189,67 +169,41 @@ def append(folder, file, text):
     path.write_text(path.read_text() + text)
 
 
-def touch_everything(folder):
-    for path in [*folder.glob("notebooks/**/*"), *folder.glob("*/**/*.py"), *folder.glob("data/towers/**/*")]:
-        os.utime(path)
-
-
 def without_consequences(copy):
     change_study(copy, "07_compare", {"replicates": 31})  # a page after the slice
-    with_sentence(copy, "01_photos")
+    with_cell(copy, "01_photos", new_markdown_cell("One more sentence."))
     append(copy, "geonb/learning/losses.py", "\n# one more comment\n")
     append(copy, "geonb/measuring/conformal.py", "\nONE_MORE = 1\n")  # a file of later pages
-    touch_everything(copy)
+    for pattern in ("notebooks/**/*", "*/**/*.py", "data/towers/**/*"):
+        for path in copy.glob(pattern):
+            os.utime(path)
 
 
+AFTER_02 = set(PAGES) - {"01_photos", "02_embeddings"}  # the yardstick that splits read may be another
 CHANGES = {  # name: what is changed, the pages whose tables are made again, those that are shown again besides
-    "a parameter": (
-        lambda copy: change_study(copy, "03_semivariograms", {"lag_count": 9}),
-        set(PAGES) - {"01_photos", "02_embeddings"},  # the yardstick that splits read may be another
-        set(),
-    ),
+    "a parameter": (lambda copy: change_study(copy, "03_semivariograms", {"lag_count": 9}), AFTER_02, set()),
     "a parameter of a page that others read": (
-        lambda copy: change_study(copy, "04_splits", {"gallery_spacing_m": 90.0}),
-        {"04_splits"} | TRAININGS,
-        set(),
+        lambda copy: change_study(copy, "04_splits", {"gallery_spacing_m": 90.0}), {"04_splits"} | TRAININGS, set(),
     ),
     "a parameter of the template": (
-        lambda copy: change_study(copy, "06_train", {"bandwidth_m": 90.0}),
-        TRAININGS,
-        set(),
+        lambda copy: change_study(copy, "06_train", {"bandwidth_m": 90.0}), TRAININGS, set(),
     ),
-    "a parameter of the first page": (
-        lambda copy: change_study(copy, "01_photos", {"seed": 1}),
-        set(PAGES),
-        set(),
-    ),
+    "a parameter of the first page": (lambda copy: change_study(copy, "01_photos", {"seed": 1}), set(PAGES), set()),
     "a statement": (
-        lambda copy: with_statement(copy, "03_semivariograms"),
-        set(PAGES) - {"01_photos", "02_embeddings"},
-        set(),
+        lambda copy: with_cell(copy, "03_semivariograms", new_code_cell("one_more = 1")), AFTER_02, set(),
     ),
-    "a loss": (
-        lambda copy: append(copy, "geonb/learning/losses.py", "\nONE_MORE = 1\n"),
-        TRAININGS,
-        set(),
-    ),
+    "a loss": (lambda copy: append(copy, "geonb/learning/losses.py", "\nONE_MORE = 1\n"), TRAININGS, set()),
     "a colour": (
-        lambda copy: append(copy, "geonb/showing/style.py", "\nCOLOURS = COLOURS[::-1]\n"),
-        set(),
-        set(PAGES),
+        lambda copy: append(copy, "geonb/showing/style.py", "\nCOLOURS = COLOURS[::-1]\n"), set(), set(PAGES),
     ),
     "a sentence of the library": (
-        lambda copy: append(copy, "geonb/book/wording.py", "\nONE_MORE = 1\n"),
-        set(),
-        set(PAGES),
+        lambda copy: append(copy, "geonb/book/wording.py", "\nONE_MORE = 1\n"), set(), set(PAGES),
     ),
     "a file in a folder that a parameter names": (
-        lambda copy: append(copy, "data/towers/geonb-tiny/SHA256SUMS", "\n"),
-        set(PAGES) - {"01_photos"},
-        set(),
+        lambda copy: append(copy, "data/towers/geonb-tiny/SHA256SUMS", "\n"), set(PAGES) - {"01_photos"}, set(),
     ),
     "a sentence, a comment, new times of old contents": (without_consequences, set(), set()),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -270,7 +224,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished, tmp_path,
 
 def test_of_published_tables_every_page_is_shown_and_none_computed(finished, tmp_path):
     copy = tmp_path / "geonb"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    shutil.copytree(ROOT, copy, ignore=NOT_COPIED)
     change_study(copy, "07_compare", {"methods": ["clip", "sw_clip"]})
     published = copy / "data" / "results" / "smoke"
     shutil.copytree(finished / "build" / "smoke" / "tables", published)
@@ -282,18 +236,13 @@ def test_of_published_tables_every_page_is_shown_and_none_computed(finished, tmp
     assert set(re.findall(r"showing (\d\d_[\w/]+),", plan)) >= set(PAGES) | {"00_start_here", "19_sealed_worlds"}
 
 
-# ---- what goes wrong
 def test_the_terminal_names_the_notebook_the_heading_and_the_error(finished):
-    path = finished / "notebooks" / "00_start_here.ipynb"
-    before = path.read_text()
-    source = nbformat.read(path, as_version=4)
-    source.cells[2:2] = [new_markdown_cell("## Is it there?"), new_code_cell("raise FileNotFoundError('no tower')")]
-    nbformat.write(source, path)
+    with_cell(finished, "00_start_here", new_code_cell("raise FileNotFoundError('no tower')"), at=2)
     try:
         said = snakemake(finished, manifest("00_start_here"), code=1)
     finally:
-        path.write_text(before)
-    expected = r"FAILED 00_start_here, cell \[\d\] under 'Is it there\?': FileNotFoundError: no tower"
+        shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", finished / "notebooks")
+    expected = r"FAILED 00_start_here, cell \[\d\] under '00 .*': FileNotFoundError: no tower"
     assert any(re.fullmatch(expected, line) for line in said.splitlines()[-8:]), said
     assert not (finished / manifest("00_start_here")).exists()
 
@@ -312,7 +261,6 @@ def test_an_unknown_setting_is_refused(finished):
     assert "--config knows only study and published, not stdy" in snakemake(finished, "-n", config=["stdy=1"], code=1)
 
 
-# ---- a kill
 def test_a_killed_run_leaves_no_ghost_and_goes_on_to_the_same_numbers(finished, killed):
     wait_for(lambda: not processes_in(killed))
     snakemake(killed, *map(manifest, PAGES))

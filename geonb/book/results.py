@@ -109,9 +109,10 @@ def refuse_outdated(study, page, path, fitting):
         beside = source.startswith("data/")  # see read_beside
         try:
             there = files.ROOT / f"{name}.parquet" if beside else find_table(study, source, table)
-        except FileNotFoundError:
+            now = manifest_of(there)["sha256"]
+        except (FileNotFoundError, ValueError):
             continue
-        if manifest_of(there)["sha256"] != digest:
+        if now != digest:
             raise ValueError(
                 f"{shown(path)} was made from another {name} than {shown(there)}, which lies here now: "
                 f"{again}, or remove {shown(there.parent)} to go back"
