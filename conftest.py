@@ -10,7 +10,7 @@ import pytest
 from nbmake.pytest_items import NotebookFile, NotebookItem
 
 from geonb.book import runner
-from geonb.book.page_dependencies import injected, pages
+from geonb.book.page_dependencies import pages
 
 STUDY = os.environ.get("GEONB_STUDY", "smoke")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,7 +38,7 @@ class Page(NotebookItem):
 
     def runtest(self):
         with runner.computing(self.name, STUDY) as prepared:
-            runner.execute(self.name, injected(self.name, STUDY), prepared, mode="compute", prepare_only=True)
+            runner.execute(self.name, STUDY, prepared, mode="compute", prepare_only=True)
             self.filename = str(prepared)
             self.config.option.overwrite = True  # the outputs go into the prepared copy, never into the source
             super().runtest()

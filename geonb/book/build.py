@@ -78,41 +78,22 @@ def device_name():
     return named[1] if named else platform.processor() or platform.machine()
 
 
-def run_record(study, pages):
+def run_record(study):
     """What differs from machine to machine: device, python, seconds of each page that was run."""
-    times = {page: deps.build_folder(study, "times", f"{deps.flat(page)}.json") for page in pages}
+    times = {page: deps.build_folder(study, "times", f"{deps.flat(page)}.json") for page in deps.all_pages(study)}
     seconds = {page: json.loads(path.read_text()) for page, path in times.items() if path.exists()}
-    return {
-        "study": study,
-        "device": device_name(),
-        "cpu_cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "seconds": round(sum(seconds.values()), 1),
-        "seconds_per_page": seconds,
-    }
-
-
-def this_copy(record):
-    """The run as a piece of markdown, which how_to_reproduce.md includes."""
-    rows = [f"| `{page}` | {seconds:.0f} |" for page, seconds in record["seconds_per_page"].items()]
-    return "\n".join([
-        f"This copy was made from study `{record['study']}` with Python {record['python']} on "
-        f"{safe_html(record['device'])} ({record['cpu_cores']} cores seen). "
-        f"Seconds of work per page, {record['seconds'] / 60:.1f} minutes in all:",
-        "", "| page | seconds |", "| --- | ---: |", *rows, "",
-    ])  # fmt: skip
+    machine = {"device": device_name(), "cpu_cores": os.cpu_count(), "python": platform.python_version()}
+    return {"study": study, **machine, "seconds": round(sum(seconds.values()), 1), "seconds_per_page": seconds}
 
 
 def set_book(study):
     """Write everything that Jupyter Book needs to build/<study>/book, and run.json. Returns the folder."""
-    folder, pages = deps.build_folder(study, "book"), deps.all_pages(study)
-    record = run_record(study, pages)
+    folder, record = deps.build_folder(study, "book"), run_record(study)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(files.ROOT / "book", folder, ignore=shutil.ignore_patterns("leaflet", "executed"))
     (folder / "executed").mkdir()
-    for page, name in file_names(pages).items():
+    for page, name in file_names(deps.all_pages(study)).items():
         nbformat.write(set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")
-    (folder / "this_copy.md").write_text(this_copy(record), encoding="utf-8")
     files.write_json(deps.build_folder(study, "run.json"), record)
     return folder
 

@@ -55,15 +55,12 @@ def verify(study):
     A number is repeated when it lies within SHARE of its published interval, or RELATIVE of its value without one.
     FileNotFoundError for a study that is not finished or was not published.
     """
-    ways = {
-        build_folder(study, "headline.json"): f"run `make book STUDY={study}`",
-        published_folder(study) / "headline.json": "only published studies can be verified",
-    }
-    for path, way_out in ways.items():
+    made, published = build_folder(study, "headline.json"), published_folder(study) / "headline.json"
+    for path, way_out in ((made, f"run `make book STUDY={study}`"), (published, "only published studies are verified")):
         if not path.exists():
             raise FileNotFoundError(f"there is no {path.relative_to(files.ROOT)}: {way_out}")
     here, there = (pd.DataFrame.from_dict(json.loads(path.read_text(encoding="utf-8")), orient="index", dtype=float,
-                                          columns=["value", "low", "high"]) for path in ways)  # fmt: skip
+                                          columns=["value", "low", "high"]) for path in (made, published))  # fmt: skip
     both = pd.DataFrame({"here": here.value, "published": there.value, "interval": there.high - there.low})
     bound = (SHARE * both.interval).where(both.interval > 0, RELATIVE * both.published.abs())
     undefined = both.here.isna() & both.published.isna()

@@ -3,10 +3,9 @@
     page = book.page("07_compare", globals())
     errors = page.made("errors", lambda: compare(...), ERRORS)
 
-The environment variable GEONB_MODE says how a page runs. `compute`: every table is made. `show`: every table is taken
-as it lies, as after a changed colour; `published`: as it was published. By hand, without the variable, a table is taken
-that was made with the same parameters and from the same tables, else it is made; what is made by hand lies apart and
-never replaces the tables of the study.
+Environment variable GEONB_MODE: `compute` makes every table; `show` takes every table as it lies, as after a changed
+colour, `published` as it was published. By hand, without the variable, a table is taken that was made with the same
+parameters and from the same tables, else it is made, apart from the tables of the study.
 """
 
 import functools

@@ -45,9 +45,8 @@ def save_table(table, study, page, name, *, parameters, columns):
     ValueError when columns and table differ.
     """
     if undescribed := set(table.columns) ^ set(columns):
-        raise ValueError(
-            f"{page}/{name}: these columns and their descriptions differ: {', '.join(sorted(undescribed))}"
-        )
+        names = ", ".join(sorted(undescribed))
+        raise ValueError(f"{page}/{name}: these columns and their descriptions differ: {names}")
     path = writing_folder(page, study) / f"{name}.parquet"
     files.write_whole(path, lambda partial: table.to_parquet(partial, index=False, compression="zstd"))
     manifest = {
@@ -62,10 +61,7 @@ def save_table(table, study, page, name, *, parameters, columns):
 
 
 def find_table(study, page, name):
-    """The path of a table: made by hand (for a page run by hand), else by the pipeline, else published; see pages.
-
-    FileNotFoundError names the command that makes it.
-    """
+    """The path of a table: made by hand (for a page run by hand), else by the pipeline, else published; see pages."""
     mode = os.environ.get("GEONB_MODE")
     by_hand = [] if mode else [build_folder(study, "by_hand", page)]
     made = [] if mode == "published" else [page_folder(page, study)]
@@ -73,10 +69,8 @@ def find_table(study, page, name):
         path = folder / f"{name}.parquet"
         if path.exists():
             return path
-    raise FileNotFoundError(
-        f"there is no table {page}/{name} of study {study}, neither in build/ nor in data/results/: "
-        f"run the notebook {page.split('/')[0]} first, or `make book STUDY={study}`"
-    )
+    way_out = f"run the notebook {page.split('/')[0]} first, or `make book STUDY={study}`"
+    raise FileNotFoundError(f"study {study} has no table {page}/{name} in build/ or data/results/: {way_out}")
 
 
 def read_table(study, page, name):
@@ -95,8 +89,8 @@ def read_table(study, page, name):
 def refuse_outdated(study, page, path, fitting):
     """ValueError where a table, or one that it was made from, does not come from the tables that lie here.
 
-    Tables of one page of different parameters are refused too. What a table was made from and is nowhere now, as what
-    is too large to publish, contradicts nothing. fitting: the tables known to be in order, to which this one is added.
+    So are tables of one page of different parameters. A source that is nowhere now, as what is too large to publish,
+    contradicts nothing. fitting: the tables known to be in order, to which this one is added.
     """
     if path in fitting:
         return

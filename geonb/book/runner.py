@@ -36,7 +36,7 @@ c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Dat
 def compute(page, study):
     """Execute a page of the pipeline: its tables are of record once every cell has succeeded."""
     with computing(page, study) as running:
-        execute(page, deps.injected(page, study), running, mode="compute")
+        execute(page, study, running, mode="compute")
 
 
 @contextmanager
@@ -64,15 +64,15 @@ def computing(page, study):
 
 
 def show(page, study, mode="show"):
-    """Put the executed copy of a page in its place: the one that its computation left, if that shows what would be
-    shown now, else a new one from the finished tables; mode 'published': from the published tables alone."""
+    """Put the executed copy of a page in its place: the one that its computation left, if nothing changed since, else a
+    new one from the finished tables; mode 'published': from the published tables alone."""
     computed, shown = copy_of(page, study, "computed"), copy_of(page, study, "executed")
     key, running = computed.with_suffix(".key"), shown.with_suffix(".running.ipynb")
     shown.parent.mkdir(parents=True, exist_ok=True)
     if mode == "show" and computed.exists() and key.exists() and key.read_text() == showing_key(page, study):
         computed.replace(shown)
     else:
-        execute(page, deps.injected(page, study), running, mode)
+        execute(page, study, running, mode)
         running.replace(shown)
     keep_figures(shown, deps.build_folder(study, "figures", deps.flat(page)))
 
@@ -80,10 +80,10 @@ def show(page, study, mode="show"):
 def by_hand(page, study, chosen):
     """Execute a page with values chosen by hand; what it makes lies apart from the tables of the study."""
     page = page_of(page, chosen)
-    values = deps.injected(page, study) | chosen_by_hand(page, study, chosen)
     folder = deps.build_folder(study, "by_hand", page)
-    execute(page, values, folder / f"{deps.flat(page)}.ipynb")
-    keep_figures(folder / f"{deps.flat(page)}.ipynb", folder / "figures")
+    copy = folder / f"{deps.flat(page)}.ipynb"
+    execute(page, study, copy, chosen=chosen_by_hand(page, study, chosen))
+    keep_figures(copy, folder / "figures")
     print(f"{page} by hand: see {folder.relative_to(files.ROOT).as_posix()}/")
 
 
@@ -129,10 +129,10 @@ def showing_key(page, study):
     return json.dumps([deps.parameters(page, study), deps.code_of(page.split("/")[0], shown=True)], sort_keys=True)
 
 
-def execute(page, values, running, mode=None, prepare_only=False):
-    """Execute a page with papermill and a progress log; where it fails, sys.exit says so. prepare_only: but for that.
+def execute(page, study, running, mode=None, chosen=(), prepare_only=False):
+    """Execute a page with papermill and a progress log; where it fails, sys.exit says so.
 
-    mode: see geonb.book.pages; None by hand.
+    mode: see geonb.book.pages, None by hand; chosen: values that go before the study's; prepare_only: run nothing.
     """
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -142,7 +142,7 @@ def execute(page, values, running, mode=None, prepare_only=False):
     prepare_kernels()
     os.environ.pop("GEONB_MODE", None)
     os.environ |= {"GEONB_MODE": mode} if mode else {}
-    source = deps.notebooks_folder() / f"{page.split('/')[0]}.ipynb"
+    source, values = deps.notebooks_folder() / f"{page.split('/')[0]}.ipynb", deps.injected(page, study) | dict(chosen)
     with tempfile.TemporaryDirectory(prefix="geonb-") as sockets:
         # kernels that start at the same moment can be given the same TCP port
         apart = Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"})
@@ -238,9 +238,6 @@ def main():
             by_hand(got.page, got.study, got.p)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book.runner: {error}")
-    except KeyboardInterrupt:
-        print(f"geonb.book.runner: {got.page} was interrupted, its finished tables are as they were", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

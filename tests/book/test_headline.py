@@ -99,7 +99,7 @@ def test_numbers_of_one_side_alone_are_named(toy, monkeypatch, capsys):
 
 @pytest.mark.parametrize(("folder", "way_out"), [
     (lambda: build_folder("toy"), "build/toy/headline.json: run `make book STUDY=toy`"),
-    (lambda: published_folder("toy"), "data/results/toy/headline.json: only published studies can be verified"),
+    (lambda: published_folder("toy"), "data/results/toy/headline.json: only published studies are verified"),
 ])  # fmt: skip
 def test_a_run_that_is_not_finished_or_was_not_published_cannot_be_verified(toy, monkeypatch, capsys, folder, way_out):
     verify(monkeypatch, capsys, {}, {})

@@ -151,17 +151,6 @@ def test_a_page_refuses_by_itself_what_papermill_alone_sets_in(toy, notebook, at
     assert refused.value.evalue == words
 
 
-def test_an_interrupted_run_says_so_in_one_line(toy, monkeypatch, capsys):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(runner, "by_hand", interrupted)
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, "01_photos", "--study", "toy")
-    assert ended.value.code == 130
-    assert "01_photos was interrupted, its finished tables are as they were" in capsys.readouterr().err
-
-
 @pytest.mark.slow
 def test_a_page_that_succeeds_leaves_its_copy_its_time_and_its_manifest(build, notebook, study):
     study("06_train: {bandwidth_m: 50.0}")
