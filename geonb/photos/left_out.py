@@ -41,8 +41,7 @@ class Unreadable(Exception):
 def kept_and_left_out(entries, read, *, progress=False):
     """(rows, left out) as lists of dicts: each entry ends in one of the two.
 
-    entries: tuples (path, words, *more), the words stand before what is said of one that is left out; read(path, *more)
-    gives its row, or raises Unreadable.
+    entries: (path, words before what is said of one that is left out, *more); read(path, *more) gives a row or raises.
     """
     rows, left_out = [], []
     for path, words, *more in tqdm(entries, desc="photos", unit="photo", file=sys.stdout, disable=not progress):
@@ -54,8 +53,6 @@ def kept_and_left_out(entries, read, *, progress=False):
 
 
 def left_out_table(left_out):
-    """What was left out, in the order of the paths; a reason that REASONS does not name is refused."""
+    """What was left out, in the order of the paths."""
     table = pd.DataFrame(left_out, columns=list(LEFT_OUT_COLUMNS)).astype(str)
-    if unnamed := sorted(set(table["reason"]) - set(REASONS)):
-        raise ValueError(f"photos.REASONS does not name {unnamed}; it has {', '.join(REASONS)}")
     return table.sort_values("path", kind="stable", ignore_index=True)

@@ -23,10 +23,7 @@ RAW_ENDINGS = (
 
 
 def picture_path(path):
-    """The Path on this machine of a path in the catalogue: $NAME and ~ at its start expanded, others in the repository.
-
-    ValueError names an environment variable that is not set.
-    """
+    """The Path on this machine of a path of the catalogue: it begins with $NAME or ~, or lies in the repository."""
     path = str(path)
     if variable := re.match(r"\$(?:\{(\w+)\}|(\w+))(?=/|$)", path):
         name = variable[1] or variable[2]
@@ -56,10 +53,7 @@ def opened(path):
 
 
 def open_picture(path):
-    """The picture of a path in the catalogue, RGB and upright (EXIF orientation applied).
-
-    Grey pictures of 16 or 32 bits or of floats are scaled by their own range; Unreadable where they have none.
-    """
+    """The picture of a path in the catalogue, RGB and upright; Unreadable for deep greys without a range."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # damaged EXIF is reported where positions are read
         with opened(path) as picture:
@@ -82,10 +76,7 @@ def _turned(picture):
 
 
 def _in_eight_bits(picture):
-    """The picture; greys of more than 8 bits become 0 for the least finite value to 255 for the largest.
-
-    What is not finite becomes black. Pillow would clip them: a 16-bit picture is white then, one of floats black.
-    """
+    """The picture; greys of more than 8 bits scaled by their own range, which Pillow clips; not finite is black."""
     if picture.mode != "F" and not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture, np.float64)

@@ -9,7 +9,7 @@ from sklearn.cluster import DBSCAN
 
 from geonb.earth import sphere
 from geonb.photos import catalogue, pictures
-from geonb.photos.left_out import LEFT_OUT_COLUMNS, left_out_table
+from geonb.photos.left_out import LEFT_OUT_COLUMNS
 
 
 def rows(count=3, **changes):
@@ -70,11 +70,9 @@ def test_a_value_outside_the_schema_is_named(changes, words):
         catalogue.catalogue(rows(**changes))
 
 
-def test_a_missing_column_and_a_reason_outside_the_fixed_set_are_named():
+def test_a_missing_column_is_named():
     with pytest.raises(ValueError, match="needs columns \\['sha256'\\]"):
         catalogue.catalogue(rows().drop(columns="sha256"))
-    with pytest.raises(ValueError, match="does not name \\['bad mood'\\]"):
-        left_out_table([{"path": "a.jpg", "reason": "bad mood", "detail": ""}])
 
 
 def test_of_equal_photos_the_first_by_path_stays_and_the_other_is_told():

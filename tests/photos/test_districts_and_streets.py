@@ -126,16 +126,12 @@ def test_a_map_of_openstreetmap_says_whose_it_is(extract):
         (COLOGNE, "none.osm.pbf", "streets_file .*none.osm.pbf does not exist"),
         ([[10.0, 10.0]], "cologne.osm", "no street near a photo"),
         (COLOGNE, "unnamed.gpkg", "no column street or name; it has label, geometry"),
-        (COLOGNE, "layers.gpkg", "has the layers roads, rivers: save the one of streets alone"),
         (COLOGNE, "nowhere.gpkg", "does not say in which coordinate system"),
     ],
 )
 def test_files_that_do_not_fit_are_refused_with_a_way_out(extract, tmp_path, places, file, says):
     line = shapely.LineString([(6.95, 50.94), (6.96, 50.94)])
     geopandas.GeoDataFrame({"label": ["a"]}, geometry=[line], crs="EPSG:4326").to_file(tmp_path / "unnamed.gpkg")
-    for layer in ("roads", "rivers"):
-        one = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line], crs="EPSG:4326")
-        one.to_file(tmp_path / "layers.gpkg", layer=layer)
     with pytest.warns(UserWarning, match="crs"):
         geopandas.GeoDataFrame({"name": ["a"]}, geometry=[line]).to_file(tmp_path / "nowhere.gpkg")
     with pytest.raises((FileNotFoundError, ValueError), match=says):

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from PIL import Image
 from PIL.ExifTags import GPS, Base
 
 from geonb.photos.sources import exif, folder
@@ -47,7 +46,7 @@ def test_degrees_and_minutes_may_carry_the_fraction(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "reason", "words"),
     [
-        ({"GPSLatitude": None, "GPSLongitude": None}, "no position", "no GPS position"),
+        ({"GPSLatitude": None, "GPSLongitude": None}, "no position", "no GPS in the EXIF"),
         ({"GPSLatitudeRef": None}, "broken position", "GPSLatitudeRef is '', not N or S"),
         ({"GPSLongitudeRef": text(b"\0\0")}, "broken position", "GPSLongitudeRef is '', not E or W"),
         ({"GPSLongitudeRef": text(b"N\0")}, "broken position", "GPSLongitudeRef is 'N', not E or W"),
@@ -94,45 +93,12 @@ def test_a_missing_exif_and_a_damaged_one_are_told_apart(tmp_path):
     assert left_out_of(read_one(tmp_path, exif=b"Exif\0\0nonsense"))["reason"] in ("broken position", "no position")
 
 
-XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    b'<rdf:Description xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"%s</rdf:Description></rdf:RDF></x:xmpmeta>'
-)
-ATTRIBUTE = XMP % b' GPano:ProjectionType="equirectangular" GPano:PoseHeadingDegrees="213.5">'
-ELEMENT = XMP % b"><GPano:PoseHeadingDegrees>213.5</GPano:PoseHeadingDegrees>"
-LAUGHS = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "213.5"><!ENTITY b "&a;&a;">]>' + ELEMENT.replace(
-    b"213.5", b"&b;"
-)
-
-
 @pytest.mark.parametrize(
     ("value", "heading"), [((360, 1), 0.0), ((0, 1), 0.0), ((35999, 100), 359.99), ((361, 1), np.nan), ((1, 0), np.nan)]
 )
 def test_a_heading_is_within_the_circle_or_unknown(value, heading):
     tags = {GPS.GPSImgDirection: value[0] / value[1] if value[1] else float("nan")}
     assert exif.heading_deg(tags) == pytest.approx(heading, nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("changes", "xmp", "heading"),
-    [
-        ({}, ATTRIBUTE, 213.5),
-        ({}, ATTRIBUTE.replace(b'"213.5"', b"'213.5'"), 213.5),
-        ({}, ELEMENT, 213.5),
-        ({"GPSImgDirection": rationals(10)}, ATTRIBUTE, 10),
-        ({}, LAUGHS, np.nan),
-        ({}, b"<x", np.nan),
-        ({}, XMP % b' GPano:PoseHeadingDegrees="north">', np.nan),
-        ({}, XMP % b' GPano:PoseHeadingDegrees="400">', np.nan),
-        ({}, XMP % b">", np.nan),
-    ],
-)
-def test_a_panorama_tells_its_heading_in_xmp_where_the_gps_does_not(tmp_path, changes, xmp, heading):
-    picture(tmp_path / "pano.jpg", cologne(**changes))
-    with Image.open(tmp_path / "pano.jpg") as plain:
-        plain.save(tmp_path / "pano.jpg", "JPEG", exif=plain.info["exif"], xmp=xmp)
-    rows, _ = folder.read(folder=str(tmp_path))
-    assert rows["heading_deg"].to_numpy() == pytest.approx([heading], nan_ok=True)
 
 
 def taken(shot, gps):
@@ -159,6 +125,8 @@ NOON = "2022:08:14 14:12:31"
         ({}, {}, None),
         ({"DateTimeOriginal": NOON}, {"GPSDateStamp": "2022:08:13", "GPSTimeStamp": (23.0, 59.0, 60.0)},
          "2022-08-14 00:00:00"),
+        ({"DateTimeOriginal": NOON}, {"GPSDateStamp": "1980:01:06", "GPSTimeStamp": (12.0, 12.0, 31.0)},
+         "2022-08-14 14:12:31"),  # the first day of GPS: no date was received
         ({"DateTimeOriginal": NOON}, {"GPSDateStamp": "0000:00:00", "GPSTimeStamp": (23.0, 59.0, 1.0)},
          "2022-08-14 14:12:31"),
         ({"DateTimeOriginal": NOON}, {"GPSDateStamp": b"2022:08:13\0", "GPSTimeStamp": (float("nan"), 59.0, 1.0)},
@@ -167,24 +135,3 @@ NOON = "2022:08:14 14:12:31"
 )  # fmt: skip
 def test_the_time_is_that_of_the_gps_then_that_of_the_camera_with_the_offset_that_stands(shot, gps, time):
     assert taken(shot, gps) == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)
-
-
-@pytest.mark.parametrize(
-    ("camera", "day", "time"),
-    [
-        (NOON, "2002:12:29", "2022-08-14 12:12:31"),  # 1,024 weeks back, the camera two hours ahead
-        (NOON, "1983:05:15", "2022-08-14 12:12:31"),  # 2,048 weeks back
-        (NOON, "2022:08:14", "2022-08-14 12:12:31"),
-        (NOON, "2002:12:22", "2002-12-22 12:12:31"),  # 1,025 weeks back: nobody knows
-        ("2002:12:29 14:12:31", "2022:08:14", "2022-08-14 12:12:31"),  # a camera set wrongly
-        (NOON, "1980:01:06", "2022-08-14 14:12:31"),  # the first day of GPS: no date was received
-        (NOON, "1970:01:01", "2022-08-14 14:12:31"),
-        (None, "2002:12:29", "2002-12-29 12:12:31"),
-        (None, "1980:01:06", None),
-    ],
-)
-def test_a_gps_clock_that_lost_1024_weeks_is_set_by_the_camera(camera, day, time):
-    found = taken(
-        {"DateTimeOriginal": camera} if camera else {}, {"GPSDateStamp": day, "GPSTimeStamp": (12.0, 12.0, 31.0)}
-    )
-    assert found == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)

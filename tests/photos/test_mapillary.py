@@ -151,8 +151,8 @@ def test_too_many_questions_are_asked_again_when_the_server_says_so(server):
     assert len(ask()[0]) == 3
     assert server.waits == [1, 2, 4]
     server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
-    server.first = [(429, {"Retry-After": "86400"}, b"")] * mapillary.ATTEMPTS
-    with pytest.raises(ConnectionError, match=r"status 429, it asks for 86400 s\): run again later"):
+    server.first = [(429, {"Retry-After": "86400"}, b"")] * 6
+    with pytest.raises(ConnectionError, match=r"status 429, wait 86400 s\): run again later"):
         ask(size_px=256)
 
 
@@ -163,10 +163,10 @@ def test_an_answer_that_is_none_counts_as_busy(server, content):
     assert len(ask()[0]) == 3
     assert server.waits == [1, 2]
     server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
-    server.first = [(200, {}, content)] * mapillary.ATTEMPTS
+    server.first = [(200, {}, content)] * 6
     with pytest.raises(ConnectionError, match="does not answer"):
         ask(box=[52.0, 4.0, 52.01, 4.01])
-    server.first = [(200, {}, content)] * mapillary.ATTEMPTS
+    server.first = [(200, {}, content)] * 6
     with pytest.raises(ConnectionError, match="does not answer"):
         ask(size_px=2048)
 
@@ -174,7 +174,7 @@ def test_an_answer_that_is_none_counts_as_busy(server, content):
 def test_a_silent_server_ends_the_run_and_the_next_goes_on(server, tmp_path):
     scattered(server, 8)
     quarter = server.answer("/images?bbox=4.0,52.0,4.015,52.015")
-    server.first = [quarter] + [(503, {}, b"")] * mapillary.ATTEMPTS
+    server.first = [quarter] + [(503, {}, b"")] * 6
     with pytest.raises(ConnectionError, match=r"does not answer \(status 503\)") as error:
         ask()
     assert SECRET not in str(error.value)
@@ -327,8 +327,8 @@ def test_the_token_travels_in_a_header_and_lies_nowhere(server, tmp_path):
         ({"box": [52.0, 179.0, 53.0, -179.0]}, "cut it at the date line"),
         ({"size_px": 500}, "size_px 500 must be 256, 1024, 2048"),
         ({"thin_m": -1.0}, "thin_m -1.0 must be a finite number of at least 0"),
-        ({"thin_m": float("nan")}, "thin_m = nan must be a finite number"),
-        ({"thin_m": float("inf")}, "thin_m = inf must be a finite number"),
+        ({"thin_m": float("nan")}, "thin_m nan must be a finite number"),
+        ({"thin_m": float("inf")}, "thin_m inf must be a finite number"),
         ({"limit": -1}, "limit -1 must be a whole number of at least 0"),
     ],
 )
@@ -352,8 +352,7 @@ def test_without_a_token_or_with_a_wrong_one_the_way_out_is_said(server, monkeyp
 
 def test_a_box_without_photos_is_told_with_the_order_of_its_sides(server):
     words = (
-        r"Mapillary has no photo in box \[6\.95, 50\.94, 6\.96, 50\.95\] \(south, west, north, east\): if it was meant "
-        r"as west, south, east, north, write \[50\.94, 6\.95, 50\.95, 6\.96\]"
+        r"no photo in \[6\.95, 50\.94, 6\.96, 50\.95\] \(south, west, north, east\), meant as \[50\.94, 6\.95, 50\.95"
     )
     with pytest.raises(ValueError, match=words):
         ask(box=[6.95, 50.94, 6.96, 50.95])
@@ -368,5 +367,5 @@ def test_a_polygon_that_cannot_be_one_is_told(server, tmp_path):
         gather("mapillary", {"polygon": "line.geojson"})
     ring = {"type": "Polygon", "coordinates": [[[4.0, 52.0], [4.003, 52.0], [4.0, 52.003], [4.0, 52.0]]]}
     (tmp_path / "area.geojson").write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": ring}))
-    with pytest.raises(ValueError, match=r"Mapillary has no photo in polygon 'area\.geojson'"):
+    with pytest.raises(ValueError, match=r"Mapillary has no photo in area\.geojson"):
         gather("mapillary", {"polygon": "area.geojson"})

@@ -57,12 +57,12 @@ def test_milliseconds_that_cannot_be_a_time_are_none(taken):
         ([52.0, 4.0, 51.0, 4.1], r"box \[52.0, 4.0, 51.0, 4.1\] must be"),
         ([52.0, 179.0, 53.0, -179.0], "cut it at the date line"),
         ([4.0, 52.0, 4.1, 51.0], "must be"),
-        ([-122.5, 37.7, -122.3, 37.8], r"like west, south, east, north: write \[37.7, -122.5, 37.8, -122.3\]"),
+        ([-122.5, 37.7, -122.3, 37.8], r"west, south, east, north it is \[37.7, -122.5, 37.8, -122.3\]"),
         ([52.0, 4.0, float("nan"), 4.1], "must be"),
         ([float("nan"), 170, 12, 180], r"box \[nan, 170, 12, 180\] must be"),
         ([10, 170, 12, 1e9], "must be"),
         ([52.0, "4", 52.1, 4.1], "must be"),
-        ([172, 10.5, 180, 12.5], r"it reads like west, south, east, north: write \[10.5, 172, 12.5, 180\]"),
+        ([172, 10.5, 180, 12.5], r"west, south, east, north it is \[10.5, 172, 12.5, 180\]"),
     ],
 )
 def test_a_box_that_cannot_be_meant_is_refused(box, words):

@@ -36,8 +36,8 @@ def test_gather_gives_a_catalogue_and_what_was_left_out(tmp_path):
         ("folder", {"folder": "x", "city_link_m": float("nan")}, "city_link_m nan must be a finite number above 0"),
         ("folder", {"folder": "x", "city_link_m": float("inf")}, "city_link_m inf must be a finite number above 0"),
         ("folder", {"folder": "x", "city_link_m": 0}, "city_link_m 0 must be a finite number above 0"),
-        ("folder", {"folder": "x", "workers": -1}, "workers -1 must be a whole number of at least 0: 0 is one process"),
-        *(("simulated", {name: float("nan")}, f"source 'simulated': {name} = nan must be a finite number")
+        ("folder", {"folder": "x", "workers": -1}, "workers -1 must be a whole number of at least 0"),
+        *(("simulated", {name: float("nan")}, f"{name} nan must be a finite number")
           for name in ("range_scale", "nugget", "city_side_m")),
     ],
 )  # fmt: skip

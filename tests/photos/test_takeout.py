@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from geonb.photos.catalogue import catalogue
 from geonb.photos.sources import folder
 from tests.photos.made import cologne, left_out_of, picture, rationals, text
-from tests.photos.test_exif import ATTRIBUTE
 
 
 def takeout(file, *, exif=(0.0, 0.0), shown=(50.94, 6.96), timestamp="1716196342"):
@@ -63,8 +61,8 @@ def test_a_position_in_the_exif_goes_before_the_sidecar_and_the_camera_s_before_
 @pytest.mark.parametrize(
     ("content", "reason", "words"),
     [
-        ('{"geoData": {"latitude": 0.0, "longitude": 0.0}}', "no position", "the EXIF has no GPS position"),
-        ("{}", "no position", "the EXIF has no GPS position"),
+        ('{"geoData": {"latitude": 0.0, "longitude": 0.0}}', "no position", "no GPS in the EXIF"),
+        ("{}", "no position", "no GPS in the EXIF"),
         ("{", "no position", "and a.jpg.json cannot be read: JSONDecodeError"),
         ("[" * 100_000, "no position", "and a.jpg.json cannot be read: RecursionError"),
         ("[1]", "no position", "and a.jpg.json cannot be read: AttributeError"),
@@ -140,12 +138,6 @@ def test_the_sidecar_of_a_file_that_is_no_picture_is_no_second_line(tmp_path):
     (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + b"\0" * 80)
     takeout(tmp_path / "film.mp4.json")
     assert left_out_of(folder.read(folder=str(tmp_path)))["path"].endswith("film.mp4")
-
-
-def test_a_photo_in_another_form_than_jpeg_tells_its_xmp_too(tmp_path):
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.webp", xmp=ATTRIBUTE)
-    takeout(tmp_path / "a.webp.json")
-    assert list(folder.read(folder=str(tmp_path))[0]["heading_deg"]) == [213.5]
 
 
 def test_a_sidecar_that_comes_later_is_seen(tmp_path):

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from geonb.photos.sources import folder, mapillary, osv5m, simulated, table, vpr, xri
 
 SOURCES = ("simulated", "folder", "table", "osv5m", "vpr", "mapillary", "xri")
-BOUNDS = {"city_link_m": (checks.number, {"above": 0}),
-          "workers": (checks.count, {"least": 0, "way_out": "0 is one process per core"})}  # fmt: skip
+BOUNDS = {"city_link_m": (checks.number, {"above": 0}), "thin_m": (checks.number, {"least": 0})}
+BOUNDS |= dict.fromkeys(("workers", "limit", "seed"), (checks.count, {"least": 0}))
 
 
 def gather(source, options):
-    """(catalogue, left_out) of a source; the options are those of its ``read``, or of simulation.World.
+    """(catalogue, left_out) of a source; the options are those of its `read`, or of simulation.World.
 
-    ValueError for an unknown source, an unknown, missing or wrongly typed option, and a source without a usable photo.
+    ValueError for an unknown source, a wrong option, and a source without a usable photo.
     """
     if not isinstance(options, dict):
         raise ValueError(f"options of source {source!r} must be a list of names and values, not {options}")
@@ -50,10 +50,7 @@ def takes_options(source):
 
 
 def check_options(read, options, who):
-    """Nothing, or a ValueError that names the option which ``read`` does not have, needs, or wants otherwise.
-
-    Otherwise: of another type, as a finite number, or within the BOUNDS that hold for all sources.
-    """
+    """Nothing, or a ValueError that names the option which `read` does not have, needs, or wants otherwise."""
     known = inspect.signature(read, eval_str=True).parameters
     for name in options:
         if name not in known:
@@ -65,11 +62,9 @@ def check_options(read, options, who):
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             expected = getattr(known[name].annotation, "__name__", known[name].annotation)
             raise ValueError(f"{who}: {name} = {value!r} is not of type {expected}")
-        if name in BOUNDS:
-            check, bounds = BOUNDS[name]
+        check, bounds = BOUNDS.get(name, (checks.number, {}))
+        if isinstance(value, int | float) and not isinstance(value, bool):
             check(name, value, **bounds)
-        if isinstance(value, float) and not np.isfinite(value):
-            raise ValueError(f"{who}: {name} = {value} must be a finite number")
 
 
 def _nothing(source, options, left_out):
@@ -86,9 +81,9 @@ def _nothing(source, options, left_out):
 
 
 def pictures(source, options, rows):
-    """PIL images of some rows of a catalogue (photo_id, path), opened where all their files are on this machine.
+    """PIL images of rows of a catalogue (photo_id, path): from their files, simulated ones without files painted again.
 
-    Where they are not, simulated ones are painted again, the same as they were; of others there is an empty list.
+    An empty list where files of another source are not on this machine.
     """
     if all(map(is_here, rows.path)):
         return [open_picture(path) for path in rows.path]
@@ -100,10 +95,7 @@ def pictures(source, options, rows):
 
 
 def streets(source, options):
-    """The street lines of a source (city, country, street, licence, geometry; EPSG:4326); empty where it knows none.
-
-    licence: what a map of them owes, '' for nothing.
-    """
+    """The street lines of a source, a table of districts_and_streets.STREETS; empty where it knows none."""
     import geopandas
 
     if source == "simulated":

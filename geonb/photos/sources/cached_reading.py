@@ -20,11 +20,11 @@ AT_ONCE = 16  # files that a process takes at a time
 
 
 def scanned(paths, read, *, where, workers):
-    """read(path) of each path, a list in the order of the paths; paths as in the catalogue, each only once.
+    """read(path) of each path, a list in their order; paths as in the catalogue, each only once.
 
-    read: a function at the top of a module that gives a dict which JSON can hold. What it gave is kept in one file for
-    all that lies at `where`, a path on this machine, and given again for a file of the same path, size and time of
-    change. workers: processes, 0 for one per core; below FEW files there is one.
+    read: a function at the top of a module that gives a dict which JSON can hold. It is kept for all that lies at
+    `where`, a path on this machine, and given again for a file of the same path, size and time of change. workers:
+    processes, 0 for one per core; below FEW files there is one.
     """
     stamps = dict(zip(paths, map(stamp, paths), strict=True))
     memory = SCANS / f"{hashlib.sha256(f'{read.__module__} {where}'.encode()).hexdigest()[:16]}.json"

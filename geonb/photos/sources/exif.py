@@ -8,18 +8,15 @@ from PIL.ExifTags import GPS, IFD, Base
 
 from geonb.photos import pictures
 from geonb.photos.left_out import Unreadable
-from geonb.photos.sources.photo_fields import check_position, number
+from geonb.photos.sources.photo_fields import check_position
 
 # Datums as cameras write them, capitals and digits alone: WGS 84 itself, and those within metres of it
 WGS_84 = (
     "WGS84", "WGS1984", "WORLDGEODETICSYSTEM1984", "JGD2000", "JGD2011", "ETRS89", "NAD83", "PZ90", "GDA94", "GDA2020",
     "CGCS2000", "NZGD2000",
 )  # fmt: skip
-POSE = re.compile(rb"""PoseHeadingDegrees\s*(?:=\s*["']|>)\s*([^"'<]*)""")
 MOST_DOP = 50.0  # a dilution of precision above it means a position that may lie kilometres away
-GPS_BEGAN = datetime(1980, 1, 6, tzinfo=UTC)  # and the date of receivers that have received none
-ROLLOVER = timedelta(weeks=1024)  # GPS counts its weeks in ten bits
-CLOCKS_APART = timedelta(days=1)  # at most, of a camera in any time zone and the GPS
+GPS_BEGAN = datetime(1980, 1, 7, tzinfo=UTC)  # the day before is the date of receivers that have received none
 CLOCKS = (
     (Base.DateTimeOriginal, (Base.OffsetTimeOriginal, Base.OffsetTime, Base.OffsetTimeDigitized)),
     (Base.DateTimeDigitized, (Base.OffsetTimeDigitized, Base.OffsetTime)),
@@ -28,18 +25,17 @@ YEARS = range(1826, 9999)  # from the first photo to the last year that an offse
 
 
 def tags_of(path):
-    """(tags of the shot, tags of the GPS, XMP, what is damaged): dicts from EXIF tag numbers, bytes, and a text."""
-    shot, gps, xmp, damage = {}, {}, b"", ""
+    """(tags of the shot, tags of the GPS, what is damaged): dicts from EXIF tag numbers, and a text."""
+    shot, gps, damage = {}, {}, ""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
             with pictures.opened(path) as picture:
-                xmp, tags = picture.info.get("xmp", b""), picture.getexif()
-                # the copies are dicts: later reads cannot fail
-                shot, gps = dict(tags.get_ifd(IFD.Exif)), dict(tags.get_ifd(IFD.GPSInfo))
+                tags = picture.getexif()
+                shot, gps = dict(tags.get_ifd(IFD.Exif)), dict(tags.get_ifd(IFD.GPSInfo))  # later reads cannot fail
         except Exception as failure:  # any bytes can stand there, and Pillow's reader fails in many ways
             damage = f"{type(failure).__name__}: {failure}"
-    return shot, gps, xmp, damage or "; ".join(sorted({str(warning.message).strip() for warning in told}))
+    return shot, gps, damage or "; ".join(sorted({str(warning.message).strip() for warning in told}))
 
 
 def position(gps, damage=""):
@@ -47,9 +43,8 @@ def position(gps, damage=""):
     impossible, or of another datum.
     """
     if GPS.GPSLatitude not in gps and GPS.GPSLongitude not in gps:
-        if damage:
-            raise Unreadable("broken position", f"the EXIF is damaged: {damage}")
-        raise Unreadable("no position", "the EXIF has no GPS position")
+        why = ("broken position", f"the EXIF is damaged: {damage}") if damage else ("no position", "no GPS in the EXIF")
+        raise Unreadable(*why)
     if _text(gps.get(GPS.GPSStatus)).upper() == "V":
         raise Unreadable("void fix", "GPSStatus is V, for void, not A: the receiver had lost its satellites")
     dop = _numbers(gps.get(GPS.GPSDOP))
@@ -77,30 +72,17 @@ def _angle_deg(gps, tag, reference_tag, letters):
     return (1, -1)[letters.index(reference)] * sum(part / 60**power for power, part in enumerate(parts))
 
 
-def heading_deg(gps, xmp=b""):
-    """Direction of view in degrees within [0, 360), not-a-number where none was written.
-
-    gps: its tags; xmp: the packet whose GPano:PoseHeadingDegrees holds where the GPS tells none.
-    """
-    told = POSE.search(xmp)  # not by parsing: what else stands there may be broken, or hostile
-    for parts in (_numbers(gps.get(GPS.GPSImgDirection)), [number(told[1].decode("ascii", "replace"))] if told else []):
-        if len(parts) == 1 and 0 <= parts[0] <= 360:
-            return parts[0] % 360
-    return float("nan")
+def heading_deg(gps):
+    """Direction of view in degrees within [0, 360), not-a-number where none was written."""
+    parts = _numbers(gps.get(GPS.GPSImgDirection))
+    return parts[0] % 360 if len(parts) == 1 and 0 <= parts[0] <= 360 else float("nan")
 
 
 def captured_at(shot, gps):
-    """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable.
-
-    A GPS clock that is once or twice 1,024 weeks behind the camera's has lost them: they are added. One that stands
-    before or on the first day of GPS has no date.
-    """
+    """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable."""
     camera = next(filter(None, (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)), None)
     received = _gps_time(gps)
-    if received is None or received < GPS_BEGAN + timedelta(days=1):
-        return camera
-    lost = [count for count in (1, 2) if camera and abs(camera - received - count * ROLLOVER) <= CLOCKS_APART]
-    return received + lost[0] * ROLLOVER if lost else received
+    return received if received and received >= GPS_BEGAN else camera
 
 
 def _gps_time(gps):

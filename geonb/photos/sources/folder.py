@@ -16,11 +16,8 @@ def read(
     """(rows, left_out) of all files below a folder: each file ends in one of the two, but for sidecars.
 
     A photo is kept when its EXIF holds a position that needs no guess, or when it holds none that can be read and the
-    JSON that Google Takeout put beside the photo does. ``city`` is that of all photos; without it, photos linked by
-    steps of ``city_link_m`` metres share one. Time: see exif.captured_at, else the sidecar's, if it gave the position.
-    Heading: GPSImgDirection, true or magnetic as the camera wrote it, else GPano:PoseHeadingDegrees of a panorama.
-    Links are not followed. ``workers``: processes that read, 0 for one per core; a file that did not change is not read
-    again (see cached_reading.scanned). FileNotFoundError where the folder is not there.
+    JSON that Google Takeout put beside the photo does. Time: see exif.captured_at, else the sidecar's, if it gave the
+    position. Links are not followed. ``workers``: see cached_reading. FileNotFoundError where the folder is not there.
     """
     root = folder_contents.root_of(folder)
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "folder"}
@@ -34,17 +31,16 @@ def read(
 
 
 def look(path):
-    """What a picture tells by itself: width_px, height_px, sha256, heading_deg, captured_at, lat_deg and lon_deg.
+    """What a picture tells: width_px, height_px, sha256, heading_deg, captured_at (ISO 8601), lat_deg, lon_deg.
 
-    Times are ISO 8601, '' where unknown. ``reason`` and ``detail`` stand for the position where there is none, and for
-    everything where it is no picture.
+    reason and detail stand for the position where there is none, and for everything where it is no picture.
     """
     told = {}
     try:
         told = pictures.examine(path)
-        shot, gps, xmp, damage = exif.tags_of(path)
+        shot, gps, damage = exif.tags_of(path)
         taken = exif.captured_at(shot, gps)
-        told |= {"heading_deg": exif.heading_deg(gps, xmp), "captured_at": taken.isoformat() if taken else ""}
+        told |= {"heading_deg": exif.heading_deg(gps), "captured_at": taken.isoformat() if taken else ""}
         lat, lon = exif.position(gps, damage)
     except Unreadable as why:
         return told | {"reason": why.reason, "detail": why.detail}

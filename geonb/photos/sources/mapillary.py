@@ -1,8 +1,8 @@
 """Street-level photos of Mapillary, by box or polygon, through its Graph API v4 (CC BY-SA 4.0).
 
-A question about a box has no pages and is answered with 2,000 photos at most, at times with fewer of many: boxes are
-cut until an answer stays well below. What was answered and downloaded lies in build/mapillary/: it is not asked again.
-The token comes from MAPILLARY_TOKEN, travels in a header and is written nowhere.
+A question about a box is answered with 2,000 photos at most, at times with fewer of many: boxes are cut until an answer
+stays well below. Answers and pictures are kept in build/mapillary/. The token comes from MAPILLARY_TOKEN, travels in a
+header and is written nowhere.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import shapely
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
-from geonb import checks, files, random_streams
+from geonb import files, random_streams
 from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
@@ -30,7 +30,6 @@ MOST = 2000  # photos in an answer
 FULL = 1000  # an answer of so many or more may lack some: of 2,000 and more, 1,935 have been seen
 SIDE_DEG = 0.02  # of a box at most; a question about 0.01 square degrees or more is refused
 LEAST_DEG = 0.0002  # of a box, some 20 m: below, photos of one place stand so dense that cutting ends
-ATTEMPTS = 6  # after 1, 2, 4 ... seconds
 FIELDS = (
     "id", "geometry", "computed_geometry", "compass_angle", "computed_compass_angle", "captured_at", "sequence",
     "is_pano", "creator",
@@ -38,10 +37,7 @@ FIELDS = (
 
 
 class Busy(ConnectionError):
-    """An answer that may come later: too many questions, an error of the server, a broken connection."""
-
-    def __init__(self, why):
-        super().__init__(f"Mapillary does not answer ({why}): run again later, what is there stays")
+    """No answer now: too many questions, an error of the server, a broken connection."""
 
 
 def read(
@@ -50,27 +46,19 @@ def read(
 ):  # fmt: skip
     """(rows, left_out) of the photos in a box or a polygon: each that is not thinned out ends in one of the two.
 
-    box: [south, west, north, east] in degrees; polygon: a GeoJSON file, in its place. size_px: 256, 1024 or 2048.
-    panoramas: keep them. Of what is left then: thin_m, least distance between kept photos of one sequence; limit, at
-    most so many, drawn by the seed, 0 for all. Positions and headings are Mapillary's computed ones where there are
-    any. A box that stays full however small it is cut has a row in left_out: some of its photos may lack. ValueError
-    for a wrong option or without a token, ConnectionError when the server stays silent; the next run goes on where
-    this one ended.
+    box: [south, west, north, east] in degrees; polygon: a GeoJSON file, in its place. thin_m: least distance between
+    kept photos of one sequence; limit: at most so many, drawn by the seed, 0 for all. A box that stays full however
+    small it is cut has a row in left_out. ValueError for a wrong option or without a token, ConnectionError when the
+    server stays silent; the next run goes on where this one ended.
     """
     area = area_of(box, polygon)
     if size_px not in SIZES:
         raise ValueError(f"size_px {size_px} must be {', '.join(map(str, SIZES))}")
-    checks.number("thin_m", thin_m, least=0)
-    checks.count("limit", limit, least=0)
-    checks.count("seed", seed, least=0)
     ask = Questions()
     records, full = found_in(area, ask)
     if not records and not full:
-        where = f"polygon {polygon!r}" if polygon else (
-            f"box {box} (south, west, north, east): if it was meant as west, south, east, north, write "
-            f"{photo_fields.exchanged(box)}"
-        )  # fmt: skip
-        raise ValueError(f"Mapillary has no photo in {where}")
+        other = "" if polygon else f" (south, west, north, east), meant as {photo_fields.exchanged(box)}?"
+        raise ValueError(f"Mapillary has no photo in {polygon or box}{other}")
     given = {"city": city, "country": country, "licence": "CC BY-SA 4.0", "source": "mapillary"}
 
     def photo(path, told):
@@ -171,13 +159,12 @@ def fields_of(record):
 
 def thinned(records, thin_m):
     """Along every sequence, in the order of time, the photos at least thin_m from the last one that was kept."""
-    last, kept = {}, []
+    last = {}
     for told in sorted(records, key=lambda told: (told["at_ms"], told["id"])):
-        drive, at = told["sequence_id"] or told["id"], np.array([[told["lat_deg"], told["lon_deg"]]])
-        if drive not in last or sphere.distance_m(at, last[drive])[0] >= thin_m:
-            kept.append(told)
-            last[drive] = at
-    return sorted(kept, key=lambda told: told["id"])
+        drive, at = told["sequence_id"] or told["id"], [(told["lat_deg"], told["lon_deg"])]
+        if drive not in last or sphere.distance_m(at, last[drive][-1][0])[0] >= thin_m:
+            last.setdefault(drive, []).append((at, told))
+    return sorted((told for kept in last.values() for _, told in kept), key=lambda told: told["id"])
 
 
 class Questions:
@@ -186,38 +173,33 @@ class Questions:
     def __init__(self):
         token = os.environ.get("MAPILLARY_TOKEN", "").strip()
         if not token:
-            raise ValueError(
-                "MAPILLARY_TOKEN is not set: make a client token at mapillary.com/dashboard/developers and "
-                "`export MAPILLARY_TOKEN=...`; it does not belong into a study"
-            )
+            where = "make a client token at mapillary.com/dashboard/developers and `export MAPILLARY_TOKEN=...`"
+            raise ValueError(f"MAPILLARY_TOKEN is not set: {where}; it does not belong into a study")
         self.session = requests.Session()
         self.header = {"Authorization": f"OAuth {token}"}
 
-    @retry(
-        retry=retry_if_exception_type(Busy), stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(), reraise=True
-    )
+    @retry(retry=retry_if_exception_type(Busy), stop=stop_after_attempt(6), wait=wait_exponential(), reraise=True)
     def get(self, address, asked=None, wanted=""):
-        """The JSON of the API, if something is wanted of it, else what lies at an address, asked without the token.
+        """The JSON of the API, if something is wanted of it, else what lies at an address, without the token.
 
-        Busy where it may come later, ValueError for the token, Unreadable for what is gone. Where the server says that
-        a box holds more than it can answer, None as data.
+        Busy where it may come later, ValueError for the token, Unreadable for what is gone, None as data for too large
+        a box.
         """
+        later = "run again later, what is there stays"
         try:
             answer = self.session.get(address, params=asked, headers=self.header if wanted else None, timeout=60)
             status, told = answer.status_code, answer.json() if wanted and answer.ok else {}
-        except requests.RequestException as error:
-            raise Busy(type(error).__name__) from None  # its words may hold the address
+        except requests.RequestException as error:  # its words may hold the address
+            raise Busy(f"Mapillary does not answer ({type(error).__name__}): {later}") from None
         if status >= 400 and "reduce the amount of data" in answer.text[:500]:
             return {"data": None}
-        if status == 429 or status >= 500:
-            wait = answer.headers.get("Retry-After")
-            raise Busy(f"status {status}" + (f", it asks for {wait} s" if wait else ""))
         if wanted and status in (401, 403):
             raise ValueError(f"Mapillary refuses the token (status {status}): check MAPILLARY_TOKEN")
-        if status >= 400:
+        if 400 <= status < 500 and status != 429:
             raise Unreadable("missing file", f"Mapillary answers with status {status}")
-        if wanted and not (isinstance(told, dict) and wanted in told):
-            raise Busy(f"status {status} without {wanted}")
+        if not answer.ok or (wanted and not (isinstance(told, dict) and wanted in told)):
+            wait = f", wait {answer.headers['Retry-After']} s" if "Retry-After" in answer.headers else ""
+            raise Busy(f"Mapillary does not answer (status {status}{wait}): {later}")
         return told if wanted else answer.content
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from geonb import checks, files, random_streams
+from geonb import files, random_streams
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
@@ -32,32 +32,29 @@ def read(
 ):  # fmt: skip
     """(rows, left_out) of the data set below a folder: each chosen row of a csv ends in one of the two.
 
-    part: train, test or both, which split official of page 04 then takes over. country: an ISO code as in the csv;
-    box: [south, west, north, east] in degrees, west above east across the date line; limit: at most so many rows of a
-    part, drawn by the seed, 0 for all. A city is named with its region and country. Pictures that lie in zip files are
-    taken out into build/osv5m/. download: zip files of the Hub, as [train/00, test/00], fetched into the folder first,
-    with the csv of their parts; only rows whose picture is at hand are then chosen. FileNotFoundError without the csv,
-    ValueError for a csv of other columns, ConnectionError for a file that does not come.
+    part: train, test or both. country: an ISO code as in the csv; box: [south, west, north, east] in degrees, west
+    above east across the date line; limit: at most so many rows of a part, drawn by the seed, 0 for all. Pictures in
+    zip files are taken out into build/osv5m/. download: zip files of the Hub, as [train/00, test/00], fetched into the
+    folder first, with the csv of their parts; only rows whose picture is at hand are then chosen. FileNotFoundError
+    without the csv, ValueError for other columns, ConnectionError for a file that does not come.
     """
     if part not in PARTS:
         raise ValueError(f"part {part!r} must be {', '.join(PARTS)}")
-    checks.count("limit", limit, least=0)
-    checks.count("seed", seed, least=0)
     if box is not None:
         photo_fields.box_sides(box, across=True)
     root, entries = picture_path(folder), []
-    fetch(root, download or [])
+    if download:
+        fetch(root, download)
     for name in PARTS[part]:
         there = pictures(root / "images" / name)
-        filters = filters_of(country, box, there if download else None)
-        rows = chosen(root / f"{name}.csv", filters, limit, seed)
+        rows = chosen(root / f"{name}.csv", country, box, limit, seed, there if download else None)
         for row in rows.to_dict("records"):
             found = there.get(row["id"])
             below = f"{folder.rstrip('/')}/images/{name}/{found or row['id'] + '.jpg'}"
             path = f"build/osv5m/{name}/{row['id']}.jpg" if isinstance(found, tuple) else below
             entries.append((path, f"id {row['id']}: ", row | {"given_part": name}, found))
     if not entries:
-        raise ValueError(nothing(root / f"{name}.csv", filters, country, box))
+        raise ValueError(nothing(root / f"{name}.csv", country, box))
     return collected(*kept_and_left_out(entries, photo, progress=True), city_link_m=city_link_m)
 
 
@@ -82,45 +79,28 @@ def fetch(root, archives):
 
     No token is sent. ValueError for another name, ConnectionError for a file that does not come whole.
     """
-    if wrong := [name for name in archives if not re.fullmatch(r"(train|test)/\d\d", str(name))]:
-        raise ValueError(f"download {wrong}: zip files of the data set are train/00 to train/97 and test/00 to test/04")
-    parts = dict.fromkeys(name.partition("/")[0] for name in archives)
-    for name in [f"{part}.csv" for part in parts] + [f"images/{name}.zip" for name in archives]:
-        if not (root / name).exists():
-            fetch_file(root, name)
-
-
-def fetch_file(root, name):
-    """One file of the data set, by huggingface_hub, which goes on where it was interrupted."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    try:
-        hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub, token=False)
-    except (HfHubHTTPError, OSError) as error:
-        raise ConnectionError(f"{name} of {HUB} does not come from {hub}: {type(error).__name__}; try again") from error
+    if wrong := [name for name in archives if not re.fullmatch(r"(train|test)/\d\d", str(name))]:
+        raise ValueError(f"download {wrong}: zip files of the data set are train/00 to train/97 and test/00 to test/04")
+    hub, parts = os.environ.get("HF_ENDPOINT", "https://huggingface.co"), {name[: name.index("/")] for name in archives}
+    for name in [f"{part}.csv" for part in sorted(parts)] + [f"images/{name}.zip" for name in archives]:
+        try:
+            if not (root / name).exists():
+                hf_hub_download(HUB, name, repo_type="dataset", local_dir=root, endpoint=hub, token=False)
+        except (HfHubHTTPError, OSError) as error:
+            why = f"{type(error).__name__}; try again"
+            raise ConnectionError(f"{name} of {HUB} does not come from {hub}: {why}") from error
 
 
-def filters_of(country, box, there):
-    """{words: function from rows of a csv to a mask} of what is asked for; there: ids that have a picture, or None."""
-    asked = {}
-    if country:
-        asked[f"country {country!r}"] = lambda rows: rows.country == country
-    if there is not None:
-        asked["a picture in the folder"] = lambda rows: rows.id.isin(there)
-    if box is not None:
-        asked[f"box {box} (south, west, north, east)"] = lambda rows: within(rows, box)
-    return asked
-
-
-def chosen(csv, filters, limit, seed):
-    """Rows of a csv as text that pass the filters, in its order; at most `limit` of them, drawn, where it is not 0."""
+def chosen(csv, country, box, limit, seed, there=None):
+    """Rows of a csv as text, in its order: of a country, in a box, of the ids there; limit drawn ones, 0 for all."""
 
     def keep(rows):
-        for passes in filters.values():
-            rows = rows[passes(rows)]
-        return rows
+        rows = rows[rows.country == country] if country else rows
+        rows = rows if there is None else rows[rows.id.isin(there)]
+        return rows if box is None else rows[within(rows, box)]
 
     rows = text_tables.rows_of(csv, NEEDED, more=(CREATOR,), keep=keep)
     if limit and limit < len(rows):
@@ -128,14 +108,13 @@ def chosen(csv, filters, limit, seed):
     return rows.reset_index(drop=True)
 
 
-def nothing(csv, filters, country, box):
-    """Which filters leave no row, and what else could have been meant."""
-    said = f"{csv.name} has no row" + (f" of {', '.join(filters)}" if filters else "")
+def nothing(csv, country, box):
+    """Which options leave no row, and what else could have been meant."""
+    said = f"{csv.name} has no row"
     if country:
-        said += f"; it has the countries {', '.join(sorted(set(text_tables.rows_of(csv, ('country',)).country)))}"
-    if box is not None:
-        said += f"; if the box was meant as west, south, east, north, write {photo_fields.exchanged(box)}"
-    return said
+        names = sorted(set(text_tables.rows_of(csv, ("country",)).country))
+        said += f" of country {country!r}, of {', '.join(names)}"
+    return said + (f" in box {box} (south, west, north, east), meant as {photo_fields.exchanged(box)}?" if box else "")
 
 
 def within(rows, box):

@@ -112,25 +112,16 @@ def to_degrees(crs):
 
 
 def box_sides(box, *, across=False):
-    """South, west, north and east of an option box as floats [degree]; ValueError where it is none.
-
-    across: west may lie east of east, across the date line. The words name the other order where it would make sense.
-    """
-    if _is_box(box, across):
-        return [float(side) for side in box]
-    words = f"box {box} must be [south, west, north, east] in degrees" + ("" if across else "; cut it at the date line")
-    if len(box) == 4 and _is_box(other := exchanged(box), across=False):
-        words += f"; it reads like west, south, east, north: write {other}"
-    raise ValueError(words)
+    """South, west, north, east [degree] of an option box; across: west may lie east of east. ValueError for others."""
+    numbers = len(box) == 4 and all(isinstance(side, Real) and math.isfinite(side) for side in box)
+    south, west, north, east = map(float, box) if numbers else (math.nan,) * 4
+    if -90 <= south < north <= 90 and max(abs(west), abs(east)) <= 180 and (west < east or across):
+        return [south, west, north, east]
+    words = "" if across else "; cut it at the date line"
+    words += f"; written as west, south, east, north it is {exchanged(box)}" if len(box) == 4 else ""
+    raise ValueError(f"box {box} must be [south, west, north, east] in degrees{words}")
 
 
 def exchanged(box):
     """A box whose sides were written in the other order: longitude before latitude."""
     return [box[1], box[0], box[3], box[2]]
-
-
-def _is_box(box, across):
-    if len(box) != 4 or not all(isinstance(side, Real) and math.isfinite(side) for side in box):
-        return False
-    south, west, north, east = box
-    return -90 <= south < north <= 90 and max(abs(west), abs(east)) <= 180 and (west < east or across)

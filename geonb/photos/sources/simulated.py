@@ -11,10 +11,7 @@ from simcities.world import save
 
 
 def read(world):
-    """Rows of the catalogue of a simulation.World, painted where it was not yet.
-
-    Beside the pictures lie world.npz, from which they can be painted again, and planted.json.
-    """
+    """Rows of the catalogue of a simulation.World, painted where it was not yet, world.npz beside the pictures."""
     folder, drawn, rows = world.pictures_folder(), [], []
     simulation.start_over(folder)
     progress = {"desc": "cities", "unit": "city", "file": sys.stdout, "disable": not sys.stdout.isatty()}

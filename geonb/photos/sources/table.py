@@ -15,9 +15,9 @@ from geonb.photos.sources.cached_reading import examiner
 from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 SLIPS = 0.01  # share of the rows that may have a longitude above 180 degrees by mistake
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that spreadsheets write and read
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 
 
@@ -27,17 +27,15 @@ def read(
     city: str = "", country: str = "", licence: str = "unknown", author: str = "", city_link_m: float = 10_000.0,
     workers: int = 0,
 ):  # fmt: skip
-    """(rows, left_out) of a table: each of its rows ends in one of the two.
+    """(rows, left_out) of a table: each of its rows ends in one of the two; row 1 is the first below the header.
 
-    ``folder`` is where its paths begin, without it the folder of the table. ``columns`` maps fields of the catalogue to
-    columns of the table; a column with the name of a field is taken without being named, unless the field is mapped to
-    ''. ``city``, ``country``, ``licence``, ``author`` hold where a row has none of its own. Latitude and longitude:
-    decimal degrees, WGS 84, or north and east in the coordinate system ``crs``, as EPSG:27700 (British National Grid),
-    in its own unit; a table of points gives its points. ``swap_lat_lon``: the two are exchanged; ``lon_0_to_360``:
-    longitudes above 180 count from the east, 286 is -74. ``layer``: of a file with several. Times are ISO 8601, in UTC
-    where they have no offset. Row 1 is the first below the header. ``workers``: see cached_reading. FileNotFoundError
-    without the file; ValueError for one that cannot be read or has no rows, for columns, a layer or a ``crs`` that do
-    not exist, and for coordinates that only make sense with an option that was not set.
+    folder: where its paths begin, without it the folder of the table. columns: {field of the catalogue: column}; a
+    column with the name of a field is taken without being named, unless the field is mapped to ''. city, country,
+    licence, author hold where a row has none of its own. Latitude and longitude: decimal degrees, WGS 84, or north and
+    east in the coordinate system crs, in its own unit; a table of points gives its points. swap_lat_lon: the two are
+    exchanged; lon_0_to_360: longitude 286 is -74. layer: of a file with several. Times are ISO 8601, in UTC where they
+    have no offset. FileNotFoundError without the file; ValueError for one that cannot be read, for options that do not
+    fit it, and for coordinates that only make sense with an option that was not set.
     """
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "table"}
     at = (lon_column, lat_column) if swap_lat_lon else (lat_column, lon_column)
@@ -121,14 +119,10 @@ def told_by(frame, path_column, at, columns, points):
         raise ValueError(f"columns: the catalogue has no field {unknown}; these can be mapped: {', '.join(FIELDS)}")
     names = {name: name for name in FIELDS if name in frame} | columns
     names = {"path": path_column} | {name: column for name, column in names.items() if column}
-    if points is None:
-        names |= {"lat_deg": at[0], "lon_deg": at[1]}
+    names |= {"lat_deg": at[0], "lon_deg": at[1]} if points is None else {}
     if missing := [f"{column!r} for {name}" for name, column in names.items() if column not in list(frame)]:
-        there = ", ".join(map(str, frame.columns))
-        raise ValueError(
-            f"the table has no column {', '.join(missing)}; it has {there}: name the right ones in the options "
-            "path_column, lat_column, lon_column and columns"
-        )
+        there, options = ", ".join(map(str, frame.columns)), "path_column, lat_column, lon_column and columns"
+        raise ValueError(f"the table has no column {', '.join(missing)}; it has {there}: set the options {options}")
     told = {name: frame[column] for name, column in names.items()} | (points or {})
     return pd.DataFrame(told).astype(object).reset_index(drop=True)
 
@@ -151,10 +145,9 @@ def _joined(start, name):
 
 
 def plausible(told, lon_0_to_360):
-    """What a table tells, with longitudes up to 360 turned where the option says that they are such.
+    """What a table tells, with longitudes above 180 turned where the option says that they run to 360.
 
-    ValueError where most rows are in metres, or only make sense with latitude and longitude exchanged, or where
-    longitudes run from 0 to 360 without the option.
+    ValueError where most rows are in metres or exchanged, or longitudes run from 0 to 360 without the option.
     """
     lat, lon = (told[name].map(number).astype(float) for name in ("lat_deg", "lon_deg"))
     known = np.isfinite(lat) & np.isfinite(lon)
@@ -162,49 +155,44 @@ def plausible(told, lon_0_to_360):
     metres = known & (np.maximum(lat.abs(), lon.abs()) > 360)
     swapped = known & (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
     around = beyond.sum() > SLIPS * known.sum() and not (lon < 0).any() and not lon_0_to_360
-    for rows, wrong, words in (
-        (metres, metres.sum() > known.sum() / 2, "look like metres, not degrees: name their coordinate system in the "
-         "option crs, such as EPSG:32633 for UTM zone 33 N; a file of points must be saved with the system it is in"),
-        (swapped, swapped.sum() > known.sum() / 2, "look like longitude and latitude: set swap_lat_lon: true, or leave "
-         "it out where it is set"),
-        (beyond, around, "have a longitude above 180, none is below 0: if they run from 0 to 360, set lon_0_to_360: "
-         "true"),
+    most = known.sum() / 2
+    for wrong, rows, words in (
+        (metres.sum() > most, metres, "metres: name their system in the option crs, such as EPSG:32633 for UTM zone 33 "
+         "N; a file of points must be saved with the system it is in"),
+        (swapped.sum() > most, swapped, "exchanged latitude and longitude: set swap_lat_lon: true, or do not"),
+        (around, beyond, "longitudes from 0 to 360: if they are, set lon_0_to_360: true"),
     ):  # fmt: skip
         if wrong:
-            row = rows.idxmax()
-            first = f"row {row + 1} has latitude {lat[row]:.10g}, longitude {lon[row]:.10g}"
-            raise ValueError(f"{first}: {rows.sum()} of {known.sum()} rows {words}")
+            first = rows.idxmax()
+            at = f"row {first + 1} has latitude {lat[first]:.10g}, longitude {lon[first]:.10g}"
+            raise ValueError(f"{at}: {rows.sum()} of {known.sum()} rows look like {words}")
     return told.assign(lon_deg=told["lon_deg"].where(~beyond, lon - 360)) if lon_0_to_360 else told
 
 
 def on_grid(crs, north_column, east_column):
     """A function that places a row, its north and east in a coordinate system, in its own unit, in degrees.
 
-    It raises Unreadable where these are no numbers, or outside of the system's own area. ValueError for an unknown
-    system.
+    It raises Unreadable for what is no number or outside of the system's area. ValueError for an unknown system.
     """
     from pyproj import CRS
     from pyproj.exceptions import ProjError
 
     try:
-        system = CRS(crs)
-        transformer = to_degrees(crs)
+        system, transformer = CRS(crs), to_degrees(crs)
     except ProjError as error:
         raise ValueError(f"crs {crs!r} is no coordinate system that pyproj knows: EPSG:27700 is one") from error
     if not (system.is_projected or system.is_geographic):
         raise ValueError(f"crs {crs!r} ({system.name}) is no grid of north and east: EPSG:27700 is one")
-    names = [f"{column} [{system.axis_info[0].unit_name}]" for column in (north_column, east_column)]
+    unit = system.axis_info[0].unit_name
 
     def placed(entry):
-        told = dict(zip(names, (entry["lat_deg"], entry["lon_deg"]), strict=True))
-        for name, value in told.items():
-            if THOUSANDS.fullmatch(text(value)):
-                unsure = f"{name} is {text(value)!r}, whose comma may part thousands or decimals"
-                raise Unreadable("not a number", f"{unsure}: write it without")
-        north, east = (required_number(value, name) for name, value in told.items())
+        if unsure := [text(entry[name]) for name in ("lat_deg", "lon_deg") if THOUSANDS.fullmatch(text(entry[name]))]:
+            raise Unreadable("not a number", f"the comma of {unsure[0]} may part thousands or decimals: write none")
+        north = required_number(entry["lat_deg"], f"{north_column} [{unit}]")
+        east = required_number(entry["lon_deg"], f"{east_column} [{unit}]")
         lon_deg, lat_deg = transformer.transform(east, north)
         if not within(system.area_of_use, lat_deg, lon_deg):
-            where = f"{names[0]} {north:.10g}, {names[1]} {east:.10g} lies outside of {system.area_of_use.name}"
+            where = f"north {north:.10g}, east {east:.10g} [{unit}] lies outside of {system.area_of_use.name}"
             raise Unreadable("broken position", f"{where} ({system.name})")
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
 

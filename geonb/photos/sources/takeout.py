@@ -25,8 +25,7 @@ def sidecars(names):
     there = {name for name in names if name.endswith(".json")}
     claims = {name: sorted(there & _sidecar_names(name)) for name in names if there and name not in there}
     claimed = Counter(sidecar for some in claims.values() for sidecar in some)
-    mine = {name: [sidecar for sidecar in some if claimed[sidecar] == 1] for name, some in claims.items()}
-    return {name: some[0] for name, some in mine.items() if some}
+    return {name: sidecar for name, some in claims.items() for sidecar in reversed(some) if claimed[sidecar] == 1}
 
 
 def _sidecar_names(name):
@@ -34,8 +33,7 @@ def _sidecar_names(name):
     folder, slash, own = name.rpartition("/")
     numbered = re.fullmatch(r"(.+)(\(\d+\))(\.\w+)", own)
     plain, number = (numbered[1] + numbered[3], numbered[2]) if numbered else (own, "")
-    stems = {own, *(f"{plain}{SIDECAR[:length]}{number}" for length in range(len(SIDECAR) + 1))}
-    stems |= {own[:LONGEST]} if len(own) > LONGEST else set()
+    stems = {own, own[:LONGEST], *(f"{plain}{SIDECAR[:length]}{number}" for length in range(len(SIDECAR) + 1))}
     return {f"{folder}{slash}{stem}.json" for stem in stems}
 
 

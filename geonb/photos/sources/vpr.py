@@ -34,9 +34,9 @@ def read(
     """(rows, left_out) of a data set of place recognition: each of its photos ends in one of the two.
 
     layout: names (positions in the names of all pictures below the folder), gsv_cities (its folders Dataframes and
-    Images) or msls (its folder train_val). night, panoramas: keep photos that MSLS calls so. City, country, licence and
-    author as in source table. A name's latitude and longitude count; without them UTM does, if the zone is there. A
-    month alone is no time. ValueError for another layout, FileNotFoundError where its folders are not there.
+    Images) or msls (its folder train_val). night, panoramas: keep photos that MSLS calls so. A name's latitude and
+    longitude count; without them UTM does, if the zone is there. FileNotFoundError where the layout's folders are not
+    there.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout {layout!r} must be {', '.join(LAYOUTS)}")

@@ -1,8 +1,7 @@
 """The xRI Alpha Sandbox (CC BY 4.0), street-level pictures of British buildings: the data of SW-CLIP, as far as known.
 
-Layout as its repository describes it: part-*/<UPRN>/<time>_day or _night/rgb_*.jpeg, pictures in linear RGB. A UPRN is
-the number of a building; its position comes from OS Open UPRN (Open Government Licence v3), a csv. **That is where the
-building stands, not the camera.**
+part-*/<UPRN>/<time>_day or _night/rgb_*.jpeg, in linear RGB. A UPRN is the number of a building; its position comes
+from OS Open UPRN (Open Government Licence v3), a csv. **That is where the building stands, not the camera.**
 """
 
 import re
@@ -31,9 +30,8 @@ def read(
 ):  # fmt: skip
     """(rows, left_out) of all pictures rgb_* below a folder: each ends in one of the two; masks are no pictures.
 
-    uprn_table: the csv of OS Open UPRN, or a part of it: UPRN, and LATITUDE and LONGITUDE or the British National Grid.
-    linear: the pictures are in linear RGB, brightened ones are written to build/xri/. night: keep captures at night.
-    Pictures of one capture share a sequence. FileNotFoundError without folder or csv, ValueError for other columns.
+    uprn_table: a csv with UPRN, and LATITUDE and LONGITUDE or the British National Grid. linear: the pictures are in
+    linear RGB, brightened ones are written to build/xri/. night: keep captures at night. FileNotFoundError, ValueError.
     """
     root = folder_contents.root_of(folder)
     there, refused = folder_contents.readable(root, folder, PICTURES.fullmatch)
