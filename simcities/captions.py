@@ -3,10 +3,11 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from geonb.earth import sphere
 from simcities import buildings, day, fields
 
 SEEN_M = 35.0  # houses further away are too small or hidden to be spoken of
-AHEAD_M = 15.0  # where street trees fill the picture
+AHEAD_M = 15.0  # what a camera looks at, and where street trees fill the picture
 SAY = ("fields", "nuisance")
 
 BOUNDS = (-1.1, -0.35, 0.35, 1.1)  # quintiles of a field over all cities, whose variance is 1 + 0.8**2
@@ -133,6 +134,18 @@ MOST_OF_THE_DAY = 3  # of what DAY tells: all of it would not fit into a text to
 
 
 # ---- what the houses are like ----------------------------------------------------------------------------------------
+def ahead(photos):
+    """Positions (n, 2) in degrees AHEAD_M ahead of the cameras of photos (city, lat_deg, lon_deg, heading_deg)."""
+    found, way = np.empty((len(photos), 2)), np.radians(photos.heading_deg.to_numpy())
+    position = photos[["lat_deg", "lon_deg"]].to_numpy()
+    steps_m = AHEAD_M * np.stack([np.sin(way), np.cos(way)], axis=1)
+    for name in photos.city.unique():
+        here = (photos.city == name).to_numpy()
+        centre = sphere.centre(position[here])
+        found[here] = sphere.from_local_m(sphere.to_local_m(position[here], centre) + steps_m[here], centre)
+    return found
+
+
 def traits(city, photos):
     """Values (n, K) of the fields that what each camera sees follows, in the order of fields.FIELDS.
 
@@ -267,3 +280,12 @@ def vocabulary():
     frames = [way.format(scene="", of="", fields="", day="") for ways in FRAMES.values() for way in ways]
     texts = [text.strip() for text in (*scenes, *said, *frames, COMMA, AND, WITH, OF)]
     return [text for text in dict.fromkeys(texts) if text]
+
+
+def another(scenes, rng):
+    """For each picture (n,) another one of the same kind of scene."""
+    whose = np.arange(len(scenes))
+    for scene in np.unique(scenes):
+        here = rng.permutation(np.flatnonzero(scenes == scene))
+        whose[here] = np.roll(here, 1)
+    return whose

@@ -17,13 +17,14 @@ from shapely.geometry import LineString
 
 from geonb import checks, files, random_streams
 from geonb.earth import sphere
-from geonb.resampling import interval95
+from geonb.resampling import check_replicates, interval95
 from simcities import captions, day, fields, geography, globe, renderer, things
 
 JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
 PATCH_PX = 16  # towers cut pictures into patches of this side
 WINTER = (12, 1, 2)
+SILENT = ("captions.py", "thumbnails.py")  # change no picture
 LAG_EDGES_M = tuple(range(0, 601, 50))
 CURVES = {
     "city": "city whose fields are looked at",
@@ -138,7 +139,7 @@ def photo_ids(city, count):
 
 def painting_code():
     """The digests of the code that paints, one a line: all of simcities but the words."""
-    paint = [file for file in sorted(Path(__file__).parent.glob("*.py")) if file.name != "captions.py"]
+    paint = [file for file in sorted(Path(__file__).parent.glob("*.py")) if file.name not in SILENT]
     return "\n".join(
         files.code_digest(file.read_text(encoding="utf-8")) for file in [Path(random_streams.__file__), *paint]
     )
@@ -234,6 +235,7 @@ def truth(world, lat_lon_deg, city):
 
 def curves(world, *, places, redraws, seed=0):
     """Semivariograms of the true fields at some photos' places beside truth and redraws: a table of columns CURVES."""
+    check_replicates(redraws, "redraws")
     rows = []
     for i in range(world.city_count):
         city, rng = world.city(i), random_streams.stream(seed, "curves", i)

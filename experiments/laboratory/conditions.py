@@ -1,13 +1,12 @@
 """Conditions: what spatial targets gain where the truth is known and one condition at a time is changed.
 
 The features of a photo are the planted fields that its camera sees, plus noise as large as a tower's error in reading
-them: a training on them takes a second, and no picture is painted. The city of a photo is given, so that an error is a
-matter of hundreds of metres, which is what bandwidths are about: a wrong city would drown it.
+them: a training on them takes a second, and no picture is painted.
 """
 
 import dataclasses
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -45,11 +44,7 @@ RESPONSE = {
     "value": "to how much: range and noise as factors, nugget and city means as in 01_photos, the others in their unit",
     "split": "how test photos are kept away",
     "clip_m": "geometric mean error of clip over worlds [m]",
-    "ratio": "geometric mean error of sw_clip over that of clip [-]",
-    "low": "lower bound of its 95 % interval over blocks [-]",
-    "high": "upper bound [-]",
-    "p": "two-sided p of the redraws [-]",
-    "p_holm": "p adjusted by Holm's rule for all rows of the split [-]",
+    **{name: inference.RATIOS[name] for name in ("ratio", "low", "high", "p", "p_holm")},  # of sw_clip over clip
     "blocks": "blocks of test photos that are drawn again [count]",
     "worlds": "worlds [count]",
 }
@@ -59,40 +54,29 @@ PERMUTED = {"dealing": "number of the permutation", "ratio": "geometric mean err
 
 @dataclass(frozen=True)
 class Condition:
-    """What is changed to which value, as options of simulation.World, a factor of the noise, a bandwidth.
-
-    bandwidth_m: of sw_clip's kernel instead of the one that its trials chose. ValueError for a value that is none.
-    """
+    """What is changed to which value; world: options of simulation.World."""
 
     about: str
     value: float
-    world: dict = field(default_factory=dict)
-    noise: float = 1.0
-    bandwidth_m: float | None = None
-
-    def __post_init__(self):
-        checks.number(self.about, self.value, least=0)
-        checks.number("noise", self.noise, least=0)
-        if self.bandwidth_m is not None:
-            checks.number("bandwidth_m", self.bandwidth_m, above=0)
+    world: dict
 
 
 def conditions(base, changes):
     """The base, then one Condition for each value of each change (name of ABOUT -> values); base: options of the world.
 
-    ValueError for a change that is none of ABOUT.
+    ValueError for a change that is none of ABOUT, or a value that cannot be.
     """
     if unknown := set(changes) - set(ABOUT):
         raise ValueError(f"changes has no {', '.join(sorted(unknown))}; it has {', '.join(ABOUT)}")
     found = [Condition(BASE, 1.0, base)]
     for name, about in ABOUT.items():
         for value in changes.get(name, ()):
-            own = {name: value} if name in ("noise", "bandwidth_m") else {}
-            found.append(Condition(about, float(value), base if own else base | {name: value}, **own))
+            checks.number(name, value, **{"above" if name == "bandwidth_m" else "least": 0})
+            world = base if name in ("noise", "bandwidth_m") else base | {name: value}
+            found.append(Condition(about, float(value), world))
     return found
 
 
-# ---- photos without pictures -----------------------------------------------------------------------------------------
 def noise_sd(seen, city, r2):
     """Standard deviation (K,) of noise after which a linear probe reads fields (n, K) with r2 (K,) within a city (n,).
 
@@ -112,15 +96,10 @@ def photographed(condition, world_seed, sd):
     """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
     photos, seen = simulation.unpainted(simulation.World(**condition.world | {"world_seed": world_seed}))
     drawn = random_streams.stream(world_seed, "doses").standard_normal(seen.shape)
-    return photos, np.float32(seen + condition.noise * sd * drawn)
+    factor = condition.value if condition.about == ABOUT["noise"] else 1.0
+    return photos, np.float32(seen + factor * sd * drawn)
 
 
-def permuted(features, world_seed, number):
-    """Features (n, K) permuted over all places: nothing is left that a place could tell."""
-    return features[random_streams.stream(world_seed, "dealt", number).permutation(len(features))]
-
-
-# ---- many trainings --------------------------------------------------------------------------------------------------
 def trials(setting, options, photos, features, splits):
     """What the grids of both methods reach on the validation photos of a world (columns TRIALS), for recipes.tuned."""
     checks.count("splits", len(splits))
@@ -145,21 +124,27 @@ def respond(setting, chosen, world_seeds, splits, trials, photograph):
     tables = []
     for world_seed, condition in itertools.product(world_seeds, chosen):
         photos, features = photograph(condition, world_seed)
-        options, asked = condition.world | {"world_seed": world_seed}, {"bandwidth_m": condition.bandwidth_m or -1.0}
+        options, of_bandwidth = condition.world | {"world_seed": world_seed}, condition.about == ABOUT["bandwidth_m"]
+        asked = {"bandwidth_m": condition.value if of_bandwidth else -1.0}
         for split in splits:
             data = worlds.data_of(setting, options, photos, features, split)
-            for method in PAIR[1:] if condition.bandwidth_m else PAIR:
+            for method in PAIR[1:] if of_bandwidth else PAIR:
                 errors, _ = worlds.train(setting, method, data, trials, asked=asked)
                 tables.append(errors.assign(dose=condition.about, value=condition.value, world=world_seed))
     return pd.concat(tables, ignore_index=True)
+
+
+def permuted(setting, options, photos, features, split, number):
+    """The training_arrays.Data of a world whose features (n, K) are permuted over all places: no geography is left."""
+    order = random_streams.stream(options["world_seed"], "dealt", number).permutation(len(features))
+    return worlds.data_of(setting, options, photos, features[order], split)
 
 
 def without_geography(setting, options, photos, features, split, trials, count):
     """The gain of sw_clip over clip (columns PERMUTED) where features are permuted over all places, so many times."""
     rows = []
     for number in range(count):
-        anew = permuted(features, options["world_seed"], number)
-        data = worlds.data_of(setting, options, photos, anew, split)
+        data = permuted(setting, options, photos, features, split, number)
         clip, sw_clip = (worlds.train(setting, method, data, trials)[0] for method in PAIR)
         blocks = clip.block.to_numpy()
         ratio = inference.ratio_of_geometric_means(sw_clip.error_m, clip.error_m, blocks, replicates=10)[0]
@@ -172,8 +157,7 @@ def all_without_geography(setting, options, photos, features, split, trials, pil
 
     pilots: fit that the variogram kernel is read off; where it has a flag, there is no row of that kernel.
     """
-    anew, tables = permuted(features, options["world_seed"], 0), []
-    data = worlds.data_of(setting, options, photos, anew, split)
+    data, tables = permuted(setting, options, photos, features, split, 0), []
     of_pilots = dataclasses.replace(data, fitted=lambda cities: pilots)
     for method, row in methods.METHODS.items():
         if row.kernel != "variogram" or not pilots["flag"]:
@@ -182,7 +166,6 @@ def all_without_geography(setting, options, photos, features, split, trials, pil
     return pd.concat(tables, ignore_index=True)
 
 
-# ---- responses -------------------------------------------------------------------------------------------------------
 def responses(errors, *, replicates, seed=0):
     """One row (columns RESPONSE) per condition and split: the ratio of the geometric mean errors, worlds together."""
     rows = []
@@ -221,18 +204,16 @@ def beside_base(table, base):
     return pd.concat([table[table.dose != BASE], *shown], ignore_index=True)
 
 
-# ---- what is said ----------------------------------------------------------------------------------------------------
 def answer(table, gains):
     """Where spatial targets are shown to help or harm, in a sentence.
 
-    gains: ratios of permuted places. Two trainings differ for no reason too: a ratio within their range shows nothing.
-    ValueError without such ratios.
+    gains: ratios of permuted places, one at least. Two trainings differ for no reason too: a ratio within their range
+    shows nothing.
     """
-    checks.count("permuted", len(gains), way_out="without them chance and gain cannot be told apart")
-    said, ratio = [], table.ratio
-    helped, harmed = table.high.lt(1) & ratio.lt(gains.ratio.min()), table.low.gt(1) & ratio.gt(gains.ratio.max())
-    for word, side in (("help", table[helped]), ("harm", table[harmed])):
-        own = side[side.p_holm < 0.05]
+    said, kept = [], table[table.p_holm < 0.05]
+    helped = kept[kept.high.lt(1) & kept.ratio.lt(gains.ratio.min())]
+    harmed = kept[kept.low.gt(1) & kept.ratio.gt(gains.ratio.max())]
+    for word, own in (("help", helped), ("harm", harmed)):
         cells = ", ".join(f"{row.dose} {row.value:g} ({row.split}, ratio {row.ratio:.2f})" for row in own.itertuples())
         said.append(f"{word} in {len(own)} ({cells})" if len(own) else f"{word} in none")
     return f"Of {len(table)} conditions spatial targets are shown to {said[0]} and to {said[1]}."
@@ -241,8 +222,7 @@ def answer(table, gains):
 def answer_null(table, gains):
     """Whether any method finds something where places are permuted, in a sentence."""
     found, low, high = table.method[table.p_holm < 0.05].tolist(), gains.ratio.min(), gains.ratio.max()
-    said = f"{', '.join(found)} can be told" if found else f"none of {len(table)} methods can be told"
     return (
-        f"Where places are permuted {said} from its exact null, and the ratio of the errors lies between {low:.2f} "
-        f"and {high:.2f} in {len(gains)} permutations."
+        f"Where places are permuted {', '.join(found) or f'none of {len(table)} methods'} can be told from its exact "
+        f"null, and the ratio of the errors lies between {low:.2f} and {high:.2f} in {len(gains)} permutations."
     )

@@ -1,25 +1,25 @@
-"""What is planted in a simulated world: how much of it towers read, what it is worth, what an embedding is in truth."""
+"""What is planted in a simulated world: how much of it towers read, what it is worth, what an embedding is in truth;
+and what retrieval finds in worlds without a geography, where no method may find anything.
+"""
 
 import numpy as np
 import pandas as pd
 
-from experiments.laboratory import controls, worlds
+from experiments.laboratory import worlds
 from experiments.words import ridge_probe
 from geonb import checks, resampling
 from geonb.earth import sphere
 from geonb.learning import decoding
-from geonb.measuring.baselines import untrained
-from geonb.measuring.errors import COMPARE, compare
+from geonb.measuring import baselines, inference
 from geonb.splitting import splits
 from geonb.variograms.curves import semivariance_by_lag
 from simcities import day, fields, simulation
+from simcities.captions import ahead
 
-AHEAD_M = 15.0  # what a camera looks at lies ahead of it: there the fields are probed
 REDRAWN_SEED = 300  # world seeds from here on are redrawn cities, which no study shows
 VISIBLE_R2 = 0.4  # of the ceiling: a field below it is hardly in the pictures
 PROBES = {"tower": "tower whose features are read", **ridge_probe.PROBES}
 NUISANCES = ridge_probe.PROBES
-LADDER = COMPARE
 ENSEMBLE = {
     "distance_m": "mean distance of the pairs in the lag [m]",
     "semivariance": "mean over the redrawn cities of half the mean squared distance of unit features [-]",
@@ -27,19 +27,21 @@ ENSEMBLE = {
     "high": "97.5th percentile over them [-]",
     "cities": "redrawn cities with pairs in the lag [count]",
 }
-
-
-# ---- what can be read ------------------------------------------------------------------------------------------------
-def ahead(photos):
-    """Positions (n, 2) in degrees that lie ahead of the cameras of photos (city, lat_deg, lon_deg, heading_deg)."""
-    found, way = np.empty((len(photos), 2)), np.radians(photos.heading_deg.to_numpy())
-    position = photos[["lat_deg", "lon_deg"]].to_numpy()
-    steps_m = AHEAD_M * np.stack([np.sin(way), np.cos(way)], axis=1)
-    for name in photos.city.unique():
-        here = (photos.city == name).to_numpy()
-        centre = sphere.centre(position[here])
-        found[here] = sphere.from_local_m(sphere.to_local_m(position[here], centre) + steps_m[here], centre)
-    return found
+NOTHING = {"range_scale": 0.0, "trend_share": 0.0}
+ALIKE, DIFFER = "range 0, cities alike", "range 0, cities differ"
+PLANTED = {ALIKE: NOTHING | {"city_mean_sd": 0.0}, DIFFER: NOTHING}
+WITHIN, RIGHT = "median error within the right city", "share in the right city"
+CONTROLS = {
+    "world": "what is planted",
+    "world_seed": "seed of the world",
+    "measure": "what is measured",
+    "value": "observed [unit in column unit]",
+    "null_low": "2.5th percentile of the null [unit in column unit]",
+    "null_high": "97.5th percentile of the null [unit in column unit]",
+    "p": "two-sided p against the exact permutation null",
+    "unit": "m or share",
+    "n": "test photos [count]",
+}
 
 
 def probes(world, photos, features_by_tower, block_size_m):
@@ -68,17 +70,8 @@ def nuisance_probes(world, photos, block_size_m, *, seed=0):
     return ridge_probe.r2_table(nuisances, predicted, np.zeros(len(at)), block, day.NAMES)
 
 
-# ---- what it is worth ------------------------------------------------------------------------------------------------
-def ladder(world, photos, features, part, block_size_m, *, seed=0):
-    """What baselines and ceilings reach in split other_drive, whose part (n,) is given: columns LADDER."""
-    own_fields = simulation.truth(world, photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy())
-    errors = ladder_errors(photos, features, part, own_fields, seed=seed)
-    blocks = splits.blocks_of(errors, block_size_m)
-    return compare(errors.assign(block=blocks), replicates=300, seed=seed)
-
-
-def ladder_errors(photos, features, part, own_fields, *, seed=0):
-    """Errors of the baselines, the ceilings and the nearest place in probed fields.
+def ladder(photos, features, part, own_fields, block_size_m, *, seed=0):
+    """Errors (columns ERRORS) of the baselines, the ceilings and the nearest place in probed fields in other_drive.
 
     The probe is read from the training photos' features and true fields: it knows what was planted, but not where.
     part (n,) of the split; own_fields (n, K) at the photos' places.
@@ -86,20 +79,13 @@ def ladder_errors(photos, features, part, own_fields, *, seed=0):
     train, test = np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
     gallery, split = photos.iloc[train], "other_drive"
     planted = lambda table: own_fields[table.index]  # noqa: E731
-    rows = untrained(photos, features, {split: part}, {split: gallery}, planted, seed=seed)
+    rows = baselines.untrained(photos, features, {split: part}, {split: gallery}, planted, seed=seed)
     probe = ridge_probe.fitted(features[train], own_fields[train], photos.city.to_numpy()[train])
     chosen = decoding.nearest_vectors(probe.predict(features[test]), own_fields[train])
     probed = decoding.predictions(photos.iloc[test], gallery, chosen)
     probed = probed.assign(split=split, method="probed_fields", kind="reference", seed=seed)
-    return pd.concat([rows, probed], ignore_index=True)
-
-
-# ---- the truth of fields and of an embedding ------------------------------------------------------------------------
-def curves(world, *, places, redraws, seed):
-    """Semivariograms of the true fields beside the planted ones and redraws: see simulation.curves."""
-    checks.count("redraws", redraws, least=10, way_out="a band needs draws")
-    checks.count("band_places", places, least=2, way_out="a semivariogram needs pairs")
-    return simulation.curves(world, places=places, redraws=redraws, seed=seed)
+    errors = pd.concat([rows, probed], ignore_index=True)
+    return errors.assign(block=splits.blocks_of(errors, block_size_m))
 
 
 def ensemble(options, tower, *, world_count, photos_per_city, max_lag_m, lag_count, seed=0):
@@ -125,21 +111,69 @@ def ensemble(options, tower, *, world_count, photos_per_city, max_lag_m, lag_cou
     return pd.DataFrame(dict(zip(ENSEMBLE, (*values, np.isfinite(semivariance).sum(axis=0)), strict=True)))
 
 
-# ---- what is said ----------------------------------------------------------------------------------------------------
-def hardly_visible(probes):
-    """The fields of which even the second tower, which was taught them, reads less than VISIBLE_R2: "name (0.37)"."""
-    ceiling = probes[probes.tower == probes.tower.unique()[1]].set_index("target").r2
-    return ", ".join(f"{name} ({r2:.2f})" for name, r2 in ceiling[ceiling < VISIBLE_R2].items())
+def controls(options, tower, cut, *, world_count, permutations, seed=0):
+    """What retrieval finds where nothing was planted (columns CONTROLS), in some worlds from world_seed onwards.
+
+    Each world is drawn twice, with and without differences between cities: range 0 leaves no geography, but a house
+    still stands beside the next, so that one world is one draw of far fewer places than photos. cut: splits.Cut.
+    """
+    checks.count("control_worlds", world_count)
+    rows = []
+    for world_seed in range(options["world_seed"], options["world_seed"] + world_count):
+        for world, planted in PLANTED.items():
+            found = worlds.photographed(options | planted | {"world_seed": world_seed}, tower)
+            tested = retrieved(*found, cut, permutations=permutations, seed=seed)
+            rows += [(world, world_seed, *row) for row in tested]
+    return pd.DataFrame(rows, columns=list(CONTROLS))
+
+
+def retrieved(photos, features, cut, *, permutations, seed):
+    """Rows of one world: is the nearest feature's place within a city, or its city, nearer than truths permuted?
+
+    The place of a test photo is that of the most similar training photo of split blocked, within its own city, against
+    the exact null that permutes the true places inside each city; and whether the most similar one of all is in the
+    right city, against truths permuted among all.
+    """
+    at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
+    part = splits.make("blocked", photos, cut)
+    test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
+    similar = lambda q, g: decoding.most_similar(features[test[q]], features[train[g]])[0]  # noqa: E731
+    own, found = (
+        train[baselines.choose(similar, photos.iloc[test], photos.iloc[train], city_known=known)]
+        for known in (True, False)
+    )
+    draws = {"permutations": permutations, "seed": seed}
+    error = inference.permuted(at[own], at[test], city[test], sphere.distance_m, np.median, **draws)
+    right = inference.permuted(city[found], city[test], np.zeros(len(test)), np.equal, np.mean, **draws)
+    for measure, (value, null), unit in ((WITHIN, error, "m"), (RIGHT, right, "share")):
+        yield measure, value, *resampling.interval95(null), inference.p_value(value, null), unit, len(test)
+
+
+def check_beside(ran, asked):
+    """ValueError where a published page 17 ran with another world, tower or lags; ran, asked: parameters of the two."""
+    for name in ("options", "tower", "weights", "max_lag_m", "lag_count"):
+        if ran[name] != asked[name]:
+            raise ValueError(
+                f"beside: it ran with {name} {ran[name]!r}, this page with {asked[name]!r}, so that it is "
+                "not the truth of this page: leave beside empty"
+            )
 
 
 def headline(probes, rungs, page):
     """Headline rows; the first tower of the probes is the shipped one, the second the ceiling."""
     shipped, ceiling = probes.groupby("tower", sort=False).r2.mean().iloc[:2]
-    known = {"low": np.nan, "high": np.nan, "unit": "share", "seeds": 1, "n": probes.n.iloc[0]}
+    known = {
+        "low": np.nan,
+        "high": np.nan,
+        "unit": "share",
+        "seeds": 1,
+        "n": probes.n.iloc[0],
+        "table": f"{page}/probes",
+    }
     read = pd.DataFrame([
         {"key": "probe_r2_within_city_mean", "value": shipped, **known},
         {"key": "probe_r2_share_of_ceiling", "value": shipped / ceiling, **known},
-    ]).assign(table=f"{page}/probes")  # fmt: skip
+    ])  # fmt: skip
     medians = rungs[rungs.metric == "median_error_m"].set_index("method")
     errors = medians.loc[["field_reference", "frozen_nearest"], ["value", "low", "high", "unit", "seeds", "n"]]
     keys = ["field_reference_median_error_m", "frozen_median_error_m"]
@@ -149,14 +183,15 @@ def headline(probes, rungs, page):
 def answer(planted_curves, probes, nuisances, rungs, nothing_planted, beside=""):
     """What the laboratory says, in a few sentences; beside: the study that made the controls, '' for this one."""
     inside = planted_curves.semivariance.between(planted_curves.low, planted_curves.high).mean()
-    hardly = hardly_visible(probes)
-    shipped, ceiling = probes.groupby("tower", sort=False).r2.mean().iloc[:2]
+    (_, shipped), (_, ceiling) = list(probes.groupby("tower", sort=False))[:2]
+    hidden = ceiling[ceiling.r2 < VISIBLE_R2]  # even of the second tower, which was taught the fields
+    hardly = ", ".join(f"{row.target} ({row.r2:.2f})" for row in hidden.itertuples())
     medians = rungs[rungs.metric == "median_error_m"].set_index("method").value
     leaks = nuisances[nuisances.high.fillna(nuisances.r2) > 0.02].target.tolist()
     said = [
         f"Inside the band of their redraws lie {inside:.0%} of the planted fields' semivariances.",
-        f"In unseen cities the shipped tower tells {shipped:.0%} of the fields' variance within a city, "
-        f"{shipped / ceiling:.0%} of what the same tower tells that was taught the fields.",
+        f"In unseen cities the shipped tower tells {shipped.r2.mean():.0%} of the fields' variance within a city, "
+        f"{shipped.r2.mean() / ceiling.r2.mean():.0%} of what the same tower tells that was taught the fields.",
         f"Hardly in the pictures, as that one tells less than {VISIBLE_R2:.0%} of them too: {hardly}."
         if hardly
         else "",
@@ -164,6 +199,27 @@ def answer(planted_curves, probes, nuisances, rungs, nothing_planted, beside="")
         f"Knowing the fields would place a photo within {sphere.length(medians['field_reference'])} in the median,",
         f"the nearest neighbour in frozen features reaches {sphere.length(medians['frozen_nearest'])}.",
         f"In study {beside}:" if beside else "",
-        controls.answer(nothing_planted),
+        answer_controls(nothing_planted),
     ]
     return " ".join(filter(None, said))
+
+
+def answer_controls(table):
+    """What the controls (columns CONTROLS) say: Holm over the worlds, which are all looked at."""
+    alike, differ = (beside_null(table[(table.world == world) & (table.measure == WITHIN)]) for world in PLANTED)
+    right = table[(table.world == DIFFER) & (table.measure == RIGHT)]
+    return (
+        f"Where nothing is planted the error within a city {alike}; where only cities differ, the right city is found "
+        f"more often than by chance in {(right.value > right.null_high).sum()} of {len(right)}, and the error within "
+        f"it {differ}."
+    )
+
+
+def beside_null(rows):
+    """In how many worlds an error is smaller than its null, and in how many larger, by Holm's rule."""
+    p = inference.holm(rows.p)
+    better, worse = ((p < 0.05) & side for side in (rows.value < rows.null_low, rows.value > rows.null_high))
+    return (
+        f"is smaller than its exact null in {better.sum()} of {len(rows)} worlds and larger in {worse.sum()} "
+        f"(p from {rows.p.min():.3f}, by Holm's rule {p.min():.2f})"
+    )

@@ -29,29 +29,23 @@ TRIALS = {
     "high_m": "97.5 % of it, infinite where a range beyond the lags cannot be told from it [m]",
     "flag": "why the fit reports no range; empty when it does",
 }
+VALUES = {
+    "bias": "geometric mean of fitted over planted range, less 1, where not flagged [share]",
+    "error_ratio": "root mean square log error of the fit over that of the likelihood, where not flagged [ratio]",
+    "coverage": "share of intervals that hold the planted range, where not flagged [share]",
+}
+ENDS = {"": "", "_low": "2.5 % of the interval (of coverage Wilson's, else Monte-Carlo): ", "_high": "97.5 % of it: "}
 SUMMARY = {
     "range_share": TRIALS["range_share"],
     "nugget_share": TRIALS["nugget_share"],
     "fields": "fields read [count]",
     "flagged_share": "of them without a range to report [share]",
-    "bias": "geometric mean of fitted over planted range, less 1, where not flagged [share]",
-    "bias_low": "2.5 % of its Monte-Carlo interval [share]",
-    "bias_high": "97.5 % of it [share]",
-    "error_ratio": "root mean square log error of the fit over that of the likelihood, where not flagged [ratio]",
-    "error_ratio_low": "2.5 % of its Monte-Carlo interval [ratio]",
-    "error_ratio_high": "97.5 % of it [ratio]",
-    "coverage": "share of intervals that hold the planted range, where not flagged [share]",
-    "coverage_low": "2.5 % of its Wilson interval [share]",
-    "coverage_high": "97.5 % of it [share]",
+    **{name + end: said + meaning for name, meaning in VALUES.items() for end, said in ENDS.items()},
 }
-HEADLINE = {  # key: value of SUMMARY and its unit
-    "range_relative_bias": ("bias", "share"),
-    "range_error_ratio_to_likelihood": ("error_ratio", "ratio"),
-    "range_interval_coverage": ("coverage", "share"),
-}
+HEADLINE = {"bias": "range_relative_bias", "error_ratio": "range_error_ratio_to_likelihood",
+            "coverage": "range_interval_coverage"}  # fmt: skip
 
 
-# ---- fields of known range -------------------------------------------------------------------------------------------
 def field_at(position_m, range_m, nugget_share, rng):
     """A Gaussian field (n,) of variance 1 with an exponential model and a nugget, exact, at positions (n, 2)."""
     apart = np.linalg.norm(position_m[:, None] - position_m[None], axis=-1)
@@ -80,10 +74,8 @@ def edges_m(side_m, lag_count):
 
 def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, replicates, seed):
     """One field, read both ways: values in the order of TRIALS."""
-    rng, range_m = (
-        random_streams.stream(seed, "recovery", str(range_share), str(nugget_share), number),
-        range_share * side_m,
-    )
+    rng = random_streams.stream(seed, "recovery", str(range_share), str(nugget_share), number)
+    range_m = range_share * side_m
     at = rng.uniform(-side_m / 2, side_m / 2, (photos, 2))
     values = field_at(at, range_m, nugget_share, rng)
     pairs = lags.pairs(at, edges_m(side_m, lag_count), planar=True)
@@ -116,35 +108,23 @@ def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, re
     return pd.DataFrame(list(shown), columns=list(TRIALS))
 
 
-# ---- how well they are recovered -------------------------------------------------------------------------------------
-def log_errors(table):
-    """Log errors (n, 2) of fit and likelihood of the trials that are not flagged."""
-    kept = table[table.flag == ""]
-    return np.log(kept[["fitted_m", "likelihood_m"]].to_numpy() / kept[["range_m"]].to_numpy())
+def accuracy(errors):
+    """Bias and error ratio (2,), as VALUES says, of log errors (n, 2) of the fit and of the likelihood."""
+    fit, likelihood = errors.T
+    return np.array([np.exp(fit.mean()) - 1, np.sqrt((fit**2).mean() / (likelihood**2).mean())])
 
 
-def bias(errors):
-    """Geometric mean of fitted over planted range, less 1, from log errors (n, 2)."""
-    return float(np.exp(errors[:, 0].mean()) - 1)
-
-
-def error_ratio(errors):
-    """Root mean square of the first column of log errors (n, 2) over that of the second."""
-    return float(np.sqrt((errors[:, 0] ** 2).mean() / (errors[:, 1] ** 2).mean()))
-
-
-def with_interval(errors, statistic, *, replicates=2_000, seed=0):
-    """(value, low, high) of a statistic of log errors (n, 2), 95 % Monte-Carlo from trials drawn again; NaN of none."""
+def with_intervals(errors, *, replicates=2_000, seed=0):
+    """Bias with low and high, then error ratio with low and high (6,): 95 % Monte-Carlo from trials drawn again."""
     if len(errors) < 2:
-        return (statistic(errors) if len(errors) else np.nan), np.nan, np.nan
+        return np.insert(np.full(4, np.nan), [0, 2], accuracy(errors) if len(errors) else np.nan)
     rng = random_streams.stream(seed, "recovery intervals")
-    drawn = [statistic(errors[rng.integers(0, len(errors), len(errors))]) for _ in range(replicates)]
-    return statistic(errors), *resampling.interval95(drawn)
+    drawn = [accuracy(errors[rng.integers(0, len(errors), len(errors))]) for _ in range(replicates)]
+    return np.stack([accuracy(errors), *resampling.interval95(drawn)]).T.ravel()
 
 
-def coverage(table):
+def coverage(kept):
     """(share, low, high) of unflagged trials whose interval holds the planted range; Wilson's interval."""
-    kept = table[table.flag == ""]
     if kept.empty:
         return np.nan, np.nan, np.nan
     # no low end means that the shortest ranges of the bootstrap lie beyond the lags
@@ -154,9 +134,9 @@ def coverage(table):
 
 def summarised(table):
     """The values of SUMMARY after its shares, of any trials."""
-    errors = log_errors(table)
-    flagged = float((table.flag != "").mean())
-    return (len(table), flagged, *with_interval(errors, bias), *with_interval(errors, error_ratio), *coverage(table))
+    kept = table[table.flag == ""]
+    errors = np.log(kept[["fitted_m", "likelihood_m"]].to_numpy() / kept[["range_m"]].to_numpy())
+    return len(table), float((table.flag != "").mean()), *with_intervals(errors), *coverage(kept)
 
 
 def summary(table):
@@ -165,12 +145,11 @@ def summary(table):
     return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
-# ---- what is shown and said ------------------------------------------------------------------------------------------
-def with_intervals(rows):
+def readable(rows):
     """A summary to be read: planted range and nugget, share flagged, and each value with its interval as text."""
     shown = rows[["range_share", "nugget_share", "flagged_share"]].copy()
-    for name in ("bias", "error_ratio", "coverage"):
-        values = zip(rows[name], rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
+    for name in VALUES:
+        values = zip(*(rows[name + end] for end in ENDS), strict=True)
         shown[name.replace("_", " ")] = [f"{value:.2f} ({low:.2f} to {high:.2f})" for value, low, high in values]
     return shown.set_index(["range_share", "nugget_share"])
 
@@ -184,8 +163,10 @@ def well_posed(table):
 def headline(table, page):
     """Headline rows over the fields whose range is at most an eighth of the side: bias, error ratio, coverage."""
     found, n = well_posed(table)
-    bounds = ("", "_low", "_high")
-    rows = [(key, *(found[f"{name}{end}"] for end in bounds), unit) for key, (name, unit) in HEADLINE.items()]
+    rows = [
+        (key, *(found[name + end] for end in ENDS), "ratio" if name == "error_ratio" else "share")
+        for name, key in HEADLINE.items()
+    ]
     return pd.DataFrame(rows, columns=["key", "value", "low", "high", "unit"]).assign(seeds=1, n=n, table=page)
 
 

@@ -31,13 +31,12 @@ def named(errors, own_way):
     errors: method, decoding, world; a trained method keeps its name where the best place is taken and has the decoding
     added elsewhere; ours is 'own' where it is read in own_way. Rows without a decoding were not trained.
     """
-    trained = errors.decoding.notna()
+    trained, world = errors.decoding.notna(), errors.world.astype(str) + "-"
     plain = (errors.decoding == np.where(errors.method == OWN, own_way, decoding.BEST)) | ~trained
-    world = errors.world.astype(str)
     return errors.assign(
         method=np.where(plain, errors.method, errors.method + ", " + errors.decoding.fillna("")),
-        kind=np.where(trained, "method", errors.kind), photo_id=world + "-" + errors.photo_id,
-        block=world + "-" + errors.block.astype(str),
+        kind=np.where(trained, "method", errors.kind), photo_id=world + errors.photo_id,
+        block=world + errors.block.astype(str),
     )  # fmt: skip
 
 
@@ -47,13 +46,12 @@ def headline(errors, compared, density, page, *, names=(), replicates, seed=0):
     errors: see errors; compared: measured.compare of it; names: the rows that are described, all when there is none.
     """
     short = compared[~compared.method.str.contains(", ") & (compared.method.isin(names) | (len(names) == 0))]
-    pairs = [
-        pair for pair in (("sw_clip", "clip"), (OWN, "clip"), (OWN, "field_reference"))
-        if set(pair) <= set(errors.method) and pair[0] in (names or pair)
-    ]  # fmt: skip
-    draws = {"replicates": replicates, "seed": seed}
-    ratios = [measured.headline_ratios(errors, *pair, density, f"{page}/errors", **draws) for pair in pairs]
-    return pd.concat([measured.headline(short, density, f"{page}/compare"), *ratios], ignore_index=True)
+    tables = [measured.headline(short, density, f"{page}/compare")]
+    for pair in (("sw_clip", "clip"), (OWN, "clip"), (OWN, "field_reference")):
+        if set(pair) <= set(errors.method) and pair[0] in (names or pair):
+            draws = {"replicates": replicates, "seed": seed}
+            tables.append(measured.headline_ratios(errors, *pair, density, f"{page}/errors", **draws))
+    return pd.concat(tables, ignore_index=True)
 
 
 def tables(compared):
@@ -67,19 +65,17 @@ def tables(compared):
 
 def answer(ratios, world_count, density):
     """What is left of sw_clip and of our own method over clip, split by split, and what is shown, in two sentences."""
-    said = []
+    said, shown = [], ratios[ratios.p_holm < 0.05]
     for split, rows in ratios[ratios.method.isin(["sw_clip", OWN])].groupby("split", sort=False):
-        each = " and ".join(f"that of {row.method} {row.ratio:.2f} times{interval(row)}" for row in rows.itertuples())
-        said.append(f"in {split} {each}")
-    shown = ratios[ratios.p_holm < 0.05]
+        each = [
+            f"that of {row.method} {row.ratio:.2f} times"
+            + (f" ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else "")
+            for row in rows.itertuples()
+        ]
+        said.append(f"in {split} {' and '.join(each)}")
     better, worse = (", ".join(f"{row.method} ({row.split})" for row in side.itertuples()) or "nothing"
                      for side in (shown[shown.high < 1], shown[shown.low > 1]))  # fmt: skip
     return (
         f"In {world_count} sealed worlds with {density} photos per city the geometric mean error, measured by that of "
         f"clip, is {'; '.join(said)}. Shown to be better than clip: {better}; worse: {worse}."
     )
-
-
-def interval(row):
-    """A row's interval in words, nothing where there is none."""
-    return f" ({row.low:.2f} to {row.high:.2f})" if np.isfinite(row.low) else ""

@@ -35,7 +35,6 @@ def cut(yardstick_m, seed=0):
     return splits.Cut(0.2, 0.1, block_size_m=yardstick_m, buffer_m=yardstick_m / 4, gap_m=15.0, seed=seed)
 
 
-# ---- training --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Setting:
     """What all trainings of a page share.
@@ -54,11 +53,10 @@ class Setting:
 def data_of(setting, options, photos, features, split, seed=0):
     """The training_arrays.Data of a simulated world in one split; negatives are guided by the training photos."""
     part = splits.make(split, photos, cut(setting.yardstick_m, seed))
+    grid = street_grid(simulation.World(**options), setting)
     train = np.flatnonzero(part == "train")
     fitted = functools.partial(fitted_to, photos.iloc[train], features[train])
-    return training_arrays.Data(
-        photos, features, {split: part}, street_grid(simulation.World(**options), setting), fitted
-    )
+    return training_arrays.Data(photos, features, {split: part}, grid, fitted)
 
 
 @functools.lru_cache(maxsize=2)
@@ -97,8 +95,8 @@ def train(setting, method, data, trials, *, asked=None, ways=(decoding.BEST,), s
 def digest_of(data):
     """A digest of what a training reads of a world: another one for other photos, features, parts or places."""
     tables = [data.photos[PLACE], data.grid[PLACE], *(pd.Series(part) for part in data.parts.values())]
-    told = [pd.util.hash_pandas_object(table).to_numpy() for table in tables]
-    return hashlib.sha256(b"".join(array.tobytes() for array in (data.features, *told))).hexdigest()
+    hashes = [pd.util.hash_pandas_object(table).to_numpy() for table in tables]
+    return hashlib.sha256(b"".join(array.tobytes() for array in (data.features, *hashes))).hexdigest()
 
 
 def read_off(errors, rows, gallery):
@@ -106,8 +104,8 @@ def read_off(errors, rows, gallery):
     at = rows[["predicted_lat_deg", "predicted_lon_deg"]].to_numpy()
     city = gallery.city.to_numpy()[sphere.nearest(at, gallery[["lat_deg", "lon_deg"]].to_numpy())[0]]
     return errors.assign(
-        predicted_lat_deg=at[:, 0], predicted_lon_deg=at[:, 1], error_m=rows.error_m.to_numpy(), predicted_city=city,
-        right_city=city == errors.city.to_numpy(), decoding=rows.decoding.iloc[0],
+        **rows[["predicted_lat_deg", "predicted_lon_deg", "error_m", "decoding"]].reset_index(drop=True),
+        predicted_city=city, right_city=city == errors.city.to_numpy(),
     )  # fmt: skip
 
 

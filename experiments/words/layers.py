@@ -157,33 +157,28 @@ def load_transformers(name, revision, part):
 
 
 def part_of(model, family, part):
-    """The Part of a model of transformers."""
+    """The Part of a model of transformers, whose blocks are the first list of modules in it."""
+    module = model.language_model if part == "language" else model.get_submodule(FAMILIES[family])
+    blocks = next(inner for inner in module.modules() if isinstance(inner, nn.ModuleList))
     if part == "language":
         model.config.get_text_config().use_cache = False  # nothing is generated
-        return Part(model, row_of(model.language_model), 0, "last")
-    module, summary, prefix = model.get_submodule(FAMILIES[family]), None, 0
+        return Part(model, blocks, 0, "last")
+    summary, prefix = None, 0
     if {"cls_token", "class_embedding"} & set(dict(module.embeddings.named_parameters())):  # LLaVA also comes without
         summary, prefix = "first", 1 + getattr(module.config, "num_register_tokens", 0)
     if family == "vit_mae":
         module.config.mask_ratio = 0.0  # a probe sees the whole picture
-    return Part(module, row_of(module), prefix, summary)
-
-
-def row_of(module):
-    """The blocks of a model of transformers: the first list of modules in it."""
-    return next(inner for inner in module.modules() if isinstance(inner, nn.ModuleList))
+    return Part(module, blocks, prefix, summary)
 
 
 def words(processor, seen, prompt):
     """What a language part takes of pictures, each followed by the prompt, and how many tokens each has (n,)."""
-    text = f"{processor.image_token}{prompt}"
-    if processor.chat_template is not None:
-        content = [{"type": "image"}, {"type": "text", "text": prompt}][: 1 + bool(prompt)]
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    begin = processor.tokenizer.bos_token  # a template may have written it already
-    how = {"add_special_tokens": not (begin and text.startswith(begin)), "return_tensors": "pt"}
-    how |= {"padding": True, "padding_side": "right"}  # so all tokens have the positions that they have alone
-    found = processor(images=[[picture] for picture in seen], text=[text] * len(seen), **how)
+    asked = [{"type": "text", "text": prompt}] if prompt else []
+    chats = [[{"role": "user", "content": [{"type": "image", "image": picture}, *asked]}] for picture in seen]
+    how = {"padding": True, "padding_side": "right"}  # so all tokens have the positions that they have alone
+    found = processor.apply_chat_template(
+        chats, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", processor_kwargs=how
+    )
     return dict(found), found["attention_mask"].sum(dim=1)
 
 

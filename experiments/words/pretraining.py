@@ -1,10 +1,16 @@
-"""Towers of one shape, trained on the same pictures for the same steps: only their supervision differs."""
+"""Towers of one shape, trained on the same pictures for the same steps: only their supervision differs.
+
+What captions say is varied (their share of the planted fields, nuisance, another picture, places), beside towers that
+see no words. They learn on the training part of a study's own photos and are read on its other photos only.
+"""
 
 import functools
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -12,32 +18,129 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import affine_grid, grid_sample, mse_loss, normalize
 from tqdm import tqdm
 
-from experiments.words import supervision
 from geonb import checks, files, random_streams
 from geonb.book import page_dependencies
 from geonb.learning.pretrained_towers import Tower, device, open_clip
-from simcities import fields
+from geonb.photos.captions import location_captions
+from geonb.photos.pictures import open_picture
+from simcities import captions, fields, simulation
 
 EMBED, WIDTH, LAYERS, PATCH_PX = 128, 96, 4, 16
 MASKED_SHARE = 0.75  # of the patches, as in He et al. 2022
 CROPPED = (0.3, 1.0)  # area that strong views keep
 MEAN, SPREAD = 0.45, 0.25  # of the towers' transform
 ATTENTION = SDPBackend.MATH  # on a CPU the backward pass of the fused one takes most of a step
+CONTEXT = 64  # tokens: every caption fits
 
 
-# ---- the tower -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Supervision:
+    """kind: what a tower learns from; objective: none, fields, captions, captioner, masked or views.
+
+    described, phrase_share: what captions describe, and their share of the fields' phrases; whose: own, or another
+    picture's fields; views: weak or strong.
+    """
+
+    kind: str
+    objective: str
+    described: tuple = captions.SAY
+    phrase_share: float = 1.0
+    whose: str = "own"
+    views: str = "weak"
+
+
+SUPERVISIONS = {
+    "untrained": Supervision("nothing", "none"),
+    "masked": Supervision("pictures", "masked"),
+    "views_weak": Supervision("pictures", "views"),
+    "views_strong": Supervision("pictures", "views", views="strong"),
+    "words_of_the_day": Supervision("words", "captions", phrase_share=0.0),
+    "words_of_another": Supervision("words", "captions", whose="another"),
+    "words_quarter": Supervision("words", "captions", phrase_share=0.25),
+    "words_half": Supervision("words", "captions", phrase_share=0.5),
+    "words_all": Supervision("words", "captions"),
+    "words_fields_only": Supervision("words", "captions", described=("fields",)),
+    "words_of_places": Supervision("words", "captions", described=("places",)),
+    "captioner": Supervision("words", "captioner"),
+    "fields": Supervision("fields", "fields"),
+}
+PHRASE_SHARES = {"words_of_the_day": 0.0, "words_quarter": 0.25, "words_half": 0.5, "words_all": 1.0}
+TEXT, VISION = ("words_all", "captioner"), ("masked", "views_weak", "views_strong")
+
+
+def get(name):
+    """A row of SUPERVISIONS; ValueError lists the names."""
+    if name not in SUPERVISIONS:
+        raise ValueError(f"no tower is trained with {name!r}: there are {', '.join(SUPERVISIONS)}")
+    return SUPERVISIONS[name]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What all towers may learn from: pixels (n, px, px, 3) uint8, traits (n, K), nuisances (n, 12), scenes (n,).
+
+    city (n,); places (n,): location captions, which name street, city and country; vocabulary (V,): all their tokens.
+    """
+
+    pixels: np.ndarray
+    traits: np.ndarray
+    nuisances: np.ndarray
+    scenes: np.ndarray
+    city: np.ndarray
+    places: list
+    vocabulary: torch.Tensor
+
+
+def corpus(world, catalogue):
+    """The Corpus of some photos of a simulated world: catalogue with photo_id, path, street, city, country."""
+    here = catalogue.photo_id.to_numpy()
+    seen, traits = simulation.unpainted(world)
+    traits = pd.DataFrame(traits, index=seen.photo_id).loc[here].to_numpy()
+    cameras = simulation.cameras(world).set_index("photo_id").loc[here]
+    names = {name: catalogue[name].to_numpy() for name in ("street", "city", "country")}
+    places = location_captions(catalogue[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=list(names))
+    pictures = tqdm(catalogue.path, desc="pictures", file=sys.stdout)
+    pixels = np.stack([np.asarray(open_picture(path)) for path in pictures])
+    vocabulary = torch.unique(tokenizer()([*captions.vocabulary(), *dict.fromkeys(places)]))
+    nuisances, scenes = cameras.drop(columns="scene").to_numpy(), cameras.scene.to_numpy(str)
+    return Corpus(pixels, traits, nuisances, scenes, catalogue.city.to_numpy(object), places, vocabulary)
+
+
+def tokenizer():
+    """open_clip's, at a context that holds every caption."""
+    return open_clip().SimpleTokenizer(context_length=CONTEXT)
+
+
+def tokens(corpus, supervision, seed, epoch):
+    """Token numbers (n, CONTEXT) within the corpus' vocabulary: the same picture in other words in every epoch.
+
+    Numbered anew in their old order, so that the table of words is a hundredth of CLIP's and the end of a text has
+    still the largest number.
+    """
+    sentences = corpus.places
+    if supervision.described != ("places",):
+        rng = random_streams.stream(seed, "words", epoch)
+        of = np.arange(len(corpus.traits))
+        if supervision.whose == "another":
+            of = captions.another(corpus.scenes, random_streams.stream(seed, "another"))
+        sentences = captions.describe(
+            corpus.traits[of], corpus.nuisances, corpus.scenes, rng, say=supervision.described,
+            share=supervision.phrase_share,
+        )  # fmt: skip
+    return torch.searchsorted(corpus.vocabulary, tokenizer()(sentences))
+
+
 def model_of(objective, picture_px, vocabulary_size):
     """An open_clip model whose image tower is the same for all objectives, with what else an objective needs.
 
     CoCa's decoder for a captioner, a linear reading of the fields (head), or a decoder of masked patches (decoder).
     """
     vision = {"image_size": picture_px, "patch_size": PATCH_PX, "width": WIDTH, "layers": LAYERS, "head_width": 32}
-    text = {"context_length": supervision.CONTEXT, "vocab_size": vocabulary_size, "width": 64, "heads": 2, "layers": 1}
+    text = {"context_length": CONTEXT, "vocab_size": vocabulary_size, "width": 64, "heads": 2, "layers": 1}
     if objective == "captioner":
-        pooled = {"attentional_pool": True, "attn_pooler_heads": 4, "attn_pooler_queries": 64, "output_tokens": True}
+        vision |= {"attentional_pool": True, "attn_pooler_heads": 4, "attn_pooler_queries": 64, "output_tokens": True}
         text |= {"width": EMBED, "heads": 4}
-        words = text | {"embed_cls": True, "output_tokens": True}
-        model = open_clip().CoCa(EMBED, text, words, vision | pooled)
+        model = open_clip().CoCa(EMBED, text, text | {"embed_cls": True, "output_tokens": True}, vision)
         nn.init.normal_(model.text_decoder.text_projection, std=EMBED**-0.5)  # open_clip leaves it as memory was
         return model
     model = open_clip().model.CLIP(EMBED, vision, text)
@@ -67,7 +170,6 @@ class MaskedDecoder(nn.Module):
         return self.leave(self.blocks(torch.cat([seen[:, :1], whole], dim=1) + self.place)[:, 1:])
 
 
-# ---- losses ----------------------------------------------------------------------------------------------------------
 def loss_of(model, given, corpus, batch, captions, rng):
     """The loss of one batch of photos; given: the Supervision; captions: the tokens of all, or None."""
     see = lambda: augmented(corpus.pixels[batch], rng, given.views).to(device())  # noqa: E731
@@ -84,8 +186,8 @@ def loss_of(model, given, corpus, batch, captions, rng):
         return contrastive(model, model.visual(see()), model.encode_text(words))
     out = model(see(), words)
     whole = open_clip().CoCaLoss(caption_loss_weight=2.0, clip_loss_weight=1.0)
-    scale = model.logit_scale.exp()
-    return sum(whole(out["image_features"], out["text_features"], out["logits"].float(), out["labels"], scale))
+    parts = (out["image_features"], out["text_features"], out["logits"].float(), out["labels"])
+    return sum(whole(*parts, model.logit_scale.exp()))
 
 
 def contrastive(model, ours, others):
@@ -108,16 +210,14 @@ def masked(model, pictures, rng):
     return (((predicted - patches) ** 2).mean(dim=2) * hidden).sum() / hidden.sum()
 
 
-# ---- pictures --------------------------------------------------------------------------------------------------------
 def as_seen(picture):
     """A picture, or pixels (..., px, px, 3) uint8, as a tower reads it: (..., 3, px, px) float32."""
     return (torch.from_numpy(np.array(picture)).movedim(-1, -3).float() / 255 - MEAN) / SPREAD
 
 
 def augmented(pixels, rng, views="weak"):
-    """Pictures (n, 3, px, px) as a tower reads them: half mirrored, all shifted by up to 4 pixels.
-
-    Strong views (Chen et al. 2020) are each a crop of 30 to 100 % of the area, in other light and colour instead.
+    """Pictures (n, 3, px, px) as a tower reads them: half mirrored, all shifted by up to 4 pixels, or as strong views
+    (Chen et al. 2020) each a crop of 30 to 100 % of the area in other light and colour instead.
     """
     seen = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     if views == "strong":
@@ -150,7 +250,6 @@ def recoloured(pictures, rng):
     return ((middle + contrast * (mixed - middle)) * light).clamp(0, 1)
 
 
-# ---- training --------------------------------------------------------------------------------------------------------
 def optimise(model, loss, count, label, *, steps, batch_size, learning_rate, seed):
     """Train a model in place; loss: (step, epoch, indices of a batch of `count` photos) -> scalar.
 
@@ -174,20 +273,18 @@ def optimise(model, loss, count, label, *, steps, batch_size, learning_rate, see
 
 def pretrain(name, corpus, *, seed, settings):
     """The image tower of a supervision, from the same start for all; settings: steps, batch_size, learning_rate."""
-    given, sizes = supervision.get(name), (corpus.pixels.shape[1], len(corpus.vocabulary))
+    given, sizes = get(name), (corpus.pixels.shape[1], len(corpus.vocabulary))
     random_streams.seed_torch(seed, "supervision")
     start, model = model_of("none", *sizes).visual.state_dict(), model_of(given.objective, *sizes)
     own = model.visual.state_dict()  # a captioner pools in another way, and so has some of other shapes
     same = {key: value for key, value in start.items() if own[key].shape == value.shape}
     model.visual.load_state_dict(same, strict=False)
     model.to(device())
-
-    @functools.lru_cache(1)
-    def captions(epoch):
-        return supervision.tokens(corpus, given, seed, epoch) if given.objective in ("captions", "captioner") else None
+    captions = functools.lru_cache(1)(lambda epoch: tokens(corpus, given, seed, epoch))
 
     def loss(step, epoch, batch):
-        return loss_of(model, given, corpus, batch, captions(epoch), random_streams.stream(seed, "augmented", step))
+        words = captions(epoch) if given.objective in ("captions", "captioner") else None
+        return loss_of(model, given, corpus, batch, words, random_streams.stream(seed, "augmented", step))
 
     if given.objective != "none":
         optimise(model, loss, len(corpus.pixels), name, seed=seed, **settings)
@@ -212,9 +309,9 @@ def load(name, corpus, folder, seed, settings):
         state = pretrain(name, corpus, seed=seed, settings=settings).state_dict()
         state = {key: value.contiguous().cpu() for key, value in state.items()}
         files.write_whole(file, lambda partial: save_file(state, partial))
-    model = model_of(supervision.get(name).objective, corpus.pixels.shape[1], len(corpus.vocabulary)).float().eval()
+    model = model_of(get(name).objective, corpus.pixels.shape[1], len(corpus.vocabulary)).float().eval()
     model.visual.load_state_dict(load_file(file))
-    return Tower(f"{name}, seed {seed}", model, as_seen, None, supervision.CONTEXT, file.stem)
+    return Tower(f"{name}, seed {seed}", model, as_seen, None, CONTEXT, file.stem)
 
 
 def code():

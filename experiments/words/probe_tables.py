@@ -1,25 +1,33 @@
-"""What towers know of place, as tables: every tower, split, aim and kind of scene, with intervals."""
+"""Which photos are probed, what is asked of each, and what towers know of it, as tables with intervals."""
 
 import itertools
 import sys
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GroupKFold, KFold, cross_val_score
 from tqdm import tqdm
 
 from experiments.words import layers, ridge_probe
-from experiments.words.ridge_probe import INTERVAL
-from experiments.words.samples import ANYWHERE
-from geonb import random_streams
+from experiments.words.ridge_probe import FOLDS, INTERVAL
+from geonb import checks, random_streams
+from geonb.earth import sphere
 from geonb.learning.decoding import posterior
 from geonb.measuring import predictions
 from geonb.photos.pictures import open_picture, picture_path
+from geonb.splitting.splits import block_ids
 
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
 NAMES = ("city", "country")  # aims that are names: predicted or not
 FEWEST_OF_A_SCENE = 15  # photos
 PIXELS, PERMUTED = "pixels", "photos dealt anew"
+ANYWHERE = ("fields", "country")  # aims that can be asked for in a city that no training photo shows
+FEWEST_COUNTRIES = 3  # of two cities, at least, or no country is asked for
+LEFT_OUT = {"reason": "why photos are not probed by a split"}
+FEWEST_OF_A_CITY = 5  # photos, so that hardly a city lies in one fold
 ASKED = {
     "tower": "tower, or baseline, that is read",
     "split": "how photos that train the probe are kept apart from those that test it",
@@ -61,6 +69,105 @@ SCENES = {
 }
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Photos that are probed: their rows (n) of the catalogue, by its index.
+
+    aims {name: targets (n, K)}; block, scene (n,) of each photo; folds {split: fold (n,)}; left_out: table LEFT_OUT.
+    """
+
+    photos: pd.DataFrame
+    aims: dict
+    block: np.ndarray
+    scene: np.ndarray
+    folds: dict
+    left_out: pd.DataFrame
+
+    @property
+    def city(self):
+        """City (n,) of each photo."""
+        return self.photos.city.to_numpy(dtype=object)
+
+
+def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, splits):
+    """The Sample of a catalogue with plain lat_deg and lon_deg; scene, usable (n,), per_city: see chosen.
+
+    planted: from rows of it (m) to the fields (m, K) there, or None.
+    """
+    rows = chosen(photos.city, scene, usable, per_city, seed=seed)
+    own, city = photos.iloc[rows], photos.city.to_numpy(dtype=object)[rows]
+    aims, block = aims_of(own, planted(own)), block_ids(own[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)
+    return Sample(own, aims, block, scene[rows], *folds_of(splits, aims, city, block, own.sequence_id, seed=seed))
+
+
+def chosen(city, scene, usable, per_city, *, seed=0):
+    """Indices (m,), rising, of photos to probe: per_city usable ones of each city, and all of rare kinds of scenes.
+
+    Cities with fewer than FEWEST_OF_A_CITY usable photos are left out: hardly any of theirs would train a probe.
+    """
+    checks.count("probed_per_city", per_city)
+    city, scene, rng = np.asarray(city), np.asarray(scene), random_streams.stream(seed, "probed")
+    usable = usable & (pd.Series(usable).groupby(city).transform("sum") >= FEWEST_OF_A_CITY).to_numpy()
+    kinds, counts = np.unique(scene[usable], return_counts=True)
+    rare = usable & np.isin(scene, kinds[counts < max(counts, default=0)])
+    drawn = [rng.permutation(np.flatnonzero(usable & (city == name)))[:per_city] for name in np.unique(city)]
+    return np.union1d(np.flatnonzero(rare), np.concatenate(drawn)).astype(int)
+
+
+def aims_of(photos, fields=None):
+    """{position: metres around the city's middle (n, 2), fields (n, K) if known, city, country: one-hot (n, C)}.
+
+    city where there are several; country where all are known and FEWEST_COUNTRIES of them have more than one city.
+    """
+    at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
+    aims = {"position": np.empty((len(at), 2))}
+    for name in np.unique(city):
+        aims["position"][city == name] = sphere.to_local_m(at[city == name], sphere.centre(at[city == name]))
+    if fields is not None:
+        aims["fields"] = fields
+    if len(np.unique(city)) > 1:
+        aims["city"] = pd.get_dummies(city, dtype=float).to_numpy()
+    country = photos.country.fillna("").to_numpy(dtype=object)
+    cities = pd.Series(city).groupby(country).nunique()
+    if "" not in cities.index and (cities > 1).sum() >= FEWEST_COUNTRIES:
+        aims["country"] = pd.get_dummies(country, dtype=float).to_numpy()
+    return aims
+
+
+def folds_of(splits, aims, city, block, sequence_id, *, seed=0):
+    """({split: fold (n,) of each photo}, table LEFT_OUT of splits that are impossible).
+
+    Folds of photos singly (random), whole drives (other_drive), blocks (blocked) or cities (unseen_city, where one of
+    ANYWHERE can be asked for). A photo of no drive counts as one of its own.
+    """
+    alone, found, why = np.array([f"photo {n}" for n in range(len(city))]), {}, []
+    drive = np.where(np.asarray(sequence_id, dtype=object) == "", alone, sequence_id)
+    groups = {"random": alone, "other_drive": drive, "blocked": block, "unseen_city": city}
+    for split in splits:
+        if split not in groups:
+            why.append(f"no probe is cut as {split!r}: there are {', '.join(groups)}")
+        elif split != "unseen_city" or set(ANYWHERE) & set(aims):
+            try:
+                found[split] = folds(split, groups[split].astype(str), city, seed)
+            except ValueError as error:
+                why.append(str(error))
+    return found, pd.DataFrame({"reason": [f"Not probed: {reason}." for reason in why]}, dtype=str)
+
+
+def folds(split, groups, city, seed):
+    """Fold (n,) of each photo, whole groups (n,) in one. ValueError for a split that cannot be cut so."""
+    count, fold = len(np.unique(groups)), np.zeros(len(city), int)
+    if count < 3:
+        raise ValueError(f"a probe of split {split} needs at least 3 groups that can be held out, there are {count}")
+    cut = GroupKFold(min(FOLDS, count), shuffle=True, random_state=seed)
+    for number, (_, held) in enumerate(cut.split(groups, groups=groups)):
+        fold[held] = number
+    single = [name for name in np.unique(city) if len(np.unique(fold[city == name])) == 1]
+    if single and split != "unseen_city":
+        raise ValueError(f"split {split} leaves no photo of {', '.join(single[:3])} to train a probe")
+    return fold
+
+
 class Layers(NamedTuple):
     """The layers of a tower: of each training a list of (n, d), and the name of each layer."""
 
@@ -86,11 +193,10 @@ def frozen(models, sample, features, *, seed=0):
     return towers | {PIXELS: Layers([[colours]], ["0 mean"]), PERMUTED: Layers([[permuted]], ["last mean"])}
 
 
-# ---- every tower, split and aim --------------------------------------------------------------------------------------
 def read(towers, sample, *, replicates=300, seed=0):
     """(table READ, table DEPTH, {(tower, split, aim): squares (seeds, 2, n)}) of towers {name: Layers} on a Sample.
 
-    In unseen_city only samples.ANYWHERE is asked for.
+    In unseen_city only ANYWHERE is asked for.
     """
     rows, depth, squares = [], [], {}
     pairs = list(itertools.product(towers.items(), sample.folds.items()))
@@ -108,8 +214,10 @@ def read(towers, sample, *, replicates=300, seed=0):
                 measured = np.stack([[one.predicted.argmax(axis=1) == name] for one in own])
             else:
                 metric, statistic, usable = "r2", ridge_probe.r2, np.ones(len(fold), bool)
-                measured = squares[tower, split, aim] = np.stack([one.squares(None, mean) for one in own])
-                values = [ridge_probe.r2([one.squares(k, mean) for one in own]) for k in range(len(known.names))]
+                whole = [[ridge_probe.squares(told, one.truth, mean) for told in (one.predicted, *one.by_layer)]
+                         for one in own]  # fmt: skip
+                measured, *by_layer = np.swapaxes(whole, 0, 1)
+                squares[tower, split, aim], values = measured, map(ridge_probe.r2, by_layer)
                 depth += [(tower, split, aim, *row) for row in zip(known.names, values, strict=True)]
             about = {"tower": tower, "split": split, "aim": aim, "metric": metric, "layer": layer, "seeds": len(own)}
             for scene, here in shown_scenes(sample.scene, usable):
@@ -131,14 +239,11 @@ def shown_scenes(scene, usable):
 
 
 def published(towers, sample):
-    """Table PUBLISHED: R2 of towers as the paper on textual supervision counts it (arXiv 2606.07172), not of baselines.
+    """Table PUBLISHED: R2 of towers as arXiv 2606.07172 counts it, not of baselines.
 
     Latitude and longitude in degrees, photos put singly into five folds, the penalty by leaving out one photo of those
     that train, mean over folds and both coordinates. Missing below 10 photos: R2 asks for two in a fold.
     """
-    from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import KFold, cross_val_score
-
     at, ridge, rows = sample.photos[["lat_deg", "lon_deg"]].to_numpy(), RidgeCV(alphas=np.logspace(-1, 4, 12)), []
     how = {"cv": KFold(5, shuffle=True, random_state=42), "scoring": "r2"}
     for name in [name for name in towers if name not in (PIXELS, PERMUTED)]:
@@ -148,7 +253,6 @@ def published(towers, sample):
     return pd.DataFrame(rows, columns=list(PUBLISHED))
 
 
-# ---- the layer that was chosen ---------------------------------------------------------------------------------------
 def shown_split(table):
     """The split whose numbers are shown where one must do: blocked where it was probed, '' where nothing was."""
     return "blocked" if "blocked" in set(table.split) else next(iter(table.split), "")
@@ -178,8 +282,8 @@ def directions(features, sample, *, seed=0):
     rows = []
     for parts, aim in itertools.product(("city", "scene"), features):
         known, wanted = (ridge_probe.within(values, sample.city) for values in (features[aim], sample.aims[aim]))
-        found = ridge_probe.same_directions(known, wanted, getattr(sample, parts), sample.block, seed=seed)
-        rows.append((parts, aim, found[0].mean(), found[1].mean(), found[2]))
+        own, other, count = ridge_probe.same_directions(known, wanted, getattr(sample, parts), sample.block, seed=seed)
+        rows.append((parts, aim, own.mean(), other.mean(), count))
     return pd.DataFrame(rows, columns=list(DIRECTIONS))
 
 
@@ -187,14 +291,12 @@ def errors(table, features, sample):
     """Table ERRORS of the position from features {aim: (n, d)} of the first tower of a table READ, if it was asked."""
     if "position" not in features:
         return pd.DataFrame(columns=list(ERRORS))
-    aim = {"position": sample.aims["position"]}
-    layers, fold = [features["position"]], sample.folds[shown_split(table)]
-    probed = ridge_probe.probe(layers, aim, fold, sample.city, around_city=WITHIN)["position"]
+    aim, fold = {"position": sample.aims["position"]}, sample.folds[shown_split(table)]
+    probed = ridge_probe.probe([features["position"]], aim, fold, sample.city, around_city=WITHIN)["position"]
     error_m = np.hypot(*(probed.predicted - probed.truth).T)
     return pd.DataFrame({"photo_id": sample.photos.photo_id, "method": table.tower.iloc[0], "error_m": error_m})
 
 
-# ---- localizability --------------------------------------------------------------------------------------------------
 def scenes(table, sample, features, places, planted):
     """Table SCENES of the first tower: what is planted in a kind of scene, what a probe reads, how sure retrieval is.
 

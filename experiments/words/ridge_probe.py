@@ -1,10 +1,15 @@
 """Ridge probes: what can be read linearly from features, with folds that keep apart what must not be shared."""
 
 import itertools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from geonb import checks, random_streams, resampling
 from geonb.measuring import inference
@@ -31,10 +36,6 @@ def held_out(features, targets, groups, *, folds=None):
     features (n, d); groups (n,): whole groups go into one fold (cities, or blocks); folds: their number, every group
     alone if None. The penalty is chosen by whole groups inside the training folds. ValueError below three groups.
     """
-    from sklearn.model_selection import GroupKFold
-
-    if folds is not None:
-        checks.count("folds", folds, least=2)
     count = len(np.unique(groups))
     if count < 3:
         raise ValueError(f"a probe needs at least 3 groups that can be held out, there are {count}")
@@ -47,18 +48,12 @@ def held_out(features, targets, groups, *, folds=None):
 
 def fitted(features, targets, groups):
     """A fitted ridge regression on standardised features, its penalty chosen by whole groups."""
-    from sklearn.model_selection import GridSearchCV, GroupKFold
-
     inner = GroupKFold(min(FOLDS, len(np.unique(groups))))
     return GridSearchCV(ridge(), {"ridge__alpha": PENALTIES}, cv=inner).fit(features, targets, groups=groups)
 
 
 def ridge(penalty=1.0):
     """scikit-learn's ridge regression on standardised features."""
-    from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     return make_pipeline(StandardScaler(), Ridge(penalty))
 
 
@@ -84,41 +79,22 @@ def r2_table(targets, predicted, groups, blocks, names, *, replicates=300, seed=
 
 def place_features(east_north_m, city, *, seed=0):
     """Smooth functions of position (n, 256) inside each city: random Fourier features of a Gaussian kernel of 200 m."""
-    from sklearn.kernel_approximation import RBFSampler
-
     number = np.unique(city, return_inverse=True)[1]
     apart = np.asarray(east_north_m) + number[:, None] * np.array([1e5, 0.0])  # cities share nothing
     return RBFSampler(gamma=0.5 / 200.0**2, n_components=256, random_state=seed).fit_transform(apart)
 
 
-# ---- every layer of a tower ------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Probed:
-    """Predictions of targets from the layers of a tower, each photo out of its fold.
+class Probed(NamedTuple):
+    """What layers of a tower predict, each photo out of its fold.
 
-    truth (n, K): the targets as they count, see probe; by_layer (L, n, K): predictions from each layer; fold (n,);
-    chosen (F,): the layer that each fold chose.
+    truth (n, K): the targets as they count, see probe; predicted (n, K): from the layer that each fold chose;
+    by_layer (L, n, K): from each layer; chosen (F,): the layer that each fold chose.
     """
 
     truth: np.ndarray
+    predicted: np.ndarray
     by_layer: np.ndarray
-    fold: np.ndarray
     chosen: np.ndarray
-
-    @property
-    def predicted(self):
-        """Predictions (n, K) from the layer that each fold chose."""
-        return self.by_layer[self.chosen[self.fold], np.arange(len(self.fold))]
-
-    def squares(self, layer=None, groups=None):
-        """(2, n): squared error, and squared target, of each photo, summed over the targets.
-
-        layer: None for those that were chosen; groups (n,): both count around each group's own mean, if given.
-        """
-        predicted, truth = self.predicted if layer is None else self.by_layer[layer], self.truth
-        if groups is not None:
-            predicted, truth = within(predicted, groups), within(truth, groups)
-        return np.stack([((truth - predicted) ** 2).sum(axis=1), (truth**2).sum(axis=1)])
 
 
 def probe(layers, aims, fold, city, *, around_city=()):
@@ -126,13 +102,13 @@ def probe(layers, aims, fold, city, *, around_city=()):
 
     Layer and penalty are chosen inside the training folds, by leaving out one of them at a time, so by the same cut:
     the smallest squared error, each target in units of its variance. Aims in around_city count from the mean of the
-    photo's own city over the training folds; NaN targets are refused by name.
+    photo's own city over the training folds; ValueError for NaN targets.
     """
     found, folds = {}, fold.max() + 1
     for name, own in aims.items():
         if not np.isfinite(own).all():
             raise ValueError(f"aim {name} has {np.isnan(own).sum()} missing values: probe photos that have it")
-        found[name] = Probed(np.empty(own.shape), np.empty((len(layers), *own.shape)), fold, np.empty(folds, int))
+        found[name] = Probed(*(np.empty((*of, *own.shape)) for of in ((), (), (len(layers),))), np.empty(folds, int))
     ends = np.cumsum([own.shape[1] for own in aims.values()])[:-1]
     for held in range(folds):
         train, test = fold != held, fold == held
@@ -143,9 +119,10 @@ def probe(layers, aims, fold, city, *, around_city=()):
         parts = (np.split(values, ends, axis=-1) for values in (costs, paths, targets))
         for probed, cost, path, own in zip(found.values(), *parts, strict=True):
             cost = cost.sum(axis=2)
-            probed.chosen[held] = cost.min(axis=1).argmin()
+            layer = probed.chosen[held] = cost.min(axis=1).argmin()
             probed.truth[test] = own[test]
             probed.by_layer[:, test] = path[np.arange(len(layers)), cost.argmin(axis=1)]
+            probed.predicted[test] = probed.by_layer[layer, test]
     return found
 
 
@@ -174,6 +151,16 @@ def ridge_path(features, targets, others):
     return np.stack([middle + asked @ (rotated / (np.maximum(values, 0) + p)[:, None]) for p in PENALTIES])
 
 
+def squares(predicted, truth, groups=None):
+    """(2, n): squared error, and squared truth, of predictions (n, K) of each photo, summed over the targets.
+
+    groups (n,): both count around each group's own mean, if given.
+    """
+    if groups is not None:
+        predicted, truth = within(predicted, groups), within(truth, groups)
+    return np.stack([((truth - predicted) ** 2).sum(axis=1), (truth**2).sum(axis=1)])
+
+
 def r2(squares):
     """R2 of squares (seeds, 2, n) of the same photos: 1 - sum of errors over sum of targets."""
     error, whole = np.asarray(squares).sum(axis=(0, 2))
@@ -190,7 +177,6 @@ def interval(statistic, parts, blocks, *, replicates=300, seed=0):
     return float(statistic(*parts)), *resampling.interval95(drawn).tolist()
 
 
-# ---- coefficients ----------------------------------------------------------------------------------------------------
 def dimensions_needed(features, targets, fold, shares):
     """R2 (S, K) of each target (n, K) from the shares of features (n, d) with the largest coefficients.
 
@@ -212,15 +198,11 @@ def dimensions_needed(features, targets, fold, shares):
 def same_directions(features, targets, cluster, block, *, seed=0):
     """(within (K,), between (K,), clusters): correlations of ridge coefficients of targets (n, K) in parts of photos.
 
-    The paper on textual supervision correlates coefficients between clusters of photos (arXiv 2606.07172). Here each
-    cluster is cut in two halves, of blocks that are on the same side in all clusters, and equally many photos of every
-    half are taken. Coefficients of one side are compared with those of the other; two halves of one cluster say how
-    alike they can be at all: that is our choice. Features are standardised over all photos, targets count around their
-    cluster's mean. Clusters with fewer than FEWEST_OF_A_HALF photos in a half are left out; NaN where two are not left.
+    After arXiv 2606.07172. Each cluster is cut in two halves, of blocks that are on the same side in all clusters, and
+    equally many photos of every half are taken; coefficients of one side are compared with those of the other. Targets
+    count around their cluster's mean. Clusters with fewer than FEWEST_OF_A_HALF photos in a half are left out; NaN
+    where two are not left.
     """
-    from sklearn.linear_model import Ridge
-    from sklearn.preprocessing import StandardScaler
-
     rng, known, halves = random_streams.stream(seed, "halves"), StandardScaler().fit_transform(features), []
     targets, number = within(targets, cluster), np.unique(block, return_inverse=True)[1]
     side = rng.permutation(number.max() + 1)[number] % 2  # of a block, whatever clusters its photos are in
@@ -228,10 +210,10 @@ def same_directions(features, targets, cluster, block, *, seed=0):
         pair = [rng.permutation(np.flatnonzero((cluster == name) & (side == k))) for k in (0, 1)]
         halves += [pair] if min(map(len, pair)) >= FEWEST_OF_A_HALF else []
     if len(halves) < 2:
-        return np.full(targets.shape[1], np.nan), np.full(targets.shape[1], np.nan), len(halves)
+        return *np.full((2, targets.shape[1]), np.nan), len(halves)
     least = min(len(half) for pair in halves for half in pair)
-    drawn = [[half[:least] for half in pair] for pair in halves]
-    fits = [[Ridge(PENALTY).fit(known[half], targets[half]).coef_ for half in pair] for pair in drawn]
+    drawn = [half[:least] for pair in halves for half in pair]
+    fits = [Ridge(PENALTY).fit(known[half], targets[half]).coef_ for half in drawn]
     c = np.reshape(fits, (len(halves), 2, targets.shape[1], -1))  # a single target comes without its axis
     c = c - c.mean(axis=3, keepdims=True)
     c = c / np.maximum(np.linalg.norm(c, axis=3, keepdims=True), 1e-12)

@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.laboratory import worlds
-from experiments.words import supervision
+from experiments.words import pretraining
 from geonb import files
 from geonb.learning import pretrained_towers
 from geonb.photos import catalogue, sources
@@ -48,5 +48,5 @@ def photos():
 
 @pytest.fixture(scope="session")
 def corpus(photos):
-    """The supervision.Corpus of its photos."""
-    return supervision.corpus(simulation.world_of("simulated", CAPTIONED), photos)
+    """The pretraining.Corpus of its photos."""
+    return pretraining.corpus(simulation.world_of("simulated", CAPTIONED), photos)

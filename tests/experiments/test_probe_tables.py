@@ -1,9 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from experiments.words import probe_tables, samples
+from experiments.words import probe_tables
 from experiments.words.probe_tables import Layers
+
+BOTH = ("random", "blocked", "unseen_city")
 
 
 def sample(city, splits, *, country="", fields=None, block=None, scene="street"):
@@ -14,8 +17,8 @@ def sample(city, splits, *, country="", fields=None, block=None, scene="street")
     photos["lat_deg"] += 5.0 * pd.factorize(photos.city)[0]
     cell = (photos.lat_deg // 0.004 * 100 + photos.lon_deg // 0.004).astype(int).to_numpy()
     block, scene = cell if block is None else block, np.broadcast_to(scene, n)
-    own, city = samples.aims_of(photos, fields), photos.city.to_numpy(object)
-    return samples.Sample(photos, own, block, scene, *samples.folds_of(splits, own, city, block, [""] * n))
+    own, city = probe_tables.aims_of(photos, fields), photos.city.to_numpy(object)
+    return probe_tables.Sample(photos, own, block, scene, *probe_tables.folds_of(splits, own, city, block, [""] * n))
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +153,6 @@ def test_scenes_are_ranked_by_what_is_planted_and_a_sure_posterior_does_not_scat
 
 
 def test_a_study_without_models_reads_its_features_beside_baselines(monkeypatch, tmp_path):
-    from PIL import Image
-
     own = sample(["a"] * 30, ["random"])
     Image.new("RGB", (32, 32), (255, 0, 0)).save(tmp_path / "red.png")
     own.photos["path"] = str(tmp_path / "red.png")
@@ -161,3 +162,67 @@ def test_a_study_without_models_reads_its_features_beside_baselines(monkeypatch,
     assert towers[probe_tables.PIXELS].runs[0][0].shape == (30, 192)
     permuted = towers[probe_tables.PERMUTED].runs[0][0]
     assert sorted(permuted[:, 0]) == features[:, 0].tolist() != permuted[:, 0].tolist()
+
+
+def cut(splits, city, block, aims=()):
+    """Folds and reasons of photos of no drive."""
+    return probe_tables.folds_of(splits, aims, np.asarray(city, object), np.asarray(block), [""] * len(city))
+
+
+def test_photos_to_probe_are_usable_drawn_by_city_with_all_of_rare_kinds():
+    city, scene = np.repeat(["a", "b"], 100), np.where(np.arange(200) % 20 == 0, "park", "street")
+    usable = np.arange(200) % 2 == 0
+    here = probe_tables.chosen(city, scene, usable, 20, seed=1)
+    assert usable[here].all()
+    assert set(np.flatnonzero(usable & (scene == "park"))) <= set(here)
+    assert 40 <= len(here) <= 50
+    with pytest.raises(ValueError, match="probed_per_city 0 must be a whole number of at least 1"):
+        probe_tables.chosen(city, scene, usable, 0)
+
+
+def test_small_cities_are_not_probed_and_a_sample_of_none_is_no_crash():
+    photos = pd.DataFrame(
+        {"city": ["a"] * 40 + ["b"] * 4, "country": "", "sequence_id": "", "lat_deg": 0.0, "lon_deg": 0.0}
+    )
+    scene, ask = np.full(44, "photo"), {"planted": lambda rows: None, "block_size_m": 100.0, "splits": BOTH}
+    assert probe_tables.sample(photos, scene, np.ones(44, bool), 30, **ask).photos.index.max() < 40
+    empty = probe_tables.sample(photos, scene, (photos.city == "b").to_numpy(), 30, **ask)
+    assert (len(empty.photos), empty.folds, len(empty.left_out)) == (0, {}, 2)
+
+
+def test_a_city_is_asked_for_where_there_are_several_and_a_country_where_three_have_several():
+    names = pd.DataFrame({"lat_deg": np.arange(6.0), "lon_deg": 0.0, "city": list("abcdef"), "country": list("xxyyzz")})
+    assert list(probe_tables.aims_of(names.assign(city="a", country=""))) == ["position"]
+    aims = probe_tables.aims_of(names, fields=np.ones((6, 3)))
+    assert list(aims) == ["position", "fields", "city", "country"]
+    assert aims["country"].argmax(axis=1).tolist() == [0, 0, 1, 1, 2, 2]
+    for country in ("xxyyyy", "xxyyzw", ["x", "x", "y", "y", "", ""]):  # two countries of two cities; one is unknown
+        assert list(probe_tables.aims_of(names.assign(country=list(country)))) == ["position", "city"]
+
+
+@pytest.mark.parametrize(("split", "aim"), [("blocked", "position"), ("unseen_city", "fields")])
+def test_whole_groups_are_held_out(split, aim):
+    city, block = np.repeat(list("abcd"), 100), np.arange(400) // 10
+    fold = cut([split], city, block, aims=[aim])[0][split]
+    group = {"blocked": block, "unseen_city": city}[split]
+    assert all(len(set(fold[group == own])) == 1 for own in np.unique(group))
+    assert len(set(fold)) > 2
+
+
+def test_drives_stay_together_and_photos_of_none_stand_alone():
+    drive = np.array(["a"] * 10 + ["b"] * 10 + [""] * 30, dtype=object)
+    fold = probe_tables.folds_of(["other_drive"], [], np.zeros(50), np.zeros(50), drive)[0]["other_drive"]
+    assert len(set(fold[:10])) == len(set(fold[10:20])) == 1
+    assert len(set(fold[20:])) > 1
+
+
+def test_splits_that_cannot_be_are_left_out_with_the_reason():
+    city = np.repeat(["a", "b"], 300)
+    folds, left_out = cut(BOTH, city, np.arange(600) // 10, aims=["fields"])
+    assert list(folds) == ["random", "blocked"]
+    assert "split unseen_city needs at least 3 groups that can be held out, there are 2" in left_out.reason[0]
+    folds, left_out = cut(["blocked", "unseen_city"], city, np.where(city == "a", 1, np.arange(600)))
+    assert folds == {}
+    assert left_out.reason.tolist() == ["Not probed: split blocked leaves no photo of a to train a probe."]
+    assert list(left_out) == list(probe_tables.LEFT_OUT)
+    assert "no probe is cut as 'diagonal': there are random, other_drive" in cut(["diagonal"], city, city)[1].reason[0]

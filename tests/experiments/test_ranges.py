@@ -47,20 +47,20 @@ def test_small_version_of_the_study_fits_find_short_ranges_and_flag_or_miss_long
     rows = ranges.summary(table)
     assert list(rows.columns) == list(ranges.SUMMARY)
     assert rows.fields.tolist() == [4, 4]
-    read = ranges.with_intervals(rows)
+    read = ranges.readable(rows)
     assert read.loc[(0.125, 0.1), "bias"].startswith(f"{rows.bias[0]:.2f} ({rows.bias_low[0]:.2f} to ")
 
 
 def test_bias_and_error_ratio_are_those_of_the_logarithms():
-    errors = ranges.log_errors(made([200.0, 50.0, np.nan], [100 * np.e, 100 / np.e, 1.0], ["", "", "why"]))
-    assert errors.shape == (2, 2)
-    assert ranges.error_ratio(errors) == pytest.approx(np.log(2))
-    assert ranges.with_interval(errors, ranges.bias) == pytest.approx((0, -0.5, 1))
+    table = made([200.0, 50.0, np.nan], [100 * np.e, 100 / np.e, 1.0], ["", "", "why"])
+    values = dict(zip(list(ranges.SUMMARY)[2:], ranges.summarised(table), strict=True))
+    assert (values["fields"], values["flagged_share"]) == (3, pytest.approx(1 / 3))
+    assert values["error_ratio"] == pytest.approx(np.log(2))
+    assert [values[name] for name in ("bias", "bias_low", "bias_high")] == pytest.approx([0, -0.5, 1])
 
 
 def test_coverage_counts_open_intervals_as_reaching_beyond_the_lags():
-    table = made([100.0] * 5, [100.0] * 5, ["", "", "", "", "why"], low=[90.0, 101.0, np.nan, 80.0, 0.0],
-                 high=[120.0, 130.0, np.inf, 99.0, 999.0])  # fmt: skip
+    table = made([100.0] * 4, [100.0] * 4, low=[90.0, 101.0, np.nan, 80.0], high=[120.0, 130.0, np.inf, 99.0])
     share, low, high = ranges.coverage(table)
     assert share == 0.5
     assert 0 < low < 0.5 < high < 1

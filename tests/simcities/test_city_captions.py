@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geonb.earth import sphere
 from simcities import captions, day, fields, geography, globe
 
 TOKENS = open_clip.SimpleTokenizer()
@@ -211,6 +212,13 @@ def test_trees_stone_and_empty_places_follow_the_fields_ahead():
     found = captions.traits(city_of([house(20, 5, 1.0)], STEPS_M), view)[0]
     assert found[[GREENERY, STONE]] == pytest.approx(ahead[[GREENERY, STONE]])
     assert np.delete(found, (GREENERY, STONE)) == pytest.approx([1.0] * 5)
+
+
+def test_what_a_camera_looks_at_lies_ahead_of_it():
+    for heading_deg, offset in ((0.0, [0, captions.AHEAD_M]), (90.0, [captions.AHEAD_M, 0])):
+        row = pd.DataFrame({"city": "a", "lat_deg": [50.0], "lon_deg": [8.0], "heading_deg": [heading_deg]})
+        metres = sphere.to_local_m(captions.ahead(row), np.array([50.0, 8.0]))
+        np.testing.assert_allclose(metres[0], offset, atol=0.1)
 
 
 def test_traits_are_bit_identical_in_any_batch_and_order():

@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from experiments.laboratory import planted
 from geonb import random_streams
-from simcities import day, fields, renderer, simulation, things
+from simcities import captions, day, fields, renderer, simulation, things
 
-JPEG_QUALITY = 85
 THUMBNAILS = {
     "sheet": "figure that shows it: scenes, days, neighbours or values",
     "title": "what stands above it",
@@ -23,13 +21,15 @@ def thumbnails(world, photos, pictures, *, seed=0):
 
     pictures: rows of the catalogue -> PIL images.
     """
-    cameras, truth = simulation.cameras(world), simulation.truth(world, planted.ahead(photos), photos.city.to_numpy())
-    scenes = [n for scene in things.SCENES for n in cameras[cameras.scene == scene].index[:4]]
+    scene = simulation.cameras(world).scene
+    seen = simulation.truth(world, captions.ahead(photos), photos.city.to_numpy())
+    storeys = seen[:, fields.FIELDS.index("storeys")]
+    scenes = [n for kind in things.SCENES for n in scene[scene == kind].index[:4]]
     longest = photos.sequence_id[photos.sequence_id != ""].value_counts().index[0]
-    drive, storeys = photos[photos.sequence_id == longest].index[:8], truth[:, fields.FIELDS.index("storeys")]
-    alike = same_values(storeys, photos.city.to_numpy(), (cameras.scene == "street").to_numpy())
+    drive = photos[photos.sequence_id == longest].index[:8]
+    alike = same_values(storeys, photos.city.to_numpy(), (scene == "street").to_numpy())
     shown = {
-        "scenes": (pictures(photos.loc[scenes]), cameras.scene[scenes]),
+        "scenes": (pictures(photos.loc[scenes]), scene[scenes]),
         "days": (on_other_days(world, 10, 8, seed=seed), [""] * 8),
         "neighbours": (pictures(photos.loc[drive]), photos.street[drive]),
         "values": (pictures(photos.loc[alike]), [f"{photos.city[n]}, storeys {storeys[n]:+.1f}" for n in alike]),
@@ -43,7 +43,7 @@ def thumbnails(world, photos, pictures, *, seed=0):
 def jpeg(picture):
     """The bytes of a PIL image as JPEG."""
     file = io.BytesIO()
-    picture.save(file, "jpeg", quality=JPEG_QUALITY)
+    picture.save(file, "jpeg", quality=85)
     return file.getvalue()
 
 

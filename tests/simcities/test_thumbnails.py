@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
+from PIL import Image
 
-from experiments.laboratory import thumbnails
-from geonb.photos.pictures import open_picture
-from simcities import simulation
+from simcities import simulation, thumbnails
+
+WORLD = simulation.World(city_count=3, photos_per_city=60, picture_px=32, city_side_m=900.0)
 
 
-def test_every_figure_of_a_world_has_its_pictures_and_titles(world, options):
-    photos, _ = world
-    table = thumbnails.thumbnails(
-        simulation.World(**options), photos, lambda rows: [open_picture(path) for path in rows.path]
-    )
+def test_every_figure_of_a_world_has_its_pictures_and_titles():
+    photos, _ = simulation.unpainted(WORLD)
+    blank = lambda rows: [Image.new("RGB", (32, 32))] * len(rows)  # noqa: E731
+    table = thumbnails.thumbnails(WORLD, photos, blank)
     assert table.columns.tolist() == list(thumbnails.THUMBNAILS)
     assert table.sheet.unique().tolist() == ["scenes", "days", "neighbours", "values"]
     pictures, titles = thumbnails.sheet(table, "values")
@@ -19,10 +19,9 @@ def test_every_figure_of_a_world_has_its_pictures_and_titles(world, options):
     assert "storeys" in titles[0]
 
 
-def test_one_place_on_other_days_is_the_same_place(options):
-    world = simulation.World(**options)
-    shown = [np.asarray(picture, float) for picture in thumbnails.on_other_days(world, 0, 3)]
-    other = np.asarray(thumbnails.on_other_days(world, 20, 1)[0], float)
+def test_one_place_on_other_days_is_the_same_place():
+    shown = [np.asarray(picture, float) for picture in thumbnails.on_other_days(WORLD, 0, 3)]
+    other = np.asarray(thumbnails.on_other_days(WORLD, 20, 1)[0], float)
     assert all((a != b).any() for a, b in [(shown[0], shown[1]), (shown[0], shown[2])])
     assert np.abs(shown[0] - shown[2]).mean() < np.abs(shown[0] - other).mean()
 
@@ -34,10 +33,6 @@ def test_two_cities_are_shown_at_the_same_rising_values():
     assert set(city[found]) == {"a", "b"}
     assert (np.diff(values[found[:4]]) > 0).all()
     np.testing.assert_allclose(values[found[:4]], values[found[4:]], atol=0.15)
-
-
-def test_a_city_without_a_picture_to_show_is_no_city_to_compare():
-    city, values = np.repeat(["a", "b", "c"], 20), np.random.default_rng(0).normal(size=60)
     assert set(city[thumbnails.same_values(values, city, city != "a")]) == {"b", "c"}
     with pytest.raises(ValueError, match="two cities are needed to compare them, there is 1"):
         thumbnails.same_values(values, city, city == "a")
