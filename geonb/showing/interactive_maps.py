@@ -1,10 +1,11 @@
 """Interactive maps as one self-contained page each: no network, no marker per photo, no text of a photo that can run.
 
-Every map is a folium map with ONE GeoJSON layer per method, drawn on a canvas: pages with one script object per marker
-go blank at about 3,000 markers. More photos than ``MARKS_AT_MOST`` are drawn as one mark per square cell.
+Every map is a folium map with ONE GeoJSON layer per method on a canvas, since pages with one script object per marker
+go blank at about 3,000. More photos than MARKS_AT_MOST are drawn as one mark per square cell.
 """
 
 import base64
+import functools
 import io
 import itertools
 import re
@@ -27,43 +28,37 @@ from geonb.showing.safe_text import safe_html
 from geonb.showing.style import need
 
 LEAFLET = files.ROOT / "book" / "_static" / "vendor" / "leaflet"
-HEIGHT_PX = 500
 MARKS_AT_MOST = 4_000  # marks on one page, all layers together: keeps it near 1 MB
 LONGEST = 100  # characters of one text of a photo
 WORST_PER_CITY = 3  # errors of a method in a city that are drawn as lines
 CITY_ERRORS_M = (25, 50, 100, 200, 500, 1_000)  # class bounds, about equal steps in log error
 WORLD_ERRORS_M = (1_000, 25_000, 200_000, 750_000, 2_500_000)  # the usual bounds of world-scale geolocation
-TARGET_SHARES = (0.01, 0.05, 0.2, 1.0)  # upper ends of the classes of a target's weights
-LIKELY_SHARES = (0.1, 0.3, 0.6, 1.0)  # the same of a place's probability over that of the best place
-RING = {"color": "#6b6b6b", "weight": 2, "fillColor": "#ffffff", "fillOpacity": 0.3}
-ERROR_LINE = {"color": "#111111", "weight": 1.3, "dashArray": "4 3", "opacity": 0.9}
-CIRCLE = {"color": "#D55E00", "weight": 2.2, "opacity": 1.0, "fill": False}
-TRUTH = {"radius": 6, "color": "#000000", "weight": 2.5, "fillColor": "#ffffff", "fillOpacity": 1.0}
-CONTEXT_LINE = {"color": "#c8c8c8", "weight": 1.2, "fill": False}
+LOOKS = {  # Leaflet's styles
+    "dot": {"color": "#333333", "weight": 0.6, "fillOpacity": 0.9},
+    "ring": {"color": "#6b6b6b", "weight": 2, "fillColor": "#ffffff", "fillOpacity": 0.3},
+    "error": {"color": "#111111", "weight": 1.3, "dashArray": "4 3", "opacity": 0.9},
+    "circle": {"color": "#D55E00", "weight": 2.2, "opacity": 1.0, "fill": False},
+    "truth": {"color": "#000000", "weight": 2.5, "fillColor": "#ffffff", "fillOpacity": 1.0},
+    "street": {"color": "#c8c8c8", "weight": 1.2, "fill": False},
+}
 
 
 def photo_map(photos, simulated, streets=None):
-    """OfflineMap of the catalogue's photos, with a chooser that zooms to each city.
+    """OfflineMap of the catalogue's photos; photos: GeoDataFrame (EPSG:4326 points) with photo_id, city.
 
-    photos: GeoDataFrame (EPSG:4326 points) with photo_id, city; path, street, caption are shown where present.
-    streets: GeoDataFrame drawn light grey beneath; its column licence is shown where present.
+    Of all maps: path, street, caption of photos are shown where present, and so is licence of streets, a GeoDataFrame.
     """
     need(photos, ("photo_id", "city", "geometry"), "map of photos")
-    table = pd.DataFrame(photos.drop(columns="geometry")).reset_index(drop=True)
-    table = table.assign(lat_deg=photos.geometry.y.to_numpy(), lon_deg=photos.geometry.x.to_numpy())
+    table = pd.DataFrame(photos.drop(columns="geometry")).assign(lat_deg=photos.geometry.y, lon_deg=photos.geometry.x)
     table = unwrapped(table.assign(layer="photos", ring=False, value=np.nan, words=""))
-    if len(table) > MARKS_AT_MOST:
-        table = table.drop(columns=["path", "street", "caption"], errors="ignore")
-    return built(table, Key("photos", (), ["photo"], [f"{len(table):,} photos"]), simulated, streets)
+    return built(table, Legend("photos", (), ["photo"], [f"{len(table):,} photos"]), simulated, streets)
 
 
 def error_map(errors, thumbnails, simulated, streets=None):
     """OfflineMap of every test photo at its true place, coloured by error; one layer per method.
 
-    errors: one row per method and photo with the columns of the table of errors, else ValueError. Photos placed in a
-        wrong city are hollow grey rings. Dashed lines lead from the true place to the predicted one, for the largest
-        errors of each city among those in the right city.
-    thumbnails: {photo_id: PIL image}, each weighs as much as twenty marks.
+    errors: one row per method and photo with the columns of the table of errors, else ValueError. Rings are photos in a
+    wrong city; lines lead to the predicted place. thumbnails: {photo_id: PIL image}, each as heavy as twenty marks.
     """
     needed = ("method", "photo_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg", "error_m", "city")
     need(errors, (*needed, "predicted_city", "right_city"), "map of errors")
@@ -72,85 +67,43 @@ def error_map(errors, thumbnails, simulated, streets=None):
         raise ValueError("a photo is there twice for one method: choose rows of one split and seed first")
     table = errors.assign(layer=errors["method"], value=errors["error_m"], ring=~errors["right_city"].astype(bool))
     table = unwrapped(table)
-    table["words"] = [error_in_words(row) for row in table.to_dict("records")]
+    placed = table["predicted_city"].where(table["ring"] & table["predicted_city"].notna())
+    elsewhere = placed.map(lambda city: f", placed in {safe_html(city, LONGEST)}", na_action="ignore").fillna("")
+    table["words"] = "error " + table["error_m"].map(sphere.length) + elsewhere
     table["picture"] = table["photo_id"].map({name: img_element(image, name) for name, image in thumbnails.items()})
     right = table[~table["ring"]]
     worst = right.sort_values("error_m", ascending=False, kind="stable").groupby(["layer", "city"]).head(WORST_PER_CITY)
-    extra = {layer: [error_line(row) for row in rows.to_dict("records")] for layer, rows in worst.groupby("layer")}
+    lines = {layer: [error_line(row) for row in rows.to_dict("records")] for layer, rows in worst.groupby("layer")}
     scale = right if len(right) else table
     bounds_m = CITY_ERRORS_M if scale["error_m"].median() < 20_000 else WORLD_ERRORS_M
     ends = [sphere.length(metres) for metres in bounds_m]
     texts = [f"up to {ends[0]}", *map(" to ".join, itertools.pairwise(ends)), f"over {ends[-1]}"]
     notes = [f"dashed: from the true to the predicted place, the {WORST_PER_CITY} largest errors of each city",
              f"{table['photo_id'].nunique():,} photos"]  # fmt: skip
-    ring = "wrong city" if table["ring"].any() else ""
-    return built(table, Key("error", bounds_m, texts, notes, ring), simulated, streets, extra)
+    return built(table, Legend("error", bounds_m, texts, notes, "wrong city"), simulated, streets, lines)
 
 
 def target_map(targets, simulated, streets=None):
     """OfflineMap of what one photo's targets give to the places around it, one layer per target; rings get nothing.
 
-    targets: layer, photo_id, city, lat_deg, lon_deg, weight (share of the target), distance_m from the photo; street
-    is shown where present.
+    targets: layer, photo_id, city, lat_deg, lon_deg, weight (share of the target), distance_m from the photo.
     """
-    table = weighted(targets, "weight {:.1%}, {} away").assign(ring=lambda rows: rows["weight"] <= 0)
-    key = share_key("share of the target", TARGET_SHARES, ["one photo's right answers"], ring="nothing")
-    return built(table, key, simulated, streets)
+    legend = share_legend("share of the target", (0.01, 0.05, 0.2, 1.0), ["one photo's right answers"])
+    return built(weighted(targets, "weight {:.1%}, {} away"), legend, simulated, streets)
 
 
 def posterior_map(likely, circles, simulated, streets=None):
     """OfflineMap of where photos may have been taken: likely places, one layer per photo, and the circle of its radius.
 
     likely: layer, photo_id, city, lat_deg, lon_deg, weight (probability over that of the best place), distance_m from
-    that place; street is shown where present. circles: layer, lat_deg, lon_deg, radius_m (missing: no circle), and
-    true_lat_deg, true_lon_deg, missing where unknown.
+    that place. circles: layer, lat_deg, lon_deg, radius_m, true_lat_deg, true_lon_deg, missing where unknown.
     """
     need(circles, ("layer", "lat_deg", "lon_deg", "radius_m", "true_lat_deg", "true_lon_deg"), "circles of predictions")
-    table = weighted(likely, "{:.0%} of the best, {} from it").assign(ring=False)
     notes = ["orange line: the radius, where there is one (zoom out)"]
     notes += ["white: where it was taken"] if circles["true_lat_deg"].notna().any() else []
-    key = share_key("probability over that of the best place", LIKELY_SHARES, notes)
-    extra = {one["layer"]: [*circle_lines(one), *truth_points(one)] for one in circles.to_dict("records")}
-    return built(table, key, simulated, streets, extra)
-
-
-@dataclass(frozen=True)
-class Key:
-    """What colours mean: a title; upper bounds of classes of values, and the text of each; notes; what rings are."""
-
-    title: str
-    bounds: tuple
-    texts: list
-    notes: list
-    ring: str = ""
-
-    def colours(self):
-        """One for each text, from light to dark."""
-        shades = colormaps["viridis_r"](np.linspace(0.05, 1, len(self.texts)))
-        return list(map(to_hex, shades)) if self.bounds else ["#0072B2"]
-
-    def styles(self, rows):
-        """Leaflet's styles of marks: the area of one grows with the photos it stands for."""
-        radii = np.minimum(4 + np.sqrt(rows["photo_count"] - 1), 14).astype(int)
-        fills = np.array(self.colours())[np.searchsorted(self.bounds[: len(self.texts) - 1], rows["value"])]
-        full = {"color": "#333333", "weight": 0.6, "fillOpacity": 0.9}
-        return [{"radius": radius, **(RING if ring else full | {"fillColor": fill})}
-                for radius, ring, fill in zip(radii.tolist(), rows["ring"], fills.tolist(), strict=True)]  # fmt: skip
-
-    def html(self, simulated, notes):
-        """The legend: swatches with units, notes, and "simulated" in the title, which stays when it is folded."""
-        rows = [f'<i style="background:{colour}"></i>{safe_html(text)}'
-                for colour, text in zip(self.colours(), self.texts, strict=True)]  # fmt: skip
-        rows += [f'<i class="ring"></i>{safe_html(self.ring)}'] if self.ring else []
-        rows += [f"<em>{safe_html(note)}</em>" for note in [*self.notes, *notes]]
-        title = safe_html(self.title + (" (simulated)" if simulated else ""))
-        return f'<details open class="geonb-legend"><summary>{title}</summary>{"<br>".join(rows)}</details>'
-
-
-def share_key(title, bounds, notes, ring=""):
-    """The Key of shares in classes."""
-    texts = [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise((0, *bounds))]
-    return Key(title, bounds, texts, notes, ring)
+    legend = share_legend("probability over that of the best place", (0.1, 0.3, 0.6, 1.0), notes)
+    extra = {one["layer"]: circle_marks(one) for one in circles.to_dict("records")}
+    return built(weighted(likely, "{:.0%} of the best, {} from it"), legend, simulated, streets, extra)
 
 
 def weighted(table, template):
@@ -158,19 +111,56 @@ def weighted(table, template):
     need(table, ("layer", "photo_id", "city", "lat_deg", "lon_deg", "weight", "distance_m"), "map of weighted places")
     both = zip(table["weight"], table["distance_m"], strict=True)
     words = [template.format(weight, sphere.length(metres)) for weight, metres in both]
-    table = unwrapped(table.assign(value=table["weight"], words=words))
+    table = unwrapped(table.assign(value=table["weight"], words=words, ring=table["weight"] <= 0))
     return pd.concat([rows.sort_values("weight", kind="stable") for _, rows in table.groupby("layer", sort=False)])
 
 
+def share_legend(title, bounds, notes):
+    """The Legend of shares in classes with these upper bounds."""
+    texts = [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise((0, *bounds))]
+    return Legend(title, bounds[:-1], texts, notes, "nothing")
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What colours mean: a title; bounds between classes of values, and the text of each; notes; what rings are."""
+
+    title: str
+    bounds: tuple
+    texts: list
+    notes: list
+    ring: str = ""
+
+    @functools.cached_property
+    def colours(self):
+        """One for each text, from light to dark."""
+        shades = colormaps["viridis_r"](np.linspace(0.05, 1, len(self.texts)))
+        return list(map(to_hex, shades)) if self.bounds else ["#0072B2"]
+
+    def style(self, mark):
+        """Leaflet's style of a feature."""
+        look = mark["properties"]["look"]
+        style = LOOKS[look] if look in LOOKS else LOOKS["dot"] | {"fillColor": self.colours[look]}
+        return style | {"radius": mark["properties"]["radius"]}
+
+    def html(self, rings, simulated, notes):
+        """Swatches with units, notes, and "simulated" in the title, which stays when the legend is folded."""
+        rows = [f'<i style="background:{colour}"></i>{safe_html(text)}'
+                for colour, text in zip(self.colours, self.texts, strict=True)]  # fmt: skip
+        rows += [f'<i class="ring"></i>{safe_html(self.ring)}'] if rings else []
+        rows += [f"<em>{safe_html(note)}</em>" for note in [*self.notes, *notes]]
+        title = safe_html(self.title + (" (simulated)" if simulated else ""))
+        return f'<details open class="geonb-legend"><summary>{title}</summary>{"<br>".join(rows)}</details>'
+
+
 def unwrapped(table):
-    """The table with missing cities named and longitudes within 180 degrees of their city's centre.
+    """The table with missing cities named and longitudes within 180 degrees of those of the first photo of the city.
 
     A city across the date line would otherwise be drawn in two halves, a world apart; Leaflet takes any longitude.
     """
     sphere.check_lat_lon_deg(table[["lat_deg", "lon_deg"]])
     table = table.assign(city=table["city"].astype(object).where(table["city"].notna(), "(no city)").astype(str))
-    centre_lon_deg = {name: sphere.centre(c[["lat_deg", "lon_deg"]].to_numpy())[1] for name, c in table.groupby("city")}
-    return table.assign(lon_deg=near(table["lon_deg"], table["city"].map(centre_lon_deg).astype(float)))
+    return table.assign(lon_deg=near(table["lon_deg"], table.groupby("city")["lon_deg"].transform("first")))
 
 
 def near(lon_deg, other_lon_deg):
@@ -186,25 +176,14 @@ def few_marks(table):
     """
     if len(table) <= MARKS_AT_MOST:
         return table.assign(photo_count=1), None
-    how = {"photo_id": "first", "city": "first", "words": "first"}
-    how |= {"lat_deg": "mean", "lon_deg": "mean", "value": "median"}
     for cell_m in 25 * 2 ** np.arange(20):
         row, column = cells.squares(table[["lat_deg", "lon_deg"]], cell_m).T
         grouped = table.groupby(["layer", "ring", row, column], sort=False)
         if grouped.ngroups <= MARKS_AT_MOST:
             break
-    return grouped.agg(how).assign(photo_count=grouped.size()).reset_index(["layer", "ring"]), cell_m
-
-
-def feature(kind, coordinates, text):
-    """GeoJSON feature whose only property is its tooltip: HTML whose text went through safe_html."""
-    geometry = {"type": kind, "coordinates": coordinates}
-    return {"type": "Feature", "geometry": geometry, "properties": {"about": text}}
-
-
-def position(lat_deg, lon_deg):
-    """GeoJSON position [lon, lat], rounded to 1e-5 degrees (about a metre)."""
-    return [round(float(lon_deg), 5), round(float(lat_deg), 5)]
+    marks = grouped[["photo_id", "city", "words"]].first().join(grouped[["lat_deg", "lon_deg"]].mean())
+    marks = marks.assign(value=grouped["value"].median(), photo_count=grouped.size())
+    return marks.reset_index(["layer", "ring"]), cell_m
 
 
 def about(row):
@@ -220,48 +199,50 @@ def about(row):
     return "<br>".join(filter(None, (picture, *shown, row["words"])))
 
 
-def error_in_words(row):
-    """Error of one photo, with the city it was placed in where that is the wrong one; safe HTML."""
-    placed = row["predicted_city"]
-    elsewhere = f", placed in {safe_html(placed, LONGEST)}" if row["ring"] and isinstance(placed, str) else ""
-    return f"error {sphere.length(row['error_m'])}{elsewhere}"
-
-
-def error_line(row):
-    """GeoJSON line from the true to the predicted place of one photo, with its style."""
-    placed = position(row["predicted_lat_deg"], near(row["predicted_lon_deg"], row["lon_deg"]))
-    return feature("LineString", [position(row["lat_deg"], row["lon_deg"]), placed], about(row)), ERROR_LINE
-
-
-def circle_lines(circle):
-    """The circle of a radius as [(GeoJSON line, style)]; none without a radius, or beyond a quarter of the Earth."""
-    if not circle["radius_m"] < np.pi / 2 * sphere.EARTH_RADIUS_M:
-        return []
-    turn = np.linspace(0, 2 * np.pi, 73)
-    around_m = circle["radius_m"] * np.column_stack([np.sin(turn), np.cos(turn)])
-    ends = sphere.from_local_m(around_m, (circle["lat_deg"], circle["lon_deg"]))
-    ends = [position(lat_deg, near(lon_deg, circle["lon_deg"])) for lat_deg, lon_deg in ends]
-    return [(feature("LineString", ends, f"radius {sphere.length(circle['radius_m'])}"), CIRCLE)]
-
-
-def truth_points(circle):
-    """Where a photo was taken as [(GeoJSON point, style)]; none where that is unknown."""
-    if np.isnan(circle["true_lat_deg"]):
-        return []
-    at = position(circle["true_lat_deg"], near(circle["true_lon_deg"], circle["lon_deg"]))
-    return [(feature("Point", at, "where it was taken"), TRUTH)]
-
-
-def data_uri(content, media_type):
-    """Bytes as an address that needs no file beside the page."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-
-
 def img_element(picture, photo_id):
     """An img element with a JPEG of the picture inside."""
     file = io.BytesIO()
     picture.convert("RGB").save(file, "JPEG", quality=60)
-    return f'<img alt="photo {safe_html(photo_id)}" src="{data_uri(file.getvalue(), "image/jpeg")}">'
+    content = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="photo {safe_html(photo_id)}" src="data:image/jpeg;base64,{content}">'
+
+
+def feature(lat_deg, lon_deg, text, look, radius=6):
+    """GeoJSON point, or line of several positions, rounded to 1e-5 degrees (about a metre).
+
+    text: safe HTML of its tooltip; look: one of LOOKS, or the number of a class of the legend.
+    """
+    at = np.column_stack([lon_deg, lat_deg]).round(5).tolist()
+    geometry = {"type": "LineString", "coordinates": at} if len(at) > 1 else {"type": "Point", "coordinates": at[0]}
+    return {"type": "Feature", "geometry": geometry, "properties": {"about": text, "look": look, "radius": radius}}
+
+
+def dot(row, bounds):
+    """GeoJSON point of a row of marks: its area grows with the photos it stands for."""
+    look = "ring" if row["ring"] else int(np.searchsorted(bounds, row["value"]))
+    radius = int(min(4 + np.sqrt(row["photo_count"] - 1), 14))
+    return feature(row["lat_deg"], row["lon_deg"], about(row), look, radius)
+
+
+def error_line(row):
+    """GeoJSON line from the true to the predicted place of one photo."""
+    lon_deg = [row["lon_deg"], near(row["predicted_lon_deg"], row["lon_deg"])]
+    return feature([row["lat_deg"], row["predicted_lat_deg"]], lon_deg, about(row), "error")
+
+
+def circle_marks(circle):
+    """GeoJSON line of a radius, if there is one below a quarter of the Earth, and point of the truth where known."""
+    marks, lon_deg = [], circle["lon_deg"]
+    if circle["radius_m"] < np.pi / 2 * sphere.EARTH_RADIUS_M:
+        turn = np.linspace(0, 2 * np.pi, 73)
+        around_m = circle["radius_m"] * np.column_stack([np.sin(turn), np.cos(turn)])
+        ends = sphere.from_local_m(around_m, (circle["lat_deg"], lon_deg))
+        words = f"radius {sphere.length(circle['radius_m'])}"
+        marks.append(feature(ends[:, 0], near(ends[:, 1], lon_deg), words, "circle"))
+    if not np.isnan(circle["true_lat_deg"]):
+        true_lon_deg = near(circle["true_lon_deg"], lon_deg)
+        marks.append(feature(circle["true_lat_deg"], true_lon_deg, "where it was taken", "truth"))
+    return marks
 
 
 @dataclass(frozen=True)
@@ -275,17 +256,15 @@ class OfflineMap:
     def _repr_html_(self):
         # Single quotes around srcdoc: the page's data is full of double quotes, which would each grow sixfold.
         page = escape(self.page, quote=False).replace("'", "&#39;")
-        return (
-            f'<iframe class="geonb-map" title="{escape(self.title)}" sandbox="allow-scripts" '
-            f"style=\"width:100%;height:{HEIGHT_PX}px;border:1px solid #999;\" srcdoc='{page}'></iframe>"
-        )
+        look = f'title="{escape(self.title)}" style="width:100%;height:500px;border:1px solid #999;"'
+        return f'<iframe class="geonb-map" {look} sandbox="allow-scripts" srcdoc=\'{page}\'></iframe>'
 
 
-def built(table, key, simulated, streets, extra=None):
+def built(table, legend, simulated, streets, extra=None):
     """OfflineMap of marks: one layer for every name in column layer, legend, control of layers, chooser of cities.
 
-    table: layer, photo_id, city, lat_deg, lon_deg, value, ring, words (safe HTML); extra: layer -> [(GeoJSON feature,
-    style)] on top of the marks. The layer that is shown first lies in the city that is shown first.
+    table: layer, photo_id, city, lat_deg, lon_deg, value, ring, words (safe HTML); extra: layer -> GeoJSON features on
+    top. The layer that is shown first lies in the city that is shown first.
     """
     # Attribution is owed to whoever makes tiles; without tiles it would only hold a link.
     page = folium.Map(tiles=None, prefer_canvas=True, attributionControl=False, zoomSnap=0.25)
@@ -297,13 +276,17 @@ def built(table, key, simulated, streets, extra=None):
         notes += filter(None, streets["licence"].unique() if "licence" in streets else ())
     first = table.loc[table["city"] == next(iter(places)), "layer"].iloc[0]
     for layer in layers:
-        here = rows[rows["layer"] == layer]
-        points = [
-            feature("Point", position(row["lat_deg"], row["lon_deg"]), about(row)) for row in here.to_dict("records")
-        ]
-        marks = [*zip(points, key.styles(here), strict=True), *(extra or {}).get(layer, [])]
-        add_layer(page, layer, marks, shown=layer == first)
-    page.get_root().html.add_child(folium.Element(key.html(simulated, notes)))
+        marks = [dot(row, legend.bounds) for row in rows[rows["layer"] == layer].to_dict("records")]
+        folium.GeoJson(
+            {"type": "FeatureCollection", "features": marks + (extra or {}).get(layer, [])},
+            name=safe_html(layer),  # Leaflet writes the name into the page as HTML
+            style_function=legend.style,
+            marker=folium.CircleMarker(radius=4, fill=True),
+            tooltip=folium.GeoJsonTooltip(["about"], labels=False, class_name="geonb-tooltip"),
+            overlay=False,
+            show=layer == first,
+        ).add_to(page)
+    page.get_root().html.add_child(folium.Element(legend.html(table["ring"].any(), simulated, notes)))
     if len(layers) > 1:
         folium.LayerControl(collapsed=len(layers) > 4).add_to(page)
     chooser = CityChooser()
@@ -313,28 +296,12 @@ def built(table, key, simulated, streets, extra=None):
 
 
 def add_streets(page, streets, lon_deg):
-    """Put streets or districts on the map in light grey, on the side of the date line on which the marks are."""
+    """Put streets or districts on the map in light grey, on the sides of the date line on which the marks are."""
     lines = shapely.transform(streets.to_crs(4326).geometry.to_numpy(), lambda lon_lat: lon_lat.round(5))
-    for turn_deg, across in ((360, lon_deg.max() > 180), (-360, lon_deg.min() < -180)):
-        if across:
-            lines = np.concatenate([lines, shapely.transform(lines, lambda at, by=(turn_deg, 0): np.add(at, by))])
-    context = shapely.geometry.mapping(shapely.GeometryCollection(list(lines)))
-    folium.GeoJson(context, style_function=lambda _: CONTEXT_LINE, control=False, interactive=False).add_to(page)
-
-
-def add_layer(page, name, marks, *, shown):
-    """Put one GeoJSON layer with tooltips on the map; layers exclude each other. marks: [(feature, style)]."""
-    for number, (one, _) in enumerate(marks):
-        one["id"] = number
-    folium.GeoJson(
-        {"type": "FeatureCollection", "features": [one for one, _ in marks]},
-        name=safe_html(name),  # Leaflet writes the name into the page as HTML
-        style_function=lambda one: marks[one["id"]][1],
-        marker=folium.CircleMarker(radius=4, fill=True),
-        tooltip=folium.GeoJsonTooltip(["about"], labels=False, class_name="geonb-tooltip"),
-        overlay=False,
-        show=shown,
-    ).add_to(page)
+    turns_deg = [0] + [360] * bool(lon_deg.max() > 180) + [-360] * bool(lon_deg.min() < -180)
+    copies = [shapely.transform(lines, lambda at, turn=turn: np.add(at, (turn, 0))) for turn in turns_deg]
+    context = shapely.geometry.mapping(shapely.GeometryCollection(np.concatenate(copies).tolist()))
+    folium.GeoJson(context, style_function=lambda _: LOOKS["street"], control=False, interactive=False).add_to(page)
 
 
 def city_bounds(table):
@@ -357,10 +324,7 @@ class CityChooser(MacroElement):
 
 
 def offline(folium_map):
-    """The page of a folium map that asked for no scripts and styles: they are put inside, Leaflet's and ours.
-
-    The page carries a content security policy that forbids every connection, and is the same at every run.
-    """
+    """The page of a folium map with Leaflet and ours inside, the same at every run; its policy forbids connections."""
     name_in_order(folium_map.get_root(), itertools.count())
     our_css, our_js = (Path(__file__).with_name(f"offline_map.{end}").read_text() for end in ("css", "js"))
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -382,10 +346,5 @@ def leaflet_js():
 
 
 def leaflet_css():
-    """Leaflet's style sheet with the layer button's pictures inside and without the default marker's."""
-
-    def picture(match):
-        path = LEAFLET / match[1]
-        return f"url({data_uri(path.read_bytes(), 'image/png')})" if path.exists() else "none"
-
-    return re.sub(r"url\((images/[^)]+)\)", picture, (LEAFLET / "leaflet.css").read_text(encoding="utf-8"))
+    """Leaflet's style sheet without pictures: offline_map.css draws the button of layers."""
+    return re.sub(r"url\(images/[^)]+\)", "none", (LEAFLET / "leaflet.css").read_text(encoding="utf-8"))
