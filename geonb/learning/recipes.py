@@ -73,9 +73,9 @@ class Towers(Part):
     """What turns photos and places into vectors.
 
     location: what reads a place where the method leaves it open; sigmas: of capsules; released: folder of GeoCLIP's
-    weights, from which methods of capsules start in its sizes (they need size 512 and RELEASED_SIGMAS), none for '';
-    the captions are for location 'text', whose words tower and weights read; standardise: features are standardised on
-    the photos that train, as those of ImageNet towers must be.
+    weights, from which methods of capsules start in its sizes, none for ''; captions are for location 'text', whose
+    words tower and weights read; standardise: features are standardised on the photos that train, as those of ImageNet
+    towers must be.
     """
 
     location: str = limited("fourier", ("fourier", "capsules", "text"))

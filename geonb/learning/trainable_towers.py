@@ -174,14 +174,15 @@ def build(recipe, given):
 
 def meeting_towers(recipe, given, train_lat_lon_deg):
     """TwoTowers whose vectors meet in one space, fresh or with GeoCLIP's released weights."""
-    asked, feature_size = recipe.towers, given.images.shape[1]
-    if recipe.row.tower == "capsules":  # with GeoCLIP's image head
-        image = geoclip_head(feature_size, asked.size, *([] if asked.released else [HIDDEN]))
-    else:
-        image = Unit(*head(feature_size, asked.size))
+    asked, feature_size, capsules = recipe.towers, given.images.shape[1], recipe.row.tower == "capsules"
+    if capsules and asked.released:
+        where = geoclip.CapsuleTower(train_lat_lon_deg, noise_m=recipe.tuned.noise_m)
+        return geoclip.load_released(
+            TwoTowers(geoclip_head(feature_size), where, asked.learn_temperature), asked.released
+        )
+    image = geoclip_head(feature_size, asked.size, HIDDEN) if capsules else Unit(*head(feature_size, asked.size))
     where = image if recipe.row.place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
-    made = TwoTowers(image, where, asked.learn_temperature)
-    return geoclip.load_released(made, asked.released) if recipe.row.tower and asked.released else made
+    return TwoTowers(image, where, asked.learn_temperature)
 
 
 def location_tower(recipe, given, train_lat_lon_deg):
@@ -192,8 +193,7 @@ def location_tower(recipe, given, train_lat_lon_deg):
     if recipe.location == "fourier":
         inner = nn.Linear(given.photos.inputs.shape[1], HIDDEN), nn.GELU(), nn.Linear(HIDDEN, HIDDEN), nn.GELU()
         return Unit(*inner, nn.Linear(HIDDEN, asked.size))
-    sizes = {} if recipe.row.tower and asked.released else SMALL_CAPSULES
-    return geoclip.CapsuleTower(train_lat_lon_deg, asked.size, sigmas=asked.sigmas, noise_m=noise_m, **sizes)
+    return geoclip.CapsuleTower(train_lat_lon_deg, asked.size, sigmas=asked.sigmas, noise_m=noise_m, **SMALL_CAPSULES)
 
 
 def cell_centres(lat_lon_deg, cell_size_m):

@@ -22,9 +22,6 @@ def test_positions_keep_a_millimetre_relative_to_the_middle():
     exact = sphere.equal_earth(HERE) * geoclip.SCALE - middle
     metre = 1 / 20_000_000  # the equator's half is 1
     assert np.abs(relative.numpy() - exact).max() < 0.002 * metre
-    assert (
-        np.abs(np.float32(sphere.equal_earth(HERE) * geoclip.SCALE) - middle - exact).max() > 0.1 * metre
-    )  # in one part
 
 
 def test_noise_is_as_wide_on_the_ground_at_every_latitude():
@@ -70,14 +67,6 @@ def test_a_capsule_gives_what_its_equations_give_by_hand():
         capsule.head[0].bias.fill_(1.0)
     at = torch.tensor([[0.0, 0.0], [1.0, 5.0], [2.0, 0.0]])  # cos, sin: (1, 0), (0, 1), (-1 -> 0 by ReLU, 0)
     torch.testing.assert_close(capsule(at), torch.tensor([[3.0], [3.0], [1.0]]), atol=1e-6, rtol=0)
-
-
-def test_the_tower_is_the_sum_of_its_capsules_as_a_unit_vector():
-    tower = small(sigmas=(1.0, 16.0))
-    seen = geoclip.read_places(HERE)
-    relative = (seen[:, :2] - tower.whole) + (seen[:, 2:4] - tower.rest)
-    both = tower.LocEnc0(relative) + tower.LocEnc1(relative)
-    torch.testing.assert_close(tower(seen), both / both.norm(dim=1, keepdim=True))
 
 
 def test_the_released_shape_has_its_known_parameters():

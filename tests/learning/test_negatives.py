@@ -23,16 +23,13 @@ def weight(rule, similarity, distance_m, **given):
     return negatives.RULES[rule](similarity, distance_m, expected, spread, range_m=RANGE_M, **given).item()
 
 
-def test_a_far_look_alike_weighs_more_and_a_near_one_less():
+def test_a_far_look_alike_weighs_more_and_a_near_one_less_in_spreads_of_the_lag():
     far = [weight("semivariogram", s, FAR_M) for s in (0.21, 0.3, 0.4)]
     assert 1 < far[0] < far[1] < far[2]
     near = [weight("semivariogram", s, NEAR_M) for s in (0.6, 0.7, 0.9)]
     assert 1 > near[0] > near[1] > near[2]
     assert weight("semivariogram", 0.1, FAR_M) == weight("semivariogram", 0.1, NEAR_M) == 1  # as unlike as expected
-
-
-def test_deviations_count_in_spreads_of_the_lag():
-    assert weight("semivariogram", 0.3, FAR_M) == pytest.approx(math.exp(0.1 / 0.1))  # 0.7 where 0.8 is expected
+    assert far[1] == pytest.approx(math.exp(0.1 / 0.1))  # 0.7 where 0.8 is expected
     assert weight("semivariogram", 0.65, NEAR_M, strength=2.0) == pytest.approx(math.exp(-2 * 0.1 / 0.2))  # of 0.45
     assert weight("semivariogram", 1.0, FAR_M, strength=9.0) == negatives.STRONGEST
 
@@ -70,12 +67,9 @@ def slow(logits, distance_m, similarity, rule, strength):
         row = negatives.RULES[rule](*given, range_m=RANGE_M, strength=strength)
         below = math.exp(logits[i, i])
         for j in range(5):
-            if j == i or distance_m[i, j] <= 1:
-                continue
-            if rule == "precursor":
-                below += math.exp(row[j] * logits[i, j])
-            else:
-                below += row[j] * math.exp(logits[i, j])
+            if j != i and distance_m[i, j] > 1:
+                term = math.exp(row[j] * logits[i, j]) if rule == "precursor" else row[j] * math.exp(logits[i, j])
+                below += term
         total -= math.log(math.exp(logits[i, i]) / below) / 3
     return total
 
@@ -92,16 +86,14 @@ def test_the_loss_is_that_of_a_slow_loop(rule, shift):
 def test_no_sign_flips_where_logits_are_negative(shift):
     """More weight on a far look-alike raises the loss whatever the sign of its logit; a product may not."""
     logits, distance_m, similarity = met(shift)
-    alike, unlike = similarity.clone(), similarity.clone()
-    alike[0, 3], unlike[0, 3] = 0.9, 0.21
-    strong, weak = (negatives.guided_loss(logits, distance_m, s, GUIDE, "semivariogram") for s in (alike, unlike))
-    assert strong > weak
-    nearby, apart = similarity.clone(), similarity.clone()
-    nearby[0, 1], apart[0, 1] = 0.95, 0.3
-    strong, weak = (negatives.guided_loss(logits, distance_m, s, GUIDE, "semivariogram") for s in (apart, nearby))
-    assert strong > weak
-    raised, as_is = (negatives.guided_loss(logits, distance_m, s, GUIDE, "precursor") for s in (apart, nearby))
-    assert (raised > as_is) == (shift > 0)
+
+    def loss(rule, place, alike):
+        similarity[0, place] = alike
+        return negatives.guided_loss(logits, distance_m, similarity, GUIDE, rule)
+
+    assert loss("semivariogram", 3, 0.9) > loss("semivariogram", 3, 0.21)
+    assert loss("semivariogram", 1, 0.3) > loss("semivariogram", 1, 0.95)
+    assert (loss("precursor", 1, 0.3) > loss("precursor", 1, 0.95)) == (shift > 0)
 
 
 def test_photos_at_the_same_place_are_no_negatives():
@@ -109,10 +101,8 @@ def test_photos_at_the_same_place_are_no_negatives():
     before = negatives.guided_loss(logits, distance_m, similarity, GUIDE, "")
     logits[0, 4] += 50.0
     assert negatives.guided_loss(logits, distance_m, similarity, GUIDE, "").item() == pytest.approx(before.item())
-    rows = logits.clone()
-    rows[0, 4] = -torch.inf
-    plain = torch.nn.functional.cross_entropy(rows, torch.arange(3))
-    torch.testing.assert_close(before, plain)
+    logits[0, 4] = -torch.inf
+    torch.testing.assert_close(before, torch.nn.functional.cross_entropy(logits, torch.arange(3)))
 
 
 def test_rules_get_no_gradient():

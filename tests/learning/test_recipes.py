@@ -52,6 +52,8 @@ def test_a_recipe_survives_json_and_is_a_key(name):
     ({"loss": {"kernle": "uniform"}}, "loss has no kernle; it has kernel, cutoff_bandwidths, "),
     ({"course": {"steps": 1.5}}, "course: steps = 1.5 is not a int like 60"),
     ({"loss": {"location_to_image": 1}}, "loss: location_to_image = 1 is not a bool like True"),
+    ({"towers": {"sigmas": []}}, "sigmas 0 must be a finite number above 0"),
+    ({"towers": {"sigmas": [1.0, np.inf]}}, "sigmas inf must be a finite number above 0"),
     ({"towers": {"location": "siren"}}, "location 'siren' must be one of fourier, capsules, text"),
     ({"loss": {"neighbourhood": "push"}}, "neighbourhood 'push' must be one of pull, ranking"),
     ({"loss": {"bandwidth": "wide"}}, "bandwidth 'wide' must be one of fixed, city, density"),

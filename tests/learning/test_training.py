@@ -34,9 +34,7 @@ def test_permuted_places_cannot_be_found(data, tmp_path):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data, tmp_path):
-    one, same, other = (
-        training.fit(small(), data, seed, tmp_path / name) for name, seed in (("a", 0), ("b", 0), ("c", 1))
-    )
+    one, same, other = (training.fit(small(), data, seed, tmp_path / str(n)) for n, seed in enumerate((0, 0, 1)))
     np.testing.assert_array_equal(one.embeddings, same.embeddings)
     assert one.curve.equals(same.curve)
     assert not np.array_equal(one.embeddings, other.embeddings)
@@ -98,9 +96,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_and_says_what_to_do(data, tm
 
     write = training.save_file
     monkeypatch.setattr(training, "save_file", full)
-    with pytest.raises(
-        OSError, match=r"could not write the checkpoint of step 20 .*No space left.*make room, then start again"
-    ):
+    with pytest.raises(OSError, match=r"could not write the checkpoint of step 20 .*No space left.*make room, then"):
         training.fit(longer, data, 0, tmp_path)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
@@ -217,20 +213,9 @@ def test_a_training_has_converged_when_its_last_fifth_gains_less_than_two_per_ce
     assert training.still_improving(curve) is said
 
 
-FAIR = {"loss": {"fairness_weight": 5.0}, "course": {"steps": 3}}
-
-
 @pytest.mark.parametrize(("districts", "count"), [([""], 0), (["", "x"], 1)])
 def test_fairness_without_two_districts_is_refused_instead_of_being_0_for_ever(data, tmp_path, districts, count):
     here = with_photos(data, city="A", district=np.resize(districts, 300))
     with pytest.raises(ValueError, match=rf"fairness_weight 5\.0 needs 2 districts .*{count}: set fairness"):
-        training.fit(small(changes=FAIR), here, 0, tmp_path)
+        training.fit(small(changes={"loss": {"fairness_weight": 5.0}}), here, 0, tmp_path)
     training.fit(small(changes={"course": {"steps": 1}}), here, 0, tmp_path)
-
-
-def test_fairness_between_two_districts_is_trained_and_photos_of_unknown_ones_do_not_count(data, tmp_path):
-    some = with_photos(data, district=np.where(np.arange(300) % 3 == 0, "", data.photos.district))
-    one, other = (training.fit(small(changes=FAIR), known, 0, tmp_path / name).curve.loss
-                  for name, known in (("all", data), ("some", some)))  # fmt: skip
-    assert (one != other).any()
-    assert np.isfinite(other).all()

@@ -1,7 +1,6 @@
 """What towers read of tables of photos and places, and what a loss knows of those that train."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,47 +17,22 @@ PLACES = pd.DataFrame({
 })  # fmt: skip
 
 
-def reader(place, location, features=None, base=None, parts=("street",)):
-    return training_arrays.reader(place, location, features, base, parts)
+def test_captions_are_read_by_the_towers_own_tokenizer():
+    base = training_arrays.base_tower("local-dir:data/towers/geonb-tiny", "", 48)
+    read = training_arrays.reader("tower", "text", None, base, ("street", "city", "coordinates"))
+    captions = ["[Street: Elm Row, City: Velmora. Lat: 50.50000, Lon: 7.12500.]",
+                "[Street: Oak Lane, City: Ostrand. Lat: -10.25000, Lon: 179.50000.]"]  # fmt: skip
+    assert torch.equal(read(PLACES), base.tokenizer(captions, context_length=48))
+    with pytest.raises(ValueError, match="the text tower reads 48"):
+        read(PLACES.assign(street="a very long name of a street " * 9))
 
 
-def test_the_fourier_reader_gives_the_features_of_the_positions_alone():
-    read = reader("tower", "fourier")
-    found = read(PLACES)
-    expected = trainable_towers.fourier_features(PLACES[["lat_deg", "lon_deg"]].to_numpy())
-    np.testing.assert_array_equal(found.numpy(), expected)
-    assert torch.equal(found, read(PLACES.assign(city="x", street="y", country="z")))
-
-
-class Words:
-    """A tokenizer whose tokens are the words themselves."""
-
-    def encode(self, caption):
-        return caption.split()
-
-    def __call__(self, captions, context_length):
-        return [caption.split() for caption in captions]
-
-
-def test_the_text_reader_gives_the_tokens_of_each_places_own_caption():
-    base = SimpleNamespace(tokenizer=Words(), context_length=77)
-    read = reader("tower", "text", base=base, parts=("street", "city", "coordinates"))
-    assert [" ".join(words) for words in read(PLACES)] == [
-        "[Street: Elm Row, City: Velmora. Lat: 50.50000, Lon: 7.12500.]",
-        "[Street: Oak Lane, City: Ostrand. Lat: -10.25000, Lon: 179.50000.]",
-    ]
-    with pytest.raises(ValueError, match="the text tower reads 6"):
-        reader("tower", "text", base=SimpleNamespace(tokenizer=Words(), context_length=6))(
-            PLACES.assign(street="a very long name of a street")
-        )
-
-
-def test_photos_cells_and_positions_are_read_from_the_rows_of_the_table():
-    features = np.arange(6.0, dtype=np.float32).reshape(3, 2)
-    read = reader("photo", "fourier", features)
-    assert read(PLACES.set_axis([2, 0])).tolist() == [[4, 5], [0, 1]]
-    where = reader("cell", "fourier", features)(PLACES)
-    assert torch.equal(where, trainable_towers.split_positions(PLACES[["lat_deg", "lon_deg"]].to_numpy()))
+def test_photos_and_positions_are_read_from_the_rows_of_the_table():
+    features, at = np.arange(6.0, dtype=np.float32).reshape(3, 2), PLACES[["lat_deg", "lon_deg"]].to_numpy()
+    assert training_arrays.reader("photo", "", features, None, ())(PLACES.set_axis([2, 0])).tolist() == [[4, 5], [0, 1]]
+    for place, expected in (("cell", trainable_towers.split_positions), ("tower", trainable_towers.fourier_features)):
+        found = training_arrays.reader(place, "fourier", features, None, ())(PLACES)
+        assert torch.equal(found, torch.as_tensor(expected(at)))
 
 
 def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
