@@ -63,10 +63,7 @@ def of_sw_clip(named, data, seeds, folder_of, block_size_m, *, replicates, seed=
 
 
 def beside(named, others, data, seeds, folder_of, block_size_m, *, replicates, seed=0):
-    """The tables OF_WORDS of variants against others (variant -> variant), without a row where there is none to train.
-
-    Arguments as in train.
-    """
+    """The tables OF_WORDS of variants against others (variant -> variant), without a row where there is none."""
     if not named:
         return tuple(pd.DataFrame(columns=list(columns)) for columns in OF_WORDS.values())
     runs, errors = train(named, data, seeds, folder_of, block_size_m)
@@ -90,10 +87,7 @@ def compare_decodings(table, *, replicates, seed=0):
 
 
 def by_district(errors, photos, names):
-    """How unequal the geometric mean errors of districts are: a row (columns DISTRICTS) per variant.
-
-    Photos of no known district do not count.
-    """
+    """How unequal the geometric mean errors of known districts are: a row (columns DISTRICTS) per variant."""
     known, rows = photos[photos.district.fillna("") != ""].set_index("photo_id"), []
     region = errors.photo_id.map(known.city + "|" + known.district)
     errors = errors.assign(region=region, log_m=inference.log_m(errors.error_m))

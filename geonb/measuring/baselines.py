@@ -28,8 +28,7 @@ def untrained(photos, features, parts, galleries, planted, read_names=None, *, s
 
     photos: table of all photos; features (n, d); parts, galleries: by split; planted: table of places -> fields (m, K)
     there, None where nothing was planted; read_names: table of places -> (m, d) what the frozen tower reads in their
-    names, see towers.reader_of_names; without it no zero_shot. standardise: the features, on the photos that train, as
-    towers of ImageNet need it.
+    names; without it no zero_shot. standardise: the features, on the photos that train, as towers of ImageNet need it.
     """
     tables, own_fields = [], planted(photos)
     for split, part in parts.items():
@@ -53,10 +52,7 @@ def standardised(features, train):
 
 
 def choose(rule, photos, gallery, city_known):
-    """Indices (n,) into the gallery from rule(photo indices, gallery indices), within the photo's city if known.
-
-    ValueError for a photo of a city of which the gallery has no place.
-    """
+    """Indices (n,) into the gallery from rule(photo indices, gallery indices), within the photo's city if known."""
     if not city_known:
         return rule(np.arange(len(photos)), np.arange(len(gallery)))
     chosen = np.empty(len(photos), int)
@@ -69,12 +65,10 @@ def choose(rule, photos, gallery, city_known):
 
 
 def baselines(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):
-    """Predictions of the BASELINES by name. photos: the test photos; train, gallery: tables of places.
-
-    gallery_text (m, d): what the frozen tower reads in the names of the gallery's places.
-    """
-    nearest = decoding.most_similar(test_features, train_features)[0]
-    centres, rng = centroids(train), random_streams.stream(seed, "chance")
+    """Predictions of the BASELINES for test photos by name; gallery_text (m, d): of the names of the places."""
+    nearest, rng = decoding.most_similar(test_features, train_features)[0], random_streams.stream(seed, "chance")
+    centres = [(name, *sphere.centre(own[["lat_deg", "lon_deg"]].to_numpy())) for name, own in train.groupby("city")]
+    centres = pd.DataFrame(centres, columns=["city", "lat_deg", "lon_deg"])
     placed = lambda rule: (gallery, choose(rule, photos, gallery, city_known))  # noqa: E731
     found = {
         "chance": placed(lambda q, g: rng.integers(0, len(g), len(q))),
@@ -95,12 +89,6 @@ def ceilings(photos, gallery, own_fields=None, gallery_fields=None, *, city_know
         rules["field_reference"] = lambda q, g: decoding.nearest_vectors(own_fields[q], gallery_fields[g])
     chosen = {name: choose(rule, photos, gallery, city_known) for name, rule in rules.items()}
     return {name: decoding.predictions(photos, gallery, own) for name, own in chosen.items()}
-
-
-def centroids(train):
-    """The middle of each city's training photos: city, lat_deg, lon_deg."""
-    rows = [(name, *sphere.centre(rows[["lat_deg", "lon_deg"]].to_numpy())) for name, rows in train.groupby("city")]
-    return pd.DataFrame(rows, columns=["city", "lat_deg", "lon_deg"])
 
 
 def best_constant(train):

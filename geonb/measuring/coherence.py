@@ -64,36 +64,31 @@ PHOTOS_AT_MOST = 3000  # that are looked at, drawn by the seed: all pairs are co
 
 
 def nearest_weights(lat_lon_deg):
-    """Weights of libpysal over the NEIGHBOURS nearest on the ground, or as many as there are, all of weight 1."""
+    """Row-standardised weights of libpysal over the NEIGHBOURS nearest on the ground, or as many as there are."""
     from libpysal.weights import KNN
 
-    # cities are islands to each other, which is what is meant: no warning about it
     points = sphere.unit_xyz(lat_lon_deg)
-    return KNN.from_array(points, k=min(NEIGHBOURS, len(points) - 1), silence_warnings=True)
+    # cities are islands to each other, which is what is meant: no warning about it
+    weights = KNN.from_array(points, k=min(NEIGHBOURS, len(points) - 1), silence_warnings=True)
+    weights.transform = "r"
+    return weights
 
 
 def checked(values, lat_lon_deg, permutations):
-    """(values (n,), row-standardised nearest_weights); ValueError for too few values, missing ones or all alike."""
+    """(values (n,), nearest_weights); ValueError for too few values, missing ones or all alike."""
     values = np.asarray(values, dtype=float)
     checks.count("permutations", permutations)
     checks.same_length({"values": values, "positions": lat_lon_deg})
     checks.finite("the values", values)
-    if len(values) < NEIGHBOURS + 2:
-        raise ValueError(
-            f"Moran's I over {NEIGHBOURS} neighbours needs {NEIGHBOURS + 2} photos, there are {len(values)}"
-        )
+    if (least := NEIGHBOURS + 2) > len(values):
+        raise ValueError(f"Moran's I over {NEIGHBOURS} neighbours needs {least} photos, there are {len(values)}")
     if np.ptp(values) == 0:
         raise ValueError(f"all {len(values)} values are {values[0]}: Moran's I is not defined")
-    weights = nearest_weights(lat_lon_deg)
-    weights.transform = "r"
-    return values, weights
+    return values, nearest_weights(lat_lon_deg)
 
 
 def morans_i(values, lat_lon_deg, *, permutations=999, seed=0):
-    """Moran's I of values (n,) over nearest_weights, its expectation and its p value, by esda.
-
-    One-sided p from permutations: small where errors cluster, large where neighbours are unlike. ValueError as checked.
-    """
+    """Moran's I of values (n,) by esda, its expectation and its one-sided p: small where they cluster. See checked."""
     from esda import Moran
 
     values, weights = checked(values, lat_lon_deg, permutations)
@@ -109,10 +104,9 @@ def morans_i(values, lat_lon_deg, *, permutations=999, seed=0):
 
 
 def lisa(values, lat_lon_deg, *, permutations=999, seed=0):
-    """One of LISA for each of values (n,): where large ones lie beside large ones, by local Moran's I of esda.
+    """One of LISA for each of values (n,), by local Moran's I of esda (Anselin 1995), see checked.
 
-    A false discovery rate of 0.05 over all photos decides what is shown (Anselin 1995; Benjamini and Hochberg 1995).
-    ValueError as checked.
+    A false discovery rate of 0.05 over all photos decides what is shown (Benjamini and Hochberg 1995).
     """
     from esda import Moran_Local, fdr
 
@@ -130,7 +124,7 @@ def one_per_photo(errors):
 
 
 def morans_i_by_method(errors, *, permutations, seed):
-    """Moran's I of log10(1 + error in metres), mean over seeds (columns MORAN), per method; a flag where undefined."""
+    """Moran's I of log_error (one_per_photo) of each method (columns MORAN); a flag where it is not defined."""
     rows = []
     for method, group in errors.groupby("method", sort=False):
         photos = one_per_photo(group)
@@ -144,7 +138,7 @@ def morans_i_by_method(errors, *, permutations, seed):
 
 
 def clusters(errors, *, permutations, seed):
-    """Where errors of one method, mean over seeds, lie beside alike ones (columns CLUSTERS); not shown if undefined."""
+    """Where log_error (one_per_photo) of one method lies beside alike (columns CLUSTERS); not shown if undefined."""
     photos = one_per_photo(errors)
     at = photos[["lat_deg", "lon_deg"]].to_numpy()
     try:
@@ -155,11 +149,7 @@ def clusters(errors, *, permutations, seed):
 
 
 def semivariograms_of_errors(errors, *, max_lag_m, lag_count, seed=0):
-    """Semivariograms of log_error (one_per_photo) within cities, pooled (columns LAGS).
-
-    Relative to the variance around each city's mean: 1 means as unlike as any two photos of a city. Missing where all
-    errors of a city are alike.
-    """
+    """Semivariograms of log_error (one_per_photo) within cities over the variance around the cities' means: LAGS."""
     tables = []
     for method, group in errors.groupby("method", sort=False):
         photos = one_per_photo(group)
@@ -183,10 +173,7 @@ def level(value):
 
 
 def smoothness(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count, seed):
-    """(lags, fits) of unit vectors (n, d) by name (columns LAGS, SMOOTHNESS): semivariance pooled within cities.
-
-    Relative to that between cities, since cosine distances of two towers are not comparable.
-    """
+    """(LAGS, SMOOTHNESS) of unit vectors (n, d) by name: semivariance within cities over that between cities."""
     lags, rows = [], []
     for name, unit in vectors.items():
         curve = within_cities(unit, lat_lon_deg, city, max_lag_m=max_lag_m, lag_count=lag_count, seed=seed)
@@ -200,10 +187,7 @@ def smoothness(vectors, lat_lon_deg, city, *, model, max_lag_m, lag_count, seed)
 
 
 def first_components(vectors, lat_lon_deg, city):
-    """The first principal component of the vectors (n, d) of each name around their city means (columns COMPONENTS).
-
-    Its sign is the one that correlates with that of the first name, so that maps can be compared.
-    """
+    """The first principal component of the vectors (n, d) of each name around their city means (columns COMPONENTS)."""
     from sklearn.decomposition import PCA
 
     where = pd.DataFrame({"city": city, "lat_deg": lat_lon_deg[:, 0], "lon_deg": lat_lon_deg[:, 1]})
@@ -213,7 +197,7 @@ def first_components(vectors, lat_lon_deg, city):
         # all zero where each photo is alone in its city: nothing to rank then
         score = PCA(1, random_state=0).fit_transform(apart)[:, 0] if apart.any() else np.zeros(len(unit))
         first = score if first is None else first
-        score = score if score @ first >= 0 else -score  # scores have a mean of 0
+        score = score if score @ first >= 0 else -score  # maps can be compared; scores have a mean of 0
         tables.append(where.assign(method=name, score=pd.Series(score).rank(pct=True).to_numpy()))
     return pd.concat(tables, ignore_index=True)[list(COMPONENTS)]
 
@@ -223,7 +207,6 @@ def measures(vectors, lat_lon_deg, city, blocks, *, permutations=999, replicates
 
     The definitions are ours: SW-CLIP names Geo-Align, SSI and City-Align without defining them. The null permutes the
     places inside each city (n,), for City-Align the cities among all photos. blocks (n,): drawn again for intervals.
-    No rows where no city has FEWEST_PHOTOS photos; of more than PHOTOS_AT_MOST photos so many are drawn.
     """
     checks.count("permutations", permutations)
     for name, unit in vectors.items():
@@ -233,29 +216,25 @@ def measures(vectors, lat_lon_deg, city, blocks, *, permutations=999, replicates
     names, count = np.unique(np.asarray(city)[drawn], return_counts=True)
     chosen = np.sort(drawn[np.isin(np.asarray(city)[drawn], names[count >= FEWEST_PHOTOS])])
     at, city, blocks = lat_lon_deg[chosen], np.asarray(city)[chosen], blocks[chosen]
-    rows = []
+    cities, rows = [np.flatnonzero(city == one) for one in np.unique(city)], []
+    within = {"coherence_moran": moran_parts, "ssi": ssi_parts, "geo_align": geo_align_parts}
     for name, unit in vectors.items() if len(chosen) else ():
-        for measure, groups in parts_by_measure(unit[chosen], at, city).items():
+        unit = unit[chosen]
+        groups = {measure: [(own, parts(unit[own], at[own])) for own in cities] for measure, parts in within.items()}
+        groups["city_align"] = [(np.arange(len(city)), city_align_parts(unit, city))]
+        for measure, own in groups.items():
             rng = random_streams.stream(seed, "alignment", measure)
-            row = against_null(groups, blocks, rng, permutations=permutations, replicates=replicates, seed=seed)
+            row = against_null(own, blocks, rng, permutations=permutations, replicates=replicates, seed=seed)
             rows.append((name, measure, *row, len(blocks)))
     return pd.DataFrame(rows, columns=list(MEASURED))
 
 
-def parts_by_measure(unit, lat_lon_deg, city):
-    """Measure -> groups of photos whose places are permuted among each other, as (indices, parts of the measure).
-
-    parts: function from an order of the photos of a group to numerators (n,) and denominators (n,).
-    """
-    cities = [np.flatnonzero(city == name) for name in np.unique(city)]
-    within = {"coherence_moran": moran_parts, "ssi": ssi_parts, "geo_align": geo_align_parts}
-    return {
-        name: [(own, parts_of(unit[own], lat_lon_deg[own])) for own in cities] for name, parts_of in within.items()
-    } | {"city_align": [(np.arange(len(city)), city_align_parts(unit, city))]}
-
-
 def against_null(groups, blocks, rng, *, permutations, replicates, seed):
-    """MEASURED from value to p: the ratio of the sums of all parts, its interval and its exact null."""
+    """MEASURED from value to p: the ratio of the sums of all parts, its interval and its exact null.
+
+    groups: of photos whose places are permuted among each other, (indices, function from an order of them to numerators
+    (n,) and denominators (n,) of a measure).
+    """
     null = np.empty(permutations)
     for k in range(permutations):
         drawn = [parts(rng.permutation(len(own))) for own, parts in groups]
@@ -267,10 +246,7 @@ def against_null(groups, blocks, rng, *, permutations, replicates, seed):
 
 
 def moran_parts(unit, lat_lon_deg):
-    """Trace of Moran's I: sum_i x_i . mean of x over the nearest places / sum_i |x_i|^2, x around the city's mean.
-
-    It is esda's Moran's I of every dimension, weighted by the dimension's variance.
-    """
+    """Trace of Moran's I: sum_i x_i . mean of x over the nearest places / sum_i |x_i|^2, x around the city's mean."""
     neighbors = nearest_weights(lat_lon_deg).neighbors
     near = np.array([neighbors[i] for i in range(len(unit))])
     centred = (unit - unit.mean(axis=0)).astype(np.float64)
@@ -286,7 +262,7 @@ def ssi_parts(unit, lat_lon_deg):
     apart_m = sphere.pair_distance_m(lat_lon_deg)
     np.fill_diagonal(apart_m, np.inf)
     near = np.argsort(apart_m, axis=1, kind="stable")[:, :NEAREST]
-    rank = ranks(-similarity(unit))
+    rank = rankdata(-similarity(unit), method="ordinal", axis=1) - 1  # from 0 on, ties in the order of the columns
     adds = np.append(np.cumsum((1 / np.arange(1, NEAREST + 1))[::-1])[::-1], 0.0) / NEAREST  # from k on, over all k
 
     def parts(order):
@@ -298,7 +274,7 @@ def ssi_parts(unit, lat_lon_deg):
 
 def geo_align_parts(unit, lat_lon_deg):
     """Spearman's correlation of similarity and minus distance over the other photos, photo by photo."""
-    alike, far = (standardised(ranks(-values)) for values in (similarity(unit), -sphere.pair_distance_m(lat_lon_deg)))
+    alike, far = (ranks_of(-values) for values in (similarity(unit), -sphere.pair_distance_m(lat_lon_deg)))
     return lambda order: ((alike[np.ix_(order, order)] * far).sum(axis=1) / (len(order) - 1), np.ones(len(order)))
 
 
@@ -316,17 +292,10 @@ def similarity(unit):
     return found
 
 
-def ranks(values):
-    """Rank (n, n) of each entry in its row from 0 on, the smallest first, ties in the order of the columns."""
-    return rankdata(values, method="ordinal", axis=1) - 1
-
-
-def standardised(rank):
-    """Ranks (n, n) as z scores over the others of each row; 0 for the photo itself."""
-    count = len(rank)
-    z = rank.astype(np.float64)
-    own = z.diagonal()[:, None]
-    z -= z > own  # ranks among the others, whichever end the photo itself stands at
+def ranks_of(values):
+    """Ranks of values (n, n) in their row as z scores over the others of it; 0 for the photo itself."""
+    count, z = len(values), rankdata(values, method="ordinal", axis=1) - 1.0
+    z -= z > z.diagonal()[:, None]  # ranks among the others, whichever end the photo itself stands at
     z = (z - (count - 2) / 2) / np.sqrt(((count - 1) ** 2 - 1) / 12)
     np.fill_diagonal(z, 0.0)
     return z
@@ -335,8 +304,8 @@ def standardised(rank):
 def headline(table, page):
     """Headline rows '<measure>.<method>', and '<measure>_null.<method>', the level of its null, of MEASURED."""
     own = table.assign(key=table.measure + "." + table.method)
-    null = table.assign(key=table.measure + "_null." + table.method, value=table.null)
-    null = null.assign(low=table.null_low, high=table.null_high)
+    null = {"value": table.null, "low": table.null_low, "high": table.null_high}
+    null = table.assign(key=table.measure + "_null." + table.method, **null)
     return pd.concat([own, null], ignore_index=True).assign(unit="ratio", seeds=1, table=page)
 
 
@@ -353,18 +322,12 @@ def answer_errors(moran):
 def answer_smoothness(fits):
     """Whether the first lag (columns SMOOTHNESS) fell beside the frozen tower's, in one sentence."""
     share = fits.set_index("method").first_lag_share
-    if not np.isfinite(share.get("frozen", np.nan)):
+    frozen = share.pop("frozen") if len(share) else np.nan
+    if not np.isfinite(frozen):
         return "There are too few pairs of neighbouring test photos to tell."
-    said = [
-        f"{method} {'smoother' if value < share['frozen'] else 'not smoother'} ({value:.2f})"
-        if np.isfinite(value)
-        else f"{method} has no such share, all its vectors are alike"
-        for method, value in share.drop("frozen").items()
-    ]
-    return (
-        f"In the first lag the frozen tower stands at {share['frozen']:.2f} of its level between cities; "
-        f"{', '.join(said)}."
-    )
+    words = np.select([share < frozen, share.isna()], ["smoother", "of vectors that are all alike"], "not smoother")
+    said = ", ".join(f"{name} {word} ({value:.2f})" for word, (name, value) in zip(words, share.items(), strict=True))
+    return f"In the first lag the frozen tower stands at {frozen:.2f} of its level between cities; {said}."
 
 
 def answer_measures(table):

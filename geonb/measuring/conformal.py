@@ -1,8 +1,7 @@
 """A radius with a promise: split-conformal calibration on photos that did not train, and when there is none.
 
-Split-conformal prediction: Papadopoulos et al. 2002, Vovk, Gammerman and Shafer 2005, Lei et al. 2018. With n scores of
-calibration photos, the one of rank ceil((n + 1) level) is not exceeded by the score of a further photo with probability
-of at least `level`, if that photo is exchangeable with those.
+Papadopoulos et al. 2002, Vovk, Gammerman and Shafer 2005, Lei et al. 2018: of n calibration scores the one of rank
+ceil((n + 1) level) is not exceeded by that of a further exchangeable photo with probability of at least `level`.
 """
 
 from dataclasses import dataclass, replace
@@ -26,9 +25,8 @@ ASKED = {
 RADII = {
     **{name: ERRORS[name] for name in ("split", "seed", "photo_id", "block")},
     **ASKED,
-    "predicted_city": "city of the most probable place",
-    "error_m": "great-circle distance from the most probable place to the photo [m]",
-    "expected_m": "mean distance from it under the posterior [m]",
+    **{name: ERRORS[name] for name in ("predicted_city", "error_m")},
+    "expected_m": "mean distance from the most probable place under the posterior [m]",
     "novelty": "cosine distance of the frozen feature from the nearest training photo [-]",
     "radius_m": "conformal radius around the most probable place; missing where it is refused [m]",
     "calibration_photos": "validation photos behind the radius [count]",
@@ -71,10 +69,7 @@ class Promise:
 
 
 def threshold(score, level):
-    """The score of rank ceil((n + 1) level) of n calibration scores (n,), infinite where that is beyond n.
-
-    ValueError for a score that is no number.
-    """
+    """The score of rank ceil((n + 1) level) of n scores (n,), infinite beyond n. ValueError where one is no number."""
     checks.finite("the calibration scores", score)
     rank = int(np.ceil(np.round((len(score) + 1) * level, 9)))  # rounded: 10 * 0.7 is 7 and not a little more
     return float(np.sort(score)[rank - 1]) if rank <= len(score) else np.inf
@@ -84,8 +79,7 @@ def thresholds(score, group, asked, promise):
     """(threshold (m,), photos behind it (m,)) for photos of groups asked (m,), from scores (n,) of groups (n,).
 
     A group with `fewest` photos or more is calibrated on its own (Mondrian conformal prediction, Vovk et al. 2005), a
-    smaller one on all photos: then the promise is for all groups together. NaN where all together are fewer, or too few
-    for the level.
+    smaller one on all photos together; NaN where these are fewer too, or too few for the level.
     """
     found, behind = np.full(len(asked), threshold(score, promise.level)), np.full(len(asked), len(score))
     for name in pd.unique(asked):
@@ -112,10 +106,7 @@ def radii(calibration, asked, promise, rule="scaled"):
 
 
 def kept(predicted, promise, levels, *, replicates=200, seed=0):
-    """The TABLES of all trainings of predictions.of_runs: what validation photos promise, kept by the test photos?
-
-    Coverage is that of both rules at the level of the promise and at others; radii and risk are of rule scaled.
-    """
+    """The TABLES of all trainings of predictions.of_runs, coverage at all levels: do test photos keep the promise?"""
     tables = []
     for _, own in predicted.groupby(["split", "seed"], sort=False):
         calibration, asked = (own[own.part == part] for part in ("validation", "test"))
@@ -146,8 +137,7 @@ def coverage(table, *, replicates=200, seed=0):
 def risk(table):
     """Error of the surest photos by their share (columns RISK): the risk-coverage curve of El-Yaniv and Wiener 2010.
 
-    table: columns RADII of one rule and level. Photos are answered in the order of their radius, those without one
-    last; where none has one, there is no such curve. The oracle answers in the order of the errors; chance in any.
+    table: RADII of one rule and level. Photos without a radius come last; where none has one, there is no such curve.
     """
     rows = []
     for split, own in table.groupby("split", sort=False):
@@ -163,10 +153,7 @@ def risk(table):
 
 
 def surest_m(error_m, order):
-    """Geometric mean error (STEPS,) of growing shares of photos with errors (n,) in an order (n,), of one at least.
-
-    order None: the mean of all, whatever the share.
-    """
+    """Geometric mean error (STEPS,) of growing shares of photos with errors (n,) in an order (n,), None for any."""
     logs = inference.log_m(error_m)
     if order is None:
         return np.full(STEPS, np.exp(logs.mean()))
@@ -176,9 +163,7 @@ def surest_m(error_m, order):
 
 
 def headline(table, source):
-    """Headline rows conformal_coverage.<split> and conformal_median_radius_m.<split> of COVERAGE, where there is a
-    radius; source: page/table that it is.
-    """
+    """Headline rows conformal_coverage.<split> and conformal_median_radius_m.<split> of COVERAGE where there is any."""
     own = table[table.coverage.notna()].assign(table=source)
     share = own.assign(key="conformal_coverage." + own.split, value=own.coverage, unit="share")
     radius = {"value": own.median_radius_m, "low": own.radius_low_m, "high": own.radius_high_m, "unit": "m"}
@@ -186,29 +171,21 @@ def headline(table, source):
     return pd.concat([share, radius]).sort_index(kind="stable")
 
 
-def verdict(row):
-    """Whether a row of COVERAGE with some coverage keeps its promise, in words."""
-    if np.isnan(row.low):
-        return "too few blocks to tell whether that is chance"
-    if row.high < row.level:
-        return "promise broken"
-    return "promise kept" if row.coverage >= row.level else "not shown to be broken"
-
-
 def answer(table):
     """The measured coverage of every split beside the nominal one: rows of COVERAGE of one rule and level, in words."""
-    known, said = table[table.coverage.notna()], []
-    if len(known):
-        found = ", ".join(
-            f"{row.coverage:.0%} in {row.split} (median radius {sphere.length(row.median_radius_m)}; {verdict(row)})"
-            for row in known.itertuples()
-        )
-        asked = f"A {table.rule.iloc[0]} radius that is asked to hold the truth for {table.level.iloc[0]:.0%} of the"
-        said.append(f"{asked} photos holds it for {found}.")
-    if len(known) < len(table):
-        none = ", ".join(table.split[table.coverage.isna()])
-        said.append(f"No radius is given in {none}: too few photos to calibrate on, or none is alike.")
-    return " ".join(said)
+    verdicts = np.select(
+        [table.low.isna(), table.high < table.level, table.coverage >= table.level],
+        ["too few blocks to tell whether that is chance", "promise broken", "promise kept"],
+        "not shown to be broken",
+    )
+    found = [
+        f"{row.coverage:.0%} in {row.split} (median radius {sphere.length(row.median_radius_m)}; {verdict})"
+        if row.coverage >= 0
+        else f"no photo in {row.split}, where none has a radius"
+        for row, verdict in zip(table.itertuples(), verdicts, strict=True)
+    ]
+    asked = f"A {table.rule.iloc[0]} radius that is asked to hold the truth for {table.level.iloc[0]:.0%} of the photos"
+    return f"{asked} holds it for {', '.join(found)}."
 
 
 def answer_risk(table, split):

@@ -86,16 +86,14 @@ def geometric_mean_m(error_m):
 
 def compare(errors, *, replicates=500, seed=0):
     """One row per split, method and metric with its interval (columns COMPARE), from a table with columns ERRORS."""
-    rows, draws = [], {"replicates": replicates, "seed": seed}
-    for key, group in errors.groupby(["split", "method", "kind"], sort=False):
-        error_m, blocks = inference.by_seed(group, "error_m")
-        right, _ = inference.by_seed(group.assign(right=group.right_city.astype(float)), "right")
-        found = np.column_stack([
-            inference.with_interval(statistics, (error_m,), blocks, **draws),
-            inference.with_interval(np.mean, (right,), blocks, **draws),
-        ])  # fmt: skip
-        metrics = zip(UNITS, *found, UNITS.values(), strict=True)
-        rows += [(*key, *metric, *error_m.shape) for metric in metrics]
+    rows = []
+    for key, group in errors.assign(right=errors.right_city.astype(float)).groupby(list(COMPARE)[:3], sort=False):
+        found = []
+        for column, statistic in (("error_m", statistics), ("right", np.mean)):
+            values, blocks = inference.by_seed(group, column)
+            found.append(inference.with_interval(statistic, (values,), blocks, replicates=replicates, seed=seed))
+        metrics = zip(UNITS, *np.column_stack(found), UNITS.values(), strict=True)
+        rows += [(*key, *metric, *values.shape) for metric in metrics]
     return pd.DataFrame(rows, columns=list(COMPARE))
 
 
@@ -107,20 +105,15 @@ def headline(compared, density, table):
 
 
 def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed=0):
-    """Headline rows '<ratio>.<split>.<density>.<ours>_over_<other>' of median, mean and geometric mean errors.
-
-    A ratio of medians hangs on single photos, see inference.ratio_of_geometric_means; other papers report it.
-    """
-    names, rows = ("median", "mean", "geometric_mean"), []
-    centres = lambda error_m: np.array([np.median(error_m), error_m.mean(), geometric_mean_m(error_m)])  # noqa: E731
+    """Headline rows '<ratio>.<split>.<density>.<ours>_over_<other>' of median, mean and geometric mean errors."""
+    centres, rows = {"median": np.median, "mean": np.mean, "geometric_mean": geometric_mean_m}, []
+    ratios_of = lambda a, b: np.array([centre(a) / centre(b) for centre in centres.values()])  # noqa: E731
     for split, here in errors.groupby("split", sort=False):
-        ours_m, other_m, blocks = inference.errors_of_two(here, ours, other)
-        found = inference.with_interval(
-            lambda a, b: centres(a) / centres(b), (ours_m, other_m), blocks, replicates=replicates, seed=seed
-        )
+        *both_m, blocks = inference.errors_of_two(here, ours, other)
+        found = inference.with_interval(ratios_of, both_m, blocks, replicates=replicates, seed=seed)
         rows += [
-            (f"{name}_error_ratio.{split}.{density}.{ours}_over_{other}", *values, "ratio", *ours_m.shape, table)
-            for name, *values in zip(names, *found, strict=True)
+            (f"{name}_error_ratio.{split}.{density}.{ours}_over_{other}", *values, "ratio", *both_m[0].shape, table)
+            for name, *values in zip(centres, *found, strict=True)
         ]
     return pd.DataFrame(rows, columns=["key", "value", "low", "high", "unit", "seeds", "n", "table"])
 
@@ -128,8 +121,7 @@ def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed
 def administrative(errors, names_of, *, replicates=500, seed=0):
     """Shares of photos whose chosen place has the right name at each level (columns ADMINISTRATIVE).
 
-    errors: columns ERRORS; names_of: addresses.of or of_nearest, positions (n, 2) -> table of names by level. Photos
-    without a name at a level ('') do not count there.
+    names_of: positions (n, 2) -> table of names by level. Photos without a name at a level ('') do not count there.
     """
     truth, chosen = (names_of(errors[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy()) for side in ("", "predicted_"))
     rows = []
@@ -144,10 +136,7 @@ def administrative(errors, names_of, *, replicates=500, seed=0):
 
 
 def same_steps(curves):
-    """Best validation error [m] reached by a number of steps, geometric mean over seeds: split, method, then the steps.
-
-    curves: method, split, seed, step, validation_error_m.
-    """
+    """Best validation error [m] reached by a number of steps, geometric mean over seeds: split, method, steps."""
     seen, run = curves.dropna(subset="validation_error_m"), ["split", "method", "seed"]
     steps = np.sort(seen.step.unique())
     looks = np.unique(np.round(np.array([0, 0.1, 0.25, 0.5, 1]) * (len(steps) - 1)).astype(int))
@@ -157,10 +146,7 @@ def same_steps(curves):
 
 
 def surest(predicted):
-    """Whether similarity tells when a method is right (columns SUREST); predicted: method -> table with similarity.
-
-    A method whose similarity is the same for all photos has no rank correlation.
-    """
+    """Whether similarity tells when a method is right (columns SUREST); predicted: method -> table with similarity."""
     from scipy.stats import spearmanr
 
     rows = []
@@ -190,18 +176,15 @@ def recall_paradox(errors):
 
 
 def threats(parts, leakage, runs, ratios):
-    """What could fool a reader, counted split by split (columns THREATS).
-
-    parts: split and part of photos; leakage: new_places.LEAKAGE; runs: split, still_improving of the trainings of all
-    methods; ratios: inference.RATIOS.
+    """What could fool a reader (columns THREATS), from split and part of photos, new_places.LEAKAGE, training.RUNS of
+    all methods and inference.RATIOS.
     """
-    leaked, rows = leakage.set_index("split").share_within_range, []
-    for split, own in runs.groupby("split", sort=False):
-        validation = (parts.split == split) & (parts.part == "validation")
-        not_shown = ratios[ratios.split == split].verdict.str.startswith("Not shown")
-        counts = validation.sum(), len(own), own.still_improving.sum(), len(not_shown), (~not_shown).sum()
-        rows.append((split, leaked[split], *map(int, counts)))
-    return pd.DataFrame(rows, columns=list(THREATS))
+    found = runs.groupby("split", sort=False).still_improving.agg(trainings="size", still_improving="sum")
+    shown = ~ratios.verdict.str.startswith("Not shown")
+    found = found.join(shown.groupby(ratios.split).agg(compared="size", shown="sum"))
+    found["validation_photos"] = (parts.part == "validation").groupby(parts.split).sum()
+    found = found.fillna(0).astype(int).assign(leakage=leakage.set_index("split").share_within_range)
+    return found.reset_index()[list(THREATS)]
 
 
 def answer_nearest(nearest, asked, city):
@@ -209,15 +192,14 @@ def answer_nearest(nearest, asked, city):
 
     nearest: table with same_city and distance_m of those of `asked` photos that have one; city (n,): of all photos.
     """
-    none = asked - len(nearest)
     if nearest.empty:
-        return f"None of the {asked} photos that are asked has another drive to compare it with: nothing is told."
+        return f"None of the {asked} photos has one of another drive to compare it with."
     chance = (pd.Series(city).value_counts(normalize=True) ** 2).sum()
-    said = (
-        f"For {nearest.same_city.mean():.0%} of the photos the most similar other one lies in the same city (drawn at "
-        f"random it would be {chance:.0%}); the median distance to it is {sphere.length(nearest.distance_m.median())}."
+    return (
+        f"For {nearest.same_city.mean():.0%} of the photos the most similar one of another drive lies in the same city "
+        f"(drawn at random it would be {chance:.0%}); the median distance to it is "
+        f"{sphere.length(nearest.distance_m.median())}. {asked - len(nearest)} of {asked} photos have none."
     )
-    return f"{said} {none} of {asked} photos have no photo of another drive and do not count." if none else said
 
 
 def answer(compared, split, methods, ratios):

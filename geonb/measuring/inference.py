@@ -110,11 +110,7 @@ def permuted(predicted, truth, groups, distance, statistic, *, permutations=999,
 
 
 def p_value(observed, null):
-    """Two-sided p of an observed statistic among those of an exact permutation null, itself counted in.
-
-    NaN where a statistic is not defined, or nothing was drawn: no comparison with NaN holds, and it would look like
-    the rarest of all.
-    """
+    """Two-sided p of an observed statistic among a null, itself counted in; NaN where one is or nothing was drawn."""
     if not len(null) or np.isnan(observed) or np.isnan(null).any():
         return np.nan
     below, above = (null <= observed).sum() + 1, (null >= observed).sum() + 1
@@ -158,10 +154,7 @@ def ratios(errors, others, *, replicates=999, seed=0):
 
 
 def verdict(row, other, compared=1):
-    """'helps', 'harms' or 'not shown' as a sentence, from a row of RATIOS, of errors of its method over those of other.
-
-    Without an interval nothing is claimed, nor where p adjusted for all compared methods is 0.05 or more.
-    """
+    """'It helps', 'It harms' or 'Not shown' as a sentence, from a row of RATIOS of its method over another."""
     size = "less than 1%" if abs(1 - row.ratio) < 0.005 else f"{abs(1 - row.ratio):.0%}"
     than = f"{size} {'smaller' if row.ratio < 1 else 'larger'} than that of {other}"
     change = f"the geometric mean error of {row.method} is {than}"

@@ -1,4 +1,4 @@
-"""Whether a rule finds false and hard negatives, judged by what was planted; and how much a queue leaves out."""
+"""Whether a rule finds false and hard negatives, judged by what was planted."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from geonb import checks, random_streams, resampling
 from geonb.earth import sphere
 from geonb.learning import negatives
 from geonb.measuring import inference
-from geonb.splitting import batches
 from geonb.variograms import curves, lags
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
@@ -44,20 +43,6 @@ TRAINED = {
 COMPARED = {"ratios": inference.RATIOS, "shares": inference.SHARES, "trained": TRAINED}
 
 
-def suspected(photos, features, part, fitted, lags, *, pairs_at_most, seed=0):
-    """(guide of the photos that train, pairs of those that test), tables with columns GUIDE and PAIRS.
-
-    photos: lat_deg, lon_deg, city; features (n, d), part (n,): of all; fitted: see negatives.guide; lags: with
-    max_lag_m and lag_count.
-    """
-    at, city, train = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object), part == "train"
-    lags = {name: lags[name] for name in ("max_lag_m", "lag_count")}
-    found = negatives.guide(features[train], at[train], city[train], fitted, **lags, seed=seed)
-    test = part == "test"
-    pairs = pairs_of(features[test], at[test], found.range_m, pairs_at_most=pairs_at_most, seed=seed)
-    return pd.DataFrame(found._asdict()), pairs
-
-
 def read_guide(table):
     """The negatives.Guide of a table with columns GUIDE."""
     return negatives.Guide(*(table[name].to_numpy(copy=True) for name in list(GUIDE)[:3]), float(table.range_m[0]))
@@ -88,10 +73,7 @@ def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most, seed=0):
 
 
 def scored(pairs, guide):
-    """The pairs with what is expected of them, and the weight that each rule of negatives.RULES gives (weight_<rule>).
-
-    more_alike: how far a pair is more alike than expected, in spreads of its lag.
-    """
+    """The pairs with what is expected, the deviation from it in spreads of the lag, and weight_<rule> of each rule."""
     similarity, distance_m = (
         torch.from_numpy(pairs[name].to_numpy(np.float32)) for name in ("similarity", "distance_m")
     )
@@ -173,19 +155,6 @@ def compared(errors, guided, runs, within_m, *, replicates, seed=0):
     shares = inference.share_differences(errors, guided, "geoclip", within_m, replicates=replicates, seed=seed)
     trained = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
     return ratios, shares, pd.DataFrame(trained, columns=list(TRAINED))
-
-
-def excluded_share(lat_lon_deg, batch_size, queue, *, seed=0):
-    """Share of the queue's places that stand where the photo does, itself or another, so that they are no negatives.
-
-    Mean over 20 steps from the first at which the queue is full; NaN where nothing queues.
-    """
-    if not queue:
-        return np.nan
-    draw, full = batches.drawer(lat_lon_deg, batch_size, neighbours=0, seed=seed), -(-queue // batch_size)
-    pairs = [(draw(step), batches.queued(draw, step, queue)) for step in range(full, full + 20)]
-    apart_m = (sphere.pair_distance_m(lat_lon_deg[own], lat_lon_deg[waiting]) for own, waiting in pairs)
-    return float(np.mean([(metres <= negatives.PLACE_M).mean() for metres in apart_m]))
 
 
 def headline(table, page):

@@ -57,10 +57,7 @@ BY_DISTANCE = {
 
 
 def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
-    """How much of the test photos of each split training has as good as seen: columns LEAKAGE.
-
-    parts: {split: (n,)}. Intervals draw blocks (n,) again.
-    """
+    """How much of the test photos of each split (split -> part (n,)) training has as good as seen: columns LEAKAGE."""
     rows = []
     for name, part in parts.items():
         test, train = part == "test", part == "train"
@@ -81,18 +78,17 @@ def headline_leakage(table, page):
 def within_city(errors, *, permutations, seed=0):
     """Median errors beside their exact null (columns WITHIN_CITY), one row per split and method.
 
-    errors: of one seed, with columns errors.ERRORS. Only photos of a city that the method placed in it count: the
-    predictions stay and their truths are permuted inside each city, which leaves what a method knows of where in a city
-    a photo lies. A method with fewer than FEWEST_PHOTOS such photos has no null: it counts for no p.
+    errors: of one seed, with columns errors.ERRORS. Only photos of a city that the method placed in it count: their
+    truths are permuted inside each city. A method with fewer than FEWEST_PHOTOS such photos has no null and no p.
     """
     checks.count("permutations", permutations)
-    rows, draws = [], {"permutations": permutations, "seed": seed}
+    rows = []
     for key, group in errors.groupby(["split", "method"], sort=False):
         own, found = group[group.right_city], [np.nan] * 4
         if len(own) >= FEWEST_PHOTOS:
             truth, predicted = (own[[f"{end}lat_deg", f"{end}lon_deg"]].to_numpy() for end in ("", "predicted_"))
             given = predicted, truth, own.city.to_numpy(), sphere.distance_m, np.median
-            value, null = inference.permuted(*given, **draws)
+            value, null = inference.permuted(*given, permutations=permutations, seed=seed)
             found = [value, *resampling.interval95(null), inference.p_value(value, null)]
         rows.append((*key, len(own), *found))
     table = pd.DataFrame(rows, columns=list(WITHIN_CITY)[:-1])
@@ -100,10 +96,7 @@ def within_city(errors, *, permutations, seed=0):
 
 
 def by_city(errors, ours, other, pilot_fits, *, replicates, seed=0):
-    """The ratio of the geometric mean errors of two methods in every city (columns BY_CITY), if both are there.
-
-    errors: with method, split, seed, city, block; pilot_fits: city, effective_range_m of its pilot photos.
-    """
+    """The ratio of the geometric mean errors of two methods in every city (columns BY_CITY), if both are there."""
     range_m, rows = pilot_fits.set_index("city").effective_range_m, []
     both = errors if {ours, other} <= set(errors.method) else errors[:0]
     for (split, city), own in both.groupby(["split", "city"]):
@@ -114,9 +107,9 @@ def by_city(errors, ours, other, pilot_fits, *, replicates, seed=0):
 
 
 def by_distance(errors, nearest):
-    """Geometric mean errors by distance to the nearest training photo (columns BY_DISTANCE), in four equal shares.
+    """Geometric mean errors by distance to the nearest training photo (columns BY_DISTANCE), in quarters of a split.
 
-    nearest: split, photo_id, nearest_train_m, as 04_splits saves it; shares are cut anew in every split.
+    nearest: split, photo_id, nearest_train_m.
     """
     rows = []
     for split, own in nearest.groupby("split", sort=False):
@@ -134,7 +127,6 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
     """Errors (errors.ERRORS) where training photos (m, 2) are near or far, many or few: columns SURROUNDINGS.
 
     Test photos are parted at quartiles of the way to the nearest training photo, and of how many lie within radius_m.
-    Intervals draw blocks again.
     """
     checks.number("radius_m", radius_m, above=0)
     tree, rows = cKDTree(sphere.unit_xyz(train_lat_lon_deg)), []
@@ -154,22 +146,23 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
 
 def answer(within, cities, splits, ours, other):
     """What carries over, in a sentence per split, and whether ours over the other differs between cities."""
-    said = []
+    said, known = [], within[within.p.notna()]
     for split in splits:
-        own = within[(within.split == split) & within.p.notna()]
-        better = own[(own.p_holm < 0.05) & (own.median_error_m < own.null_low)]
-        low, high = (sphere.length(value) for value in (own.median_error_m.min(), own.median_error_m.max()))
+        own = known[known.split == split]
+        if own.empty:
+            said.append(f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null.")
+            continue
+        better = (own.p_holm < 0.05) & (own.median_error_m < own.null_low)
+        low, high = (sphere.length(own.median_error_m.agg(end)) for end in ("min", "max"))
         said.append(
-            f"In {split} {len(better)} of {len(own)} methods know more than chance about where in the right city a "
+            f"In {split} {better.sum()} of {len(own)} methods know more than chance about where in the right city a "
             f"photo lies (median errors there {low} to {high})."
-            if len(own)
-            else f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null."
         )
     shown = cities.dropna(subset="low")
-    differ = shown[(shown.low > 1) | (shown.high < 1)]
     if len(shown):
         said.append(
             f"City by city the error of {ours} is {shown.ratio.min():.2f} to {shown.ratio.max():.2f} times that of "
-            f"{other}; {len(differ)} of {len(shown)} intervals leave 1 out, before any correction."
+            f"{other}; {((shown.low > 1) | (shown.high < 1)).sum()} of {len(shown)} intervals leave 1 out, before any "
+            "correction."
         )
     return " ".join(said)

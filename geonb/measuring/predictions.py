@@ -17,40 +17,32 @@ from geonb.photos.sources import cached_reading, folder_contents
 from geonb.splitting.splits import blocks_of
 
 PLACES_AT_MOST = 400  # likely places of a photo
-GUESSES = {
-    "photo_id": "photo that was looked at",
-    "told": "its radius, or why it has none",
-    "rank": "1 for the best guess",
-    "city": "city of the guess",
+PHOTO, TOLD = {"photo_id": "photo that was looked at"}, {"told": "its radius, or why it has none"}
+PLACE = {
+    "city": "city of the place",
     "street": "its street, '' where unknown",
-    "lat_deg": "latitude of the guess [degree]",
-    "lon_deg": "longitude of the guess [degree]",
-    "share": "probability of the places around it that no better guess has taken [-]",
+    "lat_deg": "latitude of the place [degree]",
+    "lon_deg": "longitude of the place [degree]",
 }
+GUESSES = PHOTO | TOLD | {"rank": "1 for the best guess"} | PLACE
+GUESSES["share"] = "probability of the places around it that no better guess has taken [-]"
 LOOKED_AT = {
-    "photo_id": GUESSES["photo_id"],
+    **PHOTO,
     "path": "where its picture lies",
     "layer": "its number, the city of the best guess and what is told, in one line",
-    "told": GUESSES["told"],
+    **TOLD,
     "predicted_city": "city of the most probable place",
     "city_share": "probability of that city [-]",
     "lat_deg": "latitude of the most probable place [degree]",
     "lon_deg": "longitude of the most probable place [degree]",
-    "radius_m": "conformal radius around it; missing where it is refused [m]",
-    "refused": "why there is no radius, '' where there is one",
+    "radius_m": conformal.RADII["radius_m"],
+    "refused": conformal.RADII["refused"],
     "true_lat_deg": "latitude of the photo; missing where unknown [degree]",
     "true_lon_deg": "longitude of the photo; missing where unknown [degree]",
 }
-LIKELY = {
-    "layer": "line of the photo, as in looked_at",
-    "photo_id": GUESSES["photo_id"],
-    "city": "city of the most probable place, and of this one",
-    "street": "street of this place, '' where unknown",
-    "lat_deg": "latitude of a place [degree]",
-    "lon_deg": "longitude of a place [degree]",
-    "weight": "its probability over that of the most probable place [-]",
-    "distance_m": "its distance from that place [m]",
-}
+LIKELY = {"layer": "line of the photo, as in looked_at"} | PHOTO | PLACE
+LIKELY["weight"] = "probability of the place over that of the most probable one [-]"
+LIKELY["distance_m"] = "its distance from that place [m]"
 TABLES = {"guesses": GUESSES, "looked_at": LOOKED_AT, "likely": LIKELY, "left_out": LEFT_OUT_COLUMNS}
 
 
@@ -66,10 +58,7 @@ class Model:
 
 
 def read_back(checkpoint, data):
-    """The Model of the training that left a checkpoint (column of training.RUNS), with its training_arrays.Data.
-
-    FileNotFoundError where the checkpoint is gone.
-    """
+    """The Model of the training that left a checkpoint (column of training.RUNS), with its training_arrays.Data."""
     recipe, towers = training.read_back(checkpoint, data)
     given = training_arrays.read(recipe, data)
     return Model(recipe, towers, given, given.gallery.table, training.embed_places(towers, given.gallery))
@@ -82,29 +71,25 @@ def check_method(name):
         raise ValueError(f"{name} has no probabilities of places: choose one of {', '.join(able)}")
 
 
-def posterior(model, images, indices, table):
-    """Probability (n, m) of every place of a Model for photos: the one that the loss of its method gave to its places.
+def posterior(model, features, photos):
+    """Probability (n, m) that the loss of a Model gave every place for photos, a table, with features (n, d).
 
-    images: features as a tensor; indices (n,); table: of
-    these photos, with city where the recipe gives it: only places of it compete then. ValueError where it has none.
+    Where the recipe gives the city only places of it compete: ValueError for photos without one.
     """
-    similarity = model.towers.similarity(training.embed(model.towers.image, images[indices]), model.vectors)
+    images = training.embed(model.towers.image, torch.from_numpy(features))
+    similarity = model.towers.similarity(images, model.vectors)
     if model.recipe.city_given:
-        if "city" not in table:
+        if "city" not in photos:
             raise ValueError(
                 f"split {model.recipe.split} gives the city of each photo, your photos have none: choose another split"
             )
-        known = table.city.to_numpy(dtype=object)[:, None] == model.places.city.to_numpy()
+        known = photos.city.to_numpy(dtype=object)[:, None] == model.places.city.to_numpy()
         similarity = np.where(known, similarity, -np.inf)
     return decoding.posterior(similarity, model.towers.scale().item())
 
 
 def answers(probability, places):
-    """One row per photo: the most probable place, its probability, that of its city, and how far off it may be.
-
-    probability (n, m) over a table of places with city, lat_deg, lon_deg. expected_m is the mean distance to the chosen
-    place under the posterior.
-    """
+    """Each photo's most probable of m places by probability (n, m), its city's share, the mean distance to it."""
     at = places[["lat_deg", "lon_deg"]].to_numpy()
     chosen, city = probability.argmax(axis=1), places.city.to_numpy(dtype=object)
     expected_m, city_share = np.empty((2, len(chosen)))
@@ -124,17 +109,13 @@ def novelty(features, train):
 
 
 def of_part(model, data, part):
-    """Answers of a Model for the photos of one part of its split, beside the truth: photo_id, city, lat_deg, lon_deg,
-    the columns of answers, split, part, error_m and novelty; data: the training_arrays.Data that it read.
-    """
+    """Answers of a Model for one part of its split: the columns of answers beside the truth, error_m and novelty."""
     own, train = model.given.members(part), model.given.members("train")
-    table = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
-    found = table.join(answers(posterior(model, model.given.images, own, table), model.places))
+    photos = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
+    found = photos.join(answers(posterior(model, data.features[own], photos), model.places))
     at, chosen = (found[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy() for side in ("", "predicted_"))
-    return found.assign(
-        split=model.recipe.split, part=part, error_m=sphere.distance_m(at, chosen),
-        novelty=novelty(data.features[own], data.features[train]),
-    )  # fmt: skip
+    found = found.assign(split=model.recipe.split, part=part, error_m=sphere.distance_m(at, chosen))
+    return found.assign(novelty=novelty(data.features[own], data.features[train]))
 
 
 def of_runs(runs, data, block_size_m):
@@ -148,24 +129,17 @@ def of_runs(runs, data, block_size_m):
 
 
 def likely(probability, places):
-    """Places of the guessed city for one photo, probability (m,): columns LIKELY from city on.
-
-    The best and then evenly down to the least probable, at most PLACES_AT_MOST.
-    """
+    """Places of the guessed city from the best evenly down to the least, probability (m,): LIKELY from city on."""
     here = np.flatnonzero(places.city == places.city.iloc[probability.argmax()])
     ranked = here[np.argsort(-probability[here], kind="stable")]
     kept = ranked[np.unique(np.linspace(0, len(ranked) - 1, min(PLACES_AT_MOST, len(ranked))).astype(int))]
-    table = places.iloc[kept][["city", "street", "lat_deg", "lon_deg"]].reset_index(drop=True)
+    table = places.iloc[kept][list(PLACE)].reset_index(drop=True)
     at = table[["lat_deg", "lon_deg"]].to_numpy()
     return table.assign(weight=probability[kept] / probability.max(), distance_m=sphere.distance_m(at[0], at))
 
 
 def top(probability, places, *, count, apart_m):
-    """The best guesses for one photo, probability (m,), the most probable place first: columns GUESSES from rank on.
-
-    Guesses are at least apart_m from each other; share is the probability of all places within apart_m that no better
-    guess has taken. Fewer than count where no place is left. ValueError below 1.
-    """
+    """The best guesses for one photo, probability (m,), at least apart_m from each other: GUESSES from rank on."""
     checks.count("count", count)
     checks.number("apart_m", apart_m, above=0)
     at, left, rows = places[["lat_deg", "lon_deg"]].to_numpy(), np.array(probability, float), []
@@ -185,8 +159,8 @@ def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_
     """
     checks.count("shown", shown)
     model = read_back(checkpoint, data)
-    photos, features, images, left_out = asked(model, data, folder, tower, shown)
-    probability = posterior(model, *images, photos)
+    photos, features, left_out = asked(model, data, folder, tower, shown)
+    probability = posterior(model, features, photos)
     found = photos[["photo_id", "path"]].join(answers(probability, model.places))
     found = found.assign(novelty=novelty(features, data.features[model.given.members("train")]))
     found = conformal.radii(of_part(model, data, "validation"), found, promise)
@@ -196,33 +170,28 @@ def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_
         told=told, layer=number + ". " + found.predicted_city + "; " + told,
         true_lat_deg=photos.get("lat_deg", np.nan), true_lon_deg=photos.get("lon_deg", np.nan),
     )  # fmt: skip
-    best, near = [], []
-    for p, row in zip(probability, found.itertuples(), strict=True):
-        guesses = top(p, model.places, count=guess_count, apart_m=apart_m)
-        best.append(guesses.assign(photo_id=row.photo_id, told=row.told))
-        if len(near) < shown:
-            near.append(likely(p, model.places).assign(photo_id=row.photo_id, layer=row.layer))
-    tables = pd.concat(best, ignore_index=True), found, pd.concat(near, ignore_index=True), left_out
-    return tuple(table[list(columns)] for table, columns in zip(tables, TABLES.values(), strict=True))
+    best = [top(own, model.places, count=guess_count, apart_m=apart_m) for own in probability]
+    near = [likely(own, model.places) for own in probability[:shown]]
+    best, near = (pd.concat(of, keys=range(len(of)), names=["photo"]) for of in (best, near))
+    best, near = (of.join(found[["photo_id", "told", "layer"]], on="photo") for of in (best, near))
+    tables = zip((best, found, near, left_out), TABLES.values(), strict=True)
+    return tuple(table[list(columns)].reset_index(drop=True) for table, columns in tables)
 
 
 def asked(model, data, folder, tower, shown):
-    """(photos, features (n, d), (images, indices) for posterior, left out) of look."""
+    """(photos, features (n, d), left out) of look."""
     if not folder:
         test = model.given.members("test")
         indices = np.unique(test[np.linspace(0, len(test) - 1, shown).astype(int)])
-        photos = data.photos.iloc[indices].reset_index(drop=True)
-        return photos, data.features[indices], (model.given.images, indices), left_out_table([])
+        return data.photos.iloc[indices].reset_index(drop=True), data.features[indices], left_out_table([])
     photos, left_out = pictures_in(folder)
     paths = [picture_path(path) for path in photos.path]
     features = pretrained_towers.image_features(paths, photos.sha256, pretrained_towers.load_tower(*tower))
-    return photos, features, (torch.from_numpy(features), np.arange(len(photos))), left_out
+    return photos, features, left_out
 
 
 def pictures_in(folder):
-    """(pictures, left out) of all files below a folder, which need no position: tables with photo_id, path, sha256, and
-    of LEFT_OUT_COLUMNS. ValueError where the folder holds no picture that can be read.
-    """
+    """(pictures: photo_id, path, sha256, left out) of a folder; ValueError where it holds none that can be read."""
     root = folder_contents.root_of(folder)
     there, left_out = folder_contents.readable(root, folder)
     examine = cached_reading.examiner(list(there.values()), root, 0)

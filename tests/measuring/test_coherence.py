@@ -111,7 +111,7 @@ def test_less_noise_is_called_smoother_and_each_curve_stands_on_its_own_level():
     said = coherence.answer_smoothness(summary)
     assert "clip smoother" in said
     assert "sw_clip not smoother" in said
-    assert "one has no such share, all its vectors are alike" in said
+    assert "one of vectors that are all alike (nan)" in said
     assert summary.flag[3] == "no rise with distance"
     first = lags.groupby("method", sort=False).nth(0)
     np.testing.assert_allclose(first.relative_semivariance, summary.first_lag_share)

@@ -206,9 +206,7 @@ def test_a_kept_promise_a_broken_one_and_what_cannot_be_told_are_told_apart(cove
 def test_a_split_without_a_radius_is_named_and_has_no_headline():
     tables = [radii_of(), radii_of(radius_m=np.nan, refused="few", split="unseen_city")]
     found = conformal.coverage(pd.concat(tables), replicates=20)
-    assert conformal.answer(found).endswith(
-        "No radius is given in unseen_city: too few photos to calibrate on, or none is alike."
-    )
+    assert conformal.answer(found).endswith("), no photo in unseen_city, where none has a radius.")
     rows = conformal.headline(found, "page/coverage").set_index("key")
     assert list(rows.index) == ["conformal_coverage.blocked", "conformal_median_radius_m.blocked"]
     assert rows.value.tolist() == [found.coverage[0], found.median_radius_m[0]]

@@ -101,13 +101,6 @@ def test_a_stratum_of_one_kind_does_not_count():
     assert np.isnan(negative_detection.mean_auc(score, np.ones(4, bool), np.zeros(4), np.ones(4)))
 
 
-def test_the_queue_leaves_out_photos_of_one_place(photos):
-    at = photos[1][:100]
-    assert 0 < negative_detection.excluded_share(at, 10, 30) < 0.005  # itself, where an epoch ends within the queue
-    assert negative_detection.excluded_share(np.repeat(at[:10], 10, axis=0), 10, 30) == pytest.approx(0.1, abs=0.03)
-    assert np.isnan(negative_detection.excluded_share(at, 10, 0))
-
-
 def test_the_answer_says_what_is_found_and_what_it_is_worth():
     rows = [(kind, rule, auc, low, 0.9, 10, 3) for kind, auc, low in ((FALSE, 0.8, 0.7), (HARD, 0.6, 0.4))
             for rule in ("semivariogram", "similarity alone")]  # fmt: skip

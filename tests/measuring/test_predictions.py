@@ -39,14 +39,14 @@ def test_probabilities_are_those_of_a_softmax_and_a_given_city_takes_all(study):
     test = model.given.members("test")
     given = replace(model, recipe=replace(model.recipe, city_given=True))
     photos = data.photos.iloc[test]
-    free, known = (predictions.posterior(m, m.given.images, test, photos) for m in (model, given))
+    free, known = (predictions.posterior(m, data.features[test], photos) for m in (model, given))
     np.testing.assert_allclose(free.sum(axis=1), 1, rtol=1e-5)
     elsewhere = photos.city.to_numpy()[:, None] != model.places.city.to_numpy()
     assert known[elsewhere].max() < 1e-20
     with pytest.raises(ValueError, match="gives the city of each photo, your photos have none: choose another split"):
-        predictions.posterior(given, given.given.images, test, photos[["photo_id"]])
+        predictions.posterior(given, data.features[test], photos[["photo_id"]])
     with pytest.raises(ValueError, match="3 of 3 photos have no place to choose among"):
-        predictions.posterior(given, given.given.images, test[:3], photos[:3].assign(city="nowhere"))
+        predictions.posterior(given, data.features[test[:3]], photos[:3].assign(city="nowhere"))
 
 
 @pytest.mark.parametrize("method", ["cells", "coordinates"])
