@@ -199,11 +199,6 @@ def answer_risk(table, split):
     )
 
 
-def told(row, level):
-    """What may be said of one photo, a row of radii: its radius, or why it has none."""
-    return f"no radius: {row.refused}" if row.refused else f"{level:.0%} within {sphere.length(row.radius_m)}"
-
-
 def answer_shown(table, level):
     """What may be said of a folder of photos in one sentence; table: see radii."""
     sure, counts = table[table.refused == ""], table.refused[table.refused != ""].value_counts()

@@ -43,11 +43,6 @@ TRAINED = {
 COMPARED = {"ratios": inference.RATIOS, "shares": inference.SHARES, "trained": TRAINED}
 
 
-def read_guide(table):
-    """The negatives.Guide of a table with columns GUIDE."""
-    return negatives.Guide(*(table[name].to_numpy(copy=True) for name in list(GUIDE)[:3]), float(table.range_m[0]))
-
-
 def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most, seed=0):
     """Pairs of photos, near (within range_m, not at one place) and far: columns PAIRS.
 
@@ -165,10 +160,9 @@ def headline(table, page):
 
 
 def answer(table, ratios, flag="", beside=""):
-    """What the rules find, and what they are worth in training, in a few sentences.
+    """What the rules find (DETECTED), and what they are worth in training (RATIOS); both tables may be empty.
 
-    table: columns DETECTED, may be empty; ratios: inference.RATIOS, may be empty; flag: why the curve has no fit;
-    beside: the study that the ratios come from, '' for the page's own.
+    flag: why the curve has no fit; beside: the study that the ratios come from, '' for the page's own.
     """
     said = [f"No curve could be fitted ({flag}): the lags themselves stand for it."] if flag else []
     for kind, own in table.set_index("rule").groupby("kind", sort=False):
@@ -180,17 +174,9 @@ def answer(table, ratios, flag="", beside=""):
         )
     if ratios.empty:
         return " ".join([*said, "What guiding is worth in training was not compared: this study trains no GeoCLIP."])
-    factors = []
-    for row in ratios[ratios.method == "geoclip_semivariogram"].itertuples():
-        interval = f"{row.low:.2f} to {row.high:.2f}" if row.low <= row.high else "no interval"
-        factors.append(f"{row.ratio:.2f} ({interval}) in {row.split}")
-    if factors:
-        where = f"In study {beside} guiding" if beside else "Guiding"
-        said.append(f"{where} by the semivariogram multiplies GeoCLIP's geometric mean error by {', '.join(factors)}.")
+    own = ratios[ratios.method == "geoclip_semivariogram"]
+    said += [f"In {row.split}{beside and f' of study {beside}'}: {row.verdict}" for row in own.itertuples()]
     shown = (inference.shown_to(word, ratios) for word in ("helps", "harms"))
     help_, harm = (inference.listed(rows.method + " in " + rows.split) for rows in shown)
-    said.append(
-        f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval, shown to help: "
-        f"{help_}; shown to harm: {harm}."
-    )
-    return " ".join(said)
+    compared = f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval"
+    return " ".join([*said, f"{compared}, shown to help: {help_}; shown to harm: {harm}."])

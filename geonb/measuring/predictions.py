@@ -164,8 +164,9 @@ def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_
     found = photos[["photo_id", "path"]].join(answers(probability, model.places))
     found = found.assign(novelty=novelty(features, data.features[model.given.members("train")]))
     found = conformal.radii(of_part(model, data, "validation"), found, promise)
-    told = np.array([conformal.told(row, promise.level) for row in found.itertuples()], object)
-    number = np.arange(1, len(found) + 1).astype(str).astype(object)
+    told = f"{promise.level:.0%} within " + found.radius_m.map(sphere.length)
+    told = told.where(found.refused == "", "no radius: " + found.refused)
+    number = pd.Series(np.arange(1, len(found) + 1)).astype(str)
     found = found.rename(columns={"predicted_lat_deg": "lat_deg", "predicted_lon_deg": "lon_deg"}).assign(
         told=told, layer=number + ". " + found.predicted_city + "; " + told,
         true_lat_deg=photos.get("lat_deg", np.nan), true_lon_deg=photos.get("lon_deg", np.nan),

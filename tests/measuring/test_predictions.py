@@ -90,6 +90,7 @@ def test_pictures_of_a_folder_or_test_photos_have_guesses_a_radius_and_likely_pl
     assert likely.layer.unique().tolist() == looked_at.layer[:2].tolist()
     assert looked_at.layer[0] == f"1. {looked_at.predicted_city[0]}; {looked_at.told[0]}"
     assert (looked_at.told.str.startswith("80% within") == (looked_at.refused == "")).all()
+    assert (looked_at.told.str.startswith("no radius: too") == (looked_at.refused != "")).all()
 
 
 def test_the_expected_error_is_the_mean_distance_under_the_posterior():
