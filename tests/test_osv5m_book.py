@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +15,7 @@ import yaml
 from PIL import Image
 
 from geonb.files import ROOT
+from tests.projects import copy_of_the_project, snakemake
 
 REAL = os.environ.get("GEONB_REAL_DATA")
 pytestmark = [
@@ -29,7 +28,6 @@ TOWNS = {  # near real ones, so that every position has a name
     ("KE", "Nairobi", "Nairobi"): (-1.29, 36.82), ("PE", "Cusco", "Cusco"): (-13.53, -71.97),
 }  # fmt: skip
 STREET, DRIVE = 12, 8  # photos of a street; streets of a town
-NOT_COPIED = (".git", ".venv", ".snakemake", "build", ".*_cache", ".hypothesis")
 
 
 def jpeg(town, along, rng):
@@ -108,8 +106,7 @@ TREES = {  # how it is written, what its study changes, its photos, the guided r
 def made(request, tmp_path_factory):
     """(folder of a copy of the project with the finished book of study `mine`, how many photos it has, guided rows)."""
     write_tree, changes, count, guided = TREES[request.param]
-    folder = tmp_path_factory.mktemp(request.param) / "geonb"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    folder = copy_of_the_project(tmp_path_factory.mktemp(request.param) / "geonb")
     write_tree(folder / "osv5m")
     study = yaml.safe_load((ROOT / "notebooks" / "studies" / "osv5m.yml").read_text(encoding="utf-8"))
     study["01_photos"]["options"] = {"folder": "osv5m", "part": "both"}
@@ -117,12 +114,7 @@ def made(request, tmp_path_factory):
     for notebook, values in (offline | changes).items():
         study[notebook] = study[notebook] | values
     (folder / "notebooks" / "studies" / "mine.yml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "all", "--config", "study=mine"], cwd=folder, text=True, check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-5000:]
+    snakemake(folder, "all", study="mine")
     return folder, count, guided
 
 

@@ -5,6 +5,7 @@ the middle of a training; everything else is asked of the first run.
 """
 
 import csv
+import functools
 import io
 import json
 import os
@@ -12,7 +13,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,27 +25,30 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from geonb.book.page_dependencies import all_pages
 from geonb.files import ROOT
+from tests import projects
+from tests.projects import command, copy_of_the_project, environment
 
 pytestmark = pytest.mark.slow
 
 TRAININGS = {"06_train/clip", "06_train/sw_clip"}
 PAGES = ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", *sorted(TRAININGS)]
 COURSE = {"steps": 6000, "batch_size": 32, "evaluate_every": 1500, "checkpoint_every": 100}
+snakemake = functools.partial(projects.snakemake, study="smoke")
 LONGER = {"splits": ["other_drive"], "seed_count": 1, "course": COURSE}
-# but __pycache__ is: without the compiled renderer in it every copy would compile for a minute
-NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", ".snakemake", "build", "simulated_cities", "node_modules", ".*_cache", ".hypothesis"
-)
 
 
-def copy_of_the_project(folder):
-    """A clone with a longer training, so that it can be killed in the middle."""
-    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+def clone_with_a_longer_training(folder):
+    """A clone in which a training can be killed in the middle."""
+    copy_of_the_project(folder)
     change_study(folder, "04_splits", {"splits": ["other_drive"]})
     change_study(folder, "06_train", LONGER)
     change_study(folder, "07_compare", {"methods": ["clip", "sw_clip"]})
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t", "commit", "-qm", "all"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
+    for arguments in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t", "commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
     return folder
 
 
@@ -58,24 +61,6 @@ def change_study(folder, notebook, values):
 
 def manifest(page):
     return f"build/smoke/tables/{page}/manifest.json"
-
-
-def command(*arguments, study="smoke", config=()):
-    return [sys.executable, "-m", "snakemake", *arguments, "--config", f"study={study}", *config]
-
-
-def environment(folder):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GEONB_")}
-    return kept | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
-
-
-def snakemake(folder, *arguments, code=0, **options):
-    done = subprocess.run(
-        command(*arguments, **options), cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout[-5000:]
-    return done.stdout
 
 
 def copy_of(page):
@@ -118,7 +103,7 @@ def wait_for(condition):
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory):
     """Two copies of the project as it is now."""
-    return [copy_of_the_project(tmp_path_factory.mktemp(name) / "geonb") for name in ("finished", "killed")]
+    return [clone_with_a_longer_training(tmp_path_factory.mktemp(name) / "geonb") for name in ("finished", "killed")]
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +117,7 @@ def finished(copies):
 def killed(copies):
     """Another copy whose run was killed in the middle of a training."""
     folder = copies[1]
-    as_make = ["sh", "-c", 'GEONB_MAKE_PID=$$ "$@"; exit $?', "make", *command(*map(manifest, PAGES))]
+    as_make = ["sh", "-c", 'GEONB_MAKE_PID=$$ "$@"; exit $?', "make", *command(*map(manifest, PAGES), study="smoke")]
     with (folder.parent / "first.log").open("w") as log:
         process = subprocess.Popen(
             as_make, cwd=folder, env=environment(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -223,8 +208,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished, tmp_path,
 
 
 def test_of_published_tables_every_page_is_shown_and_none_computed(finished, tmp_path):
-    copy = tmp_path / "geonb"
-    shutil.copytree(ROOT, copy, ignore=NOT_COPIED)
+    copy = copy_of_the_project(tmp_path / "geonb")
     change_study(copy, "07_compare", {"methods": ["clip", "sw_clip"]})
     published = copy / "data" / "results" / "smoke"
     shutil.copytree(finished / "build" / "smoke" / "tables", published)

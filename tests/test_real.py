@@ -25,13 +25,8 @@ EXPECTED = {"hund_i_snor": 224, "seoul_jongno": 38}
 @pytest.fixture(scope="module", params=EXPECTED)
 def study(request):
     """The name of a study whose book was made."""
-    made = subprocess.run(
-        ["make", "book", f"STUDY={request.param}"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    make = ["make", "book", f"STUDY={request.param}"]
+    made = subprocess.run(make, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert made.returncode == 0, made.stdout[-4000:]
     index = build_folder(request.param) / "_build" / "html" / "index.html"
     assert str(index) in made.stdout
@@ -64,15 +59,8 @@ def test_semivariogram_trainings_and_error_map_are_there(study):
     fits = results.read_table(study, "03_semivariograms", "fits")
     assert ((fits.flag != "") | (fits.effective_range_m > 0)).all()
     errors = results.read_table(study, "07_compare", "errors")
-    assert set(errors.method) >= {
-        "clip",
-        "sw_clip",
-        "chance",
-        "mode",
-        "city_centroid",
-        "frozen_nearest",
-        "gallery_floor",
-    }
+    methods = {"clip", "sw_clip", "chance", "mode", "city_centroid", "frozen_nearest", "gallery_floor"}
+    assert set(errors.method) >= methods
     assert np.isfinite(errors.error_m).all()
     assert "srcdoc" in html(study, "09_error_maps")
 

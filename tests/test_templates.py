@@ -1,23 +1,19 @@
 """Every study template as a newcomer runs it: a tiny data set in its provider's layout, the marked lines edited.
 
 The data sets are written here without geonb's help, from what their providers document. Pages 01 to 04 and one short
-training run through Snakemake, two studies at a time; from a folder of photos page 14 too.
+training run through Snakemake; from a folder of photos page 14 too.
 """
 
 import csv
+import functools
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlparse
 
@@ -29,9 +25,9 @@ from PIL import Image
 from pyproj import Transformer
 
 from geonb.files import ROOT
+from tests.projects import copy_of_the_project, snakemake
 
 pytestmark = pytest.mark.real
-NOT_COPIED = (".git", ".venv", ".snakemake", "build", "simulated_cities", "node_modules", ".*_cache", ".hypothesis")
 SECRET = "MLY|7|said-to-nobody"
 OFFLINE = {"tower": "imagenet/efficientnet-lite0", "weights": ""}  # the lines to change where nothing can be downloaded
 SHORT = {
@@ -45,7 +41,6 @@ DELFT = (52.000, 4.350)
 SUMMER_MS = 1_718_000_000_000  # June 2024
 
 
-# ---- what lies in the cities -----------------------------------------------------------------------------------------
 class Shot(NamedTuple):
     number: int
     lat: float
@@ -106,7 +101,6 @@ def write_csv(file, rows):
         writer.writerows(rows)
 
 
-# ---- data sets: each writes itself below a folder and tells the edited lines, the photos, what is left out -----------
 def photo_folder(root):
     """A phone's photos of two towns; one indoors without a fix, one twice, and the computer's own file."""
     for shot in shots(DELFT, (50.94, 6.95), drives=1):
@@ -203,7 +197,6 @@ DATA_SETS = (photo_folder, table, osv5m, mapillary, xri, vpr)
 TEMPLATES = {data_set.__name__: data_set for data_set in DATA_SETS}
 
 
-# ---- Mapillary's server ----------------------------------------------------------------------------------------------
 class MapillaryServer(ThreadingHTTPServer):
     """Graph API v4 for photos in one box: /images?bbox=, /<id>?fields=thumb_1024_url, and where the thumbnails lie."""
 
@@ -249,30 +242,6 @@ class MapillaryAnswer(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def server():
-    there = MapillaryServer()
-    threading.Thread(target=there.serve_forever, daemon=True).start()
-    yield there
-    there.shutdown()
-
-
-# ---- the studies -----------------------------------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def projects(tmp_path_factory, server):
-    """Two copies of the project, which ask this server in place of Mapillary's: two studies run at a time."""
-    copies = SimpleQueue()
-    for name in ("one", "other"):
-        folder = tmp_path_factory.mktemp(name) / "geonb"
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        source = folder / "geonb" / "photos" / "sources" / "mapillary.py"
-        text = source.read_text(encoding="utf-8")
-        assert text.count("https://graph.mapillary.com") == 1
-        source.write_text(text.replace("https://graph.mapillary.com", server.address), encoding="utf-8")
-        copies.put(folder)
-    return copies
-
-
 def edited(template, lines):
     """The study of a template with new values in its marked lines, all of which a reader is asked to edit."""
     text = (ROOT / "notebooks" / "studies" / f"{template}.yml").read_text(encoding="utf-8")
@@ -292,49 +261,37 @@ class Made(NamedTuple):
         return pd.read_parquet(self.folder / "tables" / f"{name}.parquet")
 
 
-def make(template, root, projects):
-    """What a template makes of a data set written below root, in whichever copy of the project is free."""
+def make(template, root, project):
+    """What a template makes of a data set written below root: its training and, from a folder of photos, page 14."""
     lines, count, left_out = TEMPLATES[template](root)
-    study = edited(template, lines)
+    study, name = edited(template, lines), f"my_{template}"
     for page, values in SHORT.items():
         study[page] = study.get(page, {}) | values
-    project = projects.get()
-    try:
-        run(project, f"my_{template}", study)
-    finally:
-        projects.put(project)
-    return Made(project / "build" / f"my_{template}", study, count, left_out)
-
-
-def run(project, name, study):
-    """Make the training of a study and, from a folder of photos, page 14."""
     written = project / "notebooks" / "studies" / f"{name}.yml"
     written.write_text(yaml.safe_dump(study, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    pages = [TRAINING, *([WORDS] if name == "my_photo_folder" else [])]
+    pages = [TRAINING, *([WORDS] if template == "photo_folder" else [])]
     targets = [f"build/{name}/tables/{page}/manifest.json" for page in pages]
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *targets, "--config", f"study={name}"], cwd=project, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        env=os.environ | {"PYTHONPATH": str(project), "OMP_NUM_THREADS": "1", "MAPILLARY_TOKEN": SECRET},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-5000:]
+    snakemake(project, *targets, study=name, more={"MAPILLARY_TOKEN": SECRET})
+    return Made(project / "build" / name, study, count, left_out)
 
 
 @pytest.fixture(scope="module")
-def running(request, projects, tmp_path_factory):
-    """{template: its Made, in the future} of those that are asked for."""
-    asked = [item.callspec.params["made"] for item in request.session.items if item.module is request.module]
-    pool = ThreadPoolExecutor(2)
-    yield {name: pool.submit(make, name, tmp_path_factory.mktemp(name), projects) for name in dict.fromkeys(asked)}
-    pool.shutdown(cancel_futures=True)
+def made_by(tmp_path_factory):
+    """made_by(template): its Made, from a copy of the project which asks a server here in place of Mapillary's."""
+    server = MapillaryServer()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    project = copy_of_the_project(tmp_path_factory.mktemp("copy") / "geonb")
+    source = project / "geonb" / "photos" / "sources" / "mapillary.py"
+    text = source.read_text(encoding="utf-8")
+    assert text.count("https://graph.mapillary.com") == 1
+    source.write_text(text.replace("https://graph.mapillary.com", server.address), encoding="utf-8")
+    yield functools.cache(lambda template: make(template, tmp_path_factory.mktemp(template), project))
+    server.shutdown()
 
 
-@pytest.fixture(params=TEMPLATES)
-def made(request, running):
-    return running[request.param].result()
-
-
-def test_a_template_leads_from_its_data_set_to_a_training(made):
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_leads_from_its_data_set_to_a_training(made_by, template):
+    made = made_by(template)
     photos = made.table("01_photos/photos")
     assert len(photos) == photos.photo_id.nunique() == made.count
     assert made.table("01_photos/left_out").reason.value_counts().to_dict() == made.left_out
@@ -346,16 +303,16 @@ def test_a_template_leads_from_its_data_set_to_a_training(made):
     assert np.isfinite(told.error_m).all()
 
 
-@pytest.mark.parametrize("made", ["photo_folder"], indirect=True)
-def test_ones_own_photos_teach_no_tower_and_are_read_all_the_same(made):
+def test_ones_own_photos_teach_no_tower_and_are_read_all_the_same(made_by):
+    made = made_by("photo_folder")
     assert made.table(f"{WORDS}/lessons").empty
     read = made.table(f"{WORDS}/read").value.astype(float)
     assert len(read)
     assert np.isfinite(read).all()
 
 
-@pytest.mark.parametrize("made", ["mapillary"], indirect=True)
-def test_the_token_lies_nowhere(made):
+def test_the_token_lies_nowhere(made_by):
+    made = made_by("mapillary")
     project = made.folder.parents[1]
     files = [path for place in ("build", ".snakemake") for path in (project / place).rglob("*") if path.is_file()]
     assert sum(path.suffix == ".jpg" for path in files) >= made.count
