@@ -28,10 +28,9 @@ def file_names(pages):
     """The name of each page in the book, page -> name: a template's own choice stands for the template itself."""
     names = {page: deps.flat(page) for page in pages}
     for notebook, parameter in deps.TEMPLATES.items():
-        chosen = [page for page in pages if page.startswith(f"{notebook}/")]
         own = f"{notebook}/{deps.defaults(notebook)[parameter]}"
-        if chosen:
-            names[own if own in chosen else chosen[0]] = notebook
+        executions = sorted((page for page in pages if page.startswith(f"{notebook}/")), key=lambda page: page != own)
+        names |= {page: notebook for page in executions[:1]}
     return names
 
 
@@ -60,7 +59,7 @@ def with_outputs(page, source, executed):
     code = [cell for cell in source if cell.cell_type == "code"]
     if len(ran) != len(code):
         raise ValueError(
-            f"{page}: its source has {len(code)} cells of code, its executed copy {len(ran)}: run it again"
+            f"{page}: its executed copy has {len(ran)} cells of code, its source {len(code)}: run it again"
         )
     for cell, run in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = run.outputs, run.execution_count

@@ -36,7 +36,7 @@ def test_a_page_has_the_words_of_the_source_and_the_outputs_of_the_copy(toy, not
 def test_a_copy_of_another_version_is_refused(toy, notebook):
     execute()
     notebook("01_photos", "# Q", "study = 'toy'", "answer = 42", "more = 1")
-    with pytest.raises(ValueError, match="its source has 3 cells of code, its executed copy 2: run it again"):
+    with pytest.raises(ValueError, match="its executed copy has 2 cells of code, its source 3: run it again"):
         build.set_page("01_photos", "01_photos", "toy", RECORD)
 
 

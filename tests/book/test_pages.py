@@ -1,5 +1,7 @@
 """A page in a running notebook: its parameters, and what it refuses before it computes."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -37,3 +39,15 @@ def test_by_hand_the_study_decides_but_for_what_the_reader_or_papermill_changed(
     assert page.parameters == {"study": "toy", "a": 2, "b": 3, "c": 1, "d": 1}
     assert namespace["a"] == 2
     assert capsys.readouterr().out == "as study toy has it: a = 2\n"
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("photo_count", "abc", "01_photos: photo_count = 'abc' is not a int like 5"),
+    ("folder", ["a"], "01_photos: folder = ['a'] is not a str like ''"),
+    ("photo_count", float("nan"), "01_photos: photo_count = nan is not a finite number"),
+    ("photo_cuont", 3, "01_photos has no parameter 'photo_cuont'; it has study, folder, photo_count"),
+])  # fmt: skip
+def test_a_page_refuses_by_itself_what_papermill_sets_in(toy, name, value, words):
+    namespace = {"study": "toy", "folder": "", "photo_count": 5, name: value, "In": [f"# Parameters\n{name} = 0\n"]}
+    with pytest.raises(ValueError, match=re.escape(words)):
+        book.page("01_photos", namespace)
