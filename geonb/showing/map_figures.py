@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm, Normalize, PowerNorm
 from geonb.earth.cells import outline
 from geonb.earth.sphere import centre, check_lat_lon_deg, equal_earth, to_local_m
 from geonb.showing import style
-from geonb.showing.matrices import images
+from geonb.showing.pictures import images
 
 POSITION = ["lat_deg", "lon_deg"]
 PREDICTED = ["predicted_lat_deg", "predicted_lon_deg"]

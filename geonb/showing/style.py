@@ -161,26 +161,19 @@ def scaled(axis, label):
     elif label.endswith("[share]") and np.ptp(axis.get_view_interval()) < 0.1:
         low, high = axis.get_view_interval()
         axis.set_view_interval(min(low, -0.05), max(high, 0.05), ignore=True)
-    axis.set_major_formatter(FuncFormatter(length_tick) if in_words else StrMethodFormatter("{x:,.9g}"))
+    in_metres = FuncFormatter(lambda metres, _: length(metres).replace(".0 ", " "))
+    axis.set_major_formatter(in_metres if in_words else StrMethodFormatter("{x:,.9g}"))
 
 
 def log_ticks(axis, ticks):
     """Round ticks on a logarithmic axis: more per decade where there are few decades."""
     low, high = axis.get_view_interval()
     decades = np.log10(high / low) if 0 < low < high else 1
-    if decades < 0.5:
-        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
-        axis.set_minor_locator(NullLocator())
-        return
     subs = (1, 2, 5) if decades * 3 <= ticks else (1, 3) if decades * 2 <= ticks else (1,)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=ticks + 2))
-    axis.set_minor_locator(LogLocator(subs=range(2, 10), numticks=99))
+    few = MaxNLocator(ticks, steps=[1, 2, 5, 10])
+    axis.set_major_locator(few if decades < 0.5 else LogLocator(subs=subs, numticks=ticks + 2))
+    axis.set_minor_locator(NullLocator() if decades < 0.5 else LogLocator(subs=range(2, 10), numticks=99))
     axis.set_minor_formatter(NullFormatter())
-
-
-def length_tick(metres, _=None):
-    """A tick's text: 0 m, 20 m, 5 km."""
-    return length(metres).replace(".0 ", " ")
 
 
 def legend(figure, marks):

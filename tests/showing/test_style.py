@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from geonb.learning.methods import METHODS
-from geonb.showing import intervals, lines, map_figures, matrices, style
+from geonb.showing import intervals, lines, map_figures, pictures, style
 from geonb.showing.pictures import contact_sheet
 from tests.showing import example_tables
 
@@ -66,7 +66,7 @@ FIGURES = {  # name: (figure of tables, its tables)
     "embedding_maps": (map_figures.embedding_maps, example_tables.errors().assign(score=0.5)),
 }
 WITHOUT_TABLES = {
-    "target_matrices": lambda: matrices.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
+    "target_matrices": lambda: pictures.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
     "field_maps": lambda: map_figures.field_maps(np.zeros((5, 9, 9)), 450.0, np.zeros((3, 2)), list("abcde")),
     "contact_sheet": lambda: contact_sheet([Image.new("RGB", (9, 9))] * 3, list("abc"), "Photos"),
 }
