@@ -176,10 +176,8 @@ def meeting_towers(recipe, given, train_lat_lon_deg):
     """TwoTowers whose vectors meet in one space, fresh or with GeoCLIP's released weights."""
     asked, feature_size, capsules = recipe.towers, given.images.shape[1], recipe.row.tower == "capsules"
     if capsules and asked.released:
-        where = geoclip.CapsuleTower(train_lat_lon_deg, noise_m=recipe.tuned.noise_m)
-        return geoclip.load_released(
-            TwoTowers(geoclip_head(feature_size), where, asked.learn_temperature), asked.released
-        )
+        both = geoclip_head(feature_size), geoclip.CapsuleTower(train_lat_lon_deg, noise_m=recipe.tuned.noise_m)
+        return geoclip.load_released(TwoTowers(*both, asked.learn_temperature), asked.released)
     image = geoclip_head(feature_size, asked.size, HIDDEN) if capsules else Unit(*head(feature_size, asked.size))
     where = image if recipe.row.place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
     return TwoTowers(image, where, asked.learn_temperature)

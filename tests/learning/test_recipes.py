@@ -70,18 +70,16 @@ def test_what_cannot_be_is_refused_with_what_there_is(changes, said):
 ABOVE, LEAST, WHOLE = "a finite number above 0", "a finite number of at least 0", "a whole number of at least "
 
 
-@pytest.mark.parametrize(("part", "name", "values", "bound"), [
-    *[("tuned", name, (np.nan, np.inf, 0.0), ABOVE) for name in ("learning_rate", "bandwidth_m", "cell_size_m")],
-    *[("tuned", name, (np.nan, -1.0), LEAST) for name in ("weight_decay", "strength", "noise_m", "prior_share")],
-    *[("loss", name, (np.nan, 0.0), ABOVE) for name in ("cutoff_bandwidths", "range_factor", "max_lag_m")],
-    *[("loss", name, (np.nan, -1.0), LEAST) for name in ("neighbourhood_weight", "fairness_weight")],
-    ("towers", "size", (0,), f"{WHOLE}1"),
-    *[("course", name, (0,), f"{WHOLE}1") for name in ("steps", "evaluate_every", "checkpoint_every")],
-    *[("course", name, (-1,), f"{WHOLE}0") for name in ("neighbours", "queue", "refit_every")],
-    ("course", "batch_size", (0, 1), f"{WHOLE}2"),
+@pytest.mark.parametrize(("part", "names", "value", "bound"), [
+    ("tuned", "learning_rate bandwidth_m cell_size_m", np.nan, ABOVE),
+    ("tuned", "weight_decay strength noise_m prior_share", -1.0, LEAST), ("tuned", "prior_share", 1.5, LEAST),
+    ("loss", "cutoff_bandwidths range_factor max_lag_m", np.inf, ABOVE),
+    ("loss", "neighbourhood_weight fairness_weight", -1.0, LEAST), ("towers", "size context_length", 0, f"{WHOLE}1"),
+    ("course", "steps evaluate_every checkpoint_every", 0, f"{WHOLE}1"), ("course", "batch_size", 1, f"{WHOLE}2"),
+    ("course", "neighbours queue refit_every", -1, f"{WHOLE}0"),
 ])  # fmt: skip
-def test_a_value_that_cannot_be_is_refused_with_name_value_and_bound(part, name, values, bound):
-    for value in values:
+def test_a_value_that_cannot_be_is_refused_with_name_value_and_bound(part, names, value, bound):
+    for name in names.split():
         with pytest.raises(ValueError, match=f"{name} {value} must be {bound}"):
             small(changes={part: {name: value}})
 
