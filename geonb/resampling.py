@@ -14,10 +14,7 @@ def check_replicates(replicates, name="replicates"):
 
 
 def interval95(drawn, axis=0, *, method="linear"):
-    """The 2.5 % and the 97.5 % quantile (2, ...) of draws along an axis, missing ones left out; NaN of none.
-
-    method: of numpy.quantile, 'nearest' where draws may be infinite.
-    """
+    """Quantiles (2, ...) 2.5 % and 97.5 % of draws along an axis, without missing ones; 'nearest' for infinite ones."""
     drawn = np.asarray(drawn, float)
     known = (~np.isnan(drawn)).any(axis=axis, keepdims=True)
     if not known.any():

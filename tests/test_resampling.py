@@ -24,11 +24,8 @@ def test_missing_draws_are_left_out_and_without_others_there_is_no_interval():
     assert resampling.interval95(np.empty((0, 3))).shape == (2, 3)
 
 
-def test_infinite_draws_have_the_nearest_ones_for_ends():
+def test_infinite_draws_have_the_nearest_ones_for_ends_and_too_few_draws_are_refused_by_name():
     assert resampling.interval95([1.0, 2.0, *[np.inf] * 8], method="nearest").tolist() == [1.0, np.inf]
-
-
-def test_draws_too_few_for_an_interval_are_refused_by_name():
     resampling.check_replicates(10)
     with pytest.raises(ValueError, match=r"range_replicates 9 must be .* at least 10: an interval needs draws"):
         resampling.check_replicates(9, "range_replicates")

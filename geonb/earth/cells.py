@@ -26,10 +26,7 @@ FEWEST_PHOTOS = 2  # of a cell in which methods are compared
 
 
 def squares(lat_lon_deg, size_m):
-    """Row and column (n, 2) of the square of each position (n, 2): rows of parallels, cut along each row's middle.
-
-    The square of a position does not depend on the others. One cut is at the date line. ValueError for a size of none.
-    """
+    """Row and column (n, 2) of the square of each position (n, 2): rows of parallels, cut along each row's middle."""
     checks.number("size_m of squares", size_m, above=0)
     position = np.float64(lat_lon_deg)
     row = np.floor(np.radians(position[:, 0]) * sphere.EARTH_RADIUS_M / size_m)

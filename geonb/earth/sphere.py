@@ -1,7 +1,4 @@
-"""Positions on the Earth: `lat_lon_deg` are float64 arrays (..., 2) in degrees (WGS84); lengths are metres.
-
-Only here the order of coordinates and their units change.
-"""
+"""Positions on the Earth: `lat_lon_deg` are float64 arrays (..., 2) in degrees (WGS84); lengths are metres."""
 
 import numpy as np
 
@@ -112,10 +109,7 @@ def check_lat_lon_deg(lat_lon_deg):
 
 
 def split_xyz_m(lat_lon_deg):
-    """Points (n, 3) in metres as two float32 arrays: whole metres, and what is left of them.
-
-    Differences of the whole parts are exact, so distances within a city keep their millimetres without float64.
-    """
+    """Points (n, 3) [m] as two float32 arrays, whole metres and the rest: differences keep their millimetres."""
     xyz_m = unit_xyz(lat_lon_deg) * EARTH_RADIUS_M
     whole = np.floor(xyz_m)
     return whole.astype(np.float32), (xyz_m - whole).astype(np.float32)

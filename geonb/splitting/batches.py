@@ -17,10 +17,7 @@ def drawer(lat_lon_deg, batch_size, *, neighbours, seed):
 
 
 def queued(draw, step, length):
-    """Indices (at most length,) of the photos that met in the steps before, the latest first; draw: see drawer.
-
-    GeoCLIP's queue of coordinates without a state: empty at step 0, a photo of an earlier epoch may stand in it twice.
-    """
+    """Indices (at most length,) of photos that met before, the latest step first: GeoCLIP's queue without a state."""
     checks.count("queue", length, least=0)
     found, size = [np.empty(0, int)], 0
     while size < length and step > 0:

@@ -223,8 +223,8 @@ CUTS = {cut.__name__: cut for cut in (random, other_drive, blocked, unseen_city,
 
 def parts_table(photos, names, cut, pilot):
     """The parts of several splits as a table of columns SPLITS: see make."""
-    parts = pd.DataFrame({name: make(name, photos, cut, pilot) for name in names}).assign(photo_id=photos.photo_id)
-    return parts.melt("photo_id", var_name="split", value_name="part")
+    parts = {name: make(name, photos, cut, pilot) for name in names}
+    return pd.DataFrame({"photo_id": photos.photo_id} | parts).melt("photo_id", var_name="split", value_name="part")
 
 
 def parts_by_split(table, photo_id, splits):

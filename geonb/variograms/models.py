@@ -1,7 +1,6 @@
-"""Models of a semivariogram, fitted to its lags; what the lags do not show is flagged instead of reported.
+"""Models of a semivariogram (scikit-gstat's), fitted to its lags; what these do not show is flagged, not reported.
 
-The one door to scikit-gstat, whose model functions are used. Its own fit keeps range and sill within the lags, and its
-"effective range" means another share of the sill in each model: both are done here.
+scikit-gstat's own fit keeps range and sill within the lags, and its effective range means another share in each model.
 """
 
 import numpy as np
@@ -35,9 +34,8 @@ def semivariance(model, distance_m, nugget, theta):
 def fit(lags, *, model="exponential", start=None):
     """Least-squares fit of a model to a table of lags with weights N / gamma(h; theta)^2: a dict with the keys of FIT.
 
-    gamma is that of the fit itself (Cressie 1985). The lag of co-located pairs is left out. start: parameters
-    (nugget, *theta) of an earlier fit. Features that are c times as long have sills c^2 times as high and the same
-    ranges and flags. ValueError for an unknown model.
+    gamma is that of the fit itself (Cressie 1985). The lag of co-located pairs is left out, the scale of features says
+    nothing. start: parameters (nugget, *theta) of an earlier fit. ValueError for an unknown model.
     """
     if model not in MODELS:
         raise ValueError(f"no model {model!r}: there are {', '.join(MODELS)}")

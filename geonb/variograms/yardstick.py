@@ -96,10 +96,7 @@ def choose_model(features, lat_lon_deg, city, reading):
 
 
 def held_out_error(model, cut):
-    """(error, flag) of a model: mean over the pairs of (gamma of the held-out lag / fitted gamma - 1)^2, and why not.
-
-    cut: the lags of the other folds and of the held-out one, by fold.
-    """
+    """(error, flag) of a model: mean of (held-out gamma / fitted gamma - 1)^2 by pairs; cut: others, held-out lags."""
     squares, count, flags = 0.0, 0.0, set()
     for others, held_out in cut:
         fitted, seen = models.fit(others, model=model), held_out[(held_out.pairs > 0) & (held_out.distance_m > 0)]
@@ -146,10 +143,8 @@ def city_reading(features, lat_lon_deg, name, model, reading):
     some = np.sort(random_streams.stream(seed, "readings", str(name)).permutation(len(features))[:PHOTOS_AT_MOST])
     features, fewer = features[some], reading.pairs(lat_lon_deg[some])
     observed, low, high = curves.envelope(features, fewer, permutations=reading.permutations, seed=seed)
-    table = curves.lag_table(pairs, half).assign(
-        city=name, low=interval[0], high=interval[1], envelope_low=low, envelope_high=high,
-        structure=(observed < low) | (observed > high),
-    )  # fmt: skip
+    columns = {"city": name, "low": interval[0], "high": interval[1], "envelope_low": low, "envelope_high": high}
+    table = curves.lag_table(pairs, half).assign(**columns, structure=(observed < low) | (observed > high))
     fitted = models.fit(table, model=model)
     if not table.structure.any() and not fitted["flag"]:
         fitted = models.flagged(model, NO_STRUCTURE)
@@ -196,8 +191,7 @@ def of_pilots(features, lat_lon_deg, city, pilot, reading):
     """(yardstick, lags, fits) of the photos of pilot districts: tables YARDSTICK, of one row, PILOT_LAGS, PILOT_FITS.
 
     The yardstick is the effective range there, pooled within cities and rounded to STEP_M; block_size_m, and why, where
-    fewer than PILOT_FEWEST photos lie in them or the fit is flagged. The model is chosen on the pilot photos alone: no
-    photo that tests has a say in how test photos are kept away. fits: that of all pilots, then each city's.
+    photos are too few or the fit is flagged. No photo that tests has a say. fits: that of all pilots, then each city's.
     """
     photos, count = (features[pilot], lat_lon_deg[pilot], city[pilot]), int(pilot.sum())
     model, table, fits = "", pd.DataFrame(columns=list(PILOT_LAGS)), []
