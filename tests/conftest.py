@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from geonb import files
-from geonb.book import page_dependencies, results, runner
+from geonb.book import page_dependencies, results
 from geonb.learning import _torchvision  # noqa: F401  tests import open_clip themselves
 
 # how long an example takes is the machine's affair
@@ -51,7 +51,6 @@ def toy(tmp_path, monkeypatch):
         write_notebook(notebooks / f"{name}.ipynb", f"# {name[:2]} · A question?", parameters, "answer = 42")
     (notebooks / "studies" / "toy.yml").write_text("# the notebooks' own parameters\n")
     monkeypatch.setattr(files, "ROOT", tmp_path)
-    monkeypatch.setattr(runner, "IPYTHON", tmp_path / "build" / ".ipython")
     for name in ("IPYTHONDIR", "PYTHONPATH"):  # a run sets them: the next test finds them as they were
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.delenv("GEONB_READS", raising=False)

@@ -1,5 +1,6 @@
 """Copies of the project in which tests run Snakemake, as a user would in a clone."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -37,3 +38,12 @@ def snakemake(folder, *arguments, study, code=0, config=(), more=()):
     )  # fmt: skip
     assert done.returncode == code, done.stdout[-5000:]
     return done.stdout
+
+
+def write_csv(file, rows):
+    """Write rows, dicts of the keys of the first, as a table with a head."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]), restval="")
+        writer.writeheader()
+        writer.writerows(rows)

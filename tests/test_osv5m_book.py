@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from geonb.files import ROOT
-from tests.projects import copy_of_the_project, snakemake
+from tests.projects import copy_of_the_project, snakemake, write_csv
 
 REAL = os.environ.get("GEONB_REAL_DATA")
 pytestmark = [
@@ -63,7 +63,7 @@ def tiny(root):
             else:
                 (root / "images" / part / "00" / name).write_bytes(content)
     for part, entries in rows.items():
-        write(root / f"{part}.csv", entries)
+        write_csv(root / f"{part}.csv", entries)
 
 
 def demo(root):
@@ -74,18 +74,11 @@ def demo(root):
         (root / "images" / part / "00").mkdir(parents=True)
         for line in lines:
             shutil.copy(Path(REAL) / "osv5m_demo" / line["file"], root / "images" / part / "00")
-        write(root / f"{part}.csv", [
+        write_csv(root / f"{part}.csv", [
             dict.fromkeys(HEADER, "") | {"id": Path(line["file"]).stem, "latitude": line["lat"],
                                          "longitude": line["lon"], "country": line["country"], "city": line["city"]}
             for line in lines
         ])  # fmt: skip
-
-
-def write(file, entries):
-    with file.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, HEADER)
-        writer.writeheader()
-        writer.writerows(entries)
 
 
 GUIDED = {"geoclip_semivariogram", "geoclip_look_alikes"}

@@ -4,7 +4,6 @@ The data sets are written here without geonb's help, from what their providers d
 training run through Snakemake; from a folder of photos page 14 too.
 """
 
-import csv
 import functools
 import json
 import re
@@ -25,7 +24,7 @@ from PIL import Image
 from pyproj import Transformer
 
 from geonb.files import ROOT
-from tests.projects import copy_of_the_project, snakemake
+from tests.projects import copy_of_the_project, snakemake, write_csv
 
 pytestmark = pytest.mark.real
 SECRET = "MLY|7|said-to-nobody"
@@ -91,14 +90,6 @@ def shots(*corners, drives=2, first=0):
 def write(file, content):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
-
-
-def write_csv(file, rows):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, list(rows[0]), restval="")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def photo_folder(root):

@@ -23,7 +23,6 @@ from filelock import FileLock
 from geonb import files
 from geonb.book import page_dependencies as deps
 
-IPYTHON = files.ROOT / "build" / ".ipython"
 KERNEL = """\
 c.IPKernelApp.log_level = 40  # no warning about TCP at every start
 c.HistoryManager.enabled = False
@@ -183,10 +182,9 @@ def keep_figures(executed, folder):
 
 def prepare_kernels():
     """Kernels import geonb from where this file lies, and use no IPython settings of the machine: they change pages."""
-    settings = IPYTHON / "profile_default" / "ipython_kernel_config.py"
+    settings = files.ROOT / "build" / ".ipython" / "profile_default" / "ipython_kernel_config.py"
     files.write_whole(settings, lambda partial: partial.write_text(KERNEL, encoding="utf-8"))
-    os.environ["IPYTHONDIR"] = str(IPYTHON)
-    os.environ["PYTHONPATH"] = str(files.ROOT)
+    os.environ |= {"IPYTHONDIR": str(settings.parents[1]), "PYTHONPATH": str(files.ROOT)}
 
 
 def failure(page, error, running):
@@ -195,11 +193,9 @@ def failure(page, error, running):
         cell.source for cell in deps.cells(page.split("/")[0])[: error.cell_index] if cell.cell_type == "markdown"
     ]
     headings = ["the top", *re.findall(r"^#+ *(.*)", "\n".join(before), re.MULTILINE)]
-    return "\n".join([
-        *error.traceback, "",
-        f"FAILED {page}, cell [{error.exec_count}] under {headings[-1]!r}: {error.ename}: {error.evalue}",
-        f"Open {running.relative_to(files.ROOT)} to see it as it stands.",
-    ])  # fmt: skip
+    where = f"cell [{error.exec_count}] under {headings[-1]!r}"
+    last = f"Open {running.relative_to(files.ROOT)} to see it as it stands."
+    return f"{error}\n\nFAILED {page}, {where}: {error.ename}: {error.evalue}\n{last}"
 
 
 def end_with(pid):
