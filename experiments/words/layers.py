@@ -13,7 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from geonb.learning import _torchvision  # noqa: F401  before transformers, which imports torchvision
-from geonb.learning.pretrained_towers import Pictures, Tower, device, load_tower, open_picture
+from geonb.learning.pretrained_towers import Tower, device, load_tower, open_picture, read_pictures
 
 TOKENS, PARTS = ("summary", "mean"), ("vision", "language")
 FAMILIES = {  # model_type of transformers: its module that sees, None where only the language part is read
@@ -72,9 +72,9 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
         if part == "language":
             raise ValueError(f'{name} is read by open_clip, which knows no language part: use part="vision"')
         tower = load_tower(name, weights)
-    opened = Pictures(pictures, tower.transform)
     own = visual_part(getattr(tower.model, "visual", tower.model))
-    return read(own, lambda batch: ({"x": opened[batch]}, None), len(opened), token, tower.name, batch_size)
+    inputs = lambda batch: ({"x": read_pictures([pictures[n] for n in batch], tower.transform)}, None)  # noqa: E731
+    return read(own, inputs, len(pictures), token, tower.name, batch_size)
 
 
 def labelled(models):

@@ -106,19 +106,15 @@ def chosen_ways(ways, validation, validation_at, test, test_at, scale, lat_lon_d
     return pd.concat(tables, ignore_index=True)
 
 
-def inner_product(photos, places):
-    """How similar vectors (n, d) and (m, d) are: (n, m)."""
-    return photos @ places.T
-
-
-def most_similar(queries, gallery, similarity_of=inner_product, *, cities=None, chunk=1024):
+def most_similar(queries, gallery, similarity_of=None, *, cities=None, chunk=1024):
     """Index (n,) of the gallery vector (m, d) most similar to each query (n, d), and that similarity.
 
-    similarity_of: (n, d), (m, d) -> (n, m). cities: those (n,) of the queries and those (m,) of the gallery, where only
-    the own city's places compete. ValueError for an empty gallery or city, or a similarity that is no number.
+    similarity_of: (n, d), (m, d) -> (n, m), by default the inner product. cities: of the queries (n,) and of the
+    gallery (m,), where only places of the same city compete. ValueError for an empty gallery or city, or NaN.
     """
     if len(queries) and not len(gallery):
         raise ValueError("there is no place to choose among: the gallery is empty")
+    similarity_of = similarity_of or (lambda photos, places: photos @ places.T)
     best, score = np.empty(len(queries), int), np.empty(len(queries), np.float32)
     if cities is not None:
         for name in np.unique(cities[0]):

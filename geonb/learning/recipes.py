@@ -29,7 +29,9 @@ class Part:
         for each in dataclasses.fields(self):
             value, limits = getattr(self, each.name), each.metadata.get("limits")
             if isinstance(limits, dict):
-                (checks.count if isinstance(each.default, int) else checks.number)(each.name, value, **limits)
+                check = checks.count if isinstance(each.default, int) else checks.number
+                for one in (value or (0,)) if isinstance(value, tuple) else (value,):  # none is refused as 0 is
+                    check(each.name, one, **limits)
             elif limits and value not in limits:
                 raise ValueError(f"{each.name} {value!r} must be one of {', '.join(limits)}")
 
@@ -81,18 +83,13 @@ class Towers(Part):
     location: str = limited("fourier", ("fourier", "capsules", "text"))
     size: int = limited(128, FROM_1)  # dimensions in which photos and places meet
     learn_temperature: bool = True
-    sigmas: tuple = geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS
+    sigmas: tuple = limited(geoclip.RELEASED_SIGMAS + geoclip.FINE_SIGMAS, ABOVE_0)
     released: str = ""
     caption_parts: tuple = ("street", "city", "country", "coordinates")
     context_length: int = limited(48, FROM_1)  # tokens of a caption that are read; fewer are faster
     tower: str = ""
     weights: str = ""
     standardise: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        for sigma in self.sigmas or (0,):  # none is refused as 0 is
-            checks.number("sigmas", sigma, above=0)
 
 
 @dataclass(frozen=True)

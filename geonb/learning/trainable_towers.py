@@ -107,8 +107,8 @@ class CellTower(TwoTowers):
     """Photos (n, d) to logits (n, C) of cells; places (n, 6), see split_positions, to distances from cell centres."""
 
     def __init__(self, feature_size, centres_lat_lon_deg):
-        cell_count = len(centres_lat_lon_deg)
-        super().__init__(nn.Sequential(*head(feature_size, cell_count)), CellDistances(centres_lat_lon_deg))
+        centres = FromCentres(split_positions(centres_lat_lon_deg))
+        super().__init__(nn.Sequential(*head(feature_size, len(centres_lat_lon_deg))), centres)
 
     def similarity(self, image, location):
         """The logit of the cell that a place lies in; within a cell the place nearest to its centre comes first."""
@@ -116,24 +116,16 @@ class CellTower(TwoTowers):
         return image.astype(np.float64)[:, cell] - 1e-9 * location.min(axis=1)
 
 
-class CellDistances(nn.Module):
-    """Places (n, 6) to their straight-line distances (n, C) from the centres of cells [m]."""
-
-    def __init__(self, centres_lat_lon_deg):
-        super().__init__()
-        self.register_buffer("centres", split_positions(centres_lat_lon_deg))
-
-    def forward(self, places):
-        whole, rest = (places[:, None] - self.centres[None]).split(3, dim=-1)
-        return (whole + rest).norm(dim=-1)
-
-
 class PositionTower(TwoTowers):
     """Photos (n, d) to positions (n, 3) in units of the spread of the training places, around their middle."""
 
     def __init__(self, feature_size, train_lat_lon_deg):
-        places = split_positions(train_lat_lon_deg)
-        super().__init__(nn.Sequential(*head(feature_size, 3)), ScaledPosition(places))
+        train = split_positions(train_lat_lon_deg)
+        xyz_m = train[:, :3].double() + train[:, 3:].double()
+        middle = xyz_m.mean(dim=0, keepdim=True)
+        split = torch.cat([middle.round(), middle - middle.round()], dim=1).float()
+        spread_m = (xyz_m - middle).square().sum(dim=1).mean().sqrt().float()
+        super().__init__(nn.Sequential(*head(feature_size, 3)), FromCentres(split, spread_m))
 
     def similarity(self, image, location):
         """Minus the squared distance."""
@@ -141,19 +133,20 @@ class PositionTower(TwoTowers):
         return 2 * image @ location.T - (location**2).sum(axis=1) - (image**2).sum(axis=1, keepdims=True)
 
 
-class ScaledPosition(nn.Module):
-    """Places (n, 6) to positions (n, 3) around the middle of the training places, in units of their spread."""
+class FromCentres(nn.Module):
+    """Places (n, 6) to their straight-line distances (n, C) [m] from centres (C, 6), or, where a spread is given, to
+    positions (n, 3) in units of it around the one centre there is.
+    """
 
-    def __init__(self, train):
+    def __init__(self, centres, spread_m=None):
         super().__init__()
-        xyz_m = train[:, :3].double() + train[:, 3:].double()
-        middle = xyz_m.mean(dim=0, keepdim=True)
-        self.register_buffer("middle", torch.cat([middle.round(), middle - middle.round()], dim=1).float())
-        self.register_buffer("spread_m", (xyz_m - middle).square().sum(dim=1).mean().sqrt().float())
+        self.register_buffer("centres", centres)
+        self.register_buffer("spread_m", spread_m)
 
     def forward(self, places):
-        whole, rest = (places - self.middle).split(3, dim=-1)
-        return (whole + rest) / self.spread_m
+        whole, rest = (places[:, None] - self.centres[None]).split(3, dim=-1)
+        apart_m = whole + rest
+        return apart_m.norm(dim=-1) if self.spread_m is None else apart_m[:, 0] / self.spread_m
 
 
 def build(recipe, given):
