@@ -28,8 +28,6 @@ def tokens(captions, tokenizer, context_length):
     for caption in set(captions):
         length = len(tokenizer.encode(caption)) + 2  # and the start and end of text
         if length > context_length:
-            raise ValueError(
-                f"{caption!r} has {length} tokens, the text tower reads {context_length}: say fewer parts "
-                f"(now possible: {', '.join(PARTS)}) or fewer decimals, or take a larger context_length if it has one"
-            )
+            fewer = f"say fewer parts ({', '.join(PARTS)}) or decimals, or take a larger context_length if it has one"
+            raise ValueError(f"{caption!r} has {length} tokens, the text tower reads {context_length}: {fewer}")
     return tokenizer(captions, context_length=context_length)

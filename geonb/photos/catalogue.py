@@ -31,10 +31,7 @@ COLUMNS = {
     "height_px": "height of the upright picture [pixel]",
     "sha256": "SHA-256 of the file [64 hexadecimal digits]",
 }
-OPTIONAL = (
-    "photo_id", "country", "district", "street", "heading_deg", "captured_at", "sequence_id", "given_part", "author",
-    "caption",
-)  # fmt: skip
+REQUIRED = ("path", "lat_deg", "lon_deg", "city", "source", "licence", "width_px", "height_px", "sha256")
 TEXTS = [name for name in COLUMNS if name not in ("geometry", "heading_deg", "captured_at", "width_px", "height_px")]
 SAME_PLACE_M = 1.0
 SAME_LOOK_BITS = 32  # of 256: copies, smaller or compressed again, differ in fewer, other pictures in 50 and more
@@ -44,13 +41,13 @@ SAME_HEADING_DEG = 1.0
 def catalogue(rows):
     """The catalogue: a GeoDataFrame in EPSG:4326 with the columns of COLUMNS, in the order of the paths.
 
-    rows: with lat_deg and lon_deg instead of a geometry; what is in OPTIONAL may be missing, photo_id then is the first
-    16 digits of sha256. ValueError names the first column or value that is wrong.
+    rows: with lat_deg and lon_deg in place of a geometry; only REQUIRED columns must be there, photo_id else is the
+    first 16 digits of sha256. ValueError names the first column or value that is wrong.
     """
     import geopandas
 
     allowed = [name for name in COLUMNS if name != "geometry"] + ["lat_deg", "lon_deg"]
-    missing = [name for name in allowed if name not in rows and name not in OPTIONAL]
+    missing = [name for name in REQUIRED if name not in rows]
     unknown = [name for name in rows if name not in allowed]
     if missing or unknown:
         raise ValueError(f"the catalogue needs columns {missing} and has no columns {unknown}; it has {allowed}")

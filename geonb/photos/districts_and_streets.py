@@ -92,10 +92,9 @@ def streets(file, catalogue):
     rows = []
     for city, here in catalogue.groupby("city", sort=True):
         rows.append(_lines(path, here.total_bounds).assign(city=city, country=here.country.mode()[0]))
-    found = pd.concat(rows, ignore_index=True)
+    found = pd.concat(rows, ignore_index=True).assign(licence=OWED if path.suffix.lower() in OSM else "")
     if not len(found):
         raise ValueError(f"streets_file {file} holds no street near a photo: is it an extract of another place?")
-    found = found.assign(licence=OWED if path.suffix.lower() in OSM else "")
     return geopandas.GeoDataFrame(found[list(STREETS)], crs="EPSG:4326")
 
 

@@ -1,18 +1,14 @@
 """Many files read by several processes, and again only those that changed."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from geonb.files import ROOT
 from geonb.photos import pictures
 from geonb.photos.sources import cached_reading, folder, table
 from tests.photos.made import cologne, left_out_of, picture
-
-HANGS_S = 1800  # no busy machine comes near it
 
 
 @pytest.fixture
@@ -119,22 +115,3 @@ def test_an_interrupted_scan_keeps_what_it_read(many, asked, monkeypatch):
     asked.clear()
     folder.read(folder=str(many))
     assert asked[0] == "10.jpg"
-
-
-@pytest.mark.slow
-def test_several_processes_work_in_a_kernel_of_jupyter(many, scans):
-    from jupyter_client.manager import run_kernel
-
-    code = f"""
-import pathlib
-from geonb.photos.sources import cached_reading, folder
-cached_reading.FEW, cached_reading.SCANS = 4, pathlib.Path({str(scans)!r})
-print(len(folder.read(folder={str(many)!r}, workers=2)[0]))
-"""
-    here, said = os.environ | {"PYTHONPATH": str(ROOT)}, []
-    with run_kernel(kernel_name="python3", env=here, startup_timeout=HANGS_S) as client:
-        reply = client.execute_interactive(code, timeout=HANGS_S, output_hook=lambda sent: said.append(sent["content"]))
-    assert reply["content"]["status"] == "ok"
-    printed = "".join(content["text"] for content in said if content.get("name") == "stdout")
-    assert not [content for content in said if content.get("name") == "stderr"]
-    assert printed.split()[-1] == "13"

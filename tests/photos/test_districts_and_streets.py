@@ -5,12 +5,10 @@ import numpy as np
 import pytest
 import shapely
 
-from geonb.book.page_dependencies import cells
 from geonb.photos import districts_and_streets, sources
-from geonb.showing import interactive_maps, intervals
+from geonb.showing import interactive_maps
 from geonb.showing.safe_text import safe_html
 from geonb.splitting import galleries
-from tests.photos.made import picture
 
 OSM = """<?xml version="1.0"?>
 <osm version="0.6" generator="test">
@@ -174,38 +172,4 @@ def test_a_few_photos_at_sea_or_a_voyage_are_not_called_exchanged():
     assert districts_and_streets.caveats(mixed, "table") == []
     voyage = catalogue([(lat, -30.0) for lat in np.linspace(-40, 40, 50)])
     assert districts_and_streets.caveats(voyage, "table") == []
-
-
-def test_simulated_cities_at_sea_are_not_warned_of():
     assert districts_and_streets.caveats(catalogue([(6.9583, 50.9413)]), "simulated") == []
-
-
-@pytest.mark.slow
-def test_one_photo_in_all_is_a_catalogue_with_names_streets_places_and_a_map(extract, tmp_path):
-    picture(tmp_path / "a.jpg")
-    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,50.9401,6.955\n")
-    alone, left_out = sources.gather("table", {"table": str(tmp_path / "t.csv")})
-    assert (len(alone), len(left_out)) == (1, 0)
-    alone = districts_and_streets.named(alone)
-    assert alone.city.tolist() == ["near Altstadt Nord, DE"]
-    lines = districts_and_streets.streets(extract, alone)
-    assert districts_and_streets.along(alone, lines).street.tolist() == [FIRST]
-    assert len(galleries.along_streets(lines, 25.0)) > 0
-    at = np.column_stack([alone.geometry.y, alone.geometry.x])
-    assert len(galleries.over_cities(at, alone.city.to_numpy(object), 25.0)) > 0
-    assert interactive_maps.photo_map(alone, simulated=False, streets=lines)
-    intervals.photo_counts(alone)
-
-
-def test_page_01_warns_of_exchanged_coordinates_and_no_longer_once_they_are_exchanged_back(tmp_path):
-    picture(tmp_path / "a.jpg")
-    (tmp_path / "t.csv").write_text("path,lat,lon\na.jpg,6.9583,50.9413\n")
-    assert any("*districts_and_streets.caveats(catalogue, source)" in cell.source for cell in cells("01_photos"))
-    options = {"table": str(tmp_path / "t.csv")}
-    exchanged, back = (
-        districts_and_streets.gathered("table", options | {"swap_lat_lon": swap}, False, "")[0]
-        for swap in (False, True)
-    )
-    (said,) = districts_and_streets.caveats(exchanged, "table")
-    assert said.startswith("1 of 1 photos lie far from every town")
-    assert districts_and_streets.caveats(back, "table") == []

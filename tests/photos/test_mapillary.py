@@ -1,11 +1,7 @@
 """Source mapillary against a server of its own that answers as Graph API v4 does: caps, refusals, gaps, dead links."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
@@ -30,14 +26,11 @@ class Server:
 
     def __init__(self):
         self.photos, self.asked, self.first, self.thumbs, self.cap = {}, [], [], {}, 2000
-        self.given = None  # a semaphore of pictures that are given before it waits
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 outer.asked.append((self.path, self.headers.get("Authorization")))
-                if outer.given and self.path.startswith("/thumb/"):
-                    outer.given.acquire()
                 status, headers, content = outer.first.pop(0) if outer.first else outer.answer(self.path)
                 self.send_response(status)
                 for name, value in headers.items():
@@ -162,10 +155,6 @@ def test_an_answer_that_is_none_counts_as_busy(server, content):
     server.first = [(200, {}, content)] * 2
     assert len(ask()[0]) == 3
     assert server.waits == [1, 2]
-    server.photos["1009"] = server.photos["1000"] | {"id": "1009"}
-    server.first = [(200, {}, content)] * 6
-    with pytest.raises(ConnectionError, match="does not answer"):
-        ask(box=[52.0, 4.0, 52.01, 4.01])
     server.first = [(200, {}, content)] * 6
     with pytest.raises(ConnectionError, match="does not answer"):
         ask(size_px=2048)
@@ -190,47 +179,6 @@ def test_a_second_run_asks_nothing(server):
     asked = len(server.asked)
     pd.testing.assert_frame_equal(pd.DataFrame(ask()[0]), pd.DataFrame(first))
     assert len(server.asked) == asked
-
-
-A_RUN = """
-import sys
-from pathlib import Path
-from geonb import files
-from geonb.photos.sources import gather, mapillary
-address, root = sys.argv[1:]
-files.ROOT = Path(root)
-mapillary.API = address
-catalogue, left_out = gather("mapillary", {"box": [52.0, 4.0, 52.03, 4.03], "city": "Delft"})
-print("rows", len(catalogue), len(left_out))
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_download_goes_on_to_the_same_catalogue(server, tmp_path):
-    scattered(server, 40)
-    server.given = threading.Semaphore(9)
-    command = [sys.executable, "-c", A_RUN, server.address, str(tmp_path)]
-    given = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": subprocess.PIPE, "text": True}
-    killed = subprocess.Popen(command, stderr=subprocess.STDOUT, **given)
-    hangs = time.monotonic() + 3600
-    while len(list(tmp_path.rglob("*.jpg"))) < 5:  # the server waits after the ninth: it cannot come to an end
-        assert killed.poll() is None
-        assert time.monotonic() < hangs
-        time.sleep(0.01)
-    killed.kill()
-    log = killed.communicate()[0]
-    before = {path: path.read_bytes() for path in tmp_path.rglob("1024/*.jpg") if "partial" not in path.name}
-    assert 0 < len(before) < 40
-    waiting, server.given = server.given, None
-    waiting.release(40)
-    done = subprocess.run(command, stderr=subprocess.STDOUT, check=True, **given)
-    assert "rows 40 0" in done.stdout
-    assert all(path.read_bytes() == content for path, content in before.items())
-    asked = [path for path, _ in server.asked if path.startswith("/thumb/")]
-    assert len(asked) <= 40 + 1  # none again but the one that was on its way
-    assert SECRET not in log + done.stdout
-    catalogue = ask()[0]
-    assert len(catalogue) == catalogue.photo_id.nunique() == 40
 
 
 def test_what_cannot_be_used_is_left_out_with_its_reason(server, tmp_path):

@@ -7,86 +7,20 @@ import struct
 import subprocess
 import sys
 import zlib
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from geonb.files import ROOT
 from geonb.photos.catalogue import catalogue
-from geonb.photos.left_out import REASONS
 from geonb.photos.sources import folder, table
 from tests.photos.made import cologne, gps_exif, noise, picture, rationals, text
 
 CASES = 500  # of each of the four kinds of files
-EVERY_TIME_THE_SAME = settings(
-    max_examples=400,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-PARTS = st.integers(0, 190) | st.integers(0, 2**32 - 1)
-PAIRS = st.tuples(PARTS, st.sampled_from([0, 1, 1, 10, 60, 1000, 3600]) | st.integers(0, 2**32 - 1))
-SIGNED = st.tuples(st.integers(-200, 200), st.sampled_from([-1, 0, 1, 1, 100]))
-LETTERED = "GPSLatitudeRef", "GPSLongitudeRef"
-LETTERS = st.sampled_from([b"N\0", b"S\0", b"E\0", b"W\0", b"n", b"w", b"", b"\0", b"X\0", None])
 
 
-# ---- positions in EXIF -----------------------------------------------------------------------------------------------
-@st.composite
-def angle(draw, letters):
-    """(pairs of numerator and denominator, whether they are signed, letter) of one coordinate, most of them sound."""
-    if draw(st.booleans()):
-        sound = st.tuples(st.integers(0, 89), st.just(1)), st.tuples(st.integers(0, 5999), st.just(100))
-        return [draw(sound[0]), draw(sound[1]), draw(sound[1])], False, draw(st.sampled_from(letters))
-    signed = draw(st.booleans())
-    return draw(st.lists(SIGNED if signed else PAIRS, min_size=1, max_size=4)), signed, draw(LETTERS)
-
-
-def tag(pairs, signed):
-    """The pairs as an EXIF value, whatever they are."""
-    return (10 if signed else 5), len(pairs), b"".join(struct.pack("<ii" if signed else "<II", *pair) for pair in pairs)
-
-
-def meant(pairs, letter, letters):
-    """The degrees that the pairs encode, exactly; None where they encode none."""
-    sign = {b"N": 1, b"E": 1, b"S": -1, b"W": -1}.get((letter or b"").strip(b"\0").upper())
-    if sign is None or (letter or b"").strip(b"\0").upper() not in letters or len(pairs) > 3:
-        return None
-    if any(below == 0 for _, below in pairs):
-        return None
-    parts = [Fraction(*pair) for pair in pairs]
-    if any(part < 0 for part in parts) or any(part > 60 for part in parts[1:]):
-        return None
-    return sign * sum(part / 60**power for power, part in enumerate(parts))
-
-
-@pytest.mark.slow
-@EVERY_TIME_THE_SAME
-@given(lat=angle([b"N\0", b"S\0"]), lon=angle([b"E\0", b"W\0"]))
-def test_a_position_is_what_the_rationals_encode_or_left_out(tmp_path, lat, lon):
-    tags = {"GPSLatitude": tag(*lat[:2]), "GPSLongitude": tag(*lon[:2])}
-    tags |= {
-        name: letter if letter is None else text(letter)
-        for name, letter in zip(LETTERED, (lat[2], lon[2]), strict=True)
-    }
-    picture(tmp_path / "one.jpg", exif=gps_exif(cologne(**tags)), seed=0)
-    told = folder.look(tmp_path / "one.jpg")
-    expected = meant(lat[0], lat[2], [b"N", b"S"]), meant(lon[0], lon[2], [b"E", b"W"])
-    known = None not in expected and abs(expected[0]) <= 90 and abs(expected[1]) <= 180
-    if known and max(map(abs, expected)) >= Fraction(1, 10_000):
-        assert (told["lat_deg"], told["lon_deg"]) == pytest.approx(tuple(map(float, expected)), abs=1e-9)
-    else:
-        assert told["reason"] in REASONS
-        assert "lat_deg" not in told
-
-
-# ---- files with a few bytes changed ----------------------------------------------------------------------------------
 def mutated(content, rng):
     """The bytes with some of them changed, cut off, doubled or replaced by what breaks parsers."""
     broken = bytearray(content)
@@ -189,7 +123,6 @@ def test_mutated_tables_are_read_or_refused(tmp_path):
     assert min(outcomes.values()) > 20, outcomes
 
 
-# ---- claims ----------------------------------------------------------------------------------------------------------
 def claiming(form, side_px):
     """A file of less than 1 kB that claims to hold side_px * side_px pixels."""
     content = io.BytesIO()

@@ -164,16 +164,6 @@ def test_a_picture_without_a_range_of_greys_is_left_out(tmp_path, value, kind):
     assert reason_of(tmp_path / "a.tif") == "no range"
 
 
-def test_a_flat_picture_of_8_bits_stays_and_16_bits_with_an_orientation_are_turned(tmp_path):
-    Image.new("L", SIZE, 200).save(tmp_path / "a.tif")
-    assert greys(tmp_path / "a.tif").min() == 200
-    pictures.examine(tmp_path / "a.tif")
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray((RAMP * 4095).astype(np.uint16)).save(tmp_path / "a.png", exif=exif)
-    assert pictures.open_picture(tmp_path / "a.png").size == (24, 32)
-
-
 @pytest.mark.parametrize("end", ["CR3", "NEF", "raf", "ORF", "rw2", "arw", "dng"])
 def test_camera_raw_files_are_told_by_their_ending_unless_they_are_a_jpeg(tmp_path, end):
     noise(size=SIZE).save(tmp_path / "preview.tif")

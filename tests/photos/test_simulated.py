@@ -10,7 +10,7 @@ from PIL import Image
 from geonb import files
 from geonb.photos import sources
 from geonb.photos.catalogue import with_lat_lon
-from simcities import fields, geography, renderer, simulation
+from simcities import fields, renderer, simulation
 from simcities.world import load
 
 OPTIONS = {"city_count": 2, "photos_per_city": 30, "picture_px": 32, "world_seed": 0, "city_side_m": 900.0}
@@ -117,22 +117,6 @@ def test_what_other_code_has_painted_is_painted_again(root, monkeypatch):
     assert sources.gather("simulated", options)[0].sha256[0] != first.sha256[0]  # the same code: taken as they are
     monkeypatch.setattr(simulation, "painting_code", lambda: "other code")
     pd.testing.assert_frame_equal(sources.gather("simulated", options)[0], first)
-
-
-def test_where_another_process_was_faster_its_pictures_are_taken(root, monkeypatch):
-    folder = WORLD.pictures_folder() / "Velmora"
-
-    def meanwhile(*given):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "00000.jpg").write_bytes(b"theirs")
-        return np.zeros((len(given[1]), 32, 32, 3), np.uint8)
-
-    monkeypatch.setattr(renderer, "render", meanwhile)
-    city = WORLD.city(0)
-    photos = geography.drives(city, 5, np.random.default_rng(0))
-    simulation.paint(city, photos, np.zeros((5, 12)), 32, folder)
-    assert (folder / "00000.jpg").read_bytes() == b"theirs"
-    assert [path.name for path in folder.parent.iterdir()] == ["Velmora"]
 
 
 def test_sources_that_planted_nothing_say_so():

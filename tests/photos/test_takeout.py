@@ -132,16 +132,3 @@ def test_a_sidecar_that_leads_elsewhere_is_not_followed(tmp_path):
     rows, left_out = folder.read(folder=str(tmp_path / "in"))
     assert not len(rows)
     assert left_out["reason"].tolist() == ["no position", "link"]
-
-
-def test_the_sidecar_of_a_file_that_is_no_picture_is_no_second_line(tmp_path):
-    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + b"\0" * 80)
-    takeout(tmp_path / "film.mp4.json")
-    assert left_out_of(folder.read(folder=str(tmp_path)))["path"].endswith("film.mp4")
-
-
-def test_a_sidecar_that_comes_later_is_seen(tmp_path):
-    picture(tmp_path / "a.jpg")
-    assert not len(folder.read(folder=str(tmp_path))[0])
-    takeout(tmp_path / "a.jpg.json")
-    assert len(folder.read(folder=str(tmp_path))[0]) == 1

@@ -131,8 +131,6 @@ def test_a_broken_picture_is_left_out_and_nothing_of_it_written(tree, root):
     [
         (None, r"osopenuprn\.csv is not in"),
         (b"UPRN,lat\n1,2\n", r"osopenuprn\.csv has not UPRN with .*; it has UPRN, lat"),
-        (b"", r"osopenuprn\.csv is no CSV in UTF-8"),
-        (b"UPRN,LATITUDE,LONGITUDE\n\xff,1,2\n", r"osopenuprn\.csv is no CSV in UTF-8"),
     ],
 )
 def test_a_table_of_buildings_that_is_none_is_told(tree, root, content, words):

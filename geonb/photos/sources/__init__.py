@@ -52,9 +52,8 @@ def takes_options(source):
 def check_options(read, options, who):
     """Nothing, or a ValueError that names the option which `read` does not have, needs, or wants otherwise."""
     known = inspect.signature(read, eval_str=True).parameters
-    for name in options:
-        if name not in known:
-            raise ValueError(f"{who} has no option {name!r}; it has {', '.join(known)}")
+    if unknown := [name for name in options if name not in known]:
+        raise ValueError(f"{who} has no option {unknown[0]!r}; it has {', '.join(known)}")
     if needed := [name for name, option in known.items() if option.default is option.empty and name not in options]:
         raise ValueError(f"{who} needs the option {', '.join(needed)}; it has {', '.join(known)}")
     for name, value in options.items():
@@ -89,9 +88,7 @@ def pictures(source, options, rows):
         return [open_picture(path) for path in rows.path]
     if source != "simulated":
         return []
-    from simcities import simulation
-
-    return simulation.painted_again(simulation.World(**options), rows.photo_id)
+    return module_of(source).simulation.painted_again(takes_options(source)(**options), rows.photo_id)
 
 
 def streets(source, options):
@@ -99,8 +96,6 @@ def streets(source, options):
     import geopandas
 
     if source == "simulated":
-        from simcities import simulation
-
-        return simulation.streets(simulation.World(**options)).assign(licence="")
+        return module_of(source).simulation.streets(takes_options(source)(**options)).assign(licence="")
     empty = {name: np.array([], str) for name in ("city", "country", "street", "licence")}
     return geopandas.GeoDataFrame(empty, geometry=[], crs="EPSG:4326")

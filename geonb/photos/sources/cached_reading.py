@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import PIL
@@ -28,8 +29,10 @@ def scanned(paths, read, *, where, workers):
     """
     stamps = dict(zip(paths, map(stamp, paths), strict=True))
     memory = SCANS / f"{hashlib.sha256(f'{read.__module__} {where}'.encode()).hexdigest()[:16]}.json"
-    version = code_version()
-    known = remembered(memory, version)
+    version, known = code_version(), {}
+    with suppress(OSError, ValueError):  # no such file, or a damaged one
+        kept = json.loads(memory.read_bytes())
+        known = kept["known"] if kept["version"] == version else {}
     found = {path: known[mark] for path, mark in stamps.items() if mark in known}
     new = [path for path in paths if path not in found]
     jobs = Parallel(1 if len(new) < FEW else workers or -1, return_as="generator", batch_size=AT_ONCE)
@@ -78,12 +81,3 @@ def code_version():
     """A text that changes with the code that reads, and with Pillow."""
     rooms = sorted(Path(__file__).parents[1].rglob("*.py"))
     return " ".join([PIL.__version__, *(files.code_digest(room.read_text(encoding="utf-8")) for room in rooms)])
-
-
-def remembered(file, version):
-    """{stamp: what was read}; empty where there is no such file, or it is damaged, or of another version."""
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content["known"] if content["version"] == version else {}

@@ -17,10 +17,8 @@ WGS_84 = (
 )  # fmt: skip
 MOST_DOP = 50.0  # a dilution of precision above it means a position that may lie kilometres away
 GPS_BEGAN = datetime(1980, 1, 7, tzinfo=UTC)  # the day before is the date of receivers that have received none
-CLOCKS = (
-    (Base.DateTimeOriginal, (Base.OffsetTimeOriginal, Base.OffsetTime, Base.OffsetTimeDigitized)),
-    (Base.DateTimeDigitized, (Base.OffsetTimeDigitized, Base.OffsetTime)),
-)
+CLOCKS = {Base.DateTimeOriginal: (Base.OffsetTimeOriginal, Base.OffsetTime, Base.OffsetTimeDigitized),
+          Base.DateTimeDigitized: (Base.OffsetTimeDigitized, Base.OffsetTime)}  # fmt: skip
 YEARS = range(1826, 9999)  # from the first photo to the last year that an offset cannot lead out of
 
 
@@ -80,7 +78,7 @@ def heading_deg(gps):
 
 def captured_at(shot, gps):
     """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable."""
-    camera = next(filter(None, (_camera_time(shot, local, offsets) for local, offsets in CLOCKS)), None)
+    camera = next(filter(None, (_camera_time(shot, local, offsets) for local, offsets in CLOCKS.items())), None)
     received = _gps_time(gps)
     return received if received and received >= GPS_BEGAN else camera
 

@@ -30,20 +30,20 @@ def readable(root, folder, wanted=lambda name: True):
 
     wanted: of the names of files; links and folders that are not entered are left out in any case.
     """
+
+    def refuse(path, name):
+        if path != f"{folder.rstrip('/')}/{name}":
+            raise Unreadable("unreadable", "the name of the file is not UTF-8: rename it")
+        if os.path.islink(root / name):  # unlike Path.is_symlink it raises nothing where nothing may be looked up
+            raise Unreadable("link", "links are not followed: copy what is there into the folder")
+        if os.path.isdir(root / name):
+            raise Unreadable("unreadable", "permission denied: the folder cannot be listed")
+        return {"name": name}
+
     names = [name for name in entries(root) if wanted(name) or os.path.isdir(root / name)]
     named = [(_printable(f"{folder.rstrip('/')}/{name}"), "", name) for name in names]
-    there, left_out = kept_and_left_out(named, lambda _, name: _refuse(root, name) or {"name": name})
+    there, left_out = kept_and_left_out(named, refuse)
     return {row["name"]: row["path"] for row in there}, left_out
-
-
-def _refuse(root, name):
-    """Nothing, or Unreadable for an undecodable name, a link, a folder without permission."""
-    if name != _printable(name):
-        raise Unreadable("unreadable", "the name of the file is not UTF-8: rename it")
-    if os.path.islink(root / name):  # unlike Path.is_symlink it raises nothing where nothing may be looked up
-        raise Unreadable("link", "links are not followed: copy what is there into the folder")
-    if os.path.isdir(root / name):
-        raise Unreadable("unreadable", "permission denied: the folder cannot be listed")
 
 
 def _printable(name):

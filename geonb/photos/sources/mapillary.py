@@ -30,10 +30,7 @@ MOST = 2000  # photos in an answer
 FULL = 1000  # an answer of so many or more may lack some: of 2,000 and more, 1,935 have been seen
 SIDE_DEG = 0.02  # of a box at most; a question about 0.01 square degrees or more is refused
 LEAST_DEG = 0.0002  # of a box, some 20 m: below, photos of one place stand so dense that cutting ends
-FIELDS = (
-    "id", "geometry", "computed_geometry", "compass_angle", "computed_compass_angle", "captured_at", "sequence",
-    "is_pano", "creator",
-)  # fmt: skip
+FIELDS = "id,geometry,computed_geometry,compass_angle,computed_compass_angle,captured_at,sequence,is_pano,creator"
 
 
 class Busy(ConnectionError):
@@ -132,7 +129,7 @@ def cut(area, box, ask):
 def answered(box, ask):
     """Records of a box, from its file, or asked for and kept; None where it is too much to answer."""
     south, west, north, east = (f"{side:.7f}" for side in box)
-    asked = {"bbox": f"{west},{south},{east},{north}", "fields": ",".join(FIELDS), "limit": MOST}
+    asked = {"bbox": f"{west},{south},{east},{north}", "fields": FIELDS, "limit": MOST}
     name = hashlib.sha256(json.dumps([API, asked]).encode()).hexdigest()[:16]
     file = files.ROOT / "build" / "mapillary" / "boxes" / f"{name}.json"
     if not file.exists():

@@ -73,7 +73,7 @@ def load(table, layer):
 
 
 def _with_types(path, layer):
-    """A file of points, in degrees, or a Parquet file with or without them."""
+    """A file of points, in degrees, or a Parquet file with or without them; geopandas refuses one without a system."""
     import geopandas
     import pyarrow.parquet
 
@@ -88,11 +88,7 @@ def _with_types(path, layer):
             frame = geopandas.read_parquet(path) if points else pd.read_parquet(path)
     except (pyarrow.ArrowInvalid, RuntimeError) as error:  # RuntimeError: what GDAL says of a file
         raise ValueError(f"{path.name} cannot be read as what its name says it is: {error}") from error
-    if not hasattr(frame, "geom_type"):
-        return frame
-    if frame.crs is None:
-        raise ValueError(f"{path.name} does not say its coordinate system: save it again after `.set_crs(4326)`")
-    return frame.to_crs(4326)
+    return frame.to_crs(4326) if hasattr(frame, "geom_type") else frame
 
 
 def _csv(path):
@@ -128,10 +124,7 @@ def told_by(frame, path_column, at, columns, points):
 
 
 def _points(frame, swap):
-    """Latitude and longitude of the points of a GeoDataFrame; rows without a geometry have none."""
-    wrong = np.flatnonzero(frame.geometry.notna() & (frame.geom_type != "Point"))
-    if len(wrong):
-        raise ValueError(f"row {wrong[0] + 1} is a {frame.geom_type.iloc[wrong[0]]}, not a Point")
+    """Latitude and longitude of the points of a GeoDataFrame, none where a row has none; ValueError for lines."""
     lat_deg, lon_deg = (frame.geometry.x, frame.geometry.y) if swap else (frame.geometry.y, frame.geometry.x)
     return {"lat_deg": lat_deg, "lon_deg": lon_deg}
 

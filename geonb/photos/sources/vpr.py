@@ -34,21 +34,18 @@ def read(
     """(rows, left_out) of a data set of place recognition: each of its photos ends in one of the two.
 
     layout: names (positions in the names of all pictures below the folder), gsv_cities (its folders Dataframes and
-    Images) or msls (its folder train_val). night, panoramas: keep photos that MSLS calls so. A name's latitude and
-    longitude count; without them UTM does, if the zone is there. FileNotFoundError where the layout's folders are not
-    there.
+    Images) or msls (its folder train_val). night, panoramas: keep photos that MSLS calls so. UTM counts in a name
+    without latitude and longitude. FileNotFoundError where the layout's folders are not there.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout {layout!r} must be {', '.join(LAYOUTS)}")
     given = {"city": city, "country": country, "licence": licence, "author": author, "source": "vpr"}
     entries, refused = LAYOUTS[layout](folder_contents.root_of(folder), folder)
-    if not entries and not refused:
-        raise ValueError(f"folder {folder!r} holds no picture ({', '.join(PICTURES)}), or its tables have no rows")
 
     def photo(path, tell, *what):
         told = tell(*what)
-        photo_fields.refuse_unwanted(night=not night and told.get("night"),
-                                     panorama=not panoramas and told.get("panorama"))  # fmt: skip
+        unwanted = {"night": not night and told.get("night"), "panorama": not panoramas and told.get("panorama")}
+        photo_fields.refuse_unwanted(**unwanted)
         return photo_fields.photo(path, told, given)
 
     named = [(f"{folder.rstrip('/')}/{name}", "", *told) for name, *told in entries]
@@ -113,9 +110,8 @@ def gsv_city(root, file):
     words = f"{', '.join(GSV_NUMBERS)} are not whole numbers, of which the file name is made"
     found = [(f"Dataframes/{file.name}", refuse, "not a number", f"row {n + 1} of {file.name}: {words}")
              for n in np.flatnonzero(~whole)]  # fmt: skip
-    for row, (place, year, month, north) in zip(
-        rows[whole].to_dict("records"), numbers[whole].astype(int).to_numpy(), strict=True
-    ):
+    counted = zip(rows[whole].to_dict("records"), numbers[whole].astype(int).to_numpy(), strict=True)
+    for row, (place, year, month, north) in counted:
         parts = f"{place % 10**5:07d}", f"{year:04d}", f"{month:02d}", f"{north:03d}"
         stem = "_".join([row["city_id"], *parts, row["lat"], row["lon"], row["panoid"]])
         told = {"lat_deg": row["lat"], "lon_deg": row["lon"], "heading_deg": row["northdeg"], "city": file.stem}

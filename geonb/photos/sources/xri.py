@@ -35,14 +35,18 @@ def read(
     """
     root = folder_contents.root_of(folder)
     there, refused = folder_contents.readable(root, folder, PICTURES.fullmatch)
-    if not there and not refused:
-        raise ValueError(f"folder {folder!r} holds no picture part-*/<UPRN>/<capture>/rgb_*.jpeg")
     there = {PurePosixPath(name): path for name, path in there.items()}
     places = positions(pictures.picture_path(uprn_table), {name.parts[1] for name in there})
     given = {"city": city, "country": "GB", "licence": "CC BY 4.0", "source": "xri"}
 
     def photo(path, name):
-        told = fields_of(name, places, night)
+        _, uprn, capture, _ = name.parts
+        words, _, light = capture.rpartition("_")
+        photo_fields.refuse_unwanted(night=light == "night" and not night)
+        if uprn.lstrip("0") not in places:
+            raise Unreadable("no position", f"UPRN {uprn} is not in the table of buildings")
+        told = dict(zip(("lat_deg", "lon_deg"), places[uprn.lstrip("0")], strict=True))
+        told |= {"captured_at": time_of(words), "sequence_id": f"{uprn}/{capture}"}
         return photo_fields.photo(brightened(path, name) if linear else path, told, given)
 
     rows, left_out = kept_and_left_out([(path, "", name) for name, path in there.items()], photo, progress=True)
@@ -61,17 +65,6 @@ def positions(file, wanted):
     if names == GRID:
         second, first = photo_fields.to_degrees("EPSG:27700").transform(first, second)
     return dict(zip(rows.UPRN.str.lstrip("0"), zip(first, second, strict=True), strict=True))
-
-
-def fields_of(name, places, night):
-    """The keys of the catalogue of a picture, from the folders it lies in."""
-    _, uprn, capture, _ = name.parts
-    words, _, light = capture.rpartition("_")
-    photo_fields.refuse_unwanted(night=light == "night" and not night)
-    if uprn.lstrip("0") not in places:
-        raise Unreadable("no position", f"UPRN {uprn} is not in the table of buildings")
-    lat_deg, lon_deg = places[uprn.lstrip("0")]
-    return {"lat_deg": lat_deg, "lon_deg": lon_deg, "captured_at": time_of(words), "sequence_id": f"{uprn}/{capture}"}
 
 
 def time_of(words):
