@@ -80,12 +80,3 @@ def replicated(errors, ours, other, resolution):
     table = wins.sum().join(wins.size().rename("seeds")).join(about).query("n >= @FEWEST_PHOTOS").reset_index()
     verdicts = [table.better == table.seeds, table.worse == table.seeds]
     return table.assign(verdict=np.select(verdicts, ["better", "worse"], "mixed"))[list(REPLICATED)]
-
-
-def answer(table, ours, other):
-    """In how many hexagons a gain comes back, in one sentence."""
-    count = table.verdict.value_counts()
-    return (
-        f"Of {len(table)} cells {ours} errs less than {other} in all {table.seeds.max()} seeds in "
-        f"{count.get('better', 0)} and more in {count.get('worse', 0)}; in {count.get('mixed', 0)} seeds disagree."
-    )

@@ -13,13 +13,6 @@ from geonb.earth import cells, sphere
 
 PASSED_WITHIN_M = 60.0  # of a photo, on its street: a drive that passes it
 PARTS = ("train", "validation", "test", "buffer")
-QUESTIONS = {
-    "random": "How good does it look when test photos lie among training photos? (shown for the leakage alone)",
-    "other_drive": "Does it find a known street again, on another drive?",
-    "blocked": "Does it place photos in quarters that it never saw, within a known city?",
-    "unseen_city": "Does it place photos in a city that it never saw?",
-    "official": "Does it place the photos that the data set itself keeps for testing?",
-}
 WAYS_OUT = {
     "random": "take more photos or larger shares",
     "other_drive": "it needs sequence_id, and streets that several drives pass; choose random, blocked or unseen_city",
@@ -66,8 +59,8 @@ def make(name, photos, cut, pilot=None):
     pilot (n,): which photos neither test nor choose, as the yardstick was read in them. ValueError for an unknown name,
     sizes that are none, and a split that leaves no photo to train, to choose or to test.
     """
-    if name not in QUESTIONS:
-        raise ValueError(f"no split {name!r}: there are {', '.join(QUESTIONS)}")
+    if name not in CUTS:
+        raise ValueError(f"no split {name!r}: there are {', '.join(CUTS)}")
     for size in ("block_size_m", "buffer_m", "gap_m"):
         checks.number(size, getattr(cut, size), least=0)
     test, validation = cut.test_share, cut.validation_share
@@ -243,10 +236,3 @@ def nearest_train(lat_lon_deg, photo_id, parts):
         nearest_m = sphere.nearest(lat_lon_deg[test], lat_lon_deg[train])[1]
         tables.append(pd.DataFrame({"split": name, "photo_id": photo_id[test], "nearest_train_m": nearest_m}))
     return pd.concat(tables, ignore_index=True)
-
-
-def answer(nearest):
-    """How near training photos lie in each split, in one sentence."""
-    medians = nearest.groupby("split", sort=False).nearest_train_m.median()
-    lengths = ", ".join(f"{sphere.length(metres)} ({split})" for split, metres in medians.items())
-    return f"The median distance from a test photo to the nearest training photo is {lengths}."

@@ -163,19 +163,6 @@ def planted_shape(lags, fitted, planted):
     return fitted["nugget"] + fitted["partial_sill"] * rise
 
 
-def answer(fits):
-    """What the fits of a study say, in one sentence."""
-    good = fits[fits.flag == ""]
-    if good.empty:
-        return f"No city has a curve whose range may be reported ({', '.join(sorted(set(fits.flag)))})."
-    share = (good.nugget / (good.nugget + good.partial_sill)).median()
-    low, high = good.effective_range_m.min(), good.effective_range_m.max()
-    return (
-        f"The fitted effective ranges lie between {low:.0f} and {high:.0f} m in {len(good)} of {len(fits)} cities; "
-        f"in the median {share:.0%} of the dissimilarity is there at once, between photos of the same place."
-    )
-
-
 def pilot_districts(city, district, *, seed=0):
     """Mask (n,) of the photos in one district of each city, drawn by the seed; cities without districts have none."""
     rng, chosen = random_streams.stream(seed, "pilot districts"), np.zeros(len(city), bool)
@@ -216,14 +203,3 @@ def fit_of_pilots(lags, fits, cities):
     if whole["flag"]:
         return whole
     return {"city": ALL_PILOTS, **models.fit(curves.pooled(lags[lags.city.isin(cities)]), model=whole["model"])}
-
-
-def answer_yardstick(yardstick):
-    """What the yardstick of a study is, in one sentence."""
-    row = yardstick.iloc[0]
-    if row.flag:
-        return f"The yardstick is the study's own {row.length_m:.0f} m, since pilot districts show none: {row.flag}."
-    return (
-        f"In the pilot districts ({row.pilot_photos:,} photos) it is {row.range_m:.0f} m: the yardstick of this "
-        f"study is {row.length_m:.0f} m."
-    )

@@ -4,11 +4,10 @@ import pandas as pd
 import pytest
 
 from geonb.earth import sphere
-from geonb.variograms import models, yardstick
+from geonb.variograms import yardstick
 from tests.variograms.drawn_fields import CENTRE, planted, toy
 
 CITY = np.full(60, "a", object)
-NONE = {"city": "c", **models.flagged("exponential", "no rise with distance")}
 
 
 def reading(*names, max_lag_m=1_500.0, lag_count=15, block_size_m=400.0, **changes):
@@ -37,7 +36,7 @@ def test_a_single_photo_makes_no_choice_and_says_so():
     assert table.flag.tolist() == ["only 1 photos, 2 are needed"] * 2
     assert np.isnan(table.error).all()
     lags, fits = yardstick.readings(features, at, CITY[:1], "spherical", reading())
-    assert yardstick.answer(fits) == "No city has a curve whose range may be reported (only 1 photos, fewer than 30)."
+    assert fits.flag.tolist() == ["only 1 photos, fewer than 30"]
     assert lags.empty
 
 
@@ -75,15 +74,6 @@ def test_where_no_structure_was_planted_the_planted_shape_is_flat_at_the_sill():
     np.testing.assert_allclose(yardstick.planted_shape(lags, fitted, lambda h: np.ones(len(h))), 0.5)
 
 
-def test_the_answer_gives_the_span_of_ranges_and_the_median_nugget_share():
-    fits = pd.DataFrame([
-        {"city": "a", "nugget": 0.1, "partial_sill": 0.3, "effective_range_m": 250.0, "flag": ""},
-        {"city": "b", "nugget": 0.1, "partial_sill": 0.1, "effective_range_m": 410.0, "flag": ""},
-        NONE,
-    ])  # fmt: skip
-    assert "between 250 and 410 m in 2 of 3 cities; in the median 38%" in yardstick.answer(fits)
-
-
 def test_a_pilot_district_is_one_of_several_of_its_city():
     city = np.array([*"aaaabbc"], object)
     district = np.array(["n", "n", "s", "", "x", "x", ""], object)
@@ -106,7 +96,6 @@ def test_the_yardstick_is_the_range_in_the_pilots_rounded_or_the_studys_own_and_
     few, lags, fits = yardstick.of_pilots(features, at, city, np.arange(800) < 299, asked)
     assert (few.length_m[0], few.flag[0]) == (400.0, "only 299 photos in pilot districts, fewer than 300")
     assert (len(lags), fits.city.tolist()) == (0, [yardstick.ALL_PILOTS])
-    assert "400 m, since pilot districts show none: only 299" in yardstick.answer_yardstick(few)
 
 
 def test_the_pilots_of_some_cities_are_fitted_without_the_others():
