@@ -136,7 +136,6 @@ def test_a_click_on_a_head_sorts_a_table_and_a_second_one_turns_it_round(browser
     assert rising[len(values) :] == falling[len(values) :]  # gaps stay last
 
 
-# ---- maps ------------------------------------------------------------------------------------------------------------
 def hover(browser, script):
     """Move the mouse to the point [x, y] of the map that JavaScript returns; the text of the tooltip there."""
     from selenium.webdriver.common.action_chains import ActionChains

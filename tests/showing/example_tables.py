@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+from matplotlib.text import Text
 
 from geonb.earth.cells import hexagons
 from geonb.measuring import conformal
@@ -14,6 +15,10 @@ RANDOM = np.random.default_rng(0)
 
 def table(columns, rows):
     return pd.DataFrame(list(rows), columns=columns.split())
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def errors(methods=("clip", "sw_clip"), seeds=(0, 1), cities=CITIES):
@@ -32,7 +37,6 @@ LAGS = table(
 FITS = table("city effective_range_m flag", [(city, 600.0, "") for city in CITIES])
 DOUBTFUL_FITS = FITS.assign(range_low_m=9, range_high_m=np.inf)
 DOUBT = LAGS.assign(low=LAGS.semivariance - 0.1, high=LAGS.semivariance + 0.1, envelope_low=0.7, envelope_high=0.8)
-COHERENCE = LAGS.query("city == 'Oulu'").assign(method="clip", relative_semivariance=1.0)
 PAIRS = pd.DataFrame({"distance_m": RANDOM.lognormal(6, 2, 90), "similarity": RANDOM.random(90)})
 HERE = pd.DataFrame({"lat_deg": RANDOM.normal(65, 0.01, 60), "lon_deg": RANDOM.normal(25, 0.01, 60), "city": "Oulu"})
 HERE = HERE.assign(part=RANDOM.choice(["train", "validation", "test", "buffer"], 60), weight=np.arange(60) / 1770)
@@ -61,14 +65,7 @@ NULLS = table(
     "split method median_error_m null_low null_high p_holm",
     [*[(s, m, 90.0, 70.0, 80.0, 0.01) for s in "ab" for m in ("clip", "cells")], ("a", "x", 9.0, *[np.nan] * 3)],
 )
-MEASURES = table(
-    "method measure value low high null_low null_high p",
-    [(m, a, 0.3, 0.2, 0.4, -0.1, 0.1, 0.01) for m in ("clip", "frozen") for a in "ab"],
-)
 NEAREST = pd.DataFrame({"split": ["random", "blocked"] * 20, "nearest_train_m": RANDOM.lognormal(4, 1, 40)})
-BY_DISTANCE = table(
-    "split method nearest_train_m error_m", [(s, m, x, 9 * x) for s in "ab" for m in "xy" for x in (9, 99)]
-)
 COVERAGE = table(
     "split rule level coverage low high",
     [(s, r, x, x - 0.03, x - 0.06, x) for s in ("a", "b") for r in conformal.RULES for x in (0.5, 0.9)],
@@ -82,8 +79,6 @@ FITTED_M = np.where(RANDOM.random(20) < 0.2, np.nan, 1_000 * SHARES * RANDOM.log
 TRIALS = pd.DataFrame({"range_share": SHARES, "nugget_share": np.tile([0.1, 0.4], 10), "range_m": 1_000 * SHARES})
 TRIALS = TRIALS.assign(fitted_m=FITTED_M, likelihood_m=TRIALS.range_m, flag=np.where(np.isnan(FITTED_M), "why", ""))
 AIMS = list(itertools.product(("random", "blocked"), ("position", "fields", "city")))
-READOUT = table("tower split aim value low high", [(t, *aim, 0.1, 0.0, 0.2) for t in "xy" for aim in AIMS])
-DEPTH = table("tower aim depth value", [(t, a, d, d / 2) for t in "xy" for a in "ab" for d in (0.0, 0.5, 1.0)])
 DOSES = table(
     "split aim share words_r2 tower_r2 low high",
     [(*aim, share, share / 2, share / 4, 0.0, 0.3) for aim in AIMS for share in (0, 0.5, 1)],

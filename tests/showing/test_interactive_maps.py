@@ -1,13 +1,13 @@
 import json
 import re
 from html import unescape
-from html.parser import HTMLParser
 
 import folium
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -16,6 +16,7 @@ from shapely import LineString
 from geonb.earth.sphere import distance_m, from_local_m
 from geonb.showing import interactive_maps
 from geonb.showing.safe_text import safe_html
+from tests.test_built_book import REMOTE, loaded_by
 
 HOSTILE = """</script><script>alert(1)</script><img src=https://evil.example/x onerror='a("`${1}`")'>"""
 TEXTS = (HOSTILE, "{{ cycler.__init__.__globals__.os.getpid() }}", "50 {% off", "room {#4", "a }} b", "{{",
@@ -86,20 +87,9 @@ def own_script(page):
     return page.replace(interactive_maps.leaflet_js(), "").replace(interactive_maps.leaflet_css(), "")
 
 
-class LinkReader(HTMLParser):
-    """Collects what a page loads by itself; links that a reader may follow (a) load nothing."""
-
-    links = ()
-
-    def handle_starttag(self, tag, attributes):
-        loaded = [value or "" for name, value in attributes if name in ("src", "href", "srcset", "data", "poster")]
-        self.links = [*self.links, *[x for x in loaded if tag != "a" and re.match(r"\s*(https?:)?//", x)]]
-
-
 def remote_links(page):
-    reader = LinkReader()
-    reader.feed(page)
-    return list(reader.links)
+    """What a page loads by itself from elsewhere."""
+    return [address for address in loaded_by(BeautifulSoup(page, "html.parser")) if REMOTE.match(address)]
 
 
 def test_a_page_is_whole_loads_nothing_is_the_same_at_every_run_and_stands_in_an_iframe():

@@ -1,18 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 from geonb.showing import intervals
-from tests.showing.example_tables import COMPARISON, RATIOS, SCENES, SURROUNDINGS, TRIALS
+from tests.showing.example_tables import COMPARISON, RATIOS, SCENES, SURROUNDINGS, TRIALS, texts
 
 
 def rows_of(ax):
     return [label.get_text() for label in ax.get_yticklabels()]
-
-
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def test_the_best_method_stands_first_and_references_last_and_hollow():

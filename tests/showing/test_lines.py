@@ -1,14 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 from geonb.showing import lines
-from tests.showing.example_tables import COVERAGE, CURVE, DOUBT, FITS, LAGS, NEAREST
-
-
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(Text)]
+from tests.showing.example_tables import COVERAGE, CURVE, DOUBT, FITS, LAGS, NEAREST, texts
 
 
 def test_a_flagged_fit_writes_its_flag_instead_of_a_range():
@@ -23,14 +18,13 @@ def test_a_range_beyond_the_lags_does_not_stretch_the_axis():
 
 
 def test_curves_of_real_photos_have_no_fit():
-    figure = lines.semivariograms(DOUBT.assign(city="hund_i_snor (224 photos)").drop(columns="planted"))
-    assert {"hund_i_snor (224 photos)", "where curves lie if places are permuted"} <= set(texts(figure))
-    assert not {"effective range", "planted shape"} & set(texts(figure))
+    shown = texts(lines.semivariograms(DOUBT.assign(city="hund_i_snor (224 photos)").drop(columns="planted")))
+    assert {"hund_i_snor (224 photos)", "where curves lie if places are permuted"} <= set(shown)
+    assert not {"effective range", "planted shape"} & set(shown)
 
 
 def test_of_more_cities_than_panels_the_largest_are_drawn_and_it_says_so():
-    table = pd.concat([LAGS.assign(city=f"City {k:02}", pairs=k) for k in range(1, 21)])
-    figure = lines.semivariograms(table)
+    figure = lines.semivariograms(pd.concat([LAGS.assign(city=f"City {k:02}", pairs=k) for k in range(1, 21)]))
     assert [ax.get_title() for ax in figure.axes] == [f"City {k:02}" for k in range(13, 21)]
     assert "8 of 20 cities" in " ".join(texts(figure))
 
@@ -48,7 +42,7 @@ def test_learning_curves_are_the_best_so_far_of_one_split():
         lines.learning_curves(pd.concat([CURVE, CURVE.assign(split="other")]))
 
 
-def test_seeds_of_a_training_are_lines_of_one_colour():
+def test_seeds_of_a_training_are_lines_of_one_colour_and_each_quantity_has_its_scale():
     loss, error = lines.training_curves(CURVE).axes
     assert len(loss.lines) == len(error.lines) == 2
     assert len({line.get_color() for line in loss.lines}) == 1

@@ -1,20 +1,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 from geonb.showing import map_figures
-from tests.showing.example_tables import CELLS, CITIES, ERRORS, POINTS, errors
+from tests.showing.example_tables import CELLS, CITIES, ERRORS, POINTS, errors, texts
 
 
-def texts(figure):
-    return " ".join(text.get_text() for text in figure.findobj(Text))
+def shown(figure):
+    return " ".join(texts(figure))
 
 
 def test_more_cities_than_panels_are_cut_and_it_says_so():
     many = errors(("clip",), (0,), [f"City {i}" for i in range(20)])
-    assert "8 of 20 cities" in texts(map_figures.error_maps(many))
-    assert "3 of 20 cities" in texts(map_figures.on_ground(many, "Arrows"))
+    assert "8 of 20 cities" in shown(map_figures.error_maps(many))
+    assert "3 of 20 cities" in shown(map_figures.on_ground(many, "Arrows"))
 
 
 def test_maps_refuse_two_cities_two_methods_and_impossible_positions():
@@ -30,8 +29,8 @@ def test_a_wrong_city_is_a_grey_cross_and_carries_no_colour():
     table = ERRORS.assign(error_m=50.0)
     table.loc[~table.right_city, "error_m"] = 9e5
     figure = map_figures.error_maps(table)
-    assert "placed in a wrong city" in texts(figure)
-    assert "placed in a wrong city" not in texts(map_figures.error_maps(table[table.right_city]))
+    assert "placed in a wrong city" in shown(figure)
+    assert "placed in a wrong city" not in shown(map_figures.error_maps(table[table.right_city]))
     assert figure.axes[-1].get_ylim()[1] < 1_000
 
 
@@ -47,7 +46,7 @@ def test_a_panel_is_a_square_that_holds_its_marks_also_across_the_date_line():
 def test_cells_of_all_sizes_are_shown_at_one_scale():
     figure = map_figures.hexagons(CELLS)
     assert len({ax.get_xlim() for ax in figure.axes[:2]}) == 1
-    assert "H3 resolution 8" in texts(figure)
+    assert "H3 resolution 8" in shown(figure)
 
 
 def test_the_star_is_the_photo_itself():
@@ -62,8 +61,8 @@ def test_real_errors_are_drawn_on_one_world_per_model():
         "predicted_lat_deg": [1.0, 1.0, 1.0], "predicted_lon_deg": [1.0, -90.0, 2.0], "error_km": [1.0, 3.0, 5.0],
     })  # fmt: skip
     figure = map_figures.world_errors(table, pd.DataFrame({"lat_deg": [0.0], "lon_deg": [0.0]}))
-    assert "a: median error 2 km" in texts(figure)
-    assert "b: median error 5 km" in texts(figure)
-    assert "simulated" not in texts(figure)
+    assert "a: median error 2 km" in shown(figure)
+    assert "b: median error 5 km" in shown(figure)
+    assert "simulated" not in shown(figure)
     with pytest.raises(ValueError, match="is empty"):
         map_figures.world_errors(table[:0], table)

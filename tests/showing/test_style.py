@@ -10,67 +10,51 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
-from matplotlib.text import Text
 from PIL import Image
 
 from geonb.learning.methods import METHODS
 from geonb.showing import intervals, lines, map_figures, pictures, style
-from geonb.showing.pictures import contact_sheet
-from tests.showing import example_tables
+from tests.showing import example_tables as t
 
 GUIDE = SimpleNamespace(distance_m=np.array([100.0, 900.0]), dissimilarity=np.array([0.3, 0.8]),
                         spread=np.array([0.1, 0.1]), range_m=300.0)  # fmt: skip
 
 
-def curves(x, y, name, panel=None, level=None):
-    return lambda table: lines.curves(table, "Curves", x=x, y=y, name=name, panel=panel, dotted=True, level=level)
-
-
-def dots(row, value, panel, colour=None):
-    return lambda table: intervals.dots(table, "Dots", row=row, value=value, panel=panel, colour=colour, reference=0)
-
-
 FIGURES = {  # name: (figure of tables, its tables)
-    "photo_counts": (intervals.photo_counts, example_tables.PHOTOS),
-    "comparison": (lambda table: intervals.comparison(table, "blocked"), example_tables.COMPARISON),
-    "ratios": (lambda table: intervals.ratios(table, "clip"), example_tables.RATIOS),
-    "by_city": (lambda table: intervals.by_city(table, "ours over other"), example_tables.BY_CITY),
-    "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), example_tables.SURROUNDINGS),
-    "nulls": (dots("method", "median_error_m", "split"), example_tables.NULLS.dropna()),
-    "measures": (dots("method", "value", "measure"), example_tables.MEASURES),
-    "readout": (dots("tower", "value", "aim", "split"), example_tables.READOUT),
-    "scenes": (intervals.scenes, example_tables.SCENES),
-    "responses": (lambda table: intervals.responses(table, table[:1]), example_tables.RESPONSES),
-    "recovered_ranges": (intervals.recovered_ranges, example_tables.TRIALS),
-    "semivariograms": (lines.semivariograms, example_tables.LAGS, example_tables.FITS, example_tables.LAGS),
-    "doubt": (lines.semivariograms, example_tables.DOUBT, example_tables.DOUBTFUL_FITS, example_tables.LAGS),
-    "coherence": (curves("distance_m", "relative_semivariance", "method", level=1), example_tables.COHERENCE),
-    "pair_cloud": (lambda table: lines.pair_cloud(table, GUIDE), example_tables.PAIRS),
-    "nearest_train": (lambda table: lines.nearest_train(table, 200.0), example_tables.NEAREST),
-    "training_curves": (lines.training_curves, example_tables.CURVE),
-    "learning_curves": (lines.learning_curves, example_tables.CURVE),
-    "error_cdf": (lines.error_cdf, example_tables.errors()),
-    "by_distance": (curves("nearest_train_m", "error_m", "method", "split"), example_tables.BY_DISTANCE),
-    "coverage": (lines.coverage, example_tables.COVERAGE),
-    "risk": (lambda table: lines.curves(table, "Risk", x="share", y="error_m", name="order"), example_tables.RISK),
-    "depth": (curves("depth", "value", "tower", "aim", level=0), example_tables.DEPTH),
-    "doses": (lines.doses, example_tables.DOSES),
-    "planted_curves": (lines.planted_curves, example_tables.PLANTED),
-    "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), example_tables.LAGS),
-    "split_maps": (map_figures.split_maps, example_tables.POINTS),
-    "target": (map_figures.target, example_tables.HERE),
-    "error_maps": (map_figures.error_maps, example_tables.ERRORS),
-    "hexagons": (map_figures.hexagons, example_tables.CELLS),
-    "cells": (lambda table: map_figures.on_ground(table, "Cells", colour="verdict"), example_tables.CELLS),
-    "arrows": (lambda table: map_figures.on_ground(table, "Arrows"), example_tables.ERRORS),
-    "embedding_maps": (map_figures.embedding_maps, example_tables.errors().assign(score=0.5)),
+    "photo_counts": (intervals.photo_counts, t.PHOTOS),
+    "comparison": (lambda table: intervals.comparison(table, "blocked"), t.COMPARISON),
+    "ratios": (lambda table: intervals.ratios(table, "clip"), t.RATIOS),
+    "by_city": (lambda table: intervals.by_city(table, "ours over other"), t.BY_CITY),
+    "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), t.SURROUNDINGS),
+    "dots": (lambda table: intervals.dots(table, "Dots", row="method", value="median_error_m"), t.NULLS),
+    "scenes": (intervals.scenes, t.SCENES),
+    "responses": (lambda table: intervals.responses(table, table[:1]), t.RESPONSES),
+    "recovered_ranges": (intervals.recovered_ranges, t.TRIALS),
+    "semivariograms": (lines.semivariograms, t.LAGS, t.FITS, t.LAGS),
+    "doubt": (lines.semivariograms, t.DOUBT, t.DOUBTFUL_FITS, t.LAGS),
+    "pair_cloud": (lambda table: lines.pair_cloud(table, GUIDE), t.PAIRS),
+    "nearest_train": (lambda table: lines.nearest_train(table, 200.0), t.NEAREST),
+    "training_curves": (lines.training_curves, t.CURVE),
+    "learning_curves": (lines.learning_curves, t.CURVE),
+    "error_cdf": (lines.error_cdf, t.errors()),
+    "coverage": (lines.coverage, t.COVERAGE),
+    "curves": (lambda table: lines.curves(table, "Risk", x="share", y="error_m", name="order", level=9), t.RISK),
+    "doses": (lines.doses, t.DOSES),
+    "planted_curves": (lines.planted_curves, t.PLANTED),
+    "ensemble": (lambda table: lines.ensemble(table, table.assign(low=0.1, high=2.0)), t.LAGS),
+    "split_maps": (map_figures.split_maps, t.POINTS),
+    "target": (map_figures.target, t.HERE),
+    "error_maps": (map_figures.error_maps, t.ERRORS),
+    "hexagons": (map_figures.hexagons, t.CELLS),
+    "cells": (lambda table: map_figures.on_ground(table, "Cells", colour="verdict"), t.CELLS),
+    "arrows": (lambda table: map_figures.on_ground(table, "Arrows"), t.ERRORS),
+    "embedding_maps": (map_figures.embedding_maps, t.errors().assign(score=0.5)),
 }
 WITHOUT_TABLES = {
     "target_matrices": lambda: pictures.target_matrices({"one-hot": np.eye(9), "soft": np.full((9, 9), 1 / 9)}),
     "field_maps": lambda: map_figures.field_maps(np.zeros((5, 9, 9)), 450.0, np.zeros((3, 2)), list("abcde")),
-    "contact_sheet": lambda: contact_sheet([Image.new("RGB", (9, 9))] * 3, list("abc"), "Photos"),
+    "contact_sheet": lambda: pictures.contact_sheet([Image.new("RGB", (9, 9))] * 3, list("abc"), "Photos"),
 }
-EVERY = [*FIGURES, *WITHOUT_TABLES]
 
 
 def made(name, change=lambda table: table):
@@ -81,21 +65,17 @@ def made(name, change=lambda table: table):
     return draw(*map(change, given))
 
 
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(Text)]
-
-
 def drawn(figure):
     """The texts of a figure once it is drawn; a warning, as of a missing glyph, is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure.draw_without_rendering()
-    return texts(figure)
+    return t.texts(figure)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EVERY)
-def test_every_figure_is_white_has_a_title_and_units_says_simulated_and_is_shown_once(name):
+@pytest.mark.parametrize("name", [*FIGURES, *WITHOUT_TABLES])
+def test_every_figure_is_white_has_a_title_and_units_says_simulated_is_shown_once_and_nothing_is_covered(name):
     figure = style.marked(made(name), True)
     labels = [label for ax in figure.axes for label in (ax.get_xlabel(), ax.get_ylabel())]
     labels = [label for label in (*labels, figure.get_supylabel()) if label]
@@ -103,23 +83,15 @@ def test_every_figure_is_white_has_a_title_and_units_says_simulated_and_is_shown
     assert all("[" in label and "]" in label for label in labels)
     assert figure.get_suptitle().strip()
     assert "simulated" in " ".join(drawn(figure))
-    assert "simulated" not in " ".join(texts(style.marked(made(name), False)))
+    assert "simulated" not in " ".join(t.texts(style.marked(made(name), False)))
     assert to_rgb(figure.get_facecolor()) == (1, 1, 1)
     assert plt.get_fignums() == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", EVERY)
-def test_nothing_covers_a_legend_or_the_title_and_nothing_is_clipped(name):
-    figure = style.marked(made(name), True)
-    figure.draw_without_rendering()
     axes = [ax.get_tightbbox() for ax in figure.axes]
     boxes = [text.get_window_extent() for text in figure.texts if text.get_text()]
     for box in [legend.get_window_extent() for legend in figure.legends] + boxes:
         assert not any(box.overlaps(other) for other in axes)
     for box in [*axes, *boxes]:
-        assert box.x0 >= -1
-        assert box.y0 >= -1
+        assert min(box.x0, box.y0) >= -1
         assert box.x1 <= figure.bbox.x1 + 1
         assert box.y1 <= figure.bbox.y1 + 1
 
@@ -133,7 +105,7 @@ def test_nothing_to_draw_is_said_in_words(name):
 @pytest.mark.parametrize(
     ("name", "column"),
     [("ratios", "p_holm"), ("ratios", "split"), ("semivariograms", "pairs"), ("error_cdf", "error_m"),
-     ("risk", "share"), ("error_maps", "right_city"), ("arrows", "predicted_lon_deg")],
+     ("curves", "share"), ("error_maps", "right_city"), ("arrows", "predicted_lon_deg")],
 )  # fmt: skip
 def test_a_missing_column_is_named(name, column):
     with pytest.raises((KeyError, ValueError), match=column):
@@ -154,9 +126,7 @@ def test_names_of_cities_methods_and_towers_are_never_read_as_mathematics(name, 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(text=st.text(min_size=1, max_size=20))
-@example(text="$x_{")
-@example(text=r"\frac$$")
-@example(text="_x")
+@example(text=r"\frac$$ $x_{")
 @example(text="東京 Oulu")
 def test_any_name_is_shown_as_it_is_or_with_boxes_and_a_word_on_fonts(text):
     said = drawn(intervals.photo_counts(pd.DataFrame({"city": [text]})))
@@ -194,9 +164,8 @@ def test_a_unit_sets_the_scale_and_the_ticks(label, values, scale, shown):
 
 def test_a_long_note_stands_below_the_title():
     figure, _ = style.panels(1, 3.0)
-    style.marked(
-        style.titled(figure, "A title of some length that says what is shown", "a note that is long " * 3), True
-    )
+    style.titled(figure, "A title of some length that says what is shown", "a note that is long " * 3)
+    style.marked(figure, True)
     title, note = figure._suptitle, figure.texts[-1]
     figure.draw_without_rendering()
     assert note.get_text().endswith(" · simulated")
