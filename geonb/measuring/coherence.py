@@ -301,14 +301,6 @@ def ranks_of(values):
     return z
 
 
-def headline(table, page):
-    """Headline rows '<measure>.<method>', and '<measure>_null.<method>', the level of its null, of MEASURED."""
-    own = table.assign(key=table.measure + "." + table.method)
-    null = {"value": table.null, "low": table.null_low, "high": table.null_high}
-    null = table.assign(key=table.measure + "_null." + table.method, **null)
-    return pd.concat([own, null], ignore_index=True).assign(unit="ratio", seeds=1, table=page)
-
-
 def answer_errors(moran):
     """What Moran's I of the errors (columns MORAN) says, in one sentence."""
     said = [

@@ -162,15 +162,6 @@ def surest_m(error_m, order):
     return np.exp(running[counts - 1])
 
 
-def headline(table, source):
-    """Headline rows conformal_coverage.<split> and conformal_median_radius_m.<split> of COVERAGE where there is any."""
-    own = table[table.coverage.notna()].assign(table=source)
-    share = own.assign(key="conformal_coverage." + own.split, value=own.coverage, unit="share")
-    radius = {"value": own.median_radius_m, "low": own.radius_low_m, "high": own.radius_high_m, "unit": "m"}
-    radius = own.assign(key="conformal_median_radius_m." + own.split, **radius)
-    return pd.concat([share, radius]).sort_index(kind="stable")
-
-
 def answer(table):
     """The measured coverage of every split beside the nominal one: rows of COVERAGE of one rule and level, in words."""
     verdicts = np.select(

@@ -165,14 +165,13 @@ def recall_paradox(errors):
 
     nearest: the chosen place is the one of the gallery nearest to the truth, so its error is that of gallery_floor.
     """
-    floor = errors[errors.method == "gallery_floor"].set_index(["split", "photo_id"]).error_m
-    rows = errors[errors.kind != "reference"]
-    own = floor.reindex(pd.MultiIndex.from_frame(rows[["split", "photo_id"]])).to_numpy()
-    checks.finite("gallery_floor", own)  # nothing is as near as a place that is not known
-    rows = rows.assign(nearest=rows.error_m.to_numpy() <= own + 0.5, within_50m=rows.error_m <= 50)
-    rows = rows.rename(columns={"error_m": "median_error_m"})
-    means = {"nearest": "mean", "within_50m": "mean", "median_error_m": "median"}
-    return rows.groupby(["split", "method"], sort=False).agg(means).reset_index()
+    floor_m = errors[errors.method == "gallery_floor"].set_index(["split", "photo_id"]).error_m.rename("floor_m")
+    rows = errors[errors.kind != "reference"].join(floor_m, on=["split", "photo_id"])
+    checks.finite("gallery_floor", rows.floor_m)  # nothing is as near as a place that is not known
+    rows = rows.assign(nearest=rows.error_m <= rows.floor_m + 0.5, within_50m=rows.error_m <= 50)
+    means = {"nearest": "mean", "within_50m": "mean", "error_m": "median"}
+    found = rows.groupby(["split", "method"], sort=False).agg(means).reset_index()
+    return found.rename(columns={"error_m": "median_error_m"})
 
 
 def threats(parts, leakage, runs, ratios):

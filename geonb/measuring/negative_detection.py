@@ -152,13 +152,6 @@ def compared(errors, guided, runs, within_m, *, replicates, seed=0):
     return ratios, shares, pd.DataFrame(trained, columns=list(TRAINED))
 
 
-def headline(table, page):
-    """Headline rows false_negative_auc.<rule> and hard_negative_auc.<rule> of DETECTED."""
-    rows = table[table.rule.isin(negatives.RULES)].rename(columns={"auc": "value", "pairs": "n"})
-    keys = rows.kind.str.replace(" ", "_") + "_auc." + rows.rule
-    return rows.assign(key=keys, unit="share", seeds=1, table=f"{page}/detected")
-
-
 def answer(table, ratios, flag="", beside=""):
     """What the rules find (DETECTED), and what they are worth in training (RATIOS); both tables may be empty.
 

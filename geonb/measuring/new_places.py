@@ -68,20 +68,12 @@ def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
     return pd.DataFrame(rows, columns=list(LEAKAGE))
 
 
-def headline_leakage(table, page):
-    """Headline rows of the leakage of the splits within cities."""
-    rows = table[table.split.isin(["random", "other_drive", "blocked"])]
-    rows = rows.rename(columns={"share_within_range": "value", "test_photos": "n"})
-    return rows.assign(key="leakage_share_within_range." + rows.split, unit="share", seeds=1, table=page)
-
-
 def within_city(errors, *, permutations, seed=0):
     """Median errors beside their exact null (columns WITHIN_CITY), one row per split and method.
 
     errors: of one seed, with columns errors.ERRORS. Only photos of a city that the method placed in it count: their
     truths are permuted inside each city. A method with fewer than FEWEST_PHOTOS such photos has no null and no p.
     """
-    checks.count("permutations", permutations)
     rows = []
     for key, group in errors.groupby(["split", "method"], sort=False):
         own, found = group[group.right_city], [np.nan] * 4
@@ -144,25 +136,15 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
     return pd.DataFrame(rows, columns=list(SURROUNDINGS))
 
 
-def answer(within, cities, splits, ours, other):
-    """What carries over, in a sentence per split, and whether ours over the other differs between cities."""
-    said, known = [], within[within.p.notna()]
-    for split in splits:
-        own = known[known.split == split]
-        if own.empty:
-            said.append(f"In {split} no method placed {FEWEST_PHOTOS} test photos in the right city: there is no null.")
-            continue
-        better = (own.p_holm < 0.05) & (own.median_error_m < own.null_low)
-        low, high = (sphere.length(own.median_error_m.agg(end)) for end in ("min", "max"))
-        said.append(
-            f"In {split} {better.sum()} of {len(own)} methods know more than chance about where in the right city a "
-            f"photo lies (median errors there {low} to {high})."
-        )
-    shown = cities.dropna(subset="low")
-    if len(shown):
-        said.append(
-            f"City by city the error of {ours} is {shown.ratio.min():.2f} to {shown.ratio.max():.2f} times that of "
-            f"{other}; {((shown.low > 1) | (shown.high < 1)).sum()} of {len(shown)} intervals leave 1 out, before any "
-            "correction."
-        )
-    return " ".join(said)
+def answer(within, cities, ours, other):
+    """What carries over (WITHIN_CITY), and whether ours over the other differs between cities (BY_CITY)."""
+    known, shown = within[within.p.notna()], cities.dropna(subset="low")
+    better = known.split[(known.p_holm < 0.05) & (known.median_error_m < known.null_low)]
+    counts = known.split.value_counts(sort=False).items()
+    counts = inference.listed([f"{(better == split).sum()} of {count} in {split}" for split, count in counts])
+    differ = ((shown.low > 1) | (shown.high < 1)).sum()
+    return (
+        "Methods that know more than chance about where in the right city a photo lies, of those that placed "
+        f"{FEWEST_PHOTOS} test photos in it: {counts}. Cities in which the error of {ours} is shown to differ from "
+        f"that of {other}, before any correction: {differ} of {len(shown)}."
+    )

@@ -22,18 +22,16 @@ def differences(one, other):
     return [path for path, value in flat[0].items() if value != flat[1][path]]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """(variants of page 08, its tables, runs), trained for a few steps."""
-    named, folder = variants.of_sw_clip(small(changes=SHORT), [32, 64], DATA), tmp_path_factory.mktemp("runs")
-    given = DATA, range(1), lambda recipe: folder / str(hash(recipe)), 200.0
-    tables = ablations.of_sw_clip(named, *given, replicates=19)
-    return named, tables, ablations.train(named, *given)[0]  # taken from the checkpoints
-
-
 @pytest.mark.slow
-def test_every_variant_changes_one_thing_that_changes_the_training(trained):
-    named, _, runs = trained
+def test_every_variant_changes_one_thing_that_changes_the_training_and_stands_in_its_tables(tmp_path):
+    named = variants.of_sw_clip(small(changes=SHORT), [32, 64], DATA)
+    given = DATA, range(1), lambda recipe: tmp_path / str(hash(recipe)), 200.0
+    tables = ablations.of_sw_clip(named, *given, replicates=19)
+    runs = ablations.train(named, *given)[0]  # taken from the checkpoints
+    assert [list(table) for table in tables] == [list(columns) for columns in ablations.OF_SW_CLIP.values()]
+    errors, ratios, regions, decoded = (table.method.unique().tolist() for table in tables)
+    assert (errors, ratios) == (list(named), list(named)[1:])
+    assert (regions, decoded) == (list(variants.FAIR), ["sw_clip", "clip"])
     base = runs[0]
     assert base.name == variants.BASE
     for run in runs[1:]:
@@ -42,17 +40,6 @@ def test_every_variant_changes_one_thing_that_changes_the_training(trained):
         assert len({part for part, _ in changed} - {"method"}) == (run.name != variants.ONE_HOT), run.name
         assert not np.array_equal(run.embeddings, base.embeddings), f"{run.name} changes nothing"
     assert [run.name for run in runs] == list(named)
-
-
-@pytest.mark.slow
-def test_the_tables_of_variants_have_their_columns_and_the_base_stands_in_no_ratio(trained):
-    named, tables, _ = trained
-    assert [list(table) for table in tables] == [list(columns) for columns in ablations.OF_SW_CLIP.values()]
-    errors, ratios, regions, decoded = tables
-    assert ratios.method.tolist() == list(named)[1:]
-    assert errors.method.unique().tolist() == list(named)
-    assert regions.method.tolist() == list(variants.FAIR)
-    assert decoded.method.unique().tolist() == ["sw_clip", "clip"]
 
 
 def test_what_the_photos_cannot_train_is_no_variant_and_names_of_methods_are_known():

@@ -96,15 +96,12 @@ def test_small_cities_are_left_out_and_without_others_it_is_said():
     given = made()
     assert (table_of(*(part[:71] for part in given)).n == 60).all()
     none = table_of(*(part[60:71] for part in given)).reset_index()
-    assert len(none) == 0 == len(coherence.headline(none, "10/alignment"))
+    assert len(none) == 0
     assert coherence.answer_measures(none).endswith("need 12 test photos of a city: no city here has them.")
 
 
-def test_headline_and_answer_name_every_measure():
+def test_the_answer_names_every_measure():
     table = table_of(*made()).reset_index().assign(method="frozen")
-    rows = coherence.headline(table, "10/alignment").set_index("key")
-    assert set(rows.index) == {f"{m}{null}.frozen" for m in coherence.MEASURES for null in ("", "_null")}
-    assert rows.value["ssi_null.frozen"] == table.set_index("measure").null["ssi"]
     assert "frozen: coherence_moran, ssi, geo_align, city_align" in coherence.answer_measures(table)
     assert "frozen: none" in coherence.answer_measures(table.assign(p=1.0))
 

@@ -122,8 +122,6 @@ def test_the_answer_says_what_is_found_and_what_it_is_worth():
     said = negative_detection.answer(table[:0], ratios[:0], "too few pilots")
     assert said.startswith("No curve could be fitted (too few pilots)")
     assert said.endswith("this study trains no GeoCLIP.")
-    keys = negative_detection.headline(table, "13").key.tolist()
-    assert keys == ["false_negative_auc.semivariogram", "hard_negative_auc.semivariogram"]
 
 
 def test_no_guided_row_makes_empty_tables():
