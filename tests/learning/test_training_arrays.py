@@ -48,15 +48,13 @@ def test_codes_part_streets_of_two_cities_and_know_what_is_unknown():
     assert codes["country"].tolist() == [0] * 4
 
 
-def test_seeds_of_one_recipe_read_the_same_and_a_split_without_parts_is_refused():
+def test_seeds_of_one_recipe_read_the_same():
     data, recipe = two_cities(), small()
     given = training_arrays.read(recipe, data)
     assert training_arrays.read(small(changes={"course": {"steps": 3}}), data) is given
     assert training_arrays.read(recipe, two_cities()) is not given
     assert given.members("test").tolist() == list(range(4, 300, 5))
     assert given.images.shape == (300, 24)
-    with pytest.raises(ValueError, match="no split 'blocked': there are toy"):
-        training_arrays.read(small(changes={"split": "blocked"}), data)
 
 
 def places(metres):
