@@ -44,9 +44,9 @@ LOOKS = {  # Leaflet's styles
 
 
 def photo_map(photos, simulated, streets=None):
-    """OfflineMap of the catalogue's photos; photos: GeoDataFrame (EPSG:4326 points) with photo_id, city.
+    """OfflineMap of the catalogue's photos, a GeoDataFrame (EPSG:4326 points) with photo_id, city.
 
-    Of all maps: path, street, caption of photos are shown where present, and so is licence of streets, a GeoDataFrame.
+    All maps show path, street and caption of photos, and licence of streets, a GeoDataFrame, where they are present.
     """
     need(photos, ("photo_id", "city", "geometry"), "map of photos")
     table = pd.DataFrame(photos.drop(columns="geometry")).assign(lat_deg=photos.geometry.y, lon_deg=photos.geometry.x)
@@ -55,10 +55,9 @@ def photo_map(photos, simulated, streets=None):
 
 
 def error_map(errors, thumbnails, simulated, streets=None):
-    """OfflineMap of every test photo at its true place, coloured by error; one layer per method.
+    """OfflineMap of the table of errors, of one seed: photos at their true places, one layer per method.
 
-    errors: one row per method and photo with the columns of the table of errors, else ValueError. Rings are photos in a
-    wrong city; lines lead to the predicted place. thumbnails: {photo_id: PIL image}, each as heavy as twenty marks.
+    Rings are photos in a wrong city. thumbnails: {photo_id: PIL image}, each as heavy as twenty marks.
     """
     needed = ("method", "photo_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg", "error_m", "city")
     need(errors, (*needed, "predicted_city", "right_city"), "map of errors")
@@ -107,7 +106,7 @@ def posterior_map(likely, circles, simulated, streets=None):
 
 
 def weighted(table, template):
-    """Places with weights as a table of marks, the heaviest on top of each layer; template: of weight and length."""
+    """Places with weights as marks, the heaviest on top of each layer; template: of weight and length."""
     need(table, ("layer", "photo_id", "city", "lat_deg", "lon_deg", "weight", "distance_m"), "map of weighted places")
     both = zip(table["weight"], table["distance_m"], strict=True)
     words = [template.format(weight, sphere.length(metres)) for weight, metres in both]
@@ -154,10 +153,7 @@ class Legend:
 
 
 def unwrapped(table):
-    """The table with missing cities named and longitudes within 180 degrees of those of the first photo of the city.
-
-    A city across the date line would otherwise be drawn in two halves, a world apart; Leaflet takes any longitude.
-    """
+    """The table with missing cities named, and no city in two halves at both ends of the map, at any longitude."""
     sphere.check_lat_lon_deg(table[["lat_deg", "lon_deg"]])
     table = table.assign(city=table["city"].astype(object).where(table["city"].notna(), "(no city)").astype(str))
     return table.assign(lon_deg=near(table["lon_deg"], table.groupby("city")["lon_deg"].transform("first")))
@@ -169,10 +165,9 @@ def near(lon_deg, other_lon_deg):
 
 
 def few_marks(table):
-    """The table with photo_count, at most MARKS_AT_MOST rows, and the width of the cells that they stand for, or None.
+    """At most MARKS_AT_MOST rows with photo_count, and the width of the cells that they stand for, or None.
 
-    The width doubles from 25 m until the cells are few enough. A cell is of one layer and verdict on the city; it
-    stands where its photos are in the mean and has their median value.
+    Widths double from 25 m. A cell is of one layer and verdict, at the mean of its photos, and has their median value.
     """
     if len(table) <= MARKS_AT_MOST:
         return table.assign(photo_count=1), None
@@ -208,10 +203,7 @@ def img_element(picture, photo_id):
 
 
 def feature(lat_deg, lon_deg, text, look, radius=6):
-    """GeoJSON point, or line of several positions, rounded to 1e-5 degrees (about a metre).
-
-    text: safe HTML of its tooltip; look: one of LOOKS, or the number of a class of the legend.
-    """
+    """GeoJSON point or line, to 1e-5 degrees (a metre); text: safe HTML; look: of LOOKS, or a class of the legend."""
     at = np.column_stack([lon_deg, lat_deg]).round(5).tolist()
     geometry = {"type": "LineString", "coordinates": at} if len(at) > 1 else {"type": "Point", "coordinates": at[0]}
     return {"type": "Feature", "geometry": geometry, "properties": {"about": text, "look": look, "radius": radius}}
@@ -326,10 +318,11 @@ class CityChooser(MacroElement):
 def offline(folium_map):
     """The page of a folium map with Leaflet and ours inside, the same at every run; its policy forbids connections."""
     name_in_order(folium_map.get_root(), itertools.count())
+    css, js = leaflet()
     our_css, our_js = (Path(__file__).with_name(f"offline_map.{end}").read_text() for end in ("css", "js"))
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
     head = f'<head><meta http-equiv="Content-Security-Policy" content="{policy}">'
-    head += f"<style>{leaflet_css()}{our_css}</style><script>{leaflet_js()}</script><script>{our_js}</script>"
+    head += f"<style>{css}{our_css}</style><script>{js}</script><script>{our_js}</script>"
     return folium_map.get_root().render().replace("<head>", head, 1)
 
 
@@ -340,11 +333,7 @@ def name_in_order(element, numbers):
         name_in_order(child, numbers)
 
 
-def leaflet_js():
-    """Leaflet's script, which looks for no other file. FileNotFoundError outside a clone of the repository."""
-    return re.sub(r"//# sourceMappingURL=\S+", "", (LEAFLET / "leaflet.js").read_text(encoding="utf-8"))
-
-
-def leaflet_css():
-    """Leaflet's style sheet without pictures: offline_map.css draws the button of layers."""
-    return re.sub(r"url\(images/[^)]+\)", "none", (LEAFLET / "leaflet.css").read_text(encoding="utf-8"))
+def leaflet():
+    """Leaflet's style sheet and script, which look for no other file. FileNotFoundError outside a clone."""
+    css, js = ((LEAFLET / name).read_text(encoding="utf-8") for name in ("leaflet.css", "leaflet.js"))
+    return re.sub(r"url\(images/[^)]+\)", "none", css), re.sub(r"//# sourceMappingURL=\S+", "", js)

@@ -31,8 +31,7 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
     several = table.duplicated([column for column in (row, panel) if column]).any()
     step = min(0.2, 0.7 / len(shades)) if several else 0  # between dots of one row
     height_in = 0.75 + (0.26 + 0.5 * step) * max(map(len, names.values()))
-    shared = reference is not None
-    figure, axes = style.panels(len(groups), height_in, sharey=not own_rows, sharex=shared)
+    figure, axes = style.panels(len(groups), height_in, sharey=not own_rows, sharex=reference is not None)
     for ax, (name, here) in zip(axes, groups.items(), strict=True):
         for k, (shade, look) in enumerate(shades.items()):
             rows = here[here[colour] == shade] if colour else here

@@ -45,8 +45,7 @@ def draw(ax, rows, x, y, look, dotted):
 def semivariograms(lags, fits=None, fitted=None):
     """Figure of semivariances (mean cosine distance) by distance, one panel per city, with fits and planted truth.
 
-    A dot's area grows with the pairs behind it. Dotted vertical lines stand at the effective range of fits without a
-    flag; a flag is written instead. lags: city, distance_m, semivariance, pairs, and where there are any low, high,
+    A dot's area grows with its pairs. lags: city, distance_m, semivariance, pairs, and where there are any low, high,
     envelope_low, envelope_high, planted. fits: city, effective_range_m, flag; fitted: city, distance_m, semivariance.
     """
     title = "Semivariance of image features by distance"
@@ -133,7 +132,6 @@ def nearest_train(table, yardstick_m):
 def error_cdf(errors):
     """Figure of the share of photos placed within a distance, all seeds together: split, method, error_m."""
     title = "Share of photos placed within a distance"
-    style.need(errors, ("split", "method", "error_m"), title)
     table = errors[["split", "method"]].assign(off_m=errors["error_m"].clip(max(errors["error_m"].quantile(0.002), 1)))
     table["share"] = table.groupby(["split", "method"])["off_m"].rank(method="max", pct=True)
     return curves(table, title, x="off_m", y="share", name="method", panel="split")

@@ -111,7 +111,6 @@ def error_maps(errors):
     """Figure of test photos at their true places, one panel per city, coloured by error; of one method, split and seed:
     method, photo_id, city, lat_deg, lon_deg, error_m, right_city."""
     title = f"Errors of {', '.join(errors['method'].unique())}"
-    style.need(errors, ("method", "photo_id", *POSITION, "error_m", "city", "right_city"), title)
     if errors["photo_id"].duplicated().any():
         raise ValueError("a photo is there more than once: choose rows of one method, split and seed first")
     errors = errors.assign(off_m=errors["error_m"].where(errors["right_city"].astype(bool)))
@@ -121,12 +120,11 @@ def error_maps(errors):
 
 def hexagons(table):
     """Figure of the error in the cells of one method and city, one panel per resolution: of cells.BY_CELL."""
-    title = "Error in cells of several sizes"
-    style.need(table, ("resolution", "cell", "error_m"), title)
     count = table.groupby("resolution")["cell"].transform("size")
     names = [f"H3 resolution {size}, {n} cells" for size, n in zip(table["resolution"], count, strict=True)]
-    return on_ground(table.assign(panel=names), title, panel="panel", colour="error_m", shared=True,
-                     norm=log_norm(table["error_m"]))  # fmt: skip
+    table, norm = table.assign(panel=names), log_norm(table["error_m"])
+    title = "Error in cells of several sizes"
+    return on_ground(table, title, panel="panel", colour="error_m", shared=True, norm=norm)
 
 
 def embedding_maps(table):

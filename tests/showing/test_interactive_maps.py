@@ -84,7 +84,8 @@ def places(shown):
 
 def own_script(page):
     """The page without the vendored Leaflet."""
-    return page.replace(interactive_maps.leaflet_js(), "").replace(interactive_maps.leaflet_css(), "")
+    css, js = interactive_maps.leaflet()
+    return page.replace(js, "").replace(css, "")
 
 
 def remote_links(page):
