@@ -28,11 +28,11 @@ GREY, SILVER, PALE = "#767676", "#a8a8a8", "#d9d9d9"
 SOLID, DASHED, DOTTED, MIXED = ("-", "o"), ((0, (5, 1.5)), "s"), ((0, (1, 1)), "^"), ((0, (6, 1.5, 1, 1.5)), "D")
 FAMILIES = (  # a colour, and what has it in every figure: with solid, dashed, dotted and mixed lines
     (BLUE, "clip near_negatives geography_matching"), (ORANGE, "sw_clip label_smoothing shuffled_distances"),
-    (GREEN, "variogram_clip soft_contrastive generalized_contrastive"), (AMBER, "own"),
+    (GREEN, "variogram_clip soft_contrastive generalized_contrastive"), (AMBER, "own"), (BLUE, "method"),
     (PINK, "geoclip geoclip_semivariogram geoclip_precursor geoclip_look_alikes"), (SKY, "cells smoothed_cells"),
     (BLACK, "coordinates frozen gallery_floor field_reference"), (GREY, "trivial chance mode city_centroid"),
     (SILVER, "buffer frozen_nearest zero_shot"), (BLUE, "random"), (ORANGE, "other_drive"), (GREEN, "blocked"),
-    (PINK, "unseen_city"), (AMBER, "official"), (BLUE, "method"), (BLUE, "radius"), (BLUE, "train"),
+    (PINK, "unseen_city"), (AMBER, "official"), (BLUE, "radius"), (BLUE, "train"),
 )  # fmt: skip
 LOOKS = {  # name -> colour, line style, marker
     name: (colour, *look) for colour, names in FAMILIES
@@ -52,7 +52,7 @@ LABELS = {  # what the columns of tables are on an axis; the unit sets scale and
     "best_m": "best validation error so far [m, km]", "validation_error_m": "geometric mean error [m, km]",
     "loss": "training loss [nat]", "ratio": "ratio of errors [ratio]", "measure": "measure [1]",
     "semivariance": "semivariance [1]", "relative_semivariance": "relative semivariance [1]",
-    "of_sill": "semivariance [sill]", "depth": "depth, first to last layer [share]",
+    "of_sill": "semivariance [sill]", "depth": "depth, first to last layer [share]", "layer_r2": "R² [share]",
     "value": "R²; of cities accuracy [share]", "r2": "R² within unseen cities [share]",
     "words_r2": "R² of the words [share]", "tower_r2": "R² of the tower [share]",
     "probe_r2": "R² of a probe, blocked [share]", "spread_m": "median spread of the posterior [m, km]",
