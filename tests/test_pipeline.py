@@ -43,11 +43,8 @@ def clone_with_a_longer_training(folder):
     change_study(folder, "04_splits", {"splits": ["other_drive"]})
     change_study(folder, "06_train", LONGER)
     change_study(folder, "07_compare", {"methods": ["clip", "sw_clip"]})
-    for arguments in (
-        ["init", "-q"],
-        ["add", "-A"],
-        ["-c", "user.name=t", "-c", "user.email=t", "commit", "-qm", "all"],
-    ):
+    commit = ["-c", "user.name=t", "-c", "user.email=t", "commit", "-qm", "all"]
+    for arguments in (["init", "-q"], ["add", "-A"], commit):
         subprocess.run(["git", *arguments], cwd=folder, check=True)
     return folder
 

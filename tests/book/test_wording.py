@@ -21,14 +21,10 @@ def test_a_reader_is_warned_of_simulation_of_a_foreign_tower_and_of_few_photos(s
     assert all(word in sentence for word, sentence in zip(words, found, strict=True))
 
 
-def test_a_note_holds_every_sentence_and_nothing_to_say_is_no_note():
-    shown = wording.note(["One.", "Two."]).data
-    assert shown.count("Read with care.") == 2
-    assert wording.note([]) is None
-
-
-def test_a_name_in_a_sentence_is_text():
-    for shown in (wording.note(["{{7*7}} <b> $x$ **x**"]), wording.paragraph("{{7*7}} <b> $x$ **x**")):
-        assert "{{7*7}} <b> $x$ **x**" in unescape(shown.data)
+def test_a_name_in_a_sentence_is_text_and_nothing_to_say_is_no_note():
+    hostile = "{{7*7}} <b> $x$ **x**"
+    for shown in (wording.note(["One.", hostile]), wording.paragraph(hostile)):
+        assert hostile in unescape(shown.data)
         assert not set("{$*") & set(shown.data)
         assert "<b>" not in shown.data
+    assert wording.note([]) is None
