@@ -15,7 +15,6 @@ PAGES = sorted(HTML.glob("*.html")) + sorted(HTML.glob("executed/*.html"))
 TELLING = [path for path in PAGES if path.stem not in {"genindex", "search", "index"}]
 pytestmark = pytest.mark.skipif(not PAGES, reason="the smoke book is not built: `make test` does it")
 
-every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 every_telling_page = pytest.mark.parametrize("path", TELLING, ids=lambda path: path.stem)
 REMOTE = re.compile(r"^(https?:)?//")
 
@@ -38,27 +37,23 @@ def loaded_by(soup):
         yield from re.findall(r"url\(['\"]?([^'\")]+)", style.get_text())
 
 
-@every_page
-def test_nothing_is_fetched_from_the_network(path):
-    assert [address for address in loaded_by(soup_of(path)) if REMOTE.match(address)] == []
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_loads_only_files_that_are_there_is_light_and_shows_no_stderr_and_no_folder_of_its_maker(path):
+    soup = soup_of(path)
+    for address in loaded_by(soup):
+        assert not REMOTE.match(address)
+        if not address.startswith(("data:", "#", "about:")):
+            assert (path.parent / address.split("?")[0].split("#")[0]).exists(), address
+    assert soup.select(".output.stderr") == []
+    assert path.stat().st_size < 4e6  # for a phone
+    assert str(Path.home()) + "/" not in soup.get_text()
+    assert str(ROOT) not in soup.get_text()
 
 
 @pytest.mark.parametrize("path", sorted(HTML.rglob("*.css")), ids=lambda path: path.name)
 def test_no_style_sheet_fetches_from_the_network(path):
     found = re.findall(r"(?:url\(|@import )['\"]?((?:https?:)?//[^'\")]+)", path.read_text(encoding="utf-8"))
     assert found == []
-
-
-@every_page
-def test_every_file_that_a_page_loads_is_there(path):
-    for address in loaded_by(soup_of(path)):
-        if not address.startswith(("data:", "#", "about:")):
-            assert (path.parent / address.split("?")[0].split("#")[0]).exists(), address
-
-
-@every_page
-def test_no_page_shows_what_was_written_to_stderr(path):
-    assert soup_of(path).select(".output.stderr") == []
 
 
 @every_telling_page
@@ -97,14 +92,3 @@ def test_reading_is_possible_by_day_and_night_on_a_phone_and_with_search(path):
 
 def test_the_index_of_the_search_knows_the_pages():
     assert "executed/07_compare" in (HTML / "searchindex.js").read_text(encoding="utf-8")
-
-
-@every_page
-def test_no_page_is_too_heavy_for_a_phone(path):
-    assert path.stat().st_size < 4e6
-
-
-def test_no_page_names_a_folder_of_the_machine_that_made_it():
-    for path in PAGES:
-        assert str(Path.home()) + "/" not in soup_of(path).get_text(), path.stem
-        assert str(ROOT) not in soup_of(path).get_text(), path.stem
