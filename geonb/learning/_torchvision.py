@@ -1,8 +1,7 @@
 """Makes torchvision importable beside a torch without CUDA, a pair that pip gives for the pins of constraints.txt.
 
-PyPI's torchvision has operators compiled for CUDA: `import torchvision` then stops with "operator torchvision::nms does
-not exist". open_clip and timm need its Python code alone, so the operators are declared, without a kernel. With a
-matching pair nothing is declared.
+PyPI's torchvision then stops with "operator torchvision::nms does not exist"; open_clip and timm need its Python code
+alone, so the operators are declared, without a kernel. With a matching pair nothing is declared.
 """
 
 import sys

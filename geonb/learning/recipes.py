@@ -96,9 +96,9 @@ class Towers(Part):
 class Course(Part):
     """How long and how fast: AdamW with warm-up and cosine decay.
 
-    neighbours: of every photo's nearest photos, how many may join it in a batch; 0 for random batches. queue: how many
-    photos of earlier steps lend their places as further negatives, for methods that take them. refit_every: steps after
-    which guided negatives are guided by the embeddings of now and a curve fitted to them; 0: by the frozen features.
+    neighbours: how many of a photo's nearest photos may join it in a batch, 0 for random batches; queue: photos of
+    earlier steps that lend capsules their places as further negatives; refit_every: steps after which embeddings guide
+    negatives by a curve that is fitted to them, 0 for the frozen features.
     """
 
     steps: int = limited(300, FROM_1)
@@ -120,7 +120,10 @@ class Course(Part):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training but for its data and seed. city_given: only places of the photo's own city compete."""
+    """One training but for its data and seed. city_given: only places of the photo's own city compete.
+
+    location and kernel: those of the method itself, or else those that are asked for.
+    """
 
     method: str
     split: str
@@ -137,17 +140,14 @@ class Recipe:
 
     @property
     def row(self):
-        """The row of methods.METHODS."""
         return methods.get(self.method)
 
     @property
     def location(self):
-        """What reads a place: the method's own tower, or the one that is asked for."""
         return self.row.tower or self.towers.location
 
     @property
     def kernel(self):
-        """The kernel of spatial targets: the method's own, or the one that is asked for."""
         return self.row.kernel or self.loss.kernel
 
 

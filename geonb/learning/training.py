@@ -63,10 +63,9 @@ class Run:
 
 
 def fit(recipe, data, seed, folder, name=""):
-    """Train the towers of a Recipe on the photos of part 'train' of training_arrays.Data and locate 'test': a Run.
+    """Train the towers of a Recipe on part 'train' of training_arrays.Data, locate 'test': a Run, named for messages.
 
-    The checkpoint lies in `folder`, from where an interrupted training goes on. name: for messages. ValueError when a
-    part is empty or features are not finite.
+    An interrupted training goes on from `folder`. ValueError when a part is empty or features are not finite.
     """
     given, label = training_arrays.read(recipe, data), f"{recipe.method} {name or recipe.split} seed {seed}"
     for part in ("train", "validation", "test"):
@@ -81,15 +80,10 @@ def fit(recipe, data, seed, folder, name=""):
 
 
 def fit_all(named, data, seeds, folder_of):
-    """Train each of some recipes, name -> Recipe, with each seed: a list of Run.
-
-    folder_of: Recipe -> folder of its checkpoints, one below for each seed. ValueError without a seed.
-    """
+    """A list of Run: some recipes, name -> Recipe, each with each seed; folder_of: Recipe -> folder of checkpoints."""
     checks.count("seed_count", len(seeds))
-    return [
-        fit(recipe, data, seed, folder_of(recipe) / f"seed-{seed}", name)
-        for name, recipe in named.items() for seed in seeds
-    ]  # fmt: skip
+    return [fit(recipe, data, seed, folder_of(recipe) / f"seed-{seed}", name)
+            for name, recipe in named.items() for seed in seeds]  # fmt: skip
 
 
 def optimise(towers, recipe, data, given, seed, checkpoint, label):
@@ -245,9 +239,9 @@ def resume(path, towers, optimizer):
 
 
 def read_back(checkpoint, data):
-    """(Recipe, trained towers at the step that validation chose) of the training that left a checkpoint.
+    """(Recipe, towers at the step that validation chose) of the training that left a checkpoint, see RUNS.
 
-    checkpoint: as in column `checkpoint` of RUNS. FileNotFoundError where it is not on this machine.
+    FileNotFoundError where it is not on this machine.
     """
     path = files.ROOT / checkpoint
     if not path.is_file():

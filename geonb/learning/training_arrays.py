@@ -56,12 +56,10 @@ class Places:
 
     @property
     def lat_lon_deg(self):
-        """Positions (n, 2)."""
         return self.table[["lat_deg", "lon_deg"]].to_numpy()
 
     @property
     def city(self):
-        """The city (n,) of each."""
         return self.table.city.to_numpy(dtype=object)
 
     def __getitem__(self, chosen):
@@ -83,7 +81,6 @@ class Inputs:
     base: Any
 
     def members(self, part):
-        """Indices of the photos of a part."""
         return np.flatnonzero(self.part == part)
 
 
@@ -113,10 +110,8 @@ def base_tower(name, weights, context_length):
 
 
 def reader(place, location, features, base, parts):
-    """The function from a table of places to what stands for them in a method (methods.Method.place).
-
-    Fourier features, what capsules read, or tokens of captions for a location tower; image features (n, d) of the
-    photos in the table's index; positions for cells and regression.
+    """The function from a table of places to what stands for them in a method (methods.Method.place): what a location
+    tower reads, image features (n, d) of the photos in the table's index, or positions for cells and regression.
     """
     if place == "photo":
         return lambda table: torch.from_numpy(features[table.index])
@@ -130,10 +125,7 @@ def reader(place, location, features, base, parts):
 
 
 def codes_of(table):
-    """street, district, city and country of a table of places as whole numbers (n,), -1 where unknown.
-
-    Streets and districts of two cities are different ones, whatever their names.
-    """
+    """street, district (of each city), city and country of a table as whole numbers (n,), -1 where unknown."""
     names = {level: table[level].fillna("").astype(str) for level in ("street", "district", "city", "country")}
     whole = names | {level: names["city"] + "|" + names[level] for level in ("street", "district")}
     return {level: np.where(names[level] != "", pd.factorize(name)[0], -1) for level, name in whole.items()}
@@ -171,9 +163,8 @@ def all_that_train(recipe, data, given, device):
 
 
 def guide(recipe, features, places, fitted, *, again):
-    """The negatives.Guide of photos that train with features or embeddings (n, d) at Places.
-
-    fitted: of Data, the curve that guides; again: only its model does, and the curve is fitted to these photos.
+    """The negatives.Guide of photos with features or embeddings (n, d) at Places, by the curve that is fitted to the
+    pilots, see Data; or, `again`, by one of its model that is fitted to these photos.
     """
     at, city, curve = places.lat_lon_deg, places.city, fitted(np.unique(places.city))
     lags_of = {"max_lag_m": recipe.loss.max_lag_m, "lag_count": recipe.loss.lag_count}

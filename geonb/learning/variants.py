@@ -10,11 +10,6 @@ REFIT_EVERY = 50  # steps
 RELEASED_QUEUE = 4096  # of GeoCLIP (arXiv 2309.16020)
 
 
-def named(base, changes):
-    """{name: Recipe} from (name, what is changed); see recipes.changed."""
-    return {name: changed(base, change) for name, change in changes}
-
-
 def of_sw_clip(base, batch_sizes, data):
     """The variants of page 08 of a Recipe of sw_clip, without those that the photos of the Data cannot train.
 
@@ -24,7 +19,7 @@ def of_sw_clip(base, batch_sizes, data):
     curve_fits, districts = not data.fitted(photos.city.unique())["flag"], training_arrays.district_count(photos)
     fairness = [(FAIR[1], {"loss": {"fairness_weight": 1.0}})]
     neighbours = [("batch kind: neighbours meet", {"course": {"neighbours": 3}})]
-    return named(base, [
+    changes = [
         (BASE, {}),
         (ONE_HOT, {"method": "clip"}),
         ("kernel: exponential", {"loss": {"kernel": "exponential"}}),
@@ -46,7 +41,8 @@ def of_sw_clip(base, batch_sizes, data):
         *(neighbours if len(photos) > 3 else []),
         *[(f"batch size: {method}, {size} photos", {"method": method, "course": {"batch_size": size}})
           for method in ("clip", "sw_clip") for size in batch_sizes if size <= len(photos)],
-    ])  # fmt: skip
+    ]  # fmt: skip
+    return {name: changed(base, change) for name, change in changes}
 
 
 def guided(base):
@@ -55,7 +51,7 @@ def guided(base):
     The curve of all training photos is what one that is fitted again on the way is to be compared with.
     """
     every = f"curve: of embeddings, every {REFIT_EVERY} steps"
-    found = named(base, [
+    changes = [
         (BASE, {}),
         ("range: half", {"loss": {"range_factor": 0.5}}),
         ("range: twice", {"loss": {"range_factor": 2.0}}),
@@ -65,7 +61,8 @@ def guided(base):
         (f"queue: of {RELEASED_QUEUE:,}", {"course": {"queue": RELEASED_QUEUE}}),
         ("temperature: fixed", {"towers": {"learn_temperature": False}}),
         ("capsules: as released", {"towers": {"sigmas": geoclip.RELEASED_SIGMAS}}),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    found = {name: changed(base, change) for name, change in changes}
     return {name: made for name, made in found.items() if name == BASE or made != base}
 
 

@@ -12,6 +12,10 @@ from geonb.learning import recipes, training_arrays
 CENTRES = np.array([[50.0, 10.0], [40.0, -20.0]])
 FITTED = {"model": "exponential", "nugget": 0.1, "partial_sill": 0.4, "effective_range_m": 300.0, "flag": "",
           "theta": [0.4, 100.0]}  # fmt: skip
+PLACES = pd.DataFrame({
+    "street": ["Elm Row", "Oak Lane"], "city": ["Velmora", "Ostrand"], "country": "Lutania",
+    "lat_deg": [50.5, -10.25], "lon_deg": [7.125, 179.5],
+})  # fmt: skip
 
 
 def two_cities(n=300, seed=0):

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import open_clip
-import pandas as pd
 import pytest
 import requests
 import torch
@@ -15,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from geonb.learning import pretrained_towers, recipes, training_arrays
-from tests.learning.conftest import two_cities
+from tests.learning.conftest import PLACES, two_cities
 
 LITE = "imagenet/efficientnet-lite0"
 
@@ -24,10 +23,6 @@ TINY = {
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
     "text_cfg": {"context_length": 48, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
 }
-PLACES = pd.DataFrame({
-    "street": ["Elm Row", "Oak Lane"], "city": ["Velmora", "Ostrand"], "country": "Lutania",
-    "lat_deg": [50.5, -10.25], "lon_deg": [7.125, 179.5],
-})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
