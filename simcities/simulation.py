@@ -24,7 +24,7 @@ JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
 PATCH_PX = 16  # towers cut pictures into patches of this side
 WINTER = (12, 1, 2)
-SILENT = ("captions.py", "thumbnails.py")  # change no picture
+SILENT = ("captions.py", "thumbnails.py", "unpainted.py")  # change no picture
 LAG_EDGES_M = tuple(range(0, 601, 50))
 CURVES = {
     "city": "city whose fields are looked at",

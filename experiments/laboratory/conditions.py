@@ -1,8 +1,4 @@
-"""Conditions: what spatial targets gain where the truth is known and one condition at a time is changed.
-
-The features of a photo are the planted fields that its camera sees, plus noise as large as a tower's error in reading
-them: a training on them takes a second, and no picture is painted.
-"""
+"""Conditions: what spatial targets gain where the truth is known and one condition at a time is changed."""
 
 import dataclasses
 import itertools
@@ -12,25 +8,18 @@ import numpy as np
 import pandas as pd
 
 from experiments.laboratory import worlds
-from experiments.words import ridge_probe
 from geonb import checks, random_streams
 from geonb.learning import methods
 from geonb.measuring import inference
 from geonb.measuring.errors import geometric_mean_m
-from simcities import fields, simulation
+from simcities import fields, unpainted
 
-LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
 BASE = "base"
 PAIR = ("clip", "sw_clip")
 ABOUT = {  # what may be changed -> its name in tables; those of one world follow each other
     "noise": "noise", "bandwidth_m": "bandwidth", "range_scale": "range", "nugget": "nugget",
     "photos_per_city": "photos per city", "city_mean_sd": "city means",
 }  # fmt: skip
-NOISE = {
-    "field": "planted field",
-    "r2": "R2 of the tower, of which the noise is made [-]",
-    "noise_sd": "standard deviation of the noise [-]",
-}
 TRIALS = {
     "method": "row of geonb.learning.methods.METHODS",
     "split": "how test photos are kept away",
@@ -62,10 +51,7 @@ class Condition:
 
 
 def conditions(base, changes):
-    """The base, then one Condition for each value of each change (name of ABOUT -> values); base: options of the world.
-
-    ValueError for a change that is none of ABOUT, or a value that cannot be.
-    """
+    """The base (options of a world), then one Condition for each value of each change (name of ABOUT -> values)."""
     if unknown := set(changes) - set(ABOUT):
         raise ValueError(f"changes has no {', '.join(sorted(unknown))}; it has {', '.join(ABOUT)}")
     found = [Condition(BASE, 1.0, base)]
@@ -77,27 +63,10 @@ def conditions(base, changes):
     return found
 
 
-def noise_sd(seen, city, r2):
-    """Standard deviation (K,) of noise after which a linear probe reads fields (n, K) with r2 (K,) within a city (n,).
-
-    Of a field f and independent noise e a regression explains var f / (var f + var e): solved for var e.
-    """
-    share = np.clip(r2, LEAST_R2, 1.0)
-    return np.sqrt(ridge_probe.within(seen, city).var(axis=0) * (1 - share) / share)
-
-
-def noise(options, r2):
-    """What a world's fields take as noise, that they are read as well as r2 (K,) says: columns NOISE."""
-    photos, seen = simulation.unpainted(simulation.World(**options))
-    return pd.DataFrame({"field": fields.FIELDS, "r2": r2, "noise_sd": noise_sd(seen, photos.city.to_numpy(), r2)})
-
-
 def photographed(condition, world_seed, sd):
-    """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
-    photos, seen = simulation.unpainted(simulation.World(**condition.world | {"world_seed": world_seed}))
-    drawn = random_streams.stream(world_seed, "doses").standard_normal(seen.shape)
+    """(photos, features (n, K) float32) of a world under a Condition, see unpainted.photographed."""
     factor = condition.value if condition.about == ABOUT["noise"] else 1.0
-    return photos, np.float32(seen + factor * sd * drawn)
+    return unpainted.photographed(condition.world | {"world_seed": world_seed}, factor * sd)
 
 
 def trials(setting, options, photos, features, splits):
@@ -115,7 +84,6 @@ def trials(setting, options, photos, features, splits):
 
 def respond(setting, chosen, world_seeds, splits, trials, photograph):
     """Errors of clip and sw_clip under each Condition in each world and split, with columns dose, value and world.
-
     trials: of both methods; photograph: (Condition, world seed) -> (photos, features). A condition of the bandwidth
     trains sw_clip alone, beside the base's clip. ValueError without a condition, world or split.
     """
@@ -154,7 +122,6 @@ def without_geography(setting, options, photos, features, split, trials, count):
 
 def all_without_geography(setting, options, photos, features, split, trials, pilots):
     """Errors of every method once, on features permuted over all places.
-
     pilots: fit that the variogram kernel is read off; where it has a flag, there is no row of that kernel.
     """
     data, tables = permuted(setting, options, photos, features, split, 0), []
@@ -185,10 +152,7 @@ def responses(errors, *, replicates, seed=0):
 
 
 def with_pictures(errors, painted, *, replicates, seed=0):
-    """Responses of painted conditions beside the same ones from fields and noise in the same world: columns PICTURES.
-
-    errors, painted: see respond.
-    """
+    """Responses of painted conditions beside those from fields and noise in the same world (columns PICTURES)."""
     same = errors[errors.world.isin(painted.world) & errors.dose.isin(painted.dose)]
     fields, pictures = (responses(table, replicates=replicates, seed=seed) for table in (same, painted))
     both = fields.merge(pictures[["dose", "value", "split"]]).assign(told_by="fields and noise")
@@ -206,7 +170,6 @@ def beside_base(table, base):
 
 def answer(table, gains):
     """Where spatial targets are shown to help or harm, in a sentence.
-
     gains: ratios of permuted places, one at least. Two trainings differ for no reason too: a ratio within their range
     shows nothing.
     """

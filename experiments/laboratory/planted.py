@@ -45,10 +45,7 @@ CONTROLS = {
 
 
 def probes(world, photos, features_by_tower, block_size_m):
-    """R2 of each field ahead of the street views, read from features (n, d) of towers in unseen cities: columns PROBES.
-
-    photos: the catalogue of the simulation.World, with lat_deg and lon_deg.
-    """
+    """R2 (columns PROBES) of each field ahead of the street views, read from features of towers in unseen cities."""
     street = (simulation.cameras(world).scene == "street").to_numpy()
     city = photos.city.to_numpy()
     block = splits.block_ids(photos[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)[street]
@@ -72,7 +69,6 @@ def nuisance_probes(world, photos, block_size_m, *, seed=0):
 
 def ladder(photos, features, part, own_fields, block_size_m, *, seed=0):
     """Errors (columns ERRORS) of the baselines, the ceilings and the nearest place in probed fields in other_drive.
-
     The probe is read from the training photos' features and true fields: it knows what was planted, but not where.
     part (n,) of the split; own_fields (n, K) at the photos' places.
     """
@@ -90,7 +86,6 @@ def ladder(photos, features, part, own_fields, block_size_m, *, seed=0):
 
 def ensemble(options, tower, *, world_count, photos_per_city, max_lag_m, lag_count, seed=0):
     """What the semivariogram of an embedding is in truth: mean and spread over redrawn cities (columns ENSEMBLE).
-
     Three cities, one of each street network, in each of the redrawn worlds with the parameters of `options`; an
     embedding mixes fields, houses that several photos show and weather, so no closed form gives this curve.
     """
@@ -103,8 +98,7 @@ def ensemble(options, tower, *, world_count, photos_per_city, max_lag_m, lag_cou
         for name in photos.city.unique():
             here = (photos.city == name).to_numpy()
             at = photos.loc[here, ["lat_deg", "lon_deg"]].to_numpy()
-            # without the lag of co-located photos
-            found.append(semivariance_by_lag(features[here], at, **lags).iloc[1:])
+            found.append(semivariance_by_lag(features[here], at, **lags).iloc[1:])  # without co-located photos
     distance_m, semivariance = (np.stack([curve[name] for curve in found]) for name in ("distance_m", "semivariance"))
     low, high = resampling.interval95(semivariance)
     values = np.nanmean(distance_m, axis=0), np.nanmean(semivariance, axis=0), low, high
@@ -113,7 +107,6 @@ def ensemble(options, tower, *, world_count, photos_per_city, max_lag_m, lag_cou
 
 def controls(options, tower, cut, *, world_count, permutations, seed=0):
     """What retrieval finds where nothing was planted (columns CONTROLS), in some worlds from world_seed onwards.
-
     Each world is drawn twice, with and without differences between cities: range 0 leaves no geography, but a house
     still stands beside the next, so that one world is one draw of far fewer places than photos. cut: splits.Cut.
     """
@@ -129,7 +122,6 @@ def controls(options, tower, cut, *, world_count, permutations, seed=0):
 
 def retrieved(photos, features, cut, *, permutations, seed):
     """Rows of one world: is the nearest feature's place within a city, or its city, nearer than truths permuted?
-
     The place of a test photo is that of the most similar training photo of split blocked, within its own city, against
     the exact null that permutes the true places inside each city; and whether the most similar one of all is in the
     right city, against truths permuted among all.
@@ -138,10 +130,8 @@ def retrieved(photos, features, cut, *, permutations, seed):
     part = splits.make("blocked", photos, cut)
     test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
     similar = lambda q, g: decoding.most_similar(features[test[q]], features[train[g]])[0]  # noqa: E731
-    own, found = (
-        train[baselines.choose(similar, photos.iloc[test], photos.iloc[train], city_known=known)]
-        for known in (True, False)
-    )
+    sides = photos.iloc[test], photos.iloc[train]
+    own, found = (train[baselines.choose(similar, *sides, city_known=known)] for known in (True, False))
     draws = {"permutations": permutations, "seed": seed}
     error = inference.permuted(at[own], at[test], city[test], sphere.distance_m, np.median, **draws)
     right = inference.permuted(city[found], city[test], np.zeros(len(test)), np.equal, np.mean, **draws)
@@ -153,31 +143,21 @@ def check_beside(ran, asked):
     """ValueError where a published page 17 ran with another world, tower or lags; ran, asked: parameters of the two."""
     for name in ("options", "tower", "weights", "max_lag_m", "lag_count"):
         if ran[name] != asked[name]:
-            raise ValueError(
-                f"beside: it ran with {name} {ran[name]!r}, this page with {asked[name]!r}, so that it is "
-                "not the truth of this page: leave beside empty"
-            )
+            both = f"{name} {ran[name]!r}, this page with {asked[name]!r}"
+            raise ValueError(f"beside: it ran with {both}, so that it is not its truth: leave beside empty")
 
 
 def headline(probes, rungs, page):
     """Headline rows; the first tower of the probes is the shipped one, the second the ceiling."""
     shipped, ceiling = probes.groupby("tower", sort=False).r2.mean().iloc[:2]
-    known = {
-        "low": np.nan,
-        "high": np.nan,
-        "unit": "share",
-        "seeds": 1,
-        "n": probes.n.iloc[0],
-        "table": f"{page}/probes",
-    }
-    read = pd.DataFrame([
-        {"key": "probe_r2_within_city_mean", "value": shipped, **known},
-        {"key": "probe_r2_share_of_ceiling", "value": shipped / ceiling, **known},
-    ])  # fmt: skip
+    bounds = {"low": np.nan, "high": np.nan, "unit": "share", "seeds": 1, "n": probes.n.iloc[0]}
+    values = {"probe_r2_within_city_mean": shipped, "probe_r2_share_of_ceiling": shipped / ceiling}
+    read = pd.DataFrame([{"key": key, "value": value, **bounds} for key, value in values.items()])
     medians = rungs[rungs.metric == "median_error_m"].set_index("method")
     errors = medians.loc[["field_reference", "frozen_nearest"], ["value", "low", "high", "unit", "seeds", "n"]]
     keys = ["field_reference_median_error_m", "frozen_median_error_m"]
-    return pd.concat([read, errors.assign(key=keys, table=f"{page}/ladder")], ignore_index=True)
+    errors = errors.assign(key=keys, table=f"{page}/ladder")
+    return pd.concat([read.assign(table=f"{page}/probes"), errors], ignore_index=True)
 
 
 def answer(planted_curves, probes, nuisances, rungs, nothing_planted, beside=""):
@@ -185,16 +165,15 @@ def answer(planted_curves, probes, nuisances, rungs, nothing_planted, beside="")
     inside = planted_curves.semivariance.between(planted_curves.low, planted_curves.high).mean()
     (_, shipped), (_, ceiling) = list(probes.groupby("tower", sort=False))[:2]
     hidden = ceiling[ceiling.r2 < VISIBLE_R2]  # even of the second tower, which was taught the fields
-    hardly = ", ".join(f"{row.target} ({row.r2:.2f})" for row in hidden.itertuples())
+    named = ", ".join(f"{row.target} ({row.r2:.2f})" for row in hidden.itertuples())
+    hardly = f"Hardly in the pictures, as that one tells less than {VISIBLE_R2:.0%} of them too: {named}."
     medians = rungs[rungs.metric == "median_error_m"].set_index("method").value
     leaks = nuisances[nuisances.high.fillna(nuisances.r2) > 0.02].target.tolist()
     said = [
         f"Inside the band of their redraws lie {inside:.0%} of the planted fields' semivariances.",
         f"In unseen cities the shipped tower tells {shipped.r2.mean():.0%} of the fields' variance within a city, "
         f"{shipped.r2.mean() / ceiling.r2.mean():.0%} of what the same tower tells that was taught the fields.",
-        f"Hardly in the pictures, as that one tells less than {VISIBLE_R2:.0%} of them too: {hardly}."
-        if hardly
-        else "",
+        hardly if named else "",
         f"Nuisance that carries place: {', '.join(leaks) or 'none'}.",
         f"Knowing the fields would place a photo within {sphere.length(medians['field_reference'])} in the median,",
         f"the nearest neighbour in frozen features reaches {sphere.length(medians['frozen_nearest'])}.",

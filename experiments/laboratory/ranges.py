@@ -1,6 +1,5 @@
 """Do semivariograms recover known ranges? Fields of a planted range, read by a fitted curve and by the likelihood."""
 
-import sys
 import warnings
 
 import numpy as np
@@ -10,7 +9,6 @@ from scipy.stats import binomtest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from tqdm import tqdm
 
 from geonb import checks, random_streams, resampling
 from geonb.variograms import curves, lags, models
@@ -64,10 +62,7 @@ def likelihood_range_m(values, position_m, side_m):
 
 
 def edges_m(side_m, lag_count):
-    """Edges (lag_count + 1,) [m] of lags up to half the side, the first of a hundredth of it, each of one factor more.
-
-    ValueError as lags.edges_m.
-    """
+    """Edges (lag_count + 1,) [m] of lags up to half the side, the first of a hundredth of it, in equal factors."""
     farthest_m = lags.edges_m(side_m / 2, lag_count)[-1]
     return np.concatenate([[0.0], np.geomspace(0.01 * farthest_m, farthest_m, lag_count)])
 
@@ -87,10 +82,7 @@ def trial(range_share, nugget_share, number, *, photos, side_m, lag_count, repli
 
 
 def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, replicates, seed=0):
-    """A table of `fields` fields for each planted range and nugget (columns TRIALS), by several processes.
-
-    ValueError for shares, counts or lengths that no field can have.
-    """
+    """A table of `fields` fields for each planted range and nugget (columns TRIALS), by several processes."""
     for share in range_shares:
         checks.number("range_shares", share, above=0)
     for share in nugget_shares:
@@ -103,9 +95,8 @@ def trials(range_shares, nugget_shares, fields, *, photos, side_m, lag_count, re
     resampling.check_replicates(replicates)
     asked = [(r, n, k) for r in range_shares for n in nugget_shares for k in range(fields)]
     how = {"photos": photos, "side_m": side_m, "lag_count": lag_count, "replicates": replicates, "seed": seed}
-    found = Parallel(PROCESSES, return_as="generator")(delayed(trial)(*one, **how) for one in asked)
-    shown = tqdm(found, "fields", len(asked), unit="field", file=sys.stdout, disable=not sys.stdout.isatty())
-    return pd.DataFrame(list(shown), columns=list(TRIALS))
+    found = Parallel(PROCESSES)(delayed(trial)(*one, **how) for one in asked)
+    return pd.DataFrame(found, columns=list(TRIALS))
 
 
 def accuracy(errors):

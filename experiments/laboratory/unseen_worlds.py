@@ -27,7 +27,6 @@ def errors(setting, options, world_seeds, splits, methods, trials, tower, *, way
 
 def named(errors, own_way):
     """Errors of several worlds as one table for errors.compare: photos and blocks of a world are its own.
-
     errors: method, decoding, world; a trained method keeps its name where the best place is taken and has the decoding
     added elsewhere; ours is 'own' where it is read in own_way. Rows without a decoding were not trained.
     """
@@ -42,7 +41,6 @@ def named(errors, own_way):
 
 def headline(errors, compared, density, page, *, names=(), replicates, seed=0):
     """Headline rows: of the rows without a decoding in their name, and the ratios of sw_clip and own.
-
     errors: see errors; compared: measured.compare of it; names: the rows that are described, all when there is none.
     """
     short = compared[~compared.method.str.contains(", ") & (compared.method.isin(names) | (len(names) == 0))]

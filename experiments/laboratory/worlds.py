@@ -38,7 +38,6 @@ def cut(yardstick_m, seed=0):
 @dataclass(frozen=True)
 class Setting:
     """What all trainings of a page share.
-
     yardstick_m: see cut; gallery_spacing_m: between the places of a gallery along streets; folder_of: anything that a
     training depends on -> folder of its checkpoints; city_given: only places of the photo's own city compete.
     """
@@ -76,7 +75,6 @@ def fitted_to(photos, features, cities):
 
 def train(setting, method, data, trials, *, asked=None, ways=(decoding.BEST,), seed=0):
     """(errors, validation error [m]) of one training of a method on the Data of a world.
-
     trials, asked: see recipes.tuned; ways: of decoding.WAYS, others than the first for methods with a location tower.
     errors: as training.predictions, once for each way, with decoding, split, method, seed and block.
     """

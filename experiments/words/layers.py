@@ -1,7 +1,5 @@
-"""What every layer of a tower says of a picture: the residual stream of published models, read off their blocks.
-
-Layer 0 is the input of the first block (after patch and position embedding), layer k the output of block k, before any
-norm that follows the last one. A new kind of model of transformers is one row of FAMILIES.
+"""What every layer of a tower says of a picture: the input of the first block of a published model (layer 0), and the
+output of block k (layer k), before any norm that follows the last one. A new kind of model is one row of FAMILIES.
 """
 
 import sys
@@ -26,9 +24,7 @@ WITH_LANGUAGE = ("llava", "qwen2_5_vl", "gemma3")
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a model. module: what runs; blocks: its layers in a row; prefix: tokens before the patches; summary:
-    where that token stands, "first" or "last" (None: nowhere).
-    """
+    """What runs, its layers in a row, tokens before the patches, where the summary stands ("first", "last" or None)."""
 
     module: nn.Module
     blocks: list
@@ -56,9 +52,8 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
     `local-dir:FOLDER` or `hf-hub:owner/name`; or a pretrained_towers.Tower. weights: the tag or file of open_clip, the
     revision on the hub of transformers. pictures: paths. token: "summary" (the class token; the last one of a language
     part) or "mean" over the patches, or over all tokens of a language part, which reads the picture and then the
-    prompt. A convolutional tower gives the mean over its map after stem and stages, then its pooled output; it has no
-    summary. In bf16 on CUDA, float32 on the CPU; only safetensors are read, and never code that comes with weights.
-    ValueError for an unknown model, part or token, and for those that the model lacks.
+    prompt. A convolutional tower gives the mean over its map after stem and stages, then its pooled output. In bf16 on
+    CUDA; only safetensors are read, never code. ValueError for a model, part or token that there is not.
     """
     for what, asked, known in (("token", token, TOKENS), ("part", part, PARTS)):
         if asked not in known:
@@ -78,10 +73,7 @@ def layer_features(model_name, pictures, token="mean", *, weights="", part="visi
 
 
 def labelled(models):
-    """{label: model} of dicts of arguments of layer_features: prompt, name without owner, weights, part and token.
-
-    ValueError for the same label twice.
-    """
+    """{label: model} of dicts of arguments of layer_features; ValueError for the same label twice."""
     named = {}
     for model in models:
         prompt, name = model.get("prompt"), model["model_name"].rpartition("/")[2]
@@ -95,15 +87,11 @@ def labelled(models):
 
 def visual_part(visual):
     """The Part of a visual part of open_clip; ValueError if it has no plain row of blocks."""
-    visual = getattr(visual, "trunk", visual)  # a model of timm inside one of open_clip
     if hasattr(visual, "attnpool"):
         return Part(visual, [*(getattr(visual, f"layer{k}") for k in range(1, 5)), visual.attnpool], 0, None)
     if hasattr(visual, "transformer"):
         return Part(visual, visual.transformer.resblocks, 1, "first")
-    if hasattr(visual, "blocks") and hasattr(visual, "num_prefix_tokens"):
-        summary = None if getattr(visual, "cls_token", None) is None else "first"
-        return Part(visual, visual.blocks, visual.num_prefix_tokens, summary)
-    raise ValueError(f"{type(visual).__name__} of timm has no row of blocks: only its vision transformers are read")
+    raise ValueError(f"{type(visual).__name__} has no row of blocks that is read: take another model")
 
 
 def transformers_layers(name, pictures, token, revision, part, prompt, batch_size):
@@ -136,10 +124,7 @@ def transformers():
 
 
 def load_transformers(name, revision, part):
-    """(model without its heads, ready to read; its model_type).
-
-    ValueError unless the type is in FAMILIES and has the part, or if weights are missing, which would be random.
-    """
+    """(model without its heads, its model_type); ValueError without the part, or if weights are missing."""
     package, dtype = transformers(), torch.bfloat16 if device().type == "cuda" else torch.float32
     family = package.PreTrainedConfig.get_config_dict(name, revision=revision)[0].get("model_type")
     if family not in FAMILIES:
@@ -199,10 +184,7 @@ def read(part, inputs, count, token, name, batch_size):
 
 
 def pooled(hidden, token, part, lengths):
-    """One vector (n, d) float32 per picture, from a layer's tokens (n, T, d).
-
-    lengths (n,): how many tokens each picture has, the others at the end being padding; None: all have the same.
-    """
+    """Vectors (n, d) float32 of a layer's tokens (n, T, d), of which lengths (n,) are no padding (None: all)."""
     if lengths is None:
         lengths = torch.full((len(hidden),), hidden.shape[1])
     if token == "summary":

@@ -1,7 +1,6 @@
 """Towers of one shape, trained on the same pictures for the same steps: only their supervision differs.
 
-What captions say is varied (their share of the planted fields, nuisance, another picture, places), beside towers that
-see no words. They learn on the training part of a study's own photos and are read on its other photos only.
+What captions say is varied (their share of the planted fields, nuisance, another picture, places).
 """
 
 import functools
@@ -36,7 +35,6 @@ CONTEXT = 64  # tokens: every caption fits
 @dataclass(frozen=True)
 class Supervision:
     """kind: what a tower learns from; objective: none, fields, captions, captioner, masked or views.
-
     described, phrase_share: what captions describe, and their share of the fields' phrases; whose: own, or another
     picture's fields; views: weak or strong.
     """
@@ -78,7 +76,6 @@ def get(name):
 @dataclass(frozen=True)
 class Corpus:
     """What all towers may learn from: pixels (n, px, px, 3) uint8, traits (n, K), nuisances (n, 12), scenes (n,).
-
     city (n,); places (n,): location captions, which name street, city and country; vocabulary (V,): all their tokens.
     """
 
@@ -113,9 +110,7 @@ def tokenizer():
 
 def tokens(corpus, supervision, seed, epoch):
     """Token numbers (n, CONTEXT) within the corpus' vocabulary: the same picture in other words in every epoch.
-
-    Numbered anew in their old order, so that the table of words is a hundredth of CLIP's and the end of a text has
-    still the largest number.
+    Their order stays, so that the end of a text has still the largest number.
     """
     sentences = corpus.places
     if supervision.described != ("places",):
@@ -132,7 +127,6 @@ def tokens(corpus, supervision, seed, epoch):
 
 def model_of(objective, picture_px, vocabulary_size):
     """An open_clip model whose image tower is the same for all objectives, with what else an objective needs.
-
     CoCa's decoder for a captioner, a linear reading of the fields (head), or a decoder of masked patches (decoder).
     """
     vision = {"image_size": picture_px, "patch_size": PATCH_PX, "width": WIDTH, "layers": LAYERS, "head_width": 32}
@@ -252,7 +246,6 @@ def recoloured(pictures, rng):
 
 def optimise(model, loss, count, label, *, steps, batch_size, learning_rate, seed):
     """Train a model in place; loss: (step, epoch, indices of a batch of `count` photos) -> scalar.
-
     The same photos in the same order whatever is learned; a photo comes at most once in an epoch.
     """
     checks.count("batch_size", batch_size, least=2, most=count, way_out="no more than there are photos that train")
@@ -293,7 +286,6 @@ def pretrain(name, corpus, *, seed, settings):
 
 def trained(names, corpora, folder, numbers, settings):
     """{name: [Tower of each of the seeds `numbers`]} of supervisions, trained on corpora[0]; see pretrain.
-
     Each is trained once: its weights stay in the folder, written whole. ValueError for settings that cannot be.
     """
     checks.count("steps", settings["steps"])

@@ -72,7 +72,6 @@ SCENES = {
 @dataclass(frozen=True)
 class Sample:
     """Photos that are probed: their rows (n) of the catalogue, by its index.
-
     aims {name: targets (n, K)}; block, scene (n,) of each photo; folds {split: fold (n,)}; left_out: table LEFT_OUT.
     """
 
@@ -90,10 +89,7 @@ class Sample:
 
 
 def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, splits):
-    """The Sample of a catalogue with plain lat_deg and lon_deg; scene, usable (n,), per_city: see chosen.
-
-    planted: from rows of it (m) to the fields (m, K) there, or None.
-    """
+    """The Sample of a catalogue with lat_deg, lon_deg; see chosen. planted: rows (m) -> fields (m, K) or None."""
     rows = chosen(photos.city, scene, usable, per_city, seed=seed)
     own, city = photos.iloc[rows], photos.city.to_numpy(dtype=object)[rows]
     aims, block = aims_of(own, planted(own)), block_ids(own[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)
@@ -102,7 +98,6 @@ def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, sp
 
 def chosen(city, scene, usable, per_city, *, seed=0):
     """Indices (m,), rising, of photos to probe: per_city usable ones of each city, and all of rare kinds of scenes.
-
     Cities with fewer than FEWEST_OF_A_CITY usable photos are left out: hardly any of theirs would train a probe.
     """
     checks.count("probed_per_city", per_city)
@@ -116,7 +111,6 @@ def chosen(city, scene, usable, per_city, *, seed=0):
 
 def aims_of(photos, fields=None):
     """{position: metres around the city's middle (n, 2), fields (n, K) if known, city, country: one-hot (n, C)}.
-
     city where there are several; country where all are known and FEWEST_COUNTRIES of them have more than one city.
     """
     at, city = photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy(dtype=object)
@@ -136,7 +130,6 @@ def aims_of(photos, fields=None):
 
 def folds_of(splits, aims, city, block, sequence_id, *, seed=0):
     """({split: fold (n,) of each photo}, table LEFT_OUT of splits that are impossible).
-
     Folds of photos singly (random), whole drives (other_drive), blocks (blocked) or cities (unseen_city, where one of
     ANYWHERE can be asked for). A photo of no drive counts as one of its own.
     """
@@ -177,7 +170,6 @@ class Layers(NamedTuple):
 
 def frozen(models, sample, features, *, seed=0):
     """{tower: Layers} of published models, dicts of arguments of layers.layer_features, and of two baselines.
-
     Without models the study's features (N, d) take their place. Baselines: mean colours of a grid of each picture, and
     the last layer of the first tower with its photos permuted, from which nothing may be read. Nothing without folds.
     """
@@ -194,10 +186,7 @@ def frozen(models, sample, features, *, seed=0):
 
 
 def read(towers, sample, *, replicates=300, seed=0):
-    """(table READ, table DEPTH, {(tower, split, aim): squares (seeds, 2, n)}) of towers {name: Layers} on a Sample.
-
-    In unseen_city only ANYWHERE is asked for.
-    """
+    """(table READ, table DEPTH, {(tower, split, aim): squares (seeds, 2, n)}) of towers {name: Layers} on a Sample."""
     rows, depth, squares = [], [], {}
     pairs = list(itertools.product(towers.items(), sample.folds.items()))
     for (tower, known), (split, fold) in tqdm(pairs, desc="probes", file=sys.stdout):
@@ -240,7 +229,6 @@ def shown_scenes(scene, usable):
 
 def published(towers, sample):
     """Table PUBLISHED: R2 of towers as arXiv 2606.07172 counts it, not of baselines.
-
     Latitude and longitude in degrees, photos put singly into five folds, the penalty by leaving out one photo of those
     that train, mean over folds and both coordinates. Missing below 10 photos: R2 asks for two in a fold.
     """
@@ -275,10 +263,7 @@ def dimensions(features, sample, split, shares):
 
 
 def directions(features, sample, *, seed=0):
-    """Table DIRECTIONS of features {aim: (n, d)}: whether coefficients are the same in other cities, and other scenes.
-
-    Features and aims count around their city's own mean, so that which city it is tells nothing.
-    """
+    """Table DIRECTIONS of features {aim: (n, d)}, around their city's mean: are coefficients the same elsewhere?"""
     rows = []
     for parts, aim in itertools.product(("city", "scene"), features):
         known, wanted = (ridge_probe.within(values, sample.city) for values in (features[aim], sample.aims[aim]))
@@ -299,7 +284,6 @@ def errors(table, features, sample):
 
 def scenes(table, sample, features, places, planted):
     """Table SCENES of the first tower: what is planted in a kind of scene, what a probe reads, how sure retrieval is.
-
     How widely the posterior of features (N, d) scatters over the training photos, rows `places` of the catalogue, see
     predictions.answers; planted: {scene: fields that its captions name}. Empty without planted fields or blocked folds.
     """

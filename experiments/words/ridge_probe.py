@@ -32,7 +32,6 @@ PROBES = {
 
 def held_out(features, targets, groups, *, folds=None):
     """Predictions (n, K) of targets (n, K) by ridge regressions that saw no photo of the same fold.
-
     features (n, d); groups (n,): whole groups go into one fold (cities, or blocks); folds: their number, every group
     alone if None. The penalty is chosen by whole groups inside the training folds. ValueError below three groups.
     """
@@ -65,7 +64,6 @@ def within(values, groups, among=slice(None)):
 
 def r2_table(targets, predicted, groups, blocks, names, *, replicates=300, seed=0):
     """One row per target (columns PROBES): R2 around each group's own mean, with an interval over blocks.
-
     R2 = 1 - sum (y - p)^2 / sum y^2, where y and p are target and prediction minus their group's mean.
     """
     truth, predicted = within(targets, groups), within(predicted, groups)
@@ -85,29 +83,22 @@ def place_features(east_north_m, city, *, seed=0):
 
 
 class Probed(NamedTuple):
-    """What layers of a tower predict, each photo out of its fold.
+    """What layers of a tower predict, each photo out of its fold."""
 
-    truth (n, K): the targets as they count, see probe; predicted (n, K): from the layer that each fold chose;
-    by_layer (L, n, K): from each layer; chosen (F,): the layer that each fold chose.
-    """
-
-    truth: np.ndarray
-    predicted: np.ndarray
-    by_layer: np.ndarray
-    chosen: np.ndarray
+    truth: np.ndarray  # (n, K) as it counts, see probe
+    predicted: np.ndarray  # (n, K) from the layer that each fold chose
+    by_layer: np.ndarray  # (L, n, K)
+    chosen: np.ndarray  # (F,) layer of each fold
 
 
 def probe(layers, aims, fold, city, *, around_city=()):
     """{aim: Probed} of the layers of a tower, a list of (n, d), for aims {name: targets (n, K)}.
-
     Layer and penalty are chosen inside the training folds, by leaving out one of them at a time, so by the same cut:
     the smallest squared error, each target in units of its variance. Aims in around_city count from the mean of the
-    photo's own city over the training folds; ValueError for NaN targets.
+    photo's own city over the training folds.
     """
     found, folds = {}, fold.max() + 1
     for name, own in aims.items():
-        if not np.isfinite(own).all():
-            raise ValueError(f"aim {name} has {np.isnan(own).sum()} missing values: probe photos that have it")
         found[name] = Probed(*(np.empty((*of, *own.shape)) for of in ((), (), (len(layers),))), np.empty(folds, int))
     ends = np.cumsum([own.shape[1] for own in aims.values()])[:-1]
     for held in range(folds):
@@ -138,7 +129,6 @@ def _inner_costs(features, targets, fold):
 
 def ridge_path(features, targets, others):
     """Predictions (P, m, K) for features `others` (m, d) by ridge regressions on (n, d) and (n, K), one per PENALTIES.
-
     As scikit-learn's Ridge after its StandardScaler, but all penalties from one decomposition of the features'
     covariance: that package solves anew for each, and the probes of all layers of all towers ask for thousands.
     """
@@ -152,10 +142,7 @@ def ridge_path(features, targets, others):
 
 
 def squares(predicted, truth, groups=None):
-    """(2, n): squared error, and squared truth, of predictions (n, K) of each photo, summed over the targets.
-
-    groups (n,): both count around each group's own mean, if given.
-    """
+    """(2, n): squared error and truth of predictions (n, K), summed over K; around means of groups (n,), if given."""
     if groups is not None:
         predicted, truth = within(predicted, groups), within(truth, groups)
     return np.stack([((truth - predicted) ** 2).sum(axis=1), (truth**2).sum(axis=1)])
@@ -168,20 +155,14 @@ def r2(squares):
 
 
 def interval(statistic, parts, blocks, *, replicates=300, seed=0):
-    """(value, low, high) of statistic(*parts), arrays (seeds, k, n): a 95 % interval, NaN below 20 blocks.
-
-    Blocks of photos and seeds of all parts are drawn together.
-    """
+    """(value, low, high: 95 %) of statistic(*parts), arrays (seeds, k, n), blocks and seeds drawn; NaN below 20."""
     draws = inference.redraws(max(map(len, parts)), blocks, replicates, seed)
     drawn = [statistic(*(part[runs % len(part)][:, :, photos] for part in parts)) for runs, photos in draws]
     return float(statistic(*parts)), *resampling.interval95(drawn).tolist()
 
 
 def dimensions_needed(features, targets, fold, shares):
-    """R2 (S, K) of each target (n, K) from the shares of features (n, d) with the largest coefficients.
-
-    Ranked for each target by itself, and fitted again, inside the training folds.
-    """
+    """R2 (S, K) of each target (n, K) from the shares of features (n, d) of largest coefficients in training folds."""
     for share in shares:
         checks.number("shares", share, above=0, most=1)
     predicted = np.empty((len(shares), *targets.shape))

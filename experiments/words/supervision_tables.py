@@ -49,7 +49,6 @@ COMPARED = (READ, BY_SHARE, SLOPES, GAPS)
 
 def compare(towers, corpora, sample, *, replicates=300, seed=0):
     """Tables COMPARED of towers {name: [towers.Tower of each training]}, see pretraining.trained; empty without.
-
     corpora: the pretraining.Corpus that trained them, and that of the sample's photos.
     """
     draws, block = {"replicates": replicates, "seed": seed}, sample.block
@@ -80,7 +79,6 @@ def bags_of_words(names, corpora, seed):
 
 def by_share(squares, words, block, draws):
     """(table BY_SHARE, table SLOPES): R2 of what captions kept, of their words themselves and of the tower.
-
     squares, words: {(tower, split, aim): squares}, see probe_tables.read; of towers and of bags of words; draws: of
     ridge_probe.interval.
     """
@@ -98,10 +96,8 @@ def by_share(squares, words, block, draws):
 
 
 def gaps(squares, block, draws):
-    """Table GAPS: how much of the lead of towers with text, in random folds, blocked folds leave.
-
-    Empty where not all of pretraining.TEXT and VISION were trained; NaN where the interval of the lead in random folds
-    holds 0: a share of nothing means nothing.
+    """Table GAPS: how much of the lead of towers with text, in random folds, blocked folds leave. Empty where not all
+    of pretraining.TEXT and VISION were trained; NaN where the interval of the lead in random folds holds 0.
     """
     names, rows, text = (*pretraining.TEXT, *pretraining.VISION), [], len(pretraining.TEXT)
 
@@ -120,7 +116,6 @@ def gaps(squares, block, draws):
 
 def city_accuracy(towers, corpora, held, block, settings, *, replicates=300, seed=0):
     """Table FINETUNED of towers {name: [towers.Tower of each training]}, trained on for the cities of their Corpus.
-
     corpora: that Corpus and another, whose photos `held` (n,) test, with their block (n,); settings: steps, batch_size,
     learning_rate. Empty without towers. ValueError for a city that only tests, or without photos that test.
     """
@@ -179,11 +174,7 @@ KEYS = {
 
 
 def headline(table, lessons, slopes, gaps, finetuned, scenes, page):
-    """Rows for page.headline of tables READ (twice), SLOPES, GAPS, FINETUNED and SCENES, empty but the first.
-
-    localizability_rank_agreement: mean of the rank correlations between what captions name, what is read of the fields
-    and how narrow the posterior is.
-    """
+    """Rows for page.headline of tables READ (twice), SLOPES, GAPS, FINETUNED and SCENES, empty but the first."""
     read = pd.concat([own[own.scene == "all"] for own in (table, lessons) if len(own)], ignore_index=True)
     known = {"seeds": read.seeds.max(), "n": read.n.max()}
     names = pd.Series([KEYS[asked] for asked in zip(read.aim, read.metric, strict=True)])
@@ -203,7 +194,6 @@ def headline(table, lessons, slopes, gaps, finetuned, scenes, page):
 
 def answer(table, slopes, gaps, by_share, beside=""):
     """What words teach, in a few sentences, from tables READ, SLOPES, GAPS and BY_SHARE, of which all may be empty.
-
     beside: the study that the last three are borrowed from, '' for this one.
     """
     if not len(table):

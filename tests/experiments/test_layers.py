@@ -19,18 +19,11 @@ from geonb.learning import pretrained_towers
 VISION = {"image_size": 32, "layers": 2, "width": 32, "patch_size": 16, "head_width": 16}
 TEXT = {"context_length": 16, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
 COCA_VISION = VISION | {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 4}
-TRUNK = {"image_size": 160, "timm_model_pretrained": False, "timm_proj": "linear"}
 OPEN_CLIP = {
     "geonb-test-vit": {"embed_dim": 16, "vision_cfg": VISION, "text_cfg": TEXT},
     "geonb-test-coca": {
         "embed_dim": 16, "custom_text": True, "vision_cfg": COCA_VISION | {"output_tokens": True},
         "text_cfg": TEXT | {"embed_cls": True, "output_tokens": True}, "multimodal_cfg": TEXT,
-    },
-    **{  # inside, a model of timm: with a class token, and with a register alone
-        f"geonb-test-{pool}": {
-            "embed_dim": 16, "vision_cfg": TRUNK | {"timm_model_name": name, "timm_pool": pool}, "text_cfg": TEXT,
-        }
-        for name, pool in (("test_vit", "token"), ("test_vit2", "avg"))
     },
 }  # fmt: skip
 OURS = "local-dir:data/towers/geonb-tiny"
@@ -47,7 +40,6 @@ TEMPLATE = (
     "{% if add_generation_prompt %} says{% endif %}"
 )
 PREFIX = {"siglip": 0, "dinov2_with_registers": 4, "dinov3_vit": 4}
-WITHOUT_SUMMARY = ("siglip", "geonb-test-avg")
 EVERY = [(name, "vision") for name in (*OPEN_CLIP, *layers.FAMILIES) if layers.FAMILIES.get(name, "") is not None]
 EVERY += [(name, "language") for name in layers.WITH_LANGUAGE]
 
@@ -106,17 +98,17 @@ def llava(tower=None):
 
 
 def qwen2_5_vl():
-    """A tiny random Qwen2.5-VL with its processor: windows of 4 x 4 patches, the second block looks at all of them."""
+    """A tiny random Qwen2.5-VL with its processor."""
     import transformers as t
 
     names = ("image_pad", "video_pad", "vision_start", "vision_end")
     says = tokenizer({name.replace("pad", "token"): f"<|{name}|>" for name in names})
-    tokens = {f"{name.replace('pad', 'token')}_id": says.convert_tokens_to_ids(f"<|{name}|>") for name in names[:2]}
-    marks = {f"{name}_token_id": says.convert_tokens_to_ids(f"<|{name}|>") for name in names[2:]}
+    ids = {f"{name.replace('pad', 'token')}_id": says.convert_tokens_to_ids(f"<|{name}|>") for name in names[:2]}
+    ids |= {f"{name}_token_id": says.convert_tokens_to_ids(f"<|{name}|>") for name in names[2:]}
     rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
-    sees = {"depth": 3, "num_heads": 2, "hidden_size": 32, "intermediate_size": 48, "initializer_range": 0.2}
-    sees |= {"out_hidden_size": 32, "patch_size": 4, "window_size": 16, "fullatt_block_indexes": [1]}
-    config = t.Qwen2_5_VLConfig(text_config=READS | {"rope_parameters": rope}, vision_config=sees, **tokens, **marks)
+    sees = {"depth": 2, "num_heads": 2, "hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 32}
+    sees |= {"patch_size": 4, "window_size": 16, "fullatt_block_indexes": [1], "initializer_range": 0.2}
+    config = t.Qwen2_5_VLConfig(text_config=READS | {"rope_parameters": rope}, vision_config=sees, **ids)
     images = t.Qwen2VLImageProcessor(patch_size=4, size={"shortest_edge": 32 * 32, "longest_edge": 64 * 64})
     processor = t.Qwen2_5_VLProcessor(images, says, t.Qwen2VLVideoProcessor(patch_size=4))
     return t.Qwen2_5_VLForConditionalGeneration(config), processor
@@ -183,15 +175,14 @@ def opened(asked, pictures, patch):
 
 
 def by_library(part, name, inputs):
-    """Tokens of each layer as open_clip, timm or transformers give them; open_clip and timm do not give the first."""
+    """Tokens of each layer as open_clip or transformers give them; open_clip does not give the first."""
     if name not in OPEN_CLIP:
         for inner in part.module.modules():
             if hasattr(inner, "config"):
                 inner.config.tie_last_hidden_states = False  # the last one comes before the final norm
         return part.module(**inputs, output_hidden_states=True).hidden_states
-    asked = {"return_prefix_tokens": True, "output_dict": True}
-    asked = asked if hasattr(part.module, "blocks") else {"output_extra_tokens": True}
-    found = part.module.forward_intermediates(inputs["x"], output_fmt="NLC", intermediates_only=True, **asked)
+    asked = {"output_fmt": "NLC", "intermediates_only": True, "output_extra_tokens": True}
+    found = part.module.forward_intermediates(inputs["x"], **asked)
     both = zip(found["image_intermediates_prefix"], found["image_intermediates"], strict=True)
     return [torch.cat(tokens, dim=1) for tokens in both]
 
@@ -214,7 +205,7 @@ def test_layers_are_what_libraries_give_of_each_picture_alone(saved, pictures, n
     first = 0 if part == "language" else PREFIX.get(name, 1)
     pools = {"mean": lambda tokens: tokens[first:].mean(dim=0),
              "summary": lambda tokens: tokens[-1 if part == "language" else 0]}  # fmt: skip
-    for token in ("mean",) if name in WITHOUT_SUMMARY else pools:
+    for token in ("mean",) if name == "siglip" else pools:
         read = layers.layer_features(pictures=pictures[::-1], token=token, batch_size=2, **asked)
         for k, layer in enumerate(read):
             expected = np.stack([pools[token](tokens[k]) for tokens in alone[::-1]])
@@ -289,16 +280,15 @@ def test_a_part_or_token_that_a_model_lacks_is_refused(saved, pictures, tmp_path
     for family, part, other in (("dinov2", "language", "vision"), ("gemma3", "vision", "language")):
         with pytest.raises(ValueError, match=f'is of type {family}, which has no {part} .* use part="{other}"'):
             layers.layer_features(pictures=pictures, part=part, **saved(family))
-    for name in WITHOUT_SUMMARY:
-        with pytest.raises(ValueError, match=rf'{name} has no summary token inside its blocks.*use token="mean"'):
-            layers.layer_features(pictures=pictures, token="summary", **saved(name))
+    with pytest.raises(ValueError, match=r'siglip has no summary token inside its blocks.*use token="mean"'):
+        layers.layer_features(pictures=pictures, token="summary", **saved("siglip"))
     model, processor = llava(transformers.SiglipVisionConfig(**SEES))  # some are built on a tower without class token
     with pytest.raises(ValueError, match="llava has no summary token"):
         layers.layer_features(written(tmp_path / "llava", model, processor), pictures, "summary")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ValueError, match=r"of the unknown type 'bert': known are vit, vit_mae, .*llava, .*gemma3$"):
         layers.layer_features(tmp_path, pictures)
-    with pytest.raises(ValueError, match=r"ByobNet of timm has no row of blocks"):
+    with pytest.raises(ValueError, match="ByobNet has no row of blocks"):
         layers.visual_part(timm.create_model("test_byobnet"))
 
 

@@ -57,7 +57,6 @@ def camera(east_m=0.0, north_m=0.0, heading_deg=0.0, scene="street"):
     return pd.DataFrame([row], columns=["east_m", "north_m", "heading_rad", "scene"])
 
 
-# ---- what is said ----------------------------------------------------------------------------------------------------
 def test_phrases_follow_the_order_of_the_fields_and_no_phrase_means_two_things():
     assert tuple(captions.PHRASES) == fields.FIELDS
     assert all(len(levels) == 5 and min(map(len, levels)) >= 2 for levels in captions.PHRASES.values())
@@ -147,7 +146,6 @@ def test_captions_never_name_a_place():
     assert not any(character.isdigit() for character in found)
 
 
-# ---- tokens ----------------------------------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_no_street_caption_can_have_sixty_tokens():
     """The longest of each part: words and punctuation are tokens of their own, so that lengths add up."""
@@ -172,7 +170,6 @@ def test_the_vocabulary_has_every_token_of_every_caption():
     assert len(known) < 500
 
 
-# ---- what is refused -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("wrong", "match"), [
     ({"say": ("fields", "places")}, "cannot say places: choose among fields, nuisance"),
     ({"say": ()}, "must say at least one of fields, nuisance"),
@@ -187,7 +184,6 @@ def test_what_cannot_be_said_is_named(wrong, match):
         captions.describe(**given | {"rng": np.random.default_rng(0)} | wrong)
 
 
-# ---- traits ----------------------------------------------------------------------------------------------------------
 def test_traits_are_the_mean_of_the_houses_ahead_and_near():
     city = city_of([house(-8, 10, 1.0), house(8, 20, 2.0), house(8, -10, 50.0), house(8, 40, 70.0)])
     found = captions.traits(city, camera())[0]

@@ -1,26 +1,15 @@
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
 
-from geonb import random_streams
-from simcities import fields, geography
+from simcities import fields
 
 PLANTED = fields.Planted()
 HALF_M = 450.0
 LAGS_M = (0.0, 30.0, 60.0, 100.0, 150.0, 225.0, 300.0, 450.0)
 
 
-def semivariogram(values, at_m):
-    """Half the mean square of differences (..., L) of values (..., n) at positions (n, 2) in LAGS_M."""
-    first, second = fields.pairs(len(at_m))
-    apart = np.linalg.norm(at_m[first] - at_m[second], axis=1)
-    half_square = (values[..., first] - values[..., second]) ** 2 / 2
-    return np.apply_along_axis(fields.mean_in_lags, -1, half_square, apart, LAGS_M)
-
-
-# ---- what is planted -------------------------------------------------------------------------------------------------
 def test_the_planted_semivariogram_runs_from_the_nugget_share_to_one():
     assert fields.planted_semivariogram(PLANTED, [1e-9, 1e9]) == pytest.approx([0.15 / 1.15, 1])
     assert fields.planted_semivariogram(fields.Planted(nugget=0.0, sill=3.0), [1e-9])[0] == pytest.approx(0, abs=1e-9)
@@ -58,7 +47,6 @@ def test_what_can_be_planted_can_be_written_down_and_read_again_and_what_cannot_
         fields.Planted(**planted.as_dict() | wrong)
 
 
-# ---- fields ----------------------------------------------------------------------------------------------------------
 @pytest.mark.slow
 @pytest.mark.parametrize("model", sorted(fields.MODELS))
 def test_drawn_fields_have_the_planted_semivariogram_at_every_lag_from_one_cell_on(model):
@@ -74,30 +62,6 @@ def test_drawn_fields_have_the_planted_semivariogram_at_every_lag_from_one_cell_
         ):  # fmt: skip
             expected = fields.model_semivariogram(planted, 150.0, np.array([apart * lag * fields.GRID_STEP_M]))[0]
             assert ((a - b) ** 2).mean() / 2 == pytest.approx(expected, rel=0.08)
-
-
-@pytest.mark.slow
-def test_true_fields_at_photos_lie_inside_the_band_of_exact_redraws():
-    """Redraws at the photos' own positions by Cholesky: independent of grid, cells and embedding."""
-    rng, inside, ratio = np.random.default_rng(0), [], []
-    for index, seed in itertools.product(range(3), range(2)):
-        city = geography.city(index, seed, PLANTED, half_side_m=HALF_M)
-        photos = geography.drives(city, 220, random_streams.stream(seed, "drives", index), 0.1)
-        at = photos[["east_m", "north_m"]].to_numpy()
-        apart = np.linalg.norm(at[:, None] - at[None], axis=-1)
-        found = semivariogram(fields.value_at(city.fields, HALF_M, at).T.astype(float), at)
-        trend = fields.trend(PLANTED, HALF_M, at)
-        for k, name in enumerate(fields.FIELDS):
-            model = fields.covariance_model(PLANTED, PLANTED.range_m[k])
-            factor = np.linalg.cholesky(model.covariance(apart) + 1e-9 * np.eye(len(at)))
-            redrawn = semivariogram(rng.standard_normal((200, len(at))) @ factor.T + trend, at)
-            low, high = np.quantile(redrawn, [0.025, 0.975], axis=0)
-            inside.append((found[k] >= low) & (found[k] <= high))
-            expected = fields.field_semivariogram(PLANTED, HALF_M, name, at, LAGS_M)
-            np.testing.assert_allclose(redrawn.mean(axis=0), expected, rtol=0.15)
-            ratio.append(found[k] / expected)
-    assert np.mean(inside) >= 0.9
-    assert np.mean(ratio, axis=0)[:3] == pytest.approx(1, abs=0.2)  # cells of 10 m add a little below 30 m
 
 
 def test_the_curve_of_a_field_holds_the_trend_and_is_missing_where_no_pair_is():

@@ -13,7 +13,6 @@ HALF_M = 450.0
 FLAT = fields.Planted(range_m=(0.0,) * 7)
 
 
-# ---- streets ---------------------------------------------------------------------------------------------------------
 def test_a_city_is_the_same_for_its_seed_whatever_was_drawn_before_and_another_for_another(cities):
     geography.city(1, 0, PLANTED, half_side_m=HALF_M)
     same, other_seed, other_index = (
@@ -58,38 +57,6 @@ def test_one_can_drive_from_every_street_to_every_other(index, half_side_m):
     assert networkx.is_connected(ways)
 
 
-def test_where_two_streets_cross_each_knows_it(city):
-    """A junction of a street lies on the line of another one, whose half width over the sine is the gap's."""
-    found = 0
-    for s, (along, gap) in enumerate(zip(city.junction_m, city.junction_half_m, strict=True)):
-        for a, half in zip(along[along > -1e5], gap[along > -1e5], strict=True):
-            away = city.position_m(np.array([s]), [a])[0] - city.start_m
-            off = np.abs(away[:, 0] * city.direction[:, 1] - away[:, 1] * city.direction[:, 0])
-            off[s] = np.inf
-            assert off.min() < 1e-6
-            assert half >= city.half_width_m[off < 1e-6].min() - 1e-9
-            found += 1
-    assert found >= 4
-
-
-def test_streets_of_an_organic_city_never_meet_at_a_sharp_angle_nor_cross_between_their_ends():
-    start, end = geography.organic(1100.0, np.random.default_rng(0))
-    lines = shapely.linestrings(np.stack([start, end], axis=1))
-    for a, b in shapely.STRtree(lines).query(lines, predicate="intersects").T:
-        if a == b:
-            continue
-        shared = [p for p in (start[a], end[a]) if (p == start[b]).all() or (p == end[b]).all()]
-        assert len(shared) == 1
-        away = [(end[s] if (start[s] == shared[0]).all() else start[s]) - shared[0] for s in (a, b)]
-        cosine = away[0] @ away[1] / np.linalg.norm(away[0]) / np.linalg.norm(away[1])
-        assert cosine <= 0.5 + 1e-9  # the property of relative neighbours
-
-
-def test_the_largest_city_has_names_for_all_its_streets():
-    start, _ = geography.organic(geography.MOST_SIDE_M / 2, np.random.default_rng(0))
-    assert len(set(geography.street_names(len(start), np.random.default_rng(0)))) == len(start)
-
-
 @pytest.mark.parametrize(("make", "match"), [
     (lambda: geography.city(0, 0, FLAT, half_side_m=150), "a city's side of 300 m must be 400 to 4000 m"),
     (lambda: geography.city(0, 0, FLAT, half_side_m=2_500), "a city's side of 5000 m must be 400 to 4000 m"),
@@ -113,19 +80,6 @@ def test_cities_lie_apart_and_a_photo_in_the_quarter_whose_centre_is_nearest(cit
     np.testing.assert_array_equal(city.districts(city.quarters_m), geography.QUARTERS)
 
 
-def test_parks_and_squares_lie_apart_and_squares_have_room_for_a_landmark(city):
-    grounds = city.grounds
-    square = grounds[:, 3] == geography.SQUARE
-    assert 3 <= square.sum() <= 4
-    assert 1 <= (~square).sum() <= 4
-    assert ((grounds[square, 2] >= 22) & (grounds[square, 2] <= 35)).all()
-    assert ((grounds[~square, 2] >= 35) & (grounds[~square, 2] <= 70)).all()
-    apart = np.linalg.norm(grounds[:, None, :2] - grounds[None, :, :2], axis=-1) - grounds[:, 2] - grounds[None, :, 2].T
-    assert apart[np.triu_indices(len(grounds), 1)].min() > 0
-    assert (city.distances_m(grounds[square, :2]) - city.half_width_m).min() > 15
-
-
-# ---- drives ----------------------------------------------------------------------------------------------------------
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("photo_count", [1, 2, 7, 40, 333])
 @pytest.mark.parametrize("isolated_share", [0.0, 0.1, 1.0])
@@ -162,20 +116,6 @@ def test_a_sequence_is_one_passage_of_at_most_400_m_of_one_street(index):
         assert (np.diff(drive.sort_values("captured_at").along_m) * drive.forward.iloc[0] > 0).all()
 
 
-def test_drives_keep_one_spacing_over_all_streets_and_their_lane(cities):
-    city = cities[0][0]
-    driven = geography.drives(city, 500, np.random.default_rng(0), 0.0)
-    spacing_m = 2 * city.length_m.sum() / 500
-    same_leg = np.diff(driven.street * 2 + (driven.forward < 0)) == 0
-    np.testing.assert_allclose(np.abs(np.diff(driven.along_m))[same_leg], spacing_m)
-    street = driven.street.to_numpy()
-    aside = driven[["east_m", "north_m"]].to_numpy() - city.position_m(street, driven.along_m)
-    assert (np.linalg.norm(aside, axis=1) < city.road_half_m[street]).all()
-    travel = city.direction[street] * driven.forward.to_numpy()[:, None]
-    right = np.stack([travel[:, 1], -travel[:, 0]], axis=1)
-    assert ((aside * right).sum(axis=1) > 0).all()
-
-
 def test_isolated_photos_have_all_scenes_in_their_shares_and_lie_at_their_nearest_street(city):
     photos = geography.drives(city, 600, np.random.default_rng(1), 1.0)
     shares = photos.scene.value_counts(normalize=True)
@@ -187,26 +127,3 @@ def test_isolated_photos_have_all_scenes_in_their_shares_and_lie_at_their_neares
     away = np.linalg.norm(at - city.position_m(nearest, photos.along_m), axis=1)
     np.testing.assert_allclose(away, city.distances_m(at).min(axis=1))
     assert photos.captured_at.dt.month.nunique() == 12
-
-
-def test_scenes_look_at_what_they_are_of_and_without_parks_and_squares_are_fewer(city):
-    photos = geography.drives(city, 400, np.random.default_rng(2), 1.0)
-    at, scene, table = photos[["east_m", "north_m"]].to_numpy(), photos.scene.to_numpy(), city.buildings
-    looks = np.stack([np.sin(photos.heading_rad), np.cos(photos.heading_rad)], axis=1)
-
-    def seen(name, targets_m, far_m):
-        """Whether one of the targets lies within far_m and 25 degrees of the view of each photo of a scene."""
-        away = targets_m[None] - at[scene == name][:, None]
-        distance = np.linalg.norm(away, axis=-1)
-        ahead = (away * looks[scene == name][:, None]).sum(axis=-1) > np.cos(np.radians(25)) * distance
-        return (ahead & (distance < far_m)).any(axis=1)
-
-    assert seen("landmark", table[table[:, buildings.KIND] >= buildings.CHURCH, :2], 61).all()
-    assert seen("object", city.things[:, [1, 2]], 3.2).all()
-    assert seen("facade", buildings.in_footprint(table, np.zeros(1), np.ones(1))[:, 0], 35).all()
-    parks = city.grounds[city.grounds[:, 3] == geography.PARK]
-    inside = np.linalg.norm(at[scene == "park"][:, None] - parks[None, :, :2], axis=-1) < parks[:, 2]
-    assert inside.any(axis=1).all()
-    bare = dataclasses.replace(city, grounds=np.empty((0, 4)))
-    photos = geography.drives(bare, 200, np.random.default_rng(0), 1.0)
-    assert set(photos.scene) == {"street", "facade", "object", "people"}

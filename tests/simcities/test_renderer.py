@@ -73,19 +73,6 @@ def test_a_house_has_the_same_colour_on_two_days_and_from_two_distances():
     assert np.diag(apart).mean() < 0.5 * apart.mean()
 
 
-def test_nothing_but_what_the_salt_draws_differs_between_two_photos_of_one_moment():
-    """On an empty overcast day the ground and the houses stay, the clouds change; on a busy one cars and people too."""
-    photo = facing(CITY, 1, 6.0)
-    one, same, other = (renderer.render(CLEAR, photo, quiet(NUISANCES, SALT=salt), 64)[0] for salt in (1, 1, 2))
-    assert (one == same).all()
-    assert np.abs(one[32:].astype(int) - other[32:]).mean() < 2  # below the sky
-    busy, street = NUISANCES.copy(), (PHOTOS.scene == "street").to_numpy()
-    busy[:, [day.TRAFFIC, day.NOISE]] = [1.0, 0.0]
-    other = busy + np.eye(12)[day.SALT]
-    one, two = (renderer.render(CITY, PHOTOS[street], n[street], 32) for n in (busy, other))
-    assert (np.abs(one.astype(int) - two)[:, 18:] > 25).any(axis=-1).mean() > 0.02
-
-
 def test_a_thing_is_seen_where_it_stands():
     photo = facing(CITY, 1, 8.0)
     heading = photo.heading_rad[0]
@@ -131,26 +118,6 @@ def test_the_stone_of_a_place_shows_in_its_footways_and_plinths():
         plinth.append(scene.looks[HOUSES[0], facades.PLINTH])
     assert np.diff(np.log(ground)) == pytest.approx(np.log(2), rel=1e-6)  # 16 times as light over six units
     assert np.diff(np.log(plinth)) == pytest.approx(np.log(2), rel=1e-6)
-
-
-def test_every_other_house_has_a_shop_whatever_its_traits():
-    table = np.repeat(CITY.buildings, 20, axis=0)
-    table[:, buildings.SEED] = (np.arange(len(table)) + 0.5) / len(table)
-    ordinary = np.isin(table[:, buildings.KIND], (buildings.TERRACE, buildings.BLOCK))
-    shops = facades.looks_of(table[ordinary], 0)[:, facades.SHOP]
-    assert 0.45 < (shops > 0).mean() < 0.55
-    other = table[ordinary].copy()
-    other[:, buildings.TRAITS :] += 2.0
-    np.testing.assert_array_equal(facades.looks_of(other, 0)[:, facades.SHOP], shops)
-
-
-def test_the_ground_in_the_shade_is_darker_and_there_is_none_on_an_overcast_day():
-    light = renderer.light_of(quiet(NUISANCES, CLOUD=0.0, SUN_AZIMUTH=np.pi, SUN_ELEVATION=0.6)[0])
-    scene = renderer.scene_of(CITY, 0)
-    body = scene.parts[scene.body_ids[0]]
-    east, north = body[:2]
-    assert renderer.shadow_height(scene, light, east, north + 8, 99.0) > 0
-    assert renderer.light_of(quiet(NUISANCES)[0]).clear == 0
 
 
 def test_grid_lists_hold_every_box_in_the_cells_that_it_touches():
