@@ -187,7 +187,7 @@ def headline(table, lessons, slopes, gaps, finetuned, scenes, page):
         pairs = agreement(scenes).loc[RANKED, RANKED].to_numpy()[np.triu_indices(3, 1)]
         found = {"key": "localizability_rank_agreement", "value": pairs.mean(), "seeds": 1, "n": len(scenes)}
         parts["scenes"] = pd.DataFrame([found])
-    parts["finetuned"] = finetuned.assign(key="city_finetuned_accuracy." + finetuned.tower)
+    parts["finetuned"] = finetuned.assign(key=[f"city_finetuned_accuracy.{tower}" for tower in finetuned.tower])
     rows = [rows.assign(unit="share", table=f"{page}/{name}") for name, rows in parts.items() if len(rows)]
     return pd.concat(rows, ignore_index=True)
 
