@@ -100,10 +100,7 @@ def set_book(study):
 def main():
     """Set the book of a study and build its HTML with warnings as errors, as the Snakefile and `make test` do."""
     (study,) = sys.argv[1:]
-    try:
-        folder = set_book(study)
-    except (ValueError, OSError) as error:
-        sys.exit(f"geonb.book.build: {error}")
+    folder = set_book(study)
     shutil.rmtree(deps.build_folder(study, "_build"), ignore_errors=True)
     built = subprocess.run(
         [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--config", files.ROOT / "_config.yml",

@@ -43,8 +43,8 @@ class Page:
     def made(self, names, compute, columns):
         """The tables that compute() gives, saved; where they are taken instead (see the top), it is not called.
 
-        names: one name for one table, or a tuple of names for a tuple of tables; columns: what the columns of each
-        mean, see results.save_table. FileNotFoundError where tables are to be shown that nobody made.
+        names: of one table, or a tuple for a tuple of tables; columns: what the columns of each mean, see save_table.
+        FileNotFoundError where tables are to be shown that nobody made.
         """
         if isinstance(names, str):
             return self.made((names,), lambda: (compute(),), (columns,))[0]

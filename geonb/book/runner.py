@@ -48,7 +48,8 @@ def computing(page, study):
     running = computed.with_suffix(".running.ipynb")
     started = time.monotonic()
     with FileLock(copy_of(page, study, "locks", ".lock"), timeout=0):  # no kill leaves it locked
-        fresh(unfinished)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
         yield running
         seconds = round(time.monotonic() - started, 1)
         print(f"{page}: {seconds} s")
@@ -111,13 +112,6 @@ def chosen_by_hand(page, study, by_hand):
     return chosen
 
 
-def fresh(folder):
-    """The folder, empty."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def copy_of(page, study, folder, ending=".ipynb"):
     """Where the executed notebook of a page lies: 'computed' as its computation left it, 'executed' for the book."""
     return deps.build_folder(study, folder, f"{deps.flat(page)}{ending}")
@@ -168,7 +162,8 @@ def keep_figures(executed, folder):
     """
     import nbformat
 
-    fresh(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     notebook = nbformat.read(executed, as_version=4)
     for number, cell in enumerate(notebook.cells):
         name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", f"cell-{number}")
