@@ -49,17 +49,6 @@ def test_a_large_group_has_the_threshold_of_its_own_and_a_small_one_that_of_all(
     assert list(behind) == [60, 60, 130, 130]
 
 
-def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
-    group, factor = np.repeat(["A", "B"], 60), np.repeat([1.0, 100.0], 60)
-    within = {"A": [], "B": []}
-    for _ in range(800):
-        score = factor * RNG.lognormal(size=120)
-        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), PROMISE)
-        for name, bound, scale in zip("AB", found, (1, 100), strict=True):
-            within[name].append(scale * RNG.lognormal() <= bound)
-    assert all(abs(np.mean(own) - 0.9) < 0.045 for own in within.values())
-
-
 @pytest.mark.parametrize(("n", "level", "given"), [(49, 0.9, False), (50, 0.9, True), (98, 0.99, False),
                                                    (99, 0.99, True), (0, 0.9, False)])  # fmt: skip
 def test_with_too_few_photos_or_too_high_a_level_there_is_no_threshold(n, level, given):

@@ -162,24 +162,16 @@ def test_no_training_place_beats_the_best_constant_and_many_places_are_tried_eve
     assert medians[baselines.best_constant(train)] <= 1.2 * medians.min()
 
 
-def test_no_row_that_names_gallery_places_beats_the_gallery_floor():
-    rng = np.random.default_rng(1)
-    photos, gallery = (places([("ab"[i % 2], m) for i, m in enumerate(rng.uniform(0, 900, n))]) for n in (40, 60))
-    for known in (False, True):
-        floor = baselines.ceilings(photos, gallery, city_known=known)["gallery_floor"]
-        assert floor.right_city.all() == known
-        for seed in range(5):
-            features = unit(rng, 40, 4), unit(rng, 60, 4)
-            drawn = baselines.baselines(photos, gallery, gallery, *features, seed=seed, city_known=known)["chance"]
-            assert (floor.error_m <= drawn.error_m + 1e-6).all()
-
-
-def test_the_field_reference_takes_the_place_with_the_nearest_fields():
+def test_ceilings_take_the_nearest_place_and_that_with_the_nearest_fields():
     fields = np.array([[2.9], [0.2]]), np.array([[0.0], [1.0], [2.0], [3.0]])
     for known, expected_m in ((False, [9_980, 9_000]), (True, [480, 1_000])):
         found = baselines.ceilings(TEST, TRAIN, *fields, city_known=known)["field_reference"]
         np.testing.assert_allclose(found.error_m, expected_m)
-    assert list(baselines.ceilings(TEST, TRAIN)) == ["gallery_floor"]
+    found = baselines.ceilings(TEST, TRAIN.assign(city=["a", "a", "b", "a"]))
+    assert list(found) == ["gallery_floor"]
+    np.testing.assert_allclose(found["gallery_floor"].error_m, [20, 1_000])
+    known = baselines.ceilings(TEST, TRAIN.assign(city=["b", "a", "a", "b"]), city_known=True)["gallery_floor"]
+    np.testing.assert_allclose(known.error_m, [80, 1_000])
 
 
 def test_what_needs_no_training_stands_in_one_table_with_split_kind_and_seed():
