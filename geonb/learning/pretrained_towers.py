@@ -192,6 +192,22 @@ def read_pictures(paths, transform):
     return torch.stack([transform(open_picture(path)) for path in paths])
 
 
+class Pictures:
+    """Pictures that are opened when they move to a device; chosen and split as a tensor is."""
+
+    def __init__(self, paths, transform):
+        self.paths, self.transform = np.array([str(path) for path in paths]), transform
+
+    def __getitem__(self, chosen):
+        return Pictures(self.paths[chosen], self.transform)
+
+    def split(self, size):
+        return [self[first : first + size] for first in range(0, len(self.paths), size)]
+
+    def to(self, where):
+        return read_pictures(self.paths, self.transform).to(where)
+
+
 def image_features(paths, sha256, tower, *, batch_size=64, folder="build/features"):
     """Unit features (n, d) float32 of pictures (their paths and digests), each computed once and kept in `folder`.
 

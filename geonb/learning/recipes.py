@@ -77,7 +77,8 @@ class Towers(Part):
     location: what reads a place where the method leaves it open; sigmas: of capsules; released: folder of GeoCLIP's
     weights, from which methods of capsules start in its sizes, none for ''; captions are for location 'text', whose
     words tower and weights read; standardise: features are standardised on the photos that train, as those of ImageNet
-    towers must be.
+    towers must be; train_backbone: the image part of tower and weights is trained too, from the pictures themselves,
+    instead of a head on its frozen features.
     """
 
     location: str = limited("fourier", ("fourier", "capsules", "text"))
@@ -90,6 +91,7 @@ class Towers(Part):
     tower: str = ""
     weights: str = ""
     standardise: bool = False
+    train_backbone: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class Recipe:
 
     def __post_init__(self):
         loss = self.loss
+        if self.towers.train_backbone and (self.row.place != "tower" or self.towers.released):
+            raise ValueError(f"train_backbone is for methods with a fresh location tower, not for {self.method}")
         if self.row.tower == "capsules" and (loss.neighbourhood_weight or loss.fairness_weight):
             raise ValueError(f"{self.method} has no regularisers: set neighbourhood_weight and fairness_weight to 0")
 

@@ -151,7 +151,7 @@ class FromCentres(nn.Module):
 
 def build(recipe, given):
     """Fresh towers of a Recipe for its training_arrays.Inputs; where photos stand for places, one tower reads both."""
-    place, train, feature_size = recipe.row.place, given.members("train"), given.images.shape[1]
+    place, train, feature_size = recipe.row.place, given.members("train"), given.feature_size
     at = given.photos.lat_lon_deg[train]
     if place == "cell":
         made = CellTower(feature_size, cell_centres(at, recipe.tuned.cell_size_m))
@@ -159,7 +159,7 @@ def build(recipe, given):
         made = PositionTower(feature_size, at)
     else:
         made = meeting_towers(recipe, given, at)
-    if recipe.towers.standardise:
+    if recipe.towers.standardise and not recipe.towers.train_backbone:
         made.image = nn.Sequential(Standardised(given.images[train]), made.image)
         made.location = made.image if place == "photo" else made.location
     return made
@@ -167,11 +167,13 @@ def build(recipe, given):
 
 def meeting_towers(recipe, given, train_lat_lon_deg):
     """TwoTowers whose vectors meet in one space, fresh or with GeoCLIP's released weights."""
-    asked, feature_size, capsules = recipe.towers, given.images.shape[1], recipe.row.tower == "capsules"
+    asked, feature_size, capsules = recipe.towers, given.feature_size, recipe.row.tower == "capsules"
     if capsules and asked.released:
         both = geoclip_head(feature_size), geoclip.CapsuleTower(train_lat_lon_deg, noise_m=recipe.tuned.noise_m)
         return geoclip.load_released(TwoTowers(*both, asked.learn_temperature), asked.released)
     image = geoclip_head(feature_size, asked.size, HIDDEN) if capsules else Unit(*head(feature_size, asked.size))
+    if asked.train_backbone:
+        image = nn.Sequential(Unit(copy.deepcopy(given.base.model.visual)), image)
     where = image if recipe.row.place == "photo" else location_tower(recipe, given, train_lat_lon_deg)
     return TwoTowers(image, where, asked.learn_temperature)
 

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from geonb.earth import sphere
 from geonb.learning import geoclip, methods, negatives, pretrained_towers, trainable_towers
 from geonb.photos import captions
+from geonb.photos.pictures import picture_path
 from geonb.splitting import galleries
 from geonb.variograms import curves, models, yardstick
 
@@ -70,15 +71,16 @@ class Places:
 class Inputs:
     """What the towers of a recipe read.
 
-    images (n, d): features for the image tower; photos: Places of the same photos; part (n,); gallery: Places to choose
-    among; base: the open_clip tower whose words are trained, None without one.
+    images: see images_of; photos: Places of the same photos; part (n,); gallery: Places to choose among; base: the
+    open_clip tower whose words or pictures are trained, None without one; feature_size: of frozen features.
     """
 
-    images: torch.Tensor
+    images: Any
     photos: Places
     part: np.ndarray
     gallery: Places
     base: Any
+    feature_size: int
 
     def members(self, part):
         return np.flatnonzero(self.part == part)
@@ -92,18 +94,30 @@ def read(recipe, data):
 @functools.lru_cache(maxsize=4)  # seeds and variants of one recipe read the same
 def _read(place, location, split, asked, data):
     words = place == "tower" and location == "text"
-    base = base_tower(asked.tower, asked.weights, asked.context_length) if words else None
+    base = None
+    if words or asked.train_backbone:
+        base = base_tower(asked.tower, asked.weights, asked.context_length if words else None)
     part = data.parts[split]
     gallery = galleries.of_split(split, data.photos, part, data.grid, training_places=place == "photo")
     of = reader(place, location, data.features, base, asked.caption_parts)
     photos, places = (Places(table, of(table)) for table in (data.photos, gallery))
-    return Inputs(torch.from_numpy(data.features), photos, part, places, base)
+    images = images_of(asked, data.features, data.photos, base)
+    return Inputs(images, photos, part, places, base, data.features.shape[1])
+
+
+def images_of(towers, features, photos, base):
+    """What the image tower of recipes.Towers reads of photos: features (n, d), or pictures where it is trained too."""
+    if towers.train_backbone:
+        return pretrained_towers.Pictures(map(picture_path, photos.path), base.transform)
+    return torch.from_numpy(features)
 
 
 @functools.lru_cache(maxsize=1)
 def base_tower(name, weights, context_length):
-    """An open_clip tower whose text part reads at most so many tokens. ValueError for one without a text part."""
+    """A tower whose text part, None for none, reads at most so many tokens. ValueError for one without a text part."""
     base = pretrained_towers.load_tower(name, weights)
+    if context_length is None:
+        return base
     if base.tokenizer is None:
         raise ValueError(f"tower {name} reads no words: location 'text' needs a tower of open_clip")
     return pretrained_towers.with_context(base, context_length)
@@ -159,7 +173,7 @@ def all_that_train(recipe, data, given, device):
     codes = {level: tensor(np.int64(code[train])) for level, code in codes_of(data.photos).items()}
     points, width_m = tuple(map(tensor, sphere.split_xyz_m(at))), tensor(bandwidth_m(recipe, places, data.ranges_m))
     position_m = tensor(np.float32(sphere.to_local_m(at, np.array([middles[name] for name in city]))))
-    return methods.Batch(recipe, points, width_m, position_m, codes, tensor(given.images[train]), curve, guided)
+    return methods.Batch(recipe, points, width_m, position_m, codes, tensor(data.features[train]), curve, guided)
 
 
 def guide(recipe, features, places, fitted, *, again):

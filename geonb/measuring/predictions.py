@@ -76,7 +76,8 @@ def posterior(model, features, photos):
 
     Where the recipe gives the city only places of it compete: ValueError for photos without one.
     """
-    images = training.embed(model.towers.image, torch.from_numpy(features))
+    read = training_arrays.images_of(model.recipe.towers, features, photos, model.given.base)
+    images = training.embed(model.towers.image, read)
     similarity = model.towers.similarity(images, model.vectors)
     if model.recipe.city_given:
         if "city" not in photos:

@@ -19,7 +19,7 @@ PLACES = pd.DataFrame({
 
 
 def two_cities(n=300, seed=0):
-    """inputs.Data with split 'toy' of photos whose features are noisy linear readings of where they are."""
+    """training_arrays.Data with split 'toy' of photos whose features are noisy linear readings of where they are."""
     rng = np.random.default_rng(seed)
     second = np.arange(n) % 2 == 1
     metres = rng.uniform(-500, 500, (n, 2))

@@ -59,6 +59,8 @@ def test_a_recipe_survives_json_and_is_a_key(name):
     ({"loss": {"bandwidth": "wide"}}, "bandwidth 'wide' must be one of fixed, city, density"),
     ({"loss": {"kernel": "wide"}}, "kernel 'wide' must be one of one_hot, gaussian, exponential, uniform, variogram"),
     ({"method": "clop"}, "no method 'clop': there are clip, sw_clip"),
+    ({"method": "cells", "towers": {"train_backbone": True}}, "for methods with a fresh location tower, not for cells"),
+    ({"method": "geoclip", "towers": {"train_backbone": True, "released": "x"}}, "with a fresh location tower"),
     ({"method": "geoclip", "loss": {"fairness_weight": 1.0}}, "geoclip has no regularisers"),
     ({"course": {"checkpoint_every": 100, "refit_every": 30}}, "100 must be a multiple of refit_every 30"),
 ])  # fmt: skip

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from geonb import files
 from geonb.earth import sphere
-from geonb.learning import decoding, methods, training, training_arrays
-from tests.learning.conftest import small, with_photos
+from geonb.learning import decoding, methods, pretrained_towers, training, training_arrays
+from tests.learning.conftest import small, two_cities, with_photos
 
 
 def median_error_m(run, data):
@@ -186,6 +187,31 @@ def test_captions_are_read_by_a_copy_of_the_towers_text_part_that_is_trained(dat
     learnt = {name for name, value in own.items() if not torch.equal(value, before[name])}
     assert any(name.startswith("transformer.") for name in learnt)
     assert not any(name.startswith("visual.") for name in learnt)
+
+
+def test_a_whole_backbone_and_captions_can_be_trained(tmp_path, monkeypatch):
+    import open_clip
+
+    config = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16}
+    text = {"context_length": 48, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    model, tokenizer = open_clip.model.CLIP(24, config, text), open_clip.get_tokenizer("ViT-B-32")
+    base = pretrained_towers.Tower("t", model, open_clip.image_transform(32, is_train=False), tokenizer, 48, "d")
+    monkeypatch.setattr(training_arrays, "base_tower", lambda *asked: base)
+    data, rng = two_cities(20), np.random.default_rng(0)
+    for n in range(20):
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(tmp_path / f"{n}.png")
+    data = with_photos(data, path=[f"{tmp_path}/{n}.png" for n in range(20)])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    course = {"steps": 2, "batch_size": 4, "evaluate_every": 1, "checkpoint_every": 1}
+    recipe = small("clip", {"towers": {"location": "text", "train_backbone": True, "size": 4}, "course": course})
+    run = training.fit(recipe, data, 0, tmp_path / "c")
+    assert run.embeddings.shape == (4, 4)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "the base changed"
+    trained = run.towers.state_dict()
+    for part in ("image.0.0.", "location.text.transformer."):
+        learnt = {name: value for name, value in trained.items() if name.startswith(part)}
+        own = {name: before[name.replace("image.0.0.", "visual.").removeprefix("location.text.")] for name in learnt}
+        assert any(not torch.equal(value, own[name]) for name, value in learnt.items()), f"{part} did not learn"
 
 
 def test_learning_rate_warms_up_and_ends_near_zero():
