@@ -15,7 +15,7 @@ import pandas as pd
 
 from geonb.book import results
 from geonb.earth import cells, sphere
-from geonb.variograms import curves, models, yardstick
+from geonb.variograms import curves, fitted_ranges, models
 
 STUDY, PAGE, ERRORS_PAGE = "real_sample", "03_semivariograms", "09_error_maps"
 MODEL = "exponential"
@@ -43,7 +43,7 @@ def read(folder):
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     at = pd.read_csv(folder / "manifest.csv")[["lat", "lon"]].to_numpy(float)
     everywhere, about = np.full(len(at), folder.name, object), {"sample": folder.name, "photos": len(at)}
-    tables = yardstick.readings(features, at, everywhere, MODEL, yardstick.Reading(**READING))
+    tables = fitted_ranges.readings(features, at, everywhere, MODEL, fitted_ranges.Reading(**READING))
     return [table.assign(**about) for table in tables]
 
 
@@ -80,12 +80,12 @@ def main():
     if "GEONB_REAL_DATA" not in os.environ:
         sys.exit("set GEONB_REAL_DATA to the folder of real photos: their embeddings are read there")
     folders = sorted(Path(os.environ["GEONB_REAL_DATA"]).glob("*/embeddings_mobilenetv2_1280.npy"))
-    found = [read(file.parent) for file in folders if len(np.load(file, mmap_mode="r")) >= yardstick.FEWEST]
+    found = [read(file.parent) for file in folders if len(np.load(file, mmap_mode="r")) >= fitted_ranges.FEWEST]
     lags, fits = (pd.concat(tables) for tables in zip(*found, strict=True))
-    envelope = {name: yardstick.CITY_LAGS[name] for name in ("envelope_low", "envelope_high", "structure")}
+    envelope = {name: fitted_ranges.CITY_LAGS[name] for name in ("envelope_low", "envelope_high", "structure")}
     columns = curves.LAGS | envelope | COLUMNS
     results.save_table(lags[list(columns)], STUDY, PAGE, "lags", parameters=READING, columns=columns)
-    columns = COLUMNS | models.FIT | yardstick.RANGE
+    columns = COLUMNS | models.FIT | fitted_ranges.RANGE
     results.save_table(fits[list(columns)], STUDY, PAGE, "fits", parameters=READING, columns=columns)
     errors, land = real_errors(Path(os.environ["GEONB_REAL_DATA"]) / "positions")
     results.save_table(errors, STUDY, ERRORS_PAGE, "errors", parameters=CELLS, columns=ERRORS)

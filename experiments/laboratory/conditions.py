@@ -10,7 +10,7 @@ import pandas as pd
 from experiments.laboratory import worlds
 from geonb import checks, random_streams
 from geonb.learning import methods
-from geonb.measuring import inference
+from geonb.measuring import significance
 from geonb.measuring.errors import geometric_mean_m
 from simcities import fields, unpainted
 
@@ -33,7 +33,7 @@ RESPONSE = {
     "value": "to how much: range and noise as factors, nugget and city means as in 01_photos, the others in their unit",
     "split": "how test photos are kept away",
     "clip_m": "geometric mean error of clip over worlds [m]",
-    **{name: inference.RATIOS[name] for name in ("ratio", "low", "high", "p", "p_holm")},  # of sw_clip over clip
+    **{name: significance.RATIOS[name] for name in ("ratio", "low", "high", "p", "p_holm")},  # of sw_clip over clip
     "blocks": "blocks of test photos that are drawn again [count]",
     "worlds": "worlds [count]",
 }
@@ -115,7 +115,7 @@ def without_geography(setting, options, photos, features, split, trials, count):
         data = permuted(setting, options, photos, features, split, number)
         clip, sw_clip = (worlds.train(setting, method, data, trials)[0] for method in PAIR)
         blocks = clip.block.to_numpy()
-        ratio = inference.ratio_of_geometric_means(sw_clip.error_m, clip.error_m, blocks, replicates=10)[0]
+        ratio = significance.ratio_of_geometric_means(sw_clip.error_m, clip.error_m, blocks, replicates=10)[0]
         rows.append((number, ratio))
     return pd.DataFrame(rows, columns=list(PERMUTED))
 
@@ -142,13 +142,13 @@ def responses(errors, *, replicates, seed=0):
             beside = clip[(clip.dose == about) & (clip.value == value)]
             both = own.merge(beside if len(beside) else clip[clip.dose == BASE], on=["world", "photo_id"])
             blocks = both.world.astype(str) + both.block_x
-            found = inference.ratio_of_geometric_means(
+            found = significance.ratio_of_geometric_means(
                 both.error_m_x, both.error_m_y, blocks.to_numpy(), replicates=replicates, seed=seed
             )
             clip_m = geometric_mean_m(both.error_m_y)
             rows.append((about, value, split, clip_m, *found, np.nan, blocks.nunique(), both.world.nunique()))
     table = pd.DataFrame(rows, columns=list(RESPONSE))
-    return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
+    return table.assign(p_holm=table.groupby("split").p.transform(significance.holm))
 
 
 def with_pictures(errors, painted, *, replicates, seed=0):

@@ -10,7 +10,7 @@ from experiments.words import ridge_probe
 from geonb import checks, resampling
 from geonb.earth import sphere
 from geonb.learning import decoding
-from geonb.measuring import baselines, inference
+from geonb.measuring import baselines, significance
 from geonb.splitting import splits
 from geonb.variograms.curves import semivariance_by_lag
 from simcities import day, fields, simulation
@@ -133,10 +133,10 @@ def retrieved(photos, features, cut, *, permutations, seed):
     sides = photos.iloc[test], photos.iloc[train]
     own, found = (train[baselines.choose(similar, *sides, city_known=known)] for known in (True, False))
     draws = {"permutations": permutations, "seed": seed}
-    error = inference.permuted(at[own], at[test], city[test], sphere.distance_m, np.median, **draws)
-    right = inference.permuted(city[found], city[test], np.zeros(len(test)), np.equal, np.mean, **draws)
+    error = significance.permuted(at[own], at[test], city[test], sphere.distance_m, np.median, **draws)
+    right = significance.permuted(city[found], city[test], np.zeros(len(test)), np.equal, np.mean, **draws)
     for measure, (value, null), unit in ((WITHIN, error, "m"), (RIGHT, right, "share")):
-        yield measure, value, *resampling.interval95(null), inference.p_value(value, null), unit, len(test)
+        yield measure, value, *resampling.interval95(null), significance.p_value(value, null), unit, len(test)
 
 
 def check_beside(ran, asked):
@@ -196,7 +196,7 @@ def answer_controls(table):
 
 def beside_null(rows):
     """In how many worlds an error is smaller than its null, and in how many larger, by Holm's rule."""
-    p = inference.holm(rows.p)
+    p = significance.holm(rows.p)
     better, worse = ((p < 0.05) & side for side in (rows.value < rows.null_low, rows.value > rows.null_high))
     return (
         f"is smaller than its exact null in {better.sum()} of {len(rows)} worlds and larger in {worse.sum()} "

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from geonb import checks, random_streams, resampling
-from geonb.measuring import inference
+from geonb.measuring import significance
 
 PENALTIES = np.logspace(-2, 5, 8)
 FOLDS = 5
@@ -70,7 +70,7 @@ def r2_table(targets, predicted, groups, blocks, names, *, replicates=300, seed=
     rows = []
     for k, name in enumerate(names):
         squares = np.stack([(truth[:, k] - predicted[:, k]) ** 2, truth[:, k] ** 2])
-        low, high = inference.ratio_interval(squares, blocks, replicates=replicates, seed=seed)
+        low, high = significance.ratio_interval(squares, blocks, replicates=replicates, seed=seed)
         rows.append((name, 1 - squares[0].sum() / squares[1].sum(), 1 - high, 1 - low, len(truth)))
     return pd.DataFrame(rows, columns=list(PROBES))
 
@@ -156,7 +156,7 @@ def r2(squares):
 
 def interval(statistic, parts, blocks, *, replicates=300, seed=0):
     """(value, low, high: 95 %) of statistic(*parts), arrays (seeds, k, n), blocks and seeds drawn; NaN below 20."""
-    draws = inference.redraws(max(map(len, parts)), blocks, replicates, seed)
+    draws = significance.redraws(max(map(len, parts)), blocks, replicates, seed)
     drawn = [statistic(*(part[runs % len(part)][:, :, photos] for part in parts)) for runs, photos in draws]
     return float(statistic(*parts)), *resampling.interval95(drawn).tolist()
 

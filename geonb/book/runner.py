@@ -229,6 +229,9 @@ def main():
             by_hand(got.page, got.study, got.p)
     except (ValueError, OSError) as error:
         sys.exit(f"geonb.book.runner: {error}")
+    except KeyboardInterrupt:
+        print(f"geonb.book.runner: {got.page} was interrupted, its finished tables are as they were", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

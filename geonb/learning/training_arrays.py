@@ -15,7 +15,7 @@ from geonb.learning import geoclip, methods, negatives, pretrained_towers, train
 from geonb.photos import captions
 from geonb.photos.pictures import picture_path
 from geonb.splitting import galleries
-from geonb.variograms import curves, models, yardstick
+from geonb.variograms import curves, fitted_ranges, models
 
 RANGE_SHARE = 0.3  # of a city's fitted range, for a bandwidth of its own
 NEIGHBOUR = 5  # the distinct place whose distance is the bandwidth where that follows the density of photos
@@ -42,8 +42,8 @@ class Data:
 
 
 def of_pilots(photos, features, parts, grid, pilot_lags, pilot_fits):
-    """The Data of a study with pilots: tables of lags and fits, see yardstick.of_pilots. No pilot ever tests."""
-    fitted = functools.partial(yardstick.fit_of_pilots, pilot_lags, pilot_fits)
+    """The Data of a study with pilots: tables of lags and fits, see fitted_ranges.of_pilots. No pilot ever tests."""
+    fitted = functools.partial(fitted_ranges.fit_of_pilots, pilot_lags, pilot_fits)
     ranges_m = pilot_fits.set_index("city").effective_range_m.dropna().to_dict()
     return Data(photos, features, parts, grid, fitted, ranges_m)
 

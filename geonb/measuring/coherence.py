@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from geonb import checks, random_streams, resampling
 from geonb.earth import sphere
 from geonb.learning.decoding import PREDICTED
-from geonb.measuring import inference
+from geonb.measuring import significance
 from geonb.variograms import curves, models
 
 MORAN = {
@@ -50,7 +50,7 @@ MEASURED = {
     "method": "frozen tower or training",
     "measure": "one of coherence.MEASURES",
     "value": "observed [-]",
-    **inference.bounds("-"),
+    **significance.bounds("-"),
     "null": "mean over permuted places [-]",
     "null_low": "2.5th percentile over them [-]",
     "null_high": "97.5th percentile [-]",
@@ -241,8 +241,8 @@ def against_null(groups, blocks, rng, *, permutations, replicates, seed):
         null[k] = sum(above.sum() for above, _ in drawn) / sum(below.sum() for _, below in drawn)
     whole = np.concatenate([np.stack(parts(np.arange(len(own)))) for own, parts in groups], axis=1)
     value, order = whole[0].sum() / whole[1].sum(), np.concatenate([own for own, _ in groups])
-    interval = inference.ratio_interval(whole, blocks[order], replicates=replicates, seed=seed)
-    return value, *interval, null.mean(), *resampling.interval95(null), inference.p_value(value, null)
+    interval = significance.ratio_interval(whole, blocks[order], replicates=replicates, seed=seed)
+    return value, *interval, null.mean(), *resampling.interval95(null), significance.p_value(value, null)
 
 
 def moran_parts(unit, lat_lon_deg):
@@ -327,5 +327,5 @@ def answer_measures(table):
     if table.empty:
         return f"Measures of coherence need {FEWEST_PHOTOS} test photos of a city: no city here has them."
     above = table.measure.where((table.p < 0.05) & (table.value > table.null))
-    said = [f"{name}: {inference.listed(own.dropna())}" for name, own in above.groupby(table.method, sort=False)]
+    said = [f"{name}: {significance.listed(own.dropna())}" for name, own in above.groupby(table.method, sort=False)]
     return f"Above their null, of {table.measure.nunique()} measures of coherence, stand for {'; '.join(said)}."

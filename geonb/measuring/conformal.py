@@ -11,7 +11,7 @@ import pandas as pd
 
 from geonb import checks
 from geonb.earth import sphere
-from geonb.measuring import inference
+from geonb.measuring import significance
 from geonb.measuring.errors import ERRORS
 
 LARGEST_M = np.pi * sphere.EARTH_RADIUS_M  # nothing on a sphere is farther away
@@ -36,9 +36,9 @@ COVERAGE = {
     "split": ERRORS["split"],
     **ASKED,
     "coverage": "share of the test photos with a radius whose truth lies within it, over all seeds [-]",
-    **inference.bounds("-"),
+    **significance.bounds("-"),
     "median_radius_m": "median radius of the test photos that have one [m]",
-    **inference.bounds("m", "radius_low_m", "radius_high_m"),
+    **significance.bounds("m", "radius_low_m", "radius_high_m"),
     "refused": "share of the test photos without a radius [-]",
     "seeds": "trainings [count]",
     "n": "test photos [count]",
@@ -128,8 +128,8 @@ def coverage(table, *, replicates=200, seed=0):
     for key, own in table.assign(within=within).groupby(["split", "rule", "level"], sort=False):
         found = []
         for column, statistic in of_known.items():
-            values, blocks = inference.by_seed(own, column)
-            found += inference.with_interval(statistic, (values,), blocks, replicates=replicates, seed=seed)
+            values, blocks = significance.by_seed(own, column)
+            found += significance.with_interval(statistic, (values,), blocks, replicates=replicates, seed=seed)
         rows.append((*key, *found, (own.refused != "").mean(), *values.shape))
     return pd.DataFrame(rows, columns=list(COVERAGE))
 
@@ -154,7 +154,7 @@ def risk(table):
 
 def surest_m(error_m, order):
     """Geometric mean error (STEPS,) of growing shares of photos with errors (n,) in an order (n,), None for any."""
-    logs = inference.log_m(error_m)
+    logs = significance.log_m(error_m)
     if order is None:
         return np.full(STEPS, np.exp(logs.mean()))
     running = np.cumsum(logs[np.argsort(order, kind="stable")]) / np.arange(1, len(logs) + 1)

@@ -6,11 +6,11 @@ import pandas as pd
 from geonb import checks
 from geonb.earth import sphere
 from geonb.learning.decoding import PREDICTED
-from geonb.measuring import inference
+from geonb.measuring import significance
 from geonb.splitting.splits import blocks_of
 
 ERRORS = {
-    **inference.ROW,
+    **significance.ROW,
     "kind": "method, trivial (a baseline) or reference (a ceiling)",
     "seed": "seed of the training",
     **{name: PREDICTED[name] for name in ("photo_id", "city")},
@@ -28,30 +28,30 @@ UNITS = (
     | {"geoscore": "points", "share_right_city": "share"}
 )
 COMPARE = {
-    **inference.ROW,
+    **significance.ROW,
     "kind": ERRORS["kind"],
     "metric": "what is measured",
     "value": "over all seeds and test photos [unit in column unit]",
-    **inference.bounds("unit in column unit"),
+    **significance.bounds("unit in column unit"),
     "unit": "m, share or points",
     "seeds": "trainings [count]",
     "n": "test photos [count]",
 }
 ADMINISTRATIVE = {
-    **inference.ROW,
+    **significance.ROW,
     "level": "country, region, subregion or town of GeoNames, or country, city or district of the catalogue",
     "share": "share of the test photos whose chosen place has the right name there, over all seeds [-]",
-    **inference.bounds("-"),
+    **significance.bounds("-"),
     "n": "test photos whose place has a name there [count]",
 }
 SUREST = {
-    **inference.ROW,
+    **significance.ROW,
     "rank_correlation": "Spearman's of similarity and minus error, mean over seeds [-]",
     "surest_m": "geometric mean error of the quarter of the photos with the largest similarity [m]",
     "all_m": "geometric mean error of all [m]",
 }
 THREATS = {
-    "split": inference.ROW["split"],
+    "split": significance.ROW["split"],
     "leakage": "share of test photos with a training photo nearer than the yardstick [share]",
     "validation_photos": "photos that choose the step and, once, the parameters [count]",
     "trainings": "trainings of all methods and seeds [count]",
@@ -81,7 +81,7 @@ def geoscore(error_m):
 
 def geometric_mean_m(error_m):
     """Geometric mean of errors (n,) in metres; those below 1 m count as 1 m."""
-    return np.exp(inference.log_m(error_m).mean())
+    return np.exp(significance.log_m(error_m).mean())
 
 
 def compare(errors, *, replicates=500, seed=0):
@@ -90,8 +90,8 @@ def compare(errors, *, replicates=500, seed=0):
     for key, group in errors.assign(right=errors.right_city.astype(float)).groupby(list(COMPARE)[:3], sort=False):
         found = []
         for column, statistic in (("error_m", statistics), ("right", np.mean)):
-            values, blocks = inference.by_seed(group, column)
-            found.append(inference.with_interval(statistic, (values,), blocks, replicates=replicates, seed=seed))
+            values, blocks = significance.by_seed(group, column)
+            found.append(significance.with_interval(statistic, (values,), blocks, replicates=replicates, seed=seed))
         metrics = zip(UNITS, *np.column_stack(found), UNITS.values(), strict=True)
         rows += [(*key, *metric, *values.shape) for metric in metrics]
     return pd.DataFrame(rows, columns=list(COMPARE))
@@ -109,8 +109,8 @@ def headline_ratios(errors, ours, other, density, table, *, replicates=200, seed
     centres, rows = {"median": np.median, "mean": np.mean, "geometric_mean": geometric_mean_m}, []
     ratios_of = lambda a, b: np.array([centre(a) / centre(b) for centre in centres.values()])  # noqa: E731
     for split, here in errors.groupby("split", sort=False):
-        *both_m, blocks = inference.errors_of_two(here, ours, other)
-        found = inference.with_interval(ratios_of, both_m, blocks, replicates=replicates, seed=seed)
+        *both_m, blocks = significance.errors_of_two(here, ours, other)
+        found = significance.with_interval(ratios_of, both_m, blocks, replicates=replicates, seed=seed)
         rows += [
             (f"{name}_error_ratio.{split}.{density}.{ours}_over_{other}", *values, "ratio", *both_m[0].shape, table)
             for name, *values in zip(centres, *found, strict=True)
@@ -129,8 +129,8 @@ def administrative(errors, names_of, *, replicates=500, seed=0):
         known = (truth[level] != "").to_numpy()
         right = errors[known].assign(right=(truth[level] == chosen[level]).to_numpy()[known].astype(float))
         for (split, method), group in right.groupby(["split", "method"], sort=False):
-            values, blocks = inference.by_seed(group, "right")
-            found = inference.with_interval(np.mean, (values,), blocks, replicates=replicates, seed=seed)
+            values, blocks = significance.by_seed(group, "right")
+            found = significance.with_interval(np.mean, (values,), blocks, replicates=replicates, seed=seed)
             rows.append((split, method, level, *found, len(blocks)))
     return pd.DataFrame(rows, columns=list(ADMINISTRATIVE))
 
@@ -176,7 +176,7 @@ def recall_paradox(errors):
 
 def threats(parts, leakage, runs, ratios):
     """What could fool a reader (columns THREATS), from split and part of photos, new_places.LEAKAGE, training.RUNS of
-    all methods and inference.RATIOS.
+    all methods and significance.RATIOS.
     """
     found = runs.groupby("split", sort=False).still_improving.agg(trainings="size", still_improving="sum")
     shown = ~ratios.verdict.str.startswith("Not shown")
@@ -212,6 +212,6 @@ def answer(compared, split, methods, ratios):
         f"and {right['frozen_nearest']:.0%} of the photos in the right city, and near one half a median jumps."
     )
     own = ratios[ratios.split == split]
-    better = inference.listed(inference.shown_to("helps", own).method)
+    better = significance.listed(significance.shown_to("helps", own).method)
     shown = f"Of {len(own)} methods {better} is shown to be better than clip."
     return " ".join([first, *own[own.method == "sw_clip"].verdict, *([shown] if len(own) > 1 else [])])

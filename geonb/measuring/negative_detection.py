@@ -7,7 +7,7 @@ import torch
 from geonb import checks, random_streams, resampling
 from geonb.earth import sphere
 from geonb.learning import negatives
-from geonb.measuring import inference
+from geonb.measuring import significance
 from geonb.variograms import curves, lags
 
 STRATA = 10  # of distance, within which pairs are compared, so that distance alone is worth 0.5
@@ -18,7 +18,7 @@ DETECTED = {
     "kind": "false negative: near and alike in the planted fields; hard negative: far and alike",
     "rule": "what ranks the pairs",
     "auc": "area under the ROC curve within distance strata, their mean [-]",
-    **inference.bounds("-"),
+    **significance.bounds("-"),
     "pairs": "pairs ranked [count]",
     "alike": "of them truly alike [count]",
 }
@@ -40,7 +40,7 @@ TRAINED = {
     "trainings": "on all splits and seeds [count]",
     "still_improving": "of them not converged: the last fifth of the steps improved validation by 2 % or more [count]",
 }
-COMPARED = {"ratios": inference.RATIOS, "shares": inference.SHARES, "trained": TRAINED}
+COMPARED = {"ratios": significance.RATIOS, "shares": significance.SHARES, "trained": TRAINED}
 
 
 def pairs_of(features, lat_lon_deg, range_m, *, pairs_at_most, seed=0):
@@ -146,8 +146,8 @@ def mean_auc(score, alike, stratum, weight):
 
 def compared(errors, guided, runs, within_m, *, replicates, seed=0):
     """The tables COMPARED of guided rows with GeoCLIP, from the errors of page 07; runs: method -> training.summary."""
-    ratios = inference.ratios(errors, dict.fromkeys(guided, "geoclip"), replicates=replicates, seed=seed)
-    shares = inference.share_differences(errors, guided, "geoclip", within_m, replicates=replicates, seed=seed)
+    ratios = significance.ratios(errors, dict.fromkeys(guided, "geoclip"), replicates=replicates, seed=seed)
+    shares = significance.share_differences(errors, guided, "geoclip", within_m, replicates=replicates, seed=seed)
     trained = [(method, len(table), int(table.still_improving.sum())) for method, table in runs.items()]
     return ratios, shares, pd.DataFrame(trained, columns=list(TRAINED))
 
@@ -169,7 +169,7 @@ def answer(table, ratios, flag="", beside=""):
         return " ".join([*said, "What guiding is worth in training was not compared: this study trains no GeoCLIP."])
     own = ratios[ratios.method == "geoclip_semivariogram"]
     said += [f"In {row.split}{beside and f' of study {beside}'}: {row.verdict}" for row in own.itertuples()]
-    shown = (inference.shown_to(word, ratios) for word in ("helps", "harms"))
-    help_, harm = (inference.listed(rows.method + " in " + rows.split) for rows in shown)
+    shown = (significance.shown_to(word, ratios) for word in ("helps", "harms"))
+    help_, harm = (significance.listed(rows.method + " in " + rows.split) for rows in shown)
     compared = f"Of {ratios.low.notna().sum()} comparisons of a guided row with GeoCLIP that have an interval"
     return " ".join([*said, f"{compared}, shown to help: {help_}; shown to harm: {harm}."])

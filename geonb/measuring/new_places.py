@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 
 from geonb import checks, resampling
 from geonb.earth import sphere
-from geonb.measuring import coherence, inference
+from geonb.measuring import coherence, significance
 from geonb.measuring.errors import ERRORS, geometric_mean_m
 from geonb.splitting.splits import in_sequences_of
 
@@ -14,12 +14,12 @@ FEWEST_PHOTOS = 20  # of a method that are in the right city: with fewer no null
 LEAKAGE = {
     "split": ERRORS["split"],
     "share_within_range": "share of test photos with a training photo nearer than the yardstick [share]",
-    **inference.bounds("share"),
+    **significance.bounds("share"),
     "shared_sequences": "test photos whose sequence also trains [count]",
     "test_photos": "test photos [count]",
 }
 WITHIN_CITY = {
-    **inference.ROW,
+    **significance.ROW,
     "n": "test photos that count [count]",
     "median_error_m": "median error of these photos [m]",
     "null_low": "2.5th percentile of it over truths permuted [m]",
@@ -32,7 +32,7 @@ BY_CITY = {
     "city": "city of the test photos",
     "range_m": "effective range of the features in the pilot district of the city; missing when flagged [m]",
     "ratio": "geometric mean error over that of the other method [-]",
-    **inference.bounds("-"),
+    **significance.bounds("-"),
     "n": "test photos [count]",
 }
 SURROUNDINGS = {
@@ -42,11 +42,11 @@ SURROUNDINGS = {
     "from": "least of it among the photos of the part [m or count]",
     "to": "most of it [m or count]",
     "error_m": "geometric mean of 1 m + error, mean over seeds [m]",
-    **inference.bounds("m"),
+    **significance.bounds("m"),
     "n": "test photos of the part [count]",
 }
 BY_DISTANCE = {
-    **inference.ROW,
+    **significance.ROW,
     "kind": ERRORS["kind"],
     "from_m": "lower edge of the distances to the nearest training photo [m]",
     "to_m": "upper edge [m]",
@@ -62,7 +62,7 @@ def leakage(parts, lat_lon_deg, sequence_id, blocks, *, within_m, seed=0):
     for name, part in parts.items():
         test, train = part == "test", part == "train"
         near = sphere.nearest(lat_lon_deg[test], lat_lon_deg[train])[1] < within_m
-        interval = inference.ratio_interval(np.stack([near, np.ones(len(near))]), blocks[test], seed=seed)
+        interval = significance.ratio_interval(np.stack([near, np.ones(len(near))]), blocks[test], seed=seed)
         shared = in_sequences_of(sequence_id, train)[test]
         rows.append((name, near.mean(), *interval, int(shared.sum()), len(near)))
     return pd.DataFrame(rows, columns=list(LEAKAGE))
@@ -80,11 +80,11 @@ def within_city(errors, *, permutations, seed=0):
         if len(own) >= FEWEST_PHOTOS:
             truth, predicted = (own[[f"{end}lat_deg", f"{end}lon_deg"]].to_numpy() for end in ("", "predicted_"))
             given = predicted, truth, own.city.to_numpy(), sphere.distance_m, np.median
-            value, null = inference.permuted(*given, permutations=permutations, seed=seed)
-            found = [value, *resampling.interval95(null), inference.p_value(value, null)]
+            value, null = significance.permuted(*given, permutations=permutations, seed=seed)
+            found = [value, *resampling.interval95(null), significance.p_value(value, null)]
         rows.append((*key, len(own), *found))
     table = pd.DataFrame(rows, columns=list(WITHIN_CITY)[:-1])
-    return table.assign(p_holm=table.groupby("split").p.transform(inference.holm))
+    return table.assign(p_holm=table.groupby("split").p.transform(significance.holm))
 
 
 def by_city(errors, ours, other, pilot_fits, *, replicates, seed=0):
@@ -92,8 +92,8 @@ def by_city(errors, ours, other, pilot_fits, *, replicates, seed=0):
     range_m, rows = pilot_fits.set_index("city").effective_range_m, []
     both = errors if {ours, other} <= set(errors.method) else errors[:0]
     for (split, city), own in both.groupby(["split", "city"]):
-        given = inference.errors_of_two(own, ours, other)
-        ratio = inference.ratio_of_geometric_means(*given, replicates=replicates, seed=seed)[:3]
+        given = significance.errors_of_two(own, ours, other)
+        ratio = significance.ratio_of_geometric_means(*given, replicates=replicates, seed=seed)[:3]
         rows.append((split, city, range_m.get(city, np.nan), *ratio, own.photo_id.nunique()))
     return pd.DataFrame(rows, columns=list(BY_CITY))
 
@@ -131,7 +131,7 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
             for own in (part == k for k in np.unique(part)):
                 logs, blocks = photos.log_error.to_numpy()[own], photos.block.to_numpy()[own]
                 sums = np.stack([logs, np.ones(len(logs))])
-                means = logs.mean(), *inference.ratio_interval(sums, blocks, replicates=300, seed=seed)
+                means = logs.mean(), *significance.ratio_interval(sums, blocks, replicates=300, seed=seed)
                 rows.append((method, about, values[own].min(), values[own].max(), *10 ** np.array(means), len(logs)))
     return pd.DataFrame(rows, columns=list(SURROUNDINGS))
 
@@ -141,7 +141,7 @@ def answer(within, cities, ours, other):
     known, shown = within[within.p.notna()], cities.dropna(subset="low")
     better = known.split[(known.p_holm < 0.05) & (known.median_error_m < known.null_low)]
     counts = known.split.value_counts(sort=False).items()
-    counts = inference.listed([f"{(better == split).sum()} of {count} in {split}" for split, count in counts])
+    counts = significance.listed([f"{(better == split).sum()} of {count} in {split}" for split, count in counts])
     differ = ((shown.low > 1) | (shown.high < 1)).sum()
     return (
         "Methods that know more than chance about where in the right city a photo lies, of those that placed "

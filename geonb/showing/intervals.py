@@ -95,7 +95,7 @@ def comparison(compare, split):
 
 
 def ratios(table, other):
-    """Figure of inference.RATIOS, one panel per split; a split without intervals has none, unless none has any."""
+    """Figure of significance.RATIOS, one panel per split; a split without intervals has none, unless none has any."""
     table = table.dropna(subset="low") if table["low"].notna().any() else table
     title = f"Error over that of {other}"
     style.need(table, ["p_holm"], title)

@@ -233,3 +233,17 @@ def test_figures_are_kept_as_files_of_their_names_and_the_notebook_keeps_the_png
     executed = (build / "executed" / "01_photos.ipynb").read_text()
     assert executed.count("image/png") == 3
     assert "image/svg+xml" not in executed
+
+
+def test_an_interrupted_run_says_so_in_one_line(toy, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "by_hand", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, "01_photos", "--study", "toy")
+    assert ended.value.code == 130
+    assert (
+        capsys.readouterr().err
+        == "geonb.book.runner: 01_photos was interrupted, its finished tables are as they were\n"
+    )

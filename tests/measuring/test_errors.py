@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from geonb.earth import sphere
 from geonb.learning import decoding
-from geonb.measuring import baselines, errors, inference
+from geonb.measuring import baselines, errors, significance
 
 METRE = np.degrees(1 / sphere.EARTH_RADIUS_M)  # of latitude
 
@@ -240,14 +240,14 @@ def test_ratios_of_many_methods_are_adjusted_and_the_verdict_knows_it():
     scales = {"clip": 1e7, "half": 5e6, "same": 1e7, "also": 1e7}
     predicted = pd.concat([errors_of(name, scale=scale) for name, scale in scales.items()], ignore_index=True)
     others = dict.fromkeys(["half", "same", "also"], "clip")
-    table = inference.ratios(predicted, others, replicates=199)
-    assert list(table) == list(inference.RATIOS)
+    table = significance.ratios(predicted, others, replicates=199)
+    assert list(table) == list(significance.RATIOS)
     table = table.set_index("method")
     assert table[["ratio", "low", "high"]].round(3).to_numpy().tolist() == [[0.5] * 3, [1.0] * 3, [1.0] * 3]
     assert table.p_holm["half"] == pytest.approx(3 * 2 / 200)
     assert table.verdict["half"].startswith("It helps here")
     assert table.verdict["same"].startswith("Not shown")
-    few = inference.ratios(predicted, others, replicates=99).set_index("method")
+    few = significance.ratios(predicted, others, replicates=99).set_index("method")
     assert "with 3 methods compared p is 0.06 (Holm)" in few.verdict["half"]
 
 
@@ -328,12 +328,12 @@ def test_shares_within_distances_are_compared_photo_by_photo():
         for seed in (0, 1) for name, error in (("a", base / 2), ("b", base))
     ]  # fmt: skip
     predicted = pd.concat(rows).assign(split="here")
-    table = inference.share_differences(predicted, ["a"], "b", [50.0, 500.0], replicates=200).set_index("within_m")
+    table = significance.share_differences(predicted, ["a"], "b", [50.0, 500.0], replicates=200).set_index("within_m")
     assert table.difference[50.0] == pytest.approx((base <= 100).mean() - (base <= 50).mean())
     assert table.share[50.0] == pytest.approx((base <= 100).mean())
     assert table.low[50.0] < table.difference[50.0] < table.high[50.0]
     assert table.loc[500.0, ["difference", "low", "high"]].tolist() == [0, 0, 0]
-    assert inference.share_differences(predicted, [], "b", [50.0]).empty
+    assert significance.share_differences(predicted, [], "b", [50.0]).empty
 
 
 def test_names_of_places_are_compared_level_by_level_where_there_is_one():

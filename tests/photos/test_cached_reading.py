@@ -1,5 +1,6 @@
 """Many files read by several processes, and again only those that changed."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -115,3 +116,21 @@ def test_an_interrupted_scan_keeps_what_it_read(many, asked, monkeypatch):
     asked.clear()
     folder.read(folder=str(many))
     assert asked[0] == "10.jpg"
+
+
+@pytest.mark.parametrize("errno", [28, 13, 30])  # disk full, no permission, read-only
+def test_what_was_read_is_kept_where_nothing_can_be_written(many, monkeypatch, capsys, errno):
+    expected = folder.read(folder=str(many))
+    shutil.rmtree(cached_reading.SCANS)
+
+    def refused(*_, **__):
+        raise OSError(errno, os.strerror(errno))
+
+    monkeypatch.setattr(cached_reading.files, "write_whole", refused)
+    capsys.readouterr()
+    same(expected, folder.read(folder=str(many)))
+    told = capsys.readouterr()
+    (line,) = [line for line in told.out.splitlines() if "photos:" not in line and line.strip()]
+    words = "what was read is not kept in build/scans, the next run reads it again"
+    assert line == f"{os.strerror(errno)}: {words}"
+    assert told.err == ""

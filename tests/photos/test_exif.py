@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL.ExifTags import GPS, Base
 
+from geonb.earth import sphere
 from geonb.photos.sources import exif, folder
 from tests.photos.made import cologne, gps_exif, left_out_of, picture, rationals, text
 
@@ -135,3 +136,43 @@ NOON = "2022:08:14 14:12:31"
 )  # fmt: skip
 def test_the_time_is_that_of_the_gps_then_that_of_the_camera_with_the_offset_that_stands(shot, gps, time):
     assert taken(shot, gps) == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)
+
+
+@pytest.mark.parametrize(
+    ("datum", "told", "expected", "within_m"),
+    [
+        # the approximation that Japanese map pages publish: 1.1 and 2.7 parts in ten thousand
+        ("TOKYO", (35.0, 135.0), (35.003216, 134.997218), 5),
+        ("Tokyo ", (35.0, 135.0), (35.003216, 134.997218), 5),
+        # Molodensky's formulas worked out apart, with the shifts of NIMA TR8350.2: -8 160 176 m, and -87 -98 -121 m
+        ("NAD27", (40.0, -100.0), (40.00001, -100.00042), 10),
+        ("ED-50", (50.0, 7.0), (49.99917, 6.99879), 10),
+    ],
+)
+def test_a_known_datum_is_transformed(tmp_path, datum, told, expected, within_m):
+    signs = {"GPSLatitudeRef": text(b"N\0"), "GPSLongitudeRef": text(b"E\0" if told[1] > 0 else b"W\0")}
+    angles = {"GPSLatitude": rationals(told[0]), "GPSLongitude": rationals(abs(told[1]))}
+    at = np.array([at_of(read_one(tmp_path, cologne(GPSMapDatum=text(datum.encode() + b"\0"), **signs, **angles)))])
+    assert sphere.distance_m(at, np.array([expected]))[0] < within_m
+    assert sphere.distance_m(at, np.array([told]))[0] > 30
+
+
+@pytest.mark.parametrize(
+    ("camera", "day", "time"),
+    [
+        (NOON, "2002:12:29", "2022-08-14 12:12:31"),  # 1,024 weeks back, the camera two hours ahead
+        (NOON, "1983:05:15", "2022-08-14 12:12:31"),  # 2,048 weeks back
+        (NOON, "2022:08:14", "2022-08-14 12:12:31"),
+        (NOON, "2002:12:22", "2002-12-22 12:12:31"),  # 1,025 weeks back: nobody knows
+        ("2002:12:29 14:12:31", "2022:08:14", "2022-08-14 12:12:31"),  # a camera set wrongly
+        (NOON, "1980:01:06", "2022-08-14 14:12:31"),  # the first day of GPS: no date was received
+        (NOON, "1970:01:01", "2022-08-14 14:12:31"),
+        (None, "2002:12:29", "2002-12-29 12:12:31"),
+        (None, "1980:01:06", None),
+    ],
+)
+def test_a_gps_clock_that_lost_1024_weeks_is_set_by_the_camera(camera, day, time):
+    found = taken(
+        {"DateTimeOriginal": camera} if camera else {}, {"GPSDateStamp": day, "GPSTimeStamp": (12.0, 12.0, 31.0)}
+    )
+    assert found == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)

@@ -4,14 +4,11 @@ import geopandas
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from pyproj import CRS
 from shapely import LineString, Point
 
 from geonb.earth import sphere
-from geonb.files import ROOT
 from geonb.photos.catalogue import catalogue, lat_lon_deg
-from geonb.photos.sources import gather, table
+from geonb.photos.sources import table
 from tests.photos.made import picture
 
 
@@ -196,124 +193,17 @@ def test_a_table_with_a_header_and_no_rows_is_told(place):
 
 
 @pytest.mark.parametrize("name", ["photos.parquet", "photos.gpkg", "photos.geojson"])
-@pytest.mark.parametrize("content", [b"PAR1 and nothing", b"", b"{}"])
-def test_a_file_that_is_not_what_it_is_called_is_told(place, name, content):
-    (place.folder / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{name} cannot be read as what its name says"):
-        table.read(table=str(place.folder / name))
-
-
-BRITISH = {"lat_column": "north", "lon_column": "east", "crs": "EPSG:27700"}
-
-
-@pytest.mark.parametrize(
-    ("crs", "north", "east", "expected", "within_m"),
-    [
-        ("EPSG:27700", "179640", "530268", [51.50072, -0.12463], 25),  # Elizabeth Tower on the British National Grid
-        ("EPSG:32617", "4833438.55", "630084,30", [43.642567, -79.387139], 0.5),  # the CN Tower in UTM zone 17 N
-    ],
-)
-def test_north_and_east_of_a_grid_become_degrees(place, crs, north, east, expected, within_m):
-    content = f'path,north,east\nimages/a.jpg,{north},"{east}"\nimages/b.jpg,far,1\n'
-    rows, left_out = place(content, **BRITISH | {"crs": crs})
-    assert sphere.distance_m(np.array(at(rows), float), np.array([expected]))[0] < within_m
-    assert left_out["detail"].tolist() == ["row 2: north [metre] is 'far', not a number"]
-
-
-@pytest.mark.parametrize(
-    ("row", "reason", "words"),
-    [
-        ("530268000,179640", "broken position", "north 530268000, east 179640 [metre] lies outside of"),
-        ("5e6,5e6", "broken position", "lies outside of"),
-        ('"179,640","530,268"', "not a number", "the comma of 179,640 may part thousands or decimals: write none"),
-    ],
-)
-def test_north_and_east_that_cannot_be_meant_are_left_out(place, row, reason, words):
-    content = f'path,north,east\nimages/a.jpg,"179640,5","530268,25"\nimages/b.jpg,{row}\n'
-    rows, left_out = place(content, **BRITISH)
-    assert len(rows) == 1
-    assert left_out["reason"].tolist() == [reason]
-    assert words in left_out["detail"][0]
-
-
-def test_swapped_coordinates_are_told_with_the_way_out_and_exchanged_when_asked_for(place, saved):
-    content = "path,lat,lon\nimages/a.jpg,126.98,37.57\nimages/b.jpg,126.99,37.58\nimages/c.jpg,,\n"
-    words = "row 1 has latitude 126.98, longitude 37.57: 2 of 2 rows look like exchanged latitude"
-    with pytest.raises(ValueError, match=words):
-        place(content)
-    for how in ({"swap_lat_lon": True}, {"lat_column": "lon", "lon_column": "lat"}):
-        assert at(place(content, **how)[0]) == [[37.57, 126.98], [37.58, 126.99]]
-    assert at(saved("p.parquet", [Point(50.94, 6.97)], options={"swap_lat_lon": True})[0]) == [[50.94, 6.97]]
-
-
-def test_coordinates_in_metres_are_told_with_the_option_that_names_their_system(place, saved):
-    content = "path,north,east\nimages/c.jpg,,\nimages/a.jpg,6610909,530268\nimages/b.jpg,6610950,530270\n"
-    words = r"row 2 has latitude 6610909, longitude 530268: 2 of 3 rows look like metres.*in the option crs"
-    with pytest.raises(ValueError, match=words):
-        place(content + "images/c.jpg,50.9,6.9\n", lat_column="north", lon_column="east")
-    with pytest.raises(ValueError, match=r"2 of 2 rows look like metres.*must be saved with the system it is in"):
-        saved("p.parquet", geopandas.points_from_xy([530268, 530270], [6610909, 6610950]))
-
-
-def test_longitudes_up_to_360_are_told_and_taken_only_when_asked_for(place):
-    around = "path,lat,lon\nimages/a.jpg,40.7,286.0\nimages/b.jpg,50.9,6.9\nimages/c.jpg,40.8,286.1\n"
-    with pytest.raises(ValueError, match=r"row 1 has latitude 40\.7, longitude 286: 2 of 3 .*set lon_0_to_360: true"):
-        place(around)
-    rows, left_out = place(around, lon_0_to_360=True)
-    assert rows["lon_deg"].tolist() == pytest.approx([-74.0, 6.9, -73.9])
+def test_points_and_columns_that_disagree_are_refused_with_the_worst_row(saved, name):
+    rows, left_out = saved(name, POINTS, written=25832, lat=[50.9, 50.950005], lon=[6.9, 6.95])
+    assert rows["lat_deg"].tolist() == pytest.approx([50.9, 50.95])
     assert left_out.empty
-
-
-def test_one_longitude_beyond_180_beside_negative_ones_is_a_row_that_is_left_out(place):
-    rows, left_out = place("path,lat,lon\nimages/a.jpg,40.7,286.0\nimages/b.jpg,50.9,-6.9\nimages/c.jpg,40.8,7\n")
-    assert len(rows) == 2
-    assert left_out["reason"].tolist() == ["longitude out of range"]
-    rows, _ = place("path,lat,lon\nimages/a.jpg,40.7,-74\nimages/b.jpg,50.9,370\n", lon_0_to_360=True)
-    assert rows["lon_deg"].tolist() == [-74.0]  # nothing else is turned
-
-
-def test_a_table_of_points_gives_these_whatever_its_columns_say(saved):
-    assert at(saved("p.parquet", POINTS, lat=[1, 2], lon=[3, 4])[0]) == [[50.9, 6.9], [50.95, 6.95]]
-    with pytest.raises(ValueError, match="leave it out beside lon_0_to_360 and points"):
-        saved("p.parquet", POINTS, options={"crs": "EPSG:25832"})
-
-
-@pytest.mark.parametrize(
-    ("crs", "lat_deg", "lon_deg", "inside"),
-    [
-        ("EPSG:27700", 51.5, 2.5, True),  # within the margin
-        ("EPSG:27700", 51.5, 9.0, False),
-        ("EPSG:3460", -17.0, -179.0, True),  # Fiji, across the date line
-        ("EPSG:3857", float("inf"), float("inf"), False),
-    ],
-)
-def test_the_area_of_a_coordinate_system_has_a_margin(crs, lat_deg, lon_deg, inside):
-    assert table.within(CRS(crs).area_of_use, lat_deg, lon_deg) == inside
-
-
-def test_the_study_of_global_streetscapes_reads_the_table_that_the_book_makes_of_its_files(tmp_path, monkeypatch):
-    """The columns of the published files, as far as they are used."""
-    uuids = [f"d39b5e69-6291-46fc-a2f8-{number:012x}" for number in range(4)]
-    for uuid in uuids[:3]:
-        picture(tmp_path / "images" / "Köln" / f"{uuid}.jpeg")
-    key = {"uuid": uuids, "source": "Mapillary", "orig_id": range(4)}
-    common = {"lat": 50.9, "lon": [6.95, 6.96, 6.97, 6.98], "datetime_local": "2024-07-09 03:24:10.913000+02:00",
-              "heading": ["29.5", "", "", ""], "projection_type": ["perspective", "spherical"] + ["perspective"] * 2,
-              "sequence_id": "s"}  # fmt: skip
-    (tmp_path / "data").mkdir()
-    for name, columns in (
-        ("metadata_common_attributes", common), ("contextual", {"lighting_condition": ["day", "day", "night", "day"]}),
-        ("simplemaps", {"city": "Köln", "city_ascii": "Koln", "admin_name": "NRW", "country": "Germany"}),
-    ):  # fmt: skip
-        pd.DataFrame(key | columns).to_csv(tmp_path / "data" / f"{name}.csv", index=False)
-    book = (ROOT / "book" / "your_own_photos.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    exec(book.partition("## A part of Global Streetscapes")[2].partition("```python\n")[2].partition("```")[0], {})
-    study = yaml.safe_load((ROOT / "notebooks" / "studies" / "global_streetscapes.yml").read_text(encoding="utf-8"))
-    options = study["01_photos"]["options"] | {"table": str(tmp_path / "photos.csv")}
-    found, left_out = gather(study["01_photos"]["source"], options)
-    assert left_out.empty
-    (photo,) = found.itertuples()
-    assert (photo.city, photo.country, photo.source, photo.licence) == ("Köln", "Germany", "Mapillary", "CC BY-SA 4.0")
-    assert (photo.geometry.y, photo.geometry.x, photo.heading_deg, photo.sequence_id) == (50.9, 6.95, 29.5, "s")
-    assert photo.captured_at == pd.Timestamp("2024-07-09 01:24:10.913", tz="UTC")
+    words = (
+        r"columns lat, lon and points of the table lie more than 1 m apart in 1 of 2 rows, in row 2 by 111[,.\d]* m: "
+        r".*lat_column: '' and lon_column: '' take the points"
+    )
+    with pytest.raises(ValueError, match=words):
+        saved(name, POINTS, lat=[50.9, 51.95], lon=[6.9, 6.95])
+    rows, _ = saved(name, POINTS, lat=[50.9, 51.95], lon=[6.9, 6.95], options={"lat_column": "", "lon_column": ""})
+    assert rows["lat_deg"].tolist() == pytest.approx([50.9, 50.95])
+    with pytest.raises(ValueError, match=r"lie more than 1 m apart in 2 of 2 rows"):
+        saved(name, POINTS, lat=[6.9, 6.95], lon=[50.9, 50.95])

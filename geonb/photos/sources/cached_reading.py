@@ -42,7 +42,10 @@ def scanned(paths, read, *, where, workers):
     finally:  # what was read before an interruption is not lost; permissions change while the file stays as it is
         lasting = {stamps[path]: told for path, told in found.items() if told.get("reason") != "unreadable"}
         content = json.dumps({"version": version, "known": lasting})
-        files.write_whole(memory, lambda partial: partial.write_text(content, encoding="utf-8"))
+        try:
+            files.write_whole(memory, lambda partial: partial.write_text(content, encoding="utf-8"))
+        except OSError as error:  # a full disk costs only that pictures are read again
+            print(f"{error.strerror}: what was read is not kept in build/scans, the next run reads it again")
     return [found[path] for path in paths]
 
 

@@ -1,14 +1,16 @@
 """What the EXIF of a photo tells: position, direction of view and time, none of them guessed."""
 
+import functools
 import re
 import warnings
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from PIL.ExifTags import GPS, IFD, Base
 
 from geonb.photos import pictures
 from geonb.photos.left_out import Unreadable
-from geonb.photos.sources.photo_fields import check_position
+from geonb.photos.sources.photo_fields import check_position, within
 
 # Datums as cameras write them, capitals and digits alone: WGS 84 itself, and those within metres of it
 WGS_84 = (
@@ -17,6 +19,8 @@ WGS_84 = (
 )  # fmt: skip
 MOST_DOP = 50.0  # a dilution of precision above it means a position that may lie kilometres away
 GPS_BEGAN = datetime(1980, 1, 7, tzinfo=UTC)  # the day before is the date of receivers that have received none
+ROLLOVER = timedelta(weeks=1024)  # GPS counts its weeks in ten bits
+CLOCKS_APART = timedelta(days=1)  # at most, of a camera in any time zone and the GPS
 CLOCKS = {Base.DateTimeOriginal: (Base.OffsetTimeOriginal, Base.OffsetTime, Base.OffsetTimeDigitized),
           Base.DateTimeDigitized: (Base.OffsetTimeDigitized, Base.OffsetTime)}  # fmt: skip
 YEARS = range(1826, 9999)  # from the first photo to the last year that an offset cannot lead out of
@@ -38,7 +42,7 @@ def tags_of(path):
 
 def position(gps, damage=""):
     """(latitude, longitude) in degrees on WGS 84 from the GPS tags; Unreadable where they are missing, void, broken,
-    impossible, or of another datum.
+    impossible, or of a datum that nobody can transform.
     """
     if GPS.GPSLatitude not in gps and GPS.GPSLongitude not in gps:
         why = ("broken position", f"the EXIF is damaged: {damage}") if damage else ("no position", "no GPS in the EXIF")
@@ -51,11 +55,7 @@ def position(gps, damage=""):
     lat = _angle_deg(gps, GPS.GPSLatitude, GPS.GPSLatitudeRef, "NS")
     lon = _angle_deg(gps, GPS.GPSLongitude, GPS.GPSLongitudeRef, "EW")
     check_position(lat, lon)
-    datum = _text(gps.get(GPS.GPSMapDatum))
-    name = re.sub(r"[^A-Z0-9]", "", datum.upper())
-    if name and not name.startswith(WGS_84):
-        raise Unreadable("other datum", f"GPSMapDatum is {datum!r}: convert the position to WGS 84")
-    return lat, lon
+    return in_wgs_84(_text(gps.get(GPS.GPSMapDatum)), lat, lon)
 
 
 def _angle_deg(gps, tag, reference_tag, letters):
@@ -70,6 +70,42 @@ def _angle_deg(gps, tag, reference_tag, letters):
     return (1, -1)[letters.index(reference)] * sum(part / 60**power for power, part in enumerate(parts))
 
 
+def in_wgs_84(datum, lat_deg, lon_deg):
+    """(latitude, longitude) on WGS 84 of a position on a datum as cameras write it, '' for WGS 84.
+
+    A datum within metres of WGS 84 is taken as it; others are transformed by PROJ. Unreadable for one that PROJ does
+    not know by this name, and for a position outside of the area of its datum.
+    """
+    name, why = _plain(datum), f"GPSMapDatum is {datum!r}: convert the position to WGS 84"
+    if not name or name.startswith(WGS_84):
+        return lat_deg, lon_deg
+    system, transformer = _to_wgs_84(name)
+    if transformer is None or not within(system.area_of_use, lat_deg, lon_deg):
+        raise Unreadable("other datum", why)
+    east, north = transformer.transform(lon_deg, lat_deg)
+    return north, east
+
+
+@functools.cache
+def _to_wgs_84(name):
+    """(coordinate system, transformer to WGS 84) of a datum by its plain name; None, None where PROJ has none."""
+    from pyproj import CRS, Transformer
+    from pyproj.database import query_crs_info
+    from pyproj.enums import PJType
+    from pyproj.exceptions import ProjError
+
+    known = {_plain(info.name): info.code for info in query_crs_info("EPSG", PJType.GEOGRAPHIC_2D_CRS)}
+    with suppress(KeyError, ProjError):  # without a ballpark PROJ refuses a datum to which it knows no shift
+        system = CRS.from_epsg(known[name])
+        return system, Transformer.from_crs(system, "EPSG:4326", always_xy=True, allow_ballpark=False)
+    return None, None
+
+
+def _plain(name):
+    """A name's letters, as capitals, and its digits."""
+    return re.sub(r"[^A-Z0-9]", "", name.upper())
+
+
 def heading_deg(gps):
     """Direction of view in degrees within [0, 360), not-a-number where none was written."""
     parts = _numbers(gps.get(GPS.GPSImgDirection))
@@ -77,10 +113,16 @@ def heading_deg(gps):
 
 
 def captured_at(shot, gps):
-    """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable."""
+    """When the photo was taken, in UTC: by the GPS, else by the camera's clock; None where neither is readable.
+
+    A GPS clock that is once or twice 1,024 weeks behind the camera's has lost them: they are added.
+    """
     camera = next(filter(None, (_camera_time(shot, local, offsets) for local, offsets in CLOCKS.items())), None)
     received = _gps_time(gps)
-    return received if received and received >= GPS_BEGAN else camera
+    if received is None or received < GPS_BEGAN:
+        return camera
+    lost = [count for count in (1, 2) if camera and abs(camera - received - count * ROLLOVER) <= CLOCKS_APART]
+    return received + lost[0] * ROLLOVER if lost else received
 
 
 def _gps_time(gps):

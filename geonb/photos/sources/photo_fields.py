@@ -15,6 +15,7 @@ from geonb.photos.left_out import Unreadable
 MEASURED = ("photo_id", "path", "geometry", "width_px", "height_px", "sha256")
 FIELDS = [name for name in catalogue.COLUMNS if name not in MEASURED]
 NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)(e[+-]?[0-9]+)?|[+-]?inf", re.IGNORECASE)
+MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 LATEST_MS = 4e12  # year 2096: what lies beyond is no time
 
 
@@ -97,6 +98,15 @@ def check_position(lat_deg, lon_deg):
             raise Unreadable(f"{name} out of range", f"{name} is {value}, not within -{bound}..{bound} degrees")
     if max(abs(lat_deg), abs(lon_deg)) < 1e-4:
         raise Unreadable("position 0,0", f"latitude {lat_deg}, longitude {lon_deg}: a receiver without a fix")
+
+
+def within(area, lat_deg, lon_deg):
+    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
+    if area is None:
+        return True
+    width = (area.east - area.west) % 360 or 360
+    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
+    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG
 
 
 @functools.cache

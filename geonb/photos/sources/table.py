@@ -7,18 +7,24 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from geonb.earth import sphere
 from geonb.photos.catalogue import collected
 from geonb.photos.left_out import Unreadable, kept_and_left_out
 from geonb.photos.pictures import picture_path
 from geonb.photos.sources import text_tables
 from geonb.photos.sources.cached_reading import examiner
-from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees
+from geonb.photos.sources.photo_fields import FIELDS, number, photo, required_number, text, to_degrees, within
 
 PARQUET, POINTS = (".parquet", ".geoparquet", ".pq"), (".geojson", ".gpkg", ".shp", ".fgb")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 SLIPS = 0.01  # share of the rows that may have a longitude above 180 degrees by mistake
+APART_M = 1.0  # between a row's point and its columns: the same place, rounded otherwise
+LIKELY = {  # names of columns, their letters alone, that an option may mean; the last of each are often in metres
+    "path_column": "path filepath imagepath file filename image img photo picture",
+    "lat_column": "lat latitude latdeg latitudedeg decimallatitude gpslatitude y north northing",
+    "lon_column": "lon long lng longitude londeg longitudedeg decimallongitude gpslongitude x east easting",
+}
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that spreadsheets write and read
-MARGIN_DEG = 1.0  # around the area for which a coordinate system is made
 
 
 def read(
@@ -32,7 +38,8 @@ def read(
     folder: where its paths begin, without it the folder of the table. columns: {field of the catalogue: column}; a
     column with the name of a field is taken without being named, unless the field is mapped to ''. city, country,
     licence, author hold where a row has none of its own. Latitude and longitude: decimal degrees, WGS 84, or north and
-    east in the coordinate system crs, in its own unit; a table of points gives its points. swap_lat_lon: the two are
+    east in the coordinate system crs, in its own unit; a table of points gives its points, which columns of these names
+    must repeat within APART_M. swap_lat_lon: the two are
     exchanged; lon_0_to_360: longitude 286 is -74. layer: of a file with several. Times are ISO 8601, in UTC where they
     have no offset. FileNotFoundError without the file; ValueError for one that cannot be read, for options that do not
     fit it, and for coordinates that only make sense with an option that was not set.
@@ -43,7 +50,10 @@ def read(
     points = hasattr(frame, "geom_type")
     if crs and (points or lon_0_to_360):
         raise ValueError(f"crs {crs!r} is of columns in its unit: leave it out beside lon_0_to_360 and points")
-    told = told_by(frame, path_column, at, columns or {}, _points(frame, swap_lat_lon) if points else None)
+    drawn = _points(frame, swap_lat_lon) if points else None
+    if points and set(at) <= set(frame):
+        refuse_apart(frame, at, drawn)
+    told = told_by(frame, path_column, at, columns or {}, drawn)
     if not crs:
         told = plausible(told, lon_0_to_360)
     placed, entries = on_grid(crs, *at) if crs else dict, told.to_dict("records")
@@ -116,11 +126,37 @@ def told_by(frame, path_column, at, columns, points):
     names = {name: name for name in FIELDS if name in frame} | columns
     names = {"path": path_column} | {name: column for name, column in names.items() if column}
     names |= {"lat_deg": at[0], "lon_deg": at[1]} if points is None else {}
-    if missing := [f"{column!r} for {name}" for name, column in names.items() if column not in list(frame)]:
-        there, options = ", ".join(map(str, frame.columns)), "path_column, lat_column, lon_column and columns"
-        raise ValueError(f"the table has no column {', '.join(missing)}; it has {there}: set the options {options}")
+    if missing := [name for name, column in names.items() if column not in list(frame)]:
+        options = {"path": "path_column", "lat_deg": "lat_column", "lon_deg": "lon_column"}
+        meant = likely(frame, [options[name] for name in missing if name in options])
+        there = ", ".join(map(str, frame.columns))
+        missing = ", ".join(f"{names[name]!r} for {name}" for name in missing)
+        raise ValueError(f"the table has no column {missing}; it has {there}{meant}")
     told = {name: frame[column] for name, column in names.items()} | (points or {})
     return pd.DataFrame(told).astype(object).reset_index(drop=True)
+
+
+def likely(frame, missing):
+    """In words, which columns may be meant by options of LIKELY; '' where none may."""
+    plain = {re.sub(r"[^a-z]", "", str(column).lower()): column for column in frame}
+    meant = {option: next((name for name in LIKELY[option].split() if name in plain), "") for option in missing}
+    told = ", ".join(f"{option}: {plain[name]}" for option, name in meant.items() if name)
+    metres = ", and crs if they are in metres" if set(meant.values()) & {"y", "northing", "north"} else ""
+    return f": set {told}{metres}" if told else ""
+
+
+def refuse_apart(frame, at, drawn):
+    """ValueError where columns of latitude and longitude and the points of a table lie more than APART_M apart."""
+    written = np.column_stack([frame[name].map(number).astype(float) for name in at])
+    points = np.column_stack([drawn["lat_deg"], drawn["lon_deg"]])
+    apart_m = np.nan_to_num(sphere.distance_m(written, points))
+    if (far := apart_m > APART_M).any():
+        row = int(apart_m.argmax())
+        raise ValueError(
+            f"columns {', '.join(at)} and points of the table lie more than {APART_M:g} m apart in {far.sum()} of "
+            f"{len(far)} rows, in row {row + 1} by {apart_m[row]:,.1f} m: {written[row]} beside {points[row]}. Mend "
+            "the table, or choose: lat_column: '' and lon_column: '' take the points, a CSV the columns"
+        )
 
 
 def _points(frame, swap):
@@ -190,12 +226,3 @@ def on_grid(crs, north_column, east_column):
         return entry | {"lat_deg": lat_deg, "lon_deg": lon_deg}
 
     return placed
-
-
-def within(area, lat_deg, lon_deg):
-    """Whether a position lies in an area of use of pyproj, or MARGIN_DEG around it; areas may cross the date line."""
-    if area is None:
-        return True
-    width = (area.east - area.west) % 360 or 360
-    across = (lon_deg - area.west + MARGIN_DEG) % 360 <= width + 2 * MARGIN_DEG
-    return across and area.south - MARGIN_DEG <= lat_deg <= area.north + MARGIN_DEG

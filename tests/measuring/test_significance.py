@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geonb.measuring import inference
+from geonb.measuring import significance
 
 
 def clustered(blocks=40, of_each=15, between=1.0, within=0.3, rng=None):
@@ -13,7 +13,7 @@ def clustered(blocks=40, of_each=15, between=1.0, within=0.3, rng=None):
 
 def interval(values, block, replicates=300, seed=0):
     """(low, high) of the mean."""
-    return inference.with_interval(np.mean, (values,), block, replicates=replicates, seed=seed)[1:]
+    return significance.with_interval(np.mean, (values,), block, replicates=replicates, seed=seed)[1:]
 
 
 def width(values, block, **draws):
@@ -31,7 +31,7 @@ def test_the_names_of_blocks_do_not_matter_and_constant_values_have_no_width():
     values, block = clustered()
     named = np.array([f"city {b:03d}" for b in block], object)
     assert interval(values, block) == interval(values, named)
-    assert inference.with_interval(np.mean, (np.full(600, 7.0),), block, replicates=20) == (7, 7, 7)
+    assert significance.with_interval(np.mean, (np.full(600, 7.0),), block, replicates=20) == (7, 7, 7)
 
 
 def test_the_interval_of_a_mean_is_that_of_the_means_of_blocks():
@@ -44,17 +44,17 @@ def test_the_interval_of_a_mean_is_that_of_the_means_of_blocks():
 
 def test_nineteen_blocks_have_no_interval_and_twenty_have_one():
     values, block = clustered(blocks=19)
-    three = inference.with_interval(lambda drawn: np.zeros(3), (values,), block)
+    three = significance.with_interval(lambda drawn: np.zeros(3), (values,), block)
     assert [part.tolist() for part in np.isnan(three)] == [[False] * 3, [True] * 3, [True] * 3]
-    ratio, low, high, _ = inference.ratio_of_geometric_means(np.exp(values), np.exp(values), block)
+    ratio, low, high, _ = significance.ratio_of_geometric_means(np.exp(values), np.exp(values), block)
     assert ratio == 1
-    assert np.isnan([low, high, *inference.ratio_interval(np.stack([values, values]), block)]).all()
+    assert np.isnan([low, high, *significance.ratio_interval(np.stack([values, values]), block)]).all()
     assert np.isfinite(interval(*clustered(blocks=20))).all()
 
 
 def test_blocks_are_drawn_whole_and_with_replacement():
     block = np.repeat(np.arange(25), np.arange(1, 26))
-    runs, photos = next(inference.redraws(3, block, 10, 0))
+    runs, photos = next(significance.redraws(3, block, 10, 0))
     times = np.bincount(photos, minlength=len(block))
     assert all(len(set(times[block == b])) == 1 for b in range(25))
     assert np.bincount(block[photos]).max() > 25
@@ -73,27 +73,29 @@ def test_a_ratio_is_that_of_the_geometric_means_and_its_interval_knows_that_phot
     values, block = clustered()
     other = 100 * np.exp(values)
     ours = 0.8 * other * np.exp(np.random.default_rng(1).normal(0, 0.02, len(block)))
-    ratio, low, high, _ = inference.ratio_of_geometric_means(ours, other, block, replicates=300)
+    ratio, low, high, _ = significance.ratio_of_geometric_means(ours, other, block, replicates=300)
     assert ratio == pytest.approx(np.exp(np.log(ours).mean() - np.log(other).mean()))
     assert low <= ratio <= high < low + 0.1
-    assert np.diff(inference.with_interval(np.median, (ours,), block, replicates=300)[1:]) > 30
-    half = inference.with_interval(lambda a, b: np.median(a) / np.median(b), (0.5 * other, other), block, replicates=50)
+    assert np.diff(significance.with_interval(np.median, (ours,), block, replicates=300)[1:]) > 30
+    half = significance.with_interval(
+        lambda a, b: np.median(a) / np.median(b), (0.5 * other, other), block, replicates=50
+    )
     assert half == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_errors_below_a_metre_count_as_one_and_one_photo_moves_a_ratio_little():
     blocks = np.arange(40)
     near, far = np.full(40, 0.0), np.where(blocks < 20, 1.0, 1e6)
-    assert inference.ratio_of_geometric_means(near, near, blocks)[0] == 1
+    assert significance.ratio_of_geometric_means(near, near, blocks)[0] == 1
     other = np.where(blocks < 19, 1.0, 1e6)  # now more than half are in a wrong city
-    assert inference.ratio_of_geometric_means(far, other, blocks)[0] > 0.5
+    assert significance.ratio_of_geometric_means(far, other, blocks)[0] > 0.5
 
 
 def test_a_method_without_training_is_compared_with_one_of_three_seeds_either_way_round():
     values, block = clustered()
     one, three = 1e4 * np.exp(values), 1e4 * np.exp(values + np.array([[-1.0], [0.0], [1.0]]))
-    _, low, high, p = inference.ratio_of_geometric_means(three, one, block, replicates=300)
-    _, turned_low, turned_high, turned_p = inference.ratio_of_geometric_means(one, three, block, replicates=300)
+    _, low, high, p = significance.ratio_of_geometric_means(three, one, block, replicates=300)
+    _, turned_low, turned_high, turned_p = significance.ratio_of_geometric_means(one, three, block, replicates=300)
     assert low < 0.8 < 1.2 < high
     assert [turned_low, turned_high] == pytest.approx([1 / high, 1 / low], rel=0.1)
     assert p == pytest.approx(turned_p, abs=0.1)
@@ -103,13 +105,13 @@ def test_the_p_of_a_ratio_is_small_where_a_method_is_better_and_large_where_it_i
     values, block = clustered()
     other = 100 * np.exp(values)
     same = other * np.exp(np.random.default_rng(1).normal(0, 0.1, len(block)))
-    assert inference.ratio_of_geometric_means(0.8 * other, other, block, replicates=999)[3] == pytest.approx(0.002)
-    assert inference.ratio_of_geometric_means(same, other, block, replicates=999)[3] > 0.05
+    assert significance.ratio_of_geometric_means(0.8 * other, other, block, replicates=999)[3] == pytest.approx(0.002)
+    assert significance.ratio_of_geometric_means(same, other, block, replicates=999)[3] > 0.05
 
 
 def test_holm_by_hand():
-    np.testing.assert_allclose(inference.holm([0.01, np.nan, 0.04, 0.03, 0.005]), [0.03, np.nan, 0.06, 0.06, 0.02])
-    np.testing.assert_allclose(inference.holm([0.5, 0.9]), [1, 1])
+    np.testing.assert_allclose(significance.holm([0.01, np.nan, 0.04, 0.03, 0.005]), [0.03, np.nan, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(significance.holm([0.5, 0.9]), [1, 1])
 
 
 @pytest.mark.parametrize(("ratio", "low", "high", "p_holm", "begins", "words"), [
@@ -124,14 +126,14 @@ def test_holm_by_hand():
 ])  # fmt: skip
 def test_a_verdict_claims_only_what_its_interval_and_its_p_show(ratio, low, high, p_holm, begins, words):
     row = pd.Series({"method": "SW-CLIP", "ratio": ratio, "low": low, "high": high, "p_holm": p_holm})
-    said = inference.verdict(row, "CLIP", compared=11)
+    said = significance.verdict(row, "CLIP", compared=11)
     assert said.startswith(begins)
     assert words in said
 
 
 def test_the_interval_of_a_ratio_of_sums_covers_it():
     values, block = clustered()
-    low, high = inference.ratio_interval(np.stack([values**2, np.ones_like(values)]), block)
+    low, high = significance.ratio_interval(np.stack([values**2, np.ones_like(values)]), block)
     assert low < (values**2).mean() < high
 
 
@@ -143,24 +145,26 @@ def test_predictions_that_know_nothing_are_as_good_as_their_null():
     rng, p = np.random.default_rng(0), []
     for seed in range(60):
         truth, found = rng.normal(size=(2, 80))
-        observed, null = inference.permuted(found, truth, np.arange(80) % 4, gap, np.median, permutations=99, seed=seed)
-        p.append(inference.p_value(observed, null))
+        observed, null = significance.permuted(
+            found, truth, np.arange(80) % 4, gap, np.median, permutations=99, seed=seed
+        )
+        p.append(significance.p_value(observed, null))
     assert 0.3 < np.mean(p) < 0.7
     assert np.mean(np.array(p) < 0.1) < 0.25
 
 
 def test_predictions_that_know_something_are_better_than_every_null():
     truth = np.random.default_rng(0).normal(size=80)
-    observed, null = inference.permuted(truth + 0.1, truth, np.zeros(80), gap, np.median, permutations=99)
+    observed, null = significance.permuted(truth + 0.1, truth, np.zeros(80), gap, np.median, permutations=99)
     assert observed < null.min()
-    assert inference.p_value(observed, null) == pytest.approx(2 / 100)
+    assert significance.p_value(observed, null) == pytest.approx(2 / 100)
 
 
 def test_truths_are_permuted_inside_groups_only():
     """What only tells the group is worth nothing against a null that keeps the groups."""
     group = np.repeat([0, 1], 50)
     truth = group * 100.0 + np.random.default_rng(0).normal(size=100)
-    observed, null = inference.permuted(group * 100.0, truth, group, gap, np.median, permutations=99)
+    observed, null = significance.permuted(group * 100.0, truth, group, gap, np.median, permutations=99)
     np.testing.assert_allclose(null, observed)  # a constant inside a group: every order is the same
     assert observed < 5
 
@@ -168,17 +172,17 @@ def test_truths_are_permuted_inside_groups_only():
 def test_a_statistic_that_is_not_defined_has_no_p():
     """No comparison with NaN holds: counted as a rank it would be the rarest of all."""
     null = np.arange(99.0)
-    assert np.isnan([inference.p_value(np.nan, null), inference.p_value(5.0, np.append(null, np.nan))]).all()
+    assert np.isnan([significance.p_value(np.nan, null), significance.p_value(5.0, np.append(null, np.nan))]).all()
     empty, blocks = np.full((1, 60), np.nan), np.arange(60) // 2
-    assert np.isnan(inference.ratio_of_geometric_means(empty, np.ones((1, 60)), blocks, replicates=20)).all()
+    assert np.isnan(significance.ratio_of_geometric_means(empty, np.ones((1, 60)), blocks, replicates=20)).all()
 
 
 CALLS = {
-    "with_interval": lambda values, block, **draws: inference.with_interval(np.mean, (values,), block, **draws),
-    "ratio_of_geometric_means": lambda values, block, **draws: inference.ratio_of_geometric_means(
+    "with_interval": lambda values, block, **draws: significance.with_interval(np.mean, (values,), block, **draws),
+    "ratio_of_geometric_means": lambda values, block, **draws: significance.ratio_of_geometric_means(
         values, np.ones(40), block, **draws
     ),
-    "ratio_interval": lambda values, block, **draws: inference.ratio_interval(
+    "ratio_interval": lambda values, block, **draws: significance.ratio_interval(
         np.stack([values, values]), block, **draws
     ),
 }
