@@ -48,7 +48,7 @@ COMPARED = (READ, BY_SHARE, SLOPES, GAPS)
 
 
 def compare(towers, corpora, sample, *, replicates=300, seed=0):
-    """Tables COMPARED of towers {name: [pretrained_towers.Tower of each training]}, see pretraining.trained; empty without.
+    """Tables COMPARED of towers {name: [Tower of each training]}, see pretraining.trained; empty without.
     corpora: the pretraining.Corpus that trained them, and that of the sample's photos.
     """
     draws, block = {"replicates": replicates, "seed": seed}, sample.block
@@ -115,7 +115,7 @@ def gaps(squares, block, draws):
 
 
 def city_accuracy(towers, corpora, held, block, settings, *, replicates=300, seed=0):
-    """Table FINETUNED of towers {name: [pretrained_towers.Tower of each training]}, trained on for the cities of their Corpus.
+    """Table FINETUNED of towers {name: [Tower of each training]}, trained on for the cities of their Corpus.
     corpora: that Corpus and another, whose photos `held` (n,) test, with their block (n,); settings: steps, batch_size,
     learning_rate. Empty without towers. ValueError for a city that only tests, or without photos that test.
     """

@@ -1,1 +1,1 @@
-"""Positions on the Earth: distances, cells that draw from them."""
+"""Positions on the Earth: distances, and cells."""
