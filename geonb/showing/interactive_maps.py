@@ -8,6 +8,7 @@ import base64
 import functools
 import io
 import itertools
+import json
 import re
 from dataclasses import dataclass
 from html import escape
@@ -17,8 +18,6 @@ import folium
 import numpy as np
 import pandas as pd
 import shapely
-from branca.element import MacroElement
-from folium.template import Template
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
@@ -87,8 +86,8 @@ def target_map(targets, simulated, streets=None):
 
     targets: layer, photo_id, city, lat_deg, lon_deg, weight (share of the target), distance_m from the photo.
     """
-    legend = share_legend("share of the target", (0.01, 0.05, 0.2, 1.0), ["one photo's right answers"])
-    return built(weighted(targets, "weight {:.1%}, {} away"), legend, simulated, streets)
+    legend = "share of the target", (0.01, 0.05, 0.2, 1.0), ["one photo's right answers"]
+    return weighted(targets, "weight {:.1%}, {} away", legend, simulated, streets)
 
 
 def posterior_map(likely, circles, simulated, streets=None):
@@ -100,24 +99,23 @@ def posterior_map(likely, circles, simulated, streets=None):
     need(circles, ("layer", "lat_deg", "lon_deg", "radius_m", "true_lat_deg", "true_lon_deg"), "circles of predictions")
     notes = ["orange line: the radius, where there is one (zoom out)"]
     notes += ["white: where it was taken"] if circles["true_lat_deg"].notna().any() else []
-    legend = share_legend("probability over that of the best place", (0.1, 0.3, 0.6, 1.0), notes)
+    legend = "probability over that of the best place", (0.1, 0.3, 0.6, 1.0), notes
     extra = {one["layer"]: circle_marks(one) for one in circles.to_dict("records")}
-    return built(weighted(likely, "{:.0%} of the best, {} from it"), legend, simulated, streets, extra)
+    return weighted(likely, "{:.0%} of the best, {} from it", legend, simulated, streets, extra)
 
 
-def weighted(table, template):
-    """Places with weights as marks, the heaviest on top of each layer; template: of weight and length."""
+def weighted(table, template, legend, simulated, streets, extra=None):
+    """OfflineMap of places with weights, the heaviest on top of each layer; template: of weight and length.
+
+    legend: its title, the upper bounds of classes of weights, its notes.
+    """
     need(table, ("layer", "photo_id", "city", "lat_deg", "lon_deg", "weight", "distance_m"), "map of weighted places")
-    both = zip(table["weight"], table["distance_m"], strict=True)
-    words = [template.format(weight, sphere.length(metres)) for weight, metres in both]
+    words = [template.format(row.weight, sphere.length(row.distance_m)) for row in table.itertuples()]
     table = unwrapped(table.assign(value=table["weight"], words=words, ring=table["weight"] <= 0))
-    return pd.concat([rows.sort_values("weight", kind="stable") for _, rows in table.groupby("layer", sort=False)])
-
-
-def share_legend(title, bounds, notes):
-    """The Legend of shares in classes with these upper bounds."""
+    table = pd.concat([rows.sort_values("weight", kind="stable") for _, rows in table.groupby("layer", sort=False)])
+    title, bounds, notes = legend
     texts = [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise((0, *bounds))]
-    return Legend(title, bounds[:-1], texts, notes, "nothing")
+    return built(table, Legend(title, bounds[:-1], texts, notes, "nothing"), simulated, streets, extra)
 
 
 @dataclass(frozen=True)
@@ -281,10 +279,7 @@ def built(table, legend, simulated, streets, extra=None):
     page.get_root().html.add_child(folium.Element(legend.html(table["ring"].any(), simulated, notes)))
     if len(layers) > 1:
         folium.LayerControl(collapsed=len(layers) > 4).add_to(page)
-    chooser = CityChooser()
-    chooser.places = list(places.values())
-    page.add_child(chooser)
-    return OfflineMap(page, offline(page), f"map of {table['photo_id'].nunique():,} photos")
+    return OfflineMap(page, offline(page, list(places.values())), f"map of {table['photo_id'].nunique():,} photos")
 
 
 def add_streets(page, streets, lon_deg):
@@ -306,24 +301,19 @@ def city_bounds(table):
             for city, count in counts.items()}  # fmt: skip
 
 
-class CityChooser(MacroElement):
-    """A list of cities on the map, see offline_map.js; its `places`: as of city_bounds."""
+def offline(folium_map, places):
+    """The page of a folium map with Leaflet and ours inside, the same at every run; its policy forbids connections.
 
-    _template = Template(
-        "{% macro script(this, kwargs) %}"
-        "chooseCity({{ this._parent.get_name() }}, {{ this.places|tojson }});{% endmacro %}"
-    )
-
-
-def offline(folium_map):
-    """The page of a folium map with Leaflet and ours inside, the same at every run; its policy forbids connections."""
+    places: for the list of cities, see offline_map.js.
+    """
     name_in_order(folium_map.get_root(), itertools.count())
     css, js = leaflet()
     our_css, our_js = (Path(__file__).with_name(f"offline_map.{end}").read_text() for end in ("css", "js"))
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
     head = f'<head><meta http-equiv="Content-Security-Policy" content="{policy}">'
     head += f"<style>{css}{our_css}</style><script>{js}</script><script>{our_js}</script>"
-    return folium_map.get_root().render().replace("<head>", head, 1)
+    chooser = f"<script>chooseCity({folium_map.get_name()}, {json.dumps(places)});</script>"
+    return folium_map.get_root().render().replace("<head>", head, 1).replace("</html>", f"{chooser}</html>")
 
 
 def name_in_order(element, numbers):

@@ -12,6 +12,7 @@ from geonb.showing.pictures import images
 
 POSITION = ["lat_deg", "lon_deg"]
 PREDICTED = ["predicted_lat_deg", "predicted_lon_deg"]
+ARROW = style.line("to the predicted place", style.ORANGE)
 
 
 @style.house
@@ -52,9 +53,9 @@ def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=Fals
         ax.set_title(style.short(name, 90 // columns))
     style.label(axes, "east [m]", "north [m]")
     marks = [style.dot(name, paint, marker) for name, (paint, _, marker) in looks.items()]
-    marks += [style.line("to the predicted place", style.ORANGE)] if arrows else []
-    missing = [style.dot("placed in a wrong city", style.GREY, "x")] if table[colour].isna().any() else []
-    style.legend(figure, marks + missing)
+    marks += [ARROW] if arrows else []
+    marks += [style.dot("placed in a wrong city", style.GREY, "x")] if table[colour].isna().any() else []
+    style.legend(figure, marks)
     if norm:
         bar = figure.colorbar(shades, ax=axes, shrink=0.8, pad=0.02, extend="both" if norm.clip else "neither")
         style.scaled(bar.ax.yaxis, style.LABELS[colour])
@@ -165,10 +166,8 @@ def world_errors(errors, land):
         true, placed = (equal_earth(rows[side].to_numpy()) for side in (POSITION, PREDICTED))
         ax.plot(*np.stack([true, placed], axis=1).transpose(2, 1, 0), color=style.ORANGE, lw=0.6, alpha=0.6)
         ax.scatter(*true.T, s=12, color=style.BLUE, zorder=3)
-        ax.set(
-            aspect="equal", xticks=[], yticks=[], title=f"{method}: median error {rows['error_km'].median():,.0f} km"
-        )
+        words = f"{method}: median error {rows['error_km'].median():,.0f} km"
+        ax.set(aspect="equal", xticks=[], yticks=[], title=words)
         ax.spines[:].set_visible(False)
-    taken = style.dot("where the photo was taken", style.BLUE)
-    style.legend(figure, [taken, style.line("to the predicted place", style.ORANGE)])
+    style.legend(figure, [style.dot("where the photo was taken", style.BLUE), ARROW])
     return style.titled(figure, title)
