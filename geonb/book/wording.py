@@ -1,8 +1,11 @@
 """Sentences that a page says of itself, and how text from data is shown in them."""
 
+from IPython.display import HTML
+
 from geonb.showing.safe_text import safe_html
 
 FEW_PHOTOS = 1000
+SIMULATED = "These photos are simulated: they show how a mechanism works, not how well it does in a real city."
 SIMULATED_TOWER = "geonb-tiny"
 FOREIGN_TOWER = (
     f"The tower {SIMULATED_TOWER} was trained on simulated pictures only: on real photos its numbers mean nothing. "
@@ -15,9 +18,7 @@ def caveats(source, tower, photo_count):
     """What a reader must know before any number: a list of sentences, empty when there is nothing to warn of."""
     found = []
     if source == "simulated":
-        found.append(
-            "These photos are simulated: they show how a mechanism works, not how well it does in a real city."
-        )
+        found.append(SIMULATED)
     elif SIMULATED_TOWER in tower:
         found.append(FOREIGN_TOWER)
     elif tower.startswith("imagenet/"):
@@ -35,14 +36,10 @@ def caveats(source, tower, photo_count):
 
 def note(sentences):
     """The sentences as a note of warning, for IPython's display; None when there are none."""
-    from IPython.display import HTML
-
     rows = [f"<p><strong>Read with care.</strong> {safe_html(sentence)}</p>" for sentence in sentences]
     return HTML(f"<blockquote>{''.join(rows)}</blockquote>") if rows else None
 
 
 def paragraph(text):
     """A sentence that holds text from data, for IPython's display."""
-    from IPython.display import HTML
-
     return HTML(f"<p>{safe_html(text)}</p>")

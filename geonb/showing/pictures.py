@@ -12,10 +12,6 @@ from geonb.showing import style
 @style.house
 def contact_sheet(pictures, titles, title, columns=6):
     """Figure of pictures (PIL images) in rows, each with its own title above it."""
-    if len(pictures) == 0:
-        raise ValueError("there are no pictures: a contact sheet needs at least one")
-    if len(pictures) != len(titles):
-        raise ValueError(f"{len(pictures)} pictures but {len(titles)} titles: give one title per picture")
     figure, axes = style.panels(len(pictures), style.WIDTH_IN / columns + 0.2, columns=columns)
     for ax, picture, words in zip(axes, pictures, titles, strict=True):
         ax.imshow(ImageOps.contain(picture.convert("RGB"), (320, 320), Image.Resampling.LANCZOS))
@@ -42,9 +38,6 @@ def images(arrays, title, labels, look):
 
 def target_matrices(targets):
     """Figure of target matrices (n, n) side by side: row = photo, column = candidate, colour = target probability."""
-    shapes = {np.shape(target) for target in targets.values()}
-    if len(shapes) != 1 or any(len(shape) != 2 for shape in shapes):
-        raise ValueError(f"give targets {{name: (n, n) array}} of one batch, not of shapes {sorted(shapes)}")
     # Square-root colours: beside the 1 of a one-hot target, soft ones would vanish on a linear scale.
     norm = PowerNorm(0.5, vmin=0, vmax=max(np.max(target) for target in targets.values()))
     labels = ("candidate [index]", "photo [index]", "target probability [1]")

@@ -40,12 +40,10 @@ def readable(root, folder, wanted=lambda name: True):
             raise Unreadable("unreadable", "permission denied: the folder cannot be listed")
         return {"name": name}
 
-    names = [name for name in entries(root) if wanted(name) or os.path.isdir(root / name)]
-    named = [(_printable(f"{folder.rstrip('/')}/{name}"), "", name) for name in names]
+    named = []
+    for name in entries(root):
+        if wanted(name) or os.path.isdir(root / name):
+            path = os.fsencode(f"{folder.rstrip('/')}/{name}").decode("utf-8", "backslashreplace")  # can be stored
+            named.append((path, "", name))
     there, left_out = kept_and_left_out(named, refuse)
     return {row["name"]: row["path"] for row in there}, left_out
-
-
-def _printable(name):
-    """The name with bytes that are not UTF-8 written as \\x.., so that it can be stored."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
