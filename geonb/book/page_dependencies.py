@@ -221,9 +221,8 @@ def code_of(notebook, shown=False):
     """
     counted = [cell for cell in cells(notebook) if cell.cell_type == "code" and not is_tagged(cell, "parameters")]
     if not shown:  # figures, and values glued into sentences
-        counted = [
-            c for c in counted if "figure" not in c.metadata.get("mystnb", {}) and not is_tagged(c, "remove-cell")
-        ]
+        computing = [cell for cell in counted if "figure" not in cell.metadata.get("mystnb", {})]
+        counted = [cell for cell in computing if not is_tagged(cell, "remove-cell")]
     ran = [without_magics(cell.source) for cell in counted]
     # cell by cell: the book pairs cells with outputs, so where a cell ends counts too
     together = hashlib.sha256(" ".join(map(files.code_digest, ran)).encode()).hexdigest()[:12]

@@ -184,10 +184,9 @@ def prepare_kernels():
 
 def failure(page, error, running):
     """The traceback, then one line that names notebook, heading and error."""
-    before = [
-        cell.source for cell in deps.cells(page.split("/")[0])[: error.cell_index] if cell.cell_type == "markdown"
-    ]
-    headings = ["the top", *re.findall(r"^#+ *(.*)", "\n".join(before), re.MULTILINE)]
+    before = deps.cells(page.split("/")[0])[: error.cell_index]
+    words = "\n".join(cell.source for cell in before if cell.cell_type == "markdown")
+    headings = ["the top", *re.findall(r"^#+ *(.*)", words, re.MULTILINE)]
     where = f"cell [{error.exec_count}] under {headings[-1]!r}"
     last = f"Open {running.relative_to(files.ROOT)} to see it as it stands."
     return f"{error}\n\nFAILED {page}, {where}: {error.ename}: {error.evalue}\n{last}"

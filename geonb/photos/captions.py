@@ -1,24 +1,21 @@
 """Locations as text: the caption of SW-CLIP (arXiv 2604.04357, section on location-as-text)."""
 
-from geonb import checks
-
 PARTS = ("street", "city", "country", "coordinates")
 
 
-def location_captions(lat_lon_deg, *, street=None, city=None, country=None, parts=PARTS, decimals=5):
+def location_captions(lat_lon_deg, *, street=None, city=None, country=None, parts=PARTS):
     """Captions such as '[Street: s, City: c, Country: k. Lat: 51.50000, Lon: -0.12000.]' for positions (n, 2).
 
-    parts: which of PARTS; names that are missing or empty are left out. decimals: of the degrees, 5 are about a metre.
+    parts: which of PARTS; names that are missing or empty are left out. Five decimals of a degree are about a metre.
     """
     if not parts or set(parts) - set(PARTS):
         raise ValueError(f"a caption needs at least one part of {', '.join(PARTS)}, and has no others: {list(parts)}")
-    checks.count("decimals", decimals, least=0, most=12, way_out="7 are about a centimetre")
     given = {"street": street, "city": city, "country": country}
     given = {part: names for part, names in given.items() if part in parts and names is not None}
     captions = []
     for n, (lat_deg, lon_deg) in enumerate(lat_lon_deg):
         said = ", ".join(f"{part.capitalize()}: {names[n]}" for part, names in given.items() if names[n])
-        where = f"Lat: {lat_deg:.{decimals}f}, Lon: {lon_deg:.{decimals}f}." if "coordinates" in parts else ""
+        where = f"Lat: {lat_deg:.5f}, Lon: {lon_deg:.5f}." if "coordinates" in parts else ""
         captions.append("[" + ". ".join(filter(None, (said, where))) + "]")
     return captions
 
@@ -28,6 +25,6 @@ def tokens(captions, tokenizer, context_length):
     for caption in set(captions):
         length = len(tokenizer.encode(caption)) + 2  # and the start and end of text
         if length > context_length:
-            fewer = f"say fewer parts ({', '.join(PARTS)}) or decimals, or take a larger context_length if it has one"
+            fewer = f"say fewer parts ({', '.join(PARTS)}), or take a larger context_length if it has one"
             raise ValueError(f"{caption!r} has {length} tokens, the text tower reads {context_length}: {fewer}")
     return tokenizer(captions, context_length=context_length)

@@ -35,8 +35,7 @@ def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=Fals
     looks = {} if norm else style.looks(table[colour])
     shades = ScalarMappable(norm, "viridis_r")
     for ax, (name, here) in zip(axes, groups.items(), strict=True):
-        extent = corners(table if shared else here, arrows)
-        middle = centre(extent)
+        middle = square(ax, corners(table if shared else here, arrows))
         if arrows:
             start, end = (to_local_m(here[side].to_numpy(), middle) for side in (POSITION, PREDICTED))
             to_scale = {"angles": "xy", "scale_units": "xy", "scale": 1}
@@ -46,10 +45,6 @@ def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=Fals
         if norm:
             draw_marks(ax, here.dropna(subset=colour), middle, shades.to_rgba(here[colour].dropna()), "o")
         draw_marks(ax, here[here[colour].isna()], middle, style.GREY, "x")
-        low, high = np.quantile(to_local_m(extent, middle), [0, 1], axis=0)
-        half = np.full(2, max((high - low).max(), 20) * 0.56)  # a single place still gets some ground
-        (left, bottom), (right, top) = (low + high) / 2 - half, (low + high) / 2 + half
-        ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
         ax.set_title(style.short(name, 90 // columns))
     style.label(axes, "east [m]", "north [m]")
     marks = [style.dot(name, paint, marker) for name, (paint, _, marker) in looks.items()]
@@ -63,6 +58,16 @@ def on_ground(table, title, *, colour=None, panel="city", columns=3, shared=Fals
     if len(axes) == 1:
         figure.set_layout_engine("compressed")  # else its colour bar stands far away
     return style.titled(figure, title, cut)
+
+
+def square(ax, extent):
+    """Give axes a square, in metres, around positions (n, 2) in degrees; returns their middle (2,) in degrees."""
+    middle = centre(extent)
+    low, high = np.quantile(to_local_m(extent, middle), [0, 1], axis=0)
+    half = max((high - low).max(), 20) * 0.56  # a single place still gets some ground
+    xlim, ylim = zip((low + high) / 2 - half, (low + high) / 2 + half, strict=True)
+    ax.set(xlim=xlim, ylim=ylim, aspect="equal")
+    return middle
 
 
 def corners(table, arrows=False):
