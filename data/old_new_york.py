@@ -1,4 +1,4 @@
-"""Old photos of New York's streets as a table that study old_new_york reads.
+"""Old photos of New York's streets as a table for the source `table`.
 
     git clone --depth 1 https://github.com/oldnyc/oldnyc.github.io oldnyc
     python data/old_new_york.py oldnyc
