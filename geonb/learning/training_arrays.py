@@ -192,7 +192,7 @@ def bandwidth_m(recipe, places, ranges_m):
     """Bandwidth (n,) float32 of each of the Places that train [m], MIN_BANDWIDTH_M at least.
 
     'fixed': the tuned one for all; 'city': RANGE_SHARE of the city's fitted range (city -> m), the tuned one where none
-    was fitted; 'density': the distance to the NEIGHBOUR-th distinct place, ValueError where there are fewer.
+    was fitted; 'density': the distance to the NEIGHBOUR-th distinct place, or the last one; ValueError for one place.
     """
     how, tuned_m = recipe.loss.bandwidth, recipe.tuned.bandwidth_m
     found = np.full(len(places.city), tuned_m)
@@ -201,7 +201,7 @@ def bandwidth_m(recipe, places, ranges_m):
     if how == "density":
         own = np.round(sphere.unit_xyz(places.lat_lon_deg) * sphere.EARTH_RADIUS_M)
         distinct = np.unique(own, axis=0)
-        if len(distinct) <= NEIGHBOUR:
-            raise ValueError(f"bandwidth 'density' needs {NEIGHBOUR + 1} places that train, there are {len(distinct)}")
-        found = cKDTree(distinct).query(own, k=NEIGHBOUR + 1)[0][:, -1]
+        if len(distinct) == 1:
+            raise ValueError("bandwidth 'density' needs two places that train, there is 1: set another bandwidth")
+        found = cKDTree(distinct).query(own, k=min(NEIGHBOUR + 1, len(distinct)))[0][:, -1]
     return np.maximum(found, MIN_BANDWIDTH_M).astype(np.float32)
