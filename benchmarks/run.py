@@ -96,7 +96,7 @@ def pictures(vectors, _at):
 
 
 def large(_vectors, _at):
-    """100,000 photos, five million pairs of 8,000 of them, 200 bootstrap replicates."""
+    """100,000 photos, five million pairs, 200 bootstrap replicates."""
     vectors, at = embeddings(100_000)
     pairs = lags.pairs(at, EDGES_M, planar=True, max_pairs=5_000_000)
     blocks = np.floor(at / 400).astype(int) @ [1_000, 1]

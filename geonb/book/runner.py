@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from geonb import files
 from geonb.book import page_dependencies as deps
@@ -47,7 +47,7 @@ def computing(page, study):
     computed, unfinished = copy_of(page, study, "computed"), deps.build_folder(study, "unfinished", page)
     running = computed.with_suffix(".running.ipynb")
     started = time.monotonic()
-    with FileLock(copy_of(page, study, "locks", ".lock"), timeout=0):  # no kill leaves it locked
+    with alone(page, study):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         yield running
@@ -61,6 +61,16 @@ def computing(page, study):
         running.replace(computed)
         computed.with_suffix(".key").write_text(showing_key(page, study))
         deps.replace_folder(unfinished, deps.page_folder(page, study))
+
+
+@contextmanager
+def alone(page, study):
+    """Within it a page runs alone; ValueError where it is running already. No kill leaves it locked."""
+    try:
+        with FileLock(copy_of(page, study, "locks", ".lock"), timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"{page} of study {study} is running already: wait for that run, or end it") from None
 
 
 def show(page, study, mode="show"):
@@ -82,8 +92,10 @@ def by_hand(page, study, chosen):
     page = page_of(page, chosen)
     folder = deps.build_folder(study, "by_hand", page)
     copy = folder / f"{deps.flat(page)}.ipynb"
-    execute(page, study, copy, chosen=chosen_by_hand(page, study, chosen))
-    keep_figures(copy, folder / "figures")
+    values = chosen_by_hand(page, study, chosen)
+    with alone(page, study):
+        execute(page, study, copy, chosen=values)
+        keep_figures(copy, folder / "figures")
     print(f"{page} by hand: see {folder.relative_to(files.ROOT).as_posix()}/")
 
 

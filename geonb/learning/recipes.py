@@ -60,6 +60,7 @@ class Loss(Part):
     kernel: str = limited("gaussian", (*losses.KERNELS, "variogram"))
     cutoff_bandwidths: float = limited(3.0, ABOVE_0)  # weights are 0 beyond so many bandwidths of the photo
     bandwidth: str = limited("fixed", ("fixed", "city", "density"))
+    neighbour: int = limited(5, FROM_1)  # the distinct place whose distance is the bandwidth of 'density'
     neighbourhood: str = limited("pull", tuple(methods.NEIGHBOURHOODS))  # form of neighbourhood consistency
     neighbourhood_weight: float = limited(0.0, FROM_0)
     fairness_weight: float = limited(0.0, FROM_0)

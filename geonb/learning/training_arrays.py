@@ -18,7 +18,6 @@ from geonb.splitting import galleries
 from geonb.variograms import curves, fitted_ranges, models
 
 RANGE_SHARE = 0.3  # of a city's fitted range, for a bandwidth of its own
-NEIGHBOUR = 5  # the distinct place whose distance is the bandwidth where that follows the density of photos
 MIN_BANDWIDTH_M = 10.0
 FEWEST_DISTRICTS = 2  # of one alone the performance is its own mean
 
@@ -192,7 +191,7 @@ def bandwidth_m(recipe, places, ranges_m):
     """Bandwidth (n,) float32 of each of the Places that train [m], MIN_BANDWIDTH_M at least.
 
     'fixed': the tuned one for all; 'city': RANGE_SHARE of the city's fitted range (city -> m), the tuned one where none
-    was fitted; 'density': the distance to the NEIGHBOUR-th distinct place, or the last one; ValueError for one place.
+    was fitted; 'density': the distance to the neighbour-th distinct place, ValueError where there are fewer.
     """
     how, tuned_m = recipe.loss.bandwidth, recipe.tuned.bandwidth_m
     found = np.full(len(places.city), tuned_m)
@@ -201,7 +200,8 @@ def bandwidth_m(recipe, places, ranges_m):
     if how == "density":
         own = np.round(sphere.unit_xyz(places.lat_lon_deg) * sphere.EARTH_RADIUS_M)
         distinct = np.unique(own, axis=0)
-        if len(distinct) == 1:
-            raise ValueError("bandwidth 'density' needs two places that train, there is 1: set another bandwidth")
-        found = cKDTree(distinct).query(own, k=min(NEIGHBOUR + 1, len(distinct)))[0][:, -1]
+        if len(distinct) <= (rank := recipe.loss.neighbour):
+            raise ValueError(f"bandwidth 'density' needs {rank + 1} places that train, there are {len(distinct)}: "
+                             "set neighbour lower")  # fmt: skip
+        found = cKDTree(distinct).query(own, k=rank + 1)[0][:, -1]
     return np.maximum(found, MIN_BANDWIDTH_M).astype(np.float32)

@@ -3,13 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from geonb import checks, random_streams
 from geonb.earth import sphere
 
 PAIRS_AT_MOST = 2_000_000
-PHOTOS_AT_MOST = 8_000  # whose pairs are looked at where there are more pairs than that: of more photos a random part
+ENUMERATED = 8_000  # photos whose pairs can all be looked at, if not read
+PROBED = 400_000  # random pairs that tell how many pairs a lag holds
+FREQUENT = 0.005  # share of all pairs in a lag whose pairs are best drawn at random
+CHUNK = 1_000_000  # random pairs at a time
 LAGS_AT_MOST = 1_000  # so that PAIRS_AT_MOST still leave thousands to each
 
 
@@ -64,21 +68,79 @@ def distance_m(a, b, planar):
 
 def drawn(position, edges_m, planar, max_pairs, seed):
     """(i, j, share (L + 1,)) of a sample of the pairs: about as many in each lag, or all it has."""
-    rng, whole = random_streams.stream(seed, "pairs by lag"), len(position)
-    photos = np.arange(whole) if whole <= PHOTOS_AT_MOST else np.sort(rng.permutation(whole)[:PHOTOS_AT_MOST])
     # straight neighbours are neighbours on the ground; a little farther, so that rounding hides no pair
     if planar:
-        points, reaches = position[photos], edges_m * (1 + 1e-12) + 1e-9
+        points, reaches = position, edges_m * (1 + 1e-12) + 1e-9
     else:
         half = np.sin(np.minimum(edges_m / sphere.EARTH_RADIUS_M, np.pi) / 2)
-        points, reaches = sphere.unit_xyz(position[photos]), 2 * half * (1 + 1e-9) + 1e-12
+        points, reaches = sphere.unit_xyz(position), 2 * half * (1 + 1e-9) + 1e-12
+    quota, rng = max(1, max_pairs // len(edges_m)), random_streams.stream(seed, "pairs by lag")
+    if len(points) <= ENUMERATED:
+        return drawn_from_all(points, reaches, quota, rng)
+    i, j, share = drawn_from_many(points, reaches, quota, rng)
+    order = np.argsort(i, kind="stable")  # one vector after the other: half the way through memory
+    return i[order], j[order], share
+
+
+def drawn_from_all(points, reaches, quota, rng):
+    """(i, j, share (L + 1,)): about quota pairs of each lag, or all it has, after a look at every pair."""
     n = len(points)
     lag = np.empty(n * (n - 1) // 2, np.uint16)
     first = np.concatenate([[0], np.cumsum(np.arange(n - 1, 0, -1))])  # where the pairs of each point begin
     for k in range(n - 1):
         lag[first[k] : first[k + 1]] = np.searchsorted(reaches, cdist(points[k : k + 1], points[k + 1 :])[0])
     count = np.bincount(lag, minlength=len(reaches) + 1)[:-1]
-    share = np.minimum(max(1, max_pairs // len(edges_m)) / np.maximum(count, 1), 1.0)
-    chosen = np.flatnonzero(rng.random(len(lag), np.float32) < np.append(share, 0.0).astype(np.float32)[lag])
-    i = np.searchsorted(first, chosen, side="right") - 1
-    return photos[i], photos[chosen - first[i] + i + 1], share * (n * (n - 1) / (whole * (whole - 1)))
+    share = np.minimum(quota / np.maximum(count, 1), 1.0)
+    drawn = np.flatnonzero(rng.random(len(lag), np.float32) < np.append(share, 0.0).astype(np.float32)[lag])
+    i = np.searchsorted(first, drawn, side="right") - 1
+    return i, drawn - first[i] + i + 1, share
+
+
+def drawn_from_many(points, reaches, quota, rng):
+    """As drawn_from_all, where the pairs are too many to look at: frequent lags by random ones, others by a tree."""
+    n = len(points)
+    expected = np.bincount(lags_of(points, reaches, *random_pairs(n, PROBED, rng)), minlength=len(reaches) + 1)[:-1]
+    expected = expected / PROBED
+    frequent = expected >= FREQUENT
+    parts, missing = [], np.where(frequent, quota, 0)
+    while missing.any():
+        i, j = random_pairs(n, CHUNK, rng)
+        lag = lags_of(points, reaches, i, j)
+        for k in np.flatnonzero(missing):
+            here = np.flatnonzero(lag == k)[: missing[k]]
+            missing[k] -= len(here)
+            parts.append((i[here], j[here]))
+    share = np.minimum(quota / (np.maximum(expected, FREQUENT) * n * (n - 1) / 2), 1.0)
+    tree = cKDTree(points)
+    for k in np.flatnonzero(~frequent):
+        i, j, share[k] = drawn_near(tree, reaches, k, quota, rng)
+        parts.append((i, j))
+    return *(np.concatenate(column) for column in zip(*parts, strict=True)), share
+
+
+def random_pairs(n, count, rng):
+    """Two index arrays (count,) of random pairs of different points."""
+    i = rng.integers(0, n, count, dtype=np.int32)
+    return i, (i + rng.integers(1, n, count, dtype=np.int32)) % n
+
+
+def lags_of(points, reaches, i, j):
+    """Lag (m,) of pairs by the straight distance of their points; L + 1 beyond the last."""
+    return np.searchsorted(reaches, np.sqrt(((points[i] - points[j]) ** 2).sum(axis=1)))
+
+
+def drawn_near(tree, reaches, lag, quota, rng):
+    """(i, j, share): up to quota pairs of a rare lag, among all pairs of random points with those around them."""
+    points, n = tree.data, tree.n
+    there = (tree.count_neighbors(tree, reaches[lag]) - n) / 2
+    share = min(1.0, 4 * quota / max(there, 1.0))
+    if share == 1:
+        i, j = tree.query_pairs(reaches[lag], output_type="ndarray").T
+    else:
+        chosen = np.flatnonzero(rng.random(n) < share / 2)  # a pair is met from either of its ends
+        near = cKDTree(points[chosen]).sparse_distance_matrix(tree, reaches[lag], output_type="ndarray")
+        i, j = chosen[near["i"]], near["j"]
+        i, j = i[i != j], j[i != j]
+    here = np.flatnonzero(lags_of(points, reaches, i, j) == lag)
+    kept = np.sort(rng.permutation(here)[:quota])
+    return i[kept], j[kept], share * len(kept) / max(len(here), 1)

@@ -109,7 +109,8 @@ def test_what_a_kill_moved_away_while_tables_were_replaced_is_put_back(build):
     assert not moved.exists()
 
 
-def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(build, notebook, monkeypatch):
+@pytest.mark.parametrize("mode", [["--mode", "compute"], []], ids=["pipeline", "by hand"])
+def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(build, notebook, monkeypatch, mode):
     notebook("01_photos", "# Q", PARAMETERS, "photo_count")
     hold = (
         "import sys, time\nfrom filelock import FileLock\nlock = FileLock(sys.argv[1])\nlock.acquire()\n"
@@ -119,8 +120,8 @@ def test_a_page_that_runs_already_is_refused_and_a_killed_run_leaves_no_lock(bui
     lock.parent.mkdir(parents=True)
     with subprocess.Popen([sys.executable, "-c", hold, lock], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(SystemExit, match=r"01_photos.lock.* could not be acquired"):
-            run(monkeypatch, "01_photos", "--study", "toy", "--mode", "compute")
+        with pytest.raises(SystemExit, match=r"01_photos of study toy is running already: wait for that run"):
+            run(monkeypatch, "01_photos", "--study", "toy", *mode)
         other.kill()
     runner.compute("01_photos", "toy")
 

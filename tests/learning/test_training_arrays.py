@@ -55,12 +55,12 @@ def places(metres):
     return training_arrays.Places(pd.DataFrame({"city": "A", "lat_deg": at[:, 0], "lon_deg": at[:, 1]}), None)
 
 
-def test_a_bandwidth_for_all_for_each_city_or_for_each_density(monkeypatch):
-    monkeypatch.setattr(training_arrays, "NEIGHBOUR", 1)
+def test_a_bandwidth_for_all_for_each_city_or_for_each_density():
     train = places([[0, 0], [0, 0], [100, 0], [105, 0], [1000, 0]])
 
-    def widths(how, ranges_m=None):
-        recipe = small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": {"bandwidth": how}})
+    def widths(how, ranges_m=None, neighbour=1):
+        loss = {"bandwidth": how, "neighbour": neighbour}
+        recipe = small(changes={"tuned": {"bandwidth_m": 80.0}, "loss": loss})
         return training_arrays.bandwidth_m(recipe, train, ranges_m or {})
 
     np.testing.assert_allclose(widths("fixed"), 80)
@@ -68,11 +68,8 @@ def test_a_bandwidth_for_all_for_each_city_or_for_each_density(monkeypatch):
     np.testing.assert_allclose(widths("city"), 80)
     # the photo at the same place is no other place; 5 m is below the least bandwidth
     np.testing.assert_allclose(widths("density"), [100, 100, 10, 10, 895], atol=2)
-    monkeypatch.setattr(training_arrays, "NEIGHBOUR", 4)
-    np.testing.assert_allclose(widths("density"), [1000, 1000, 900, 895, 1000], atol=2)  # of fewer, the last
-    train = places([[0, 0], [0, 0]])
-    with pytest.raises(ValueError, match="bandwidth 'density' needs two places that train, there is 1"):
-        widths("density")
+    with pytest.raises(ValueError, match="bandwidth 'density' needs 5 places that train, there are 4: set nei"):
+        widths("density", neighbour=4)
 
 
 def test_only_methods_that_ask_have_a_curve_or_a_guide_and_factors_scale_its_range(data):

@@ -60,26 +60,29 @@ def test_what_has_no_pairs_is_refused(position, match):
 
 
 @pytest.mark.parametrize("planar", [True, False])
-@pytest.mark.parametrize("photos_at_most", [8_000, 700])
+@pytest.mark.parametrize("enumerated", [8_000, 100])
 def test_a_sample_has_as_many_pairs_in_every_lag_and_the_share_of_all_and_follows_the_seed(
-    monkeypatch, photos_at_most, planar
+    monkeypatch, enumerated, planar
 ):
-    monkeypatch.setattr(lags, "PHOTOS_AT_MOST", photos_at_most)
+    monkeypatch.setattr(lags, "ENUMERATED", enumerated)
     metres = scattered(1_500)
     at = metres if planar else sphere.from_local_m(metres, CENTRE)
     every = np.bincount(lags.pairs(at, EDGES_M, planar=planar, max_pairs=10**9).lag, minlength=9)
     found, again, other = (lags.pairs(at, EDGES_M, planar=planar, max_pairs=18_000, seed=s) for s in (0, 0, 1))
     counts, apart = np.bincount(found.lag, minlength=9), np.linalg.norm(metres[found.i] - metres[found.j], axis=1)
-    assert (np.abs(counts - np.minimum(2_000, every * min(1, photos_at_most / 1_500) ** 2)) < 200).all()
+    assert (np.abs(counts - np.minimum(2_000, every)) < 200).all()
     np.testing.assert_allclose(counts[1:] / found.share[1:], every[1:], rtol=0.15)
     np.testing.assert_allclose(found.distance_m, apart, rtol=1e-6, atol=1e-6)
     assert ((apart > EDGES_M[found.lag - 1] - 1e-6) & (apart <= EDGES_M[found.lag] + 1e-6)).all()
-    assert len({*found.i, *found.j}) <= photos_at_most
     np.testing.assert_array_equal(found.i, again.i)
     assert len(found.i) != len(other.i) or (found.i != other.i).any()
 
 
-def test_in_a_sample_every_pair_of_a_lag_is_equally_likely_and_rare_lags_are_whole():
+@pytest.mark.parametrize("enumerated", [8_000, 100])
+def test_near_lags_that_random_pairs_miss_are_found_and_every_pair_is_equally_likely(monkeypatch, enumerated):
+    """Where all pairs can be looked at, and where they are too many: then by a tree."""
+    monkeypatch.setattr(lags, "ENUMERATED", enumerated)
+    monkeypatch.setattr(lags, "PROBED", 40_000)
     rng = np.random.default_rng(0)
     towns = rng.uniform(0, 1e6, (40, 2))
     at = np.concatenate([town + rng.normal(0, 200.0, (50, 2)) for town in towns])
@@ -88,12 +91,15 @@ def test_in_a_sample_every_pair_of_a_lag_is_equally_likely_and_rare_lags_are_who
     drawn = np.zeros((2_000, 2_000))
     for seed in range(40):
         found = lags.pairs(at, edges, planar=True, max_pairs=3_000, seed=seed)
-        np.add.at(drawn, (found.i, found.j), 1)
+        np.add.at(drawn, (np.minimum(found.i, found.j), np.maximum(found.i, found.j)), 1)
     assert drawn.sum() == drawn[every.i, every.j].sum()  # no other pair was drawn
-    times, far = drawn[every.i, every.j], every.lag == 2
-    assert times[~far].min() == 40
-    assert (times[far] == 0).mean() < 0.25
-    assert times[far & (every.i < 1_000)].mean() == pytest.approx(times[far].mean(), rel=0.1)
+    far = every.lag == 2
+    assert drawn[every.i[~far], every.j[~far]].min() == 40  # few pairs: all of them, every time
+    assert (drawn[every.i[far], every.j[far]] == 0).mean() < 0.25
+    half = far & (every.i < 1_000)
+    assert drawn[every.i[half], every.j[half]].mean() == pytest.approx(
+        drawn[every.i[far], every.j[far]].mean(), rel=0.1
+    )
 
 
 def test_a_city_of_one_place_has_co_located_pairs_alone():
