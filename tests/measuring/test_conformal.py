@@ -49,6 +49,17 @@ def test_a_large_group_has_the_threshold_of_its_own_and_a_small_one_that_of_all(
     assert list(behind) == [60, 60, 130, 130]
 
 
+def test_in_each_group_of_its_own_the_promise_holds_though_the_groups_differ():
+    group, factor = np.repeat(["A", "B"], 60), np.repeat([1.0, 100.0], 60)
+    within = {"A": [], "B": []}
+    for _ in range(800):
+        score = factor * RNG.lognormal(size=120)
+        found, _ = conformal.thresholds(score, group, np.array(["A", "B"]), PROMISE)
+        for name, bound, scale in zip("AB", found, (1, 100), strict=True):
+            within[name].append(scale * RNG.lognormal() <= bound)
+    assert all(abs(np.mean(own) - 0.9) < 0.045 for own in within.values())
+
+
 @pytest.mark.parametrize(("n", "level", "given"), [(49, 0.9, False), (50, 0.9, True), (98, 0.99, False),
                                                    (99, 0.99, True), (0, 0.9, False)])  # fmt: skip
 def test_with_too_few_photos_or_too_high_a_level_there_is_no_threshold(n, level, given):
@@ -65,6 +76,17 @@ def test_the_scaled_radius_is_the_threshold_times_the_expected_error_and_its_flo
     np.testing.assert_allclose(found.radius_m, [18 * 25, 18 * 1000])
     flat = conformal.radii(calibration.assign(novelty=0.0), asked, PROMISE, "constant")
     np.testing.assert_allclose(flat.radius_m, 1800)
+
+
+@pytest.mark.parametrize("rule", conformal.RULES)
+def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
+    within = []
+    for _ in range(300):
+        both = photos(120, rng=RNG)
+        found = conformal.radii(both[:80], both[80:], conformal.Promise(0.8, novel_share=1.0), rule)
+        known = found[found.refused == ""]
+        within.append((known.error_m <= known.radius_m).mean())
+    assert abs(np.mean(within) - np.ceil(81 * 0.8) / 81) < 0.012
 
 
 def test_exactly_the_photos_that_are_farther_than_the_share_have_no_radius():

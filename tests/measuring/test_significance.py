@@ -42,6 +42,18 @@ def test_the_interval_of_a_mean_is_that_of_the_means_of_blocks():
     assert np.mean(interval(values, block, replicates=3_000)) == pytest.approx(values.mean(), abs=0.03)
 
 
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    covered, naive = [], []
+    for _ in range(80):
+        values, block = clustered(rng=rng)
+        for found, which in ((covered, block), (naive, np.arange(len(block)))):
+            low, high = interval(values, which, replicates=80)
+            found.append(low <= 0 <= high)
+    assert 0.85 <= np.mean(covered) <= 0.99
+    assert np.mean(naive) < 0.6
+
+
 def test_nineteen_blocks_have_no_interval_and_twenty_have_one():
     values, block = clustered(blocks=19)
     three = significance.with_interval(lambda drawn: np.zeros(3), (values,), block)
