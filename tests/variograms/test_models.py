@@ -130,3 +130,19 @@ def test_the_semivariogram_of_the_meuse_is_gstats():
     np.testing.assert_array_equal(ours.pairs, theirs["np"])
     np.testing.assert_allclose(ours.semivariance, theirs["gamma"], atol=1e-6)
     np.testing.assert_allclose(ours.distance_m, theirs["dist"], rtol=1e-6)
+
+
+@pytest.mark.skipif("GEONB_REAL_DATA" not in os.environ, reason="GEONB_REAL_DATA is not set: no embeddings of photos")
+@pytest.mark.parametrize("folder", ["hund_i_snor", "seoul_jongno"])
+def test_real_photos_are_read_and_no_range_is_invented(folder):
+    real_data = Path(os.environ["GEONB_REAL_DATA"])
+    features = np.load(real_data / folder / "embeddings_mobilenetv2_1280.npy").astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    at = pd.read_csv(real_data / folder / "manifest.csv")[["lat", "lon"]].to_numpy(float)
+    lags = curves.semivariance_by_lag(features, at, max_lag_m=2_000.0, lag_count=12)
+    fitted = models.fit(lags)
+    assert lags.pairs.sum() > 30
+    assert 0 < np.average(lags.semivariance.dropna()) < 1
+    assert (fitted["flag"] == "") == np.isfinite(fitted["effective_range_m"])
+    share = fitted["nugget"] / (fitted["nugget"] + fitted["partial_sill"]) if fitted["theta"] else 1.0
+    assert fitted["flag"] != "" or share > 0.3  # honest data: much of the dissimilarity is there at once
