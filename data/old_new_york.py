@@ -50,7 +50,10 @@ def photos_of(folder):
     for place in places:
         for photo in photos_at(place):
             row, reason = row_of(photo, place, pictures, folder)
-            rows.append(row) if row else left_out.append({"photo_id": photo.get("id", ""), "reason": reason})
+            if row:
+                rows.append(row)
+            else:
+                left_out.append({"photo_id": photo["id"], "reason": reason})
     return pd.DataFrame(rows, columns=list(FIELDS)), left_out
 
 
