@@ -34,6 +34,7 @@ READS = {  # notebook: the notebooks whose tables it reads
     "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
     "18_known_ranges": [],
     "19_sealed_worlds": ["03_semivariograms"],
+    "20_old_new_york": ["01_photos", "02_embeddings"],
 }
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")

@@ -3,7 +3,8 @@
     git clone --depth 1 https://github.com/oldnyc/oldnyc.github.io oldnyc
     python data/old_new_york.py oldnyc
 
-writes photos.csv, left_out.csv and the pictures, cropped from their mounts, to build/old_new_york/archive/. The site
+writes photos.csv, left_out.csv and the pictures, cropped from their mounts, to build/old_new_york/archive/; and
+margins.csv, how wide and of which colour the mounts were: a control sees nothing else of a photo. The site
 says where photos were taken in the names of the files of by-location/, whose content is a list of photos or a
 dictionary by photo id. Of a folder with photos.csv (photo_id, lat, lon, year, file, original_title, text) that is read.
 Positions were geocoded from the captions, which name the streets.
@@ -115,9 +116,9 @@ def depth_of_margin(lines):
 
 
 def cropped(table, folder, out):
-    """(table with the paths of the cropped pictures, rows that were left out); the pictures are written to out."""
+    """(table with the paths of the cropped pictures, margins, rows that were left out); writes the pictures to out."""
     out.mkdir(parents=True, exist_ok=True)
-    kept, left_out = [], []
+    kept, margins, left_out = [], [], []
     for row in tqdm(table.to_dict("records"), desc="pictures", file=sys.stdout, disable=not sys.stdout.isatty()):
         try:
             with Image.open(folder / row["file"]) as scan:
@@ -128,7 +129,20 @@ def cropped(table, folder, out):
             continue
         picture.crop((left, top, right, bottom)).save(out / f"{row['photo_id']}.jpg", quality=92)
         kept.append(row | {"path": f"{out.name}/{row['photo_id']}.jpg"})
-    return pd.DataFrame(kept), left_out
+        margins.append({"photo_id": row["photo_id"]} | margin_of(np.asarray(picture), (top, bottom, left, right)))
+    return pd.DataFrame(kept), pd.DataFrame(margins), left_out
+
+
+def margin_of(pixels, box):
+    """What a scan (height, width, 3) tells without its photo: its size [px], the width of its margins as a share of it,
+    and their median colour [0-255], none for a scan without a margin.
+    """
+    (top, bottom, left, right), (height, width, _) = box, pixels.shape
+    outside = np.ones((height, width), bool)
+    outside[top:bottom, left:right] = False
+    colour = np.median(pixels[outside], axis=0) if outside.any() else np.full(3, np.nan)
+    shares = {"top": top / height, "bottom": 1 - bottom / height, "left": left / width, "right": 1 - right / width}
+    return {"height_px": height, "width_px": width, **shares} | dict(zip(("red", "green", "blue"), colour, strict=True))
 
 
 def with_years(table):
@@ -147,7 +161,7 @@ def main():
     folder = ask.parse_args().clone.expanduser()
     try:
         table, left_out = photos_of(folder)
-        table, without = cropped(table, folder, OUT / "pictures")
+        table, margins, without = cropped(table, folder, OUT / "pictures")
         table, noted = with_years(table)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
@@ -155,6 +169,7 @@ def main():
     table = table.assign(sequence_id=place, caption=table.text, city="New York", country="United States")
     columns = ["photo_id", "path", "lat", "lon", "city", "country", "captured_at", "sequence_id", "caption"]
     table[[*columns, "original_title"]].to_csv(OUT / "photos.csv", index=False)
+    margins.round(4).to_csv(OUT / "margins.csv", index=False)
     notes = pd.DataFrame([*left_out, *without, *noted], columns=["photo_id", "reason"])
     notes.to_csv(OUT / "left_out.csv", index=False)
     print(f"{len(table):,} photos at {place.nunique():,} places; {len(left_out) + len(without)} left out, "

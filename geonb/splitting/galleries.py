@@ -63,10 +63,10 @@ def places(city, country, street, east_north_m, origin):
 
 
 def of_split(split, photos, parts, grid, *, training_places=False):
-    """The gallery of a split: training places for random, other_drive and official, else the grid of whole cities.
+    """The gallery of a split: training places for random, by_place, other_drive and official, else the grid of whole cities.
 
     training_places: in every split, for methods that can name no others. They keep the index of their photo.
     """
-    if training_places or split in ("random", "other_drive", "official"):
+    if training_places or split in ("random", "by_place", "other_drive", "official"):
         return photos.loc[parts == "train", list(GRID)]
     return grid

@@ -15,6 +15,7 @@ PASSED_WITHIN_M = 60.0  # of a photo, on its street: a drive that passes it
 PARTS = ("train", "validation", "test", "buffer")
 WAYS_OUT = {
     "random": "take more photos or larger shares",
+    "by_place": "it needs photos at many positions: take larger shares, or more places",
     "other_drive": "it needs sequence_id, and streets that several drives pass; choose random, blocked or unseen_city",
     "blocked": "take smaller blocks (block_size_m of 03_semivariograms), a smaller buffer_share, other shares or seeds",
     "unseen_city": "it needs 3 cities; take smaller shares or more cities, or choose random or blocked",
@@ -42,9 +43,11 @@ class Cut:
     buffer_m: float  # around the photos of held-out blocks: who lies within is set aside
     gap_m: float  # least distance from a test photo to a training photo in other_drive
     seed: int = 0
+    turn: float = 0.0  # where in [0, 1) the part that tests begins: turns of 0, 1/k, 2/k, ... are k folds of share 1/k
 
     def part_at(self, position):
         """Parts (n,) of positions in [0, 1): first test, then validation, then train."""
+        position = np.round(position - self.turn, 9) % 1  # else a fold could begin before the one before it has ended
         ends = self.test_share, self.test_share + self.validation_share
         return np.select([position < ends[0], position < ends[1]], ["test", "validation"], "train")
 
@@ -90,6 +93,18 @@ def random(photos, cut):
     """Photos drawn one by one: neighbours of test photos train. Pilot photos train."""
     position = positions(np.arange(len(photos.city)), random_streams.stream(cut.seed, "splits", "random"))
     return np.where(photos.pilot, "train", cut.part_at(position))
+
+
+def by_place(photos, cut):
+    """All photos of one position together, positions drawn one by one. Pilot photos train, with all of their place."""
+    place = place_ids(photos.lat_lon_deg)
+    position = positions(place, random_streams.stream(cut.seed, "splits", "by_place"))
+    return np.where(np.isin(place, place[photos.pilot]), "train", cut.part_at(position))
+
+
+def place_ids(lat_lon_deg):
+    """The number (n,) of the position of each photo; positions within a decimetre are one."""
+    return np.unique(np.round(lat_lon_deg, 6), axis=0, return_inverse=True)[1].ravel()
 
 
 def blocked(photos, cut):
@@ -211,7 +226,7 @@ def official(photos, cut):
     return np.where(photos.pilot & (parts != "train"), "buffer", parts)
 
 
-CUTS = {cut.__name__: cut for cut in (random, other_drive, blocked, unseen_city, official)}
+CUTS = {cut.__name__: cut for cut in (random, by_place, other_drive, blocked, unseen_city, official)}
 
 
 def parts_table(photos, names, cut, pilot):

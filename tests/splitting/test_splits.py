@@ -84,7 +84,7 @@ def test_a_table_of_several_splits_gives_their_parts_back_in_any_order_of_the_ph
 
 
 @pytest.mark.parametrize(("name", "table", "changes", "said"), [
-    ("radnom", WORLD, {}, r"no split 'radnom': there are random, other_drive, blocked, unseen_city"),
+    ("radnom", WORLD, {}, r"no split 'radnom': there are random, by_place, other_drive, blocked"),
     ("random", WORLD.head(2), {"test_share": 0.1}, r"split random leaves none of the 2 photos for .*test.*more photos"),
     ("blocked", WORLD[WORLD.city == "c0"], {"block_size_m": 1e7}, r"blocked leaves none of .* photos for .*block_size"),
     ("other_drive", drives(drive_count=1), {}, r"split other_drive leaves none of .* photos for validation, test"),
@@ -239,3 +239,20 @@ def test_where_no_block_can_be_held_out_whole_sequences_are():
     assert not train & validation
     few = parts_of("official", line_of(*range(6), given_part=["train"] * 4 + ["test"] * 2), block_size_m=1e7)
     assert sorted(few) == ["test"] * 2 + ["train"] * 3 + ["validation"]
+
+
+@pytest.mark.parametrize("name", ["random", "by_place", "blocked"])
+def test_turns_of_a_split_are_folds_in_which_each_photo_tests_once(name):
+    folds = [parts_of(name, WORLD, test_share=0.2, turn=turn / 5) for turn in range(5)]
+    tested = np.sum([parts == "test" for parts in folds], axis=0)
+    np.testing.assert_array_equal(tested, 1)
+
+
+def test_by_place_keeps_all_photos_of_a_position_in_one_part_and_those_of_a_pilot_in_train():
+    table = line_of(*np.repeat(np.arange(40) * 100.0, 3)).sample(frac=1, random_state=0, ignore_index=True)
+    parts = pd.Series(parts_of("by_place", table))
+    place = table.lon_deg.round(6)
+    assert (parts.groupby(place).nunique() == 1).all()
+    pilot = table.index == parts[parts == "test"].index[0]
+    moved = pd.Series(parts_of("by_place", table, pilot=pilot))
+    assert (moved[place == place[pilot].iloc[0]] == "train").all()
