@@ -35,6 +35,7 @@ READS = {  # notebook: the notebooks whose tables it reads
     "18_known_ranges": [],
     "19_sealed_worlds": ["03_semivariograms"],
     "20_old_new_york": ["01_photos", "02_embeddings"],
+    "21_released_encoder": [],
 }
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")

@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path, PurePath
 
@@ -31,6 +31,7 @@ MARKS_AT_MOST = 4_000  # marks on one page, all layers together: keeps it near 1
 LONGEST = 100  # characters of one text of a photo
 WORST_PER_CITY = 3  # errors of a method in a city that are drawn as lines
 CITY_ERRORS_M = (25, 50, 100, 200, 500, 1_000)  # class bounds, about equal steps in log error
+APART_M = (2_500, 3_500, 4_500, 5_500)  # class bounds, about equal parts of the cities of the world
 WORLD_ERRORS_M = (1_000, 25_000, 200_000, 750_000, 2_500_000)  # the usual bounds of world-scale geolocation
 LOOKS = {  # Leaflet's styles
     "dot": {"color": "#333333", "weight": 0.6, "fillOpacity": 0.9},
@@ -102,6 +103,26 @@ def posterior_map(likely, circles, simulated, streets=None):
     legend = "probability over that of the best place", (0.1, 0.3, 0.6, 1.0), notes
     extra = {one["layer"]: circle_marks(one) for one in circles.to_dict("records")}
     return weighted(likely, "{:.0%} of the best, {} from it", legend, simulated, streets, extra)
+
+
+def city_map(cities):
+    """OfflineMap of cities, coloured by the distance from which on a model tells two places apart, by continent.
+
+    cities: geoname_id, city, continent, lat_deg, lon_deg, apart_m, gallery. Rings never reach it.
+    """
+    need(cities, ("city", "continent", "lat_deg", "lon_deg", "apart_m", "gallery"), "map of cities")
+    words = [
+        "never" if np.isnan(row.apart_m) else f"from {sphere.length(row.apart_m)} on" for row in cities.itertuples()
+    ]
+    words = [
+        f"{one}<br>{count:,} gallery places within 50 km" for one, count in zip(words, cities["gallery"], strict=True)
+    ]
+    table = cities.assign(layer="cities", photo_id=cities["city"], city=cities["continent"], value=cities["apart_m"])
+    table = unwrapped(table.assign(words=words, ring=cities["apart_m"].isna()))
+    ends = [sphere.length(metres) for metres in APART_M]
+    texts = [f"up to {ends[0]}", *map(" to ".join, itertools.pairwise(ends)), f"over {ends[-1]}"]
+    legend = Legend("tells two places apart from", APART_M, texts, ["cities: GeoNames, CC BY 4.0"], "never")
+    return replace(built(table, legend, False, None), title=f"map of {len(cities):,} cities")
 
 
 def weighted(table, template, legend, simulated, streets, extra=None):

@@ -176,3 +176,27 @@ def world_errors(errors, land):
         ax.spines[:].set_visible(False)
     style.legend(figure, [style.dot("where the photo was taken", style.BLUE), ARROW])
     return style.titled(figure, title)
+
+
+@style.house
+def world_cities(cities, land):
+    """Figure of the world in the Equal Earth projection: cities coloured by apart_m, grey where there is none.
+
+    cities: POSITION, apart_m; land: POSITION of what shows the continents.
+    """
+    title = "From which distance on a released model tells two places apart"
+    style.need(cities, (*POSITION, "apart_m"), title)
+    figure, (ax,) = style.panels(1, 3.4)
+    ax.scatter(*equal_earth(land[POSITION].to_numpy()).T, s=14, color=style.PALE, lw=0)
+    known = cities.dropna(subset="apart_m").sort_values("apart_m", ascending=False)
+    norm, never = log_norm(known["apart_m"]), cities[cities["apart_m"].isna()]
+    ax.scatter(*equal_earth(never[POSITION].to_numpy()).T, s=10, color=style.GREY, marker="x", lw=0.8)
+    dots = ax.scatter(
+        *equal_earth(known[POSITION].to_numpy()).T, 9, known["apart_m"], norm=norm, cmap="viridis_r", lw=0
+    )
+    ax.set(aspect="equal", xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    bar = figure.colorbar(dots, ax=ax, shrink=0.8, pad=0.02, extend="both")
+    style.scaled(bar.ax.yaxis, style.LABELS["apart_m"])
+    bar.set_label(style.LABELS["apart_m"])
+    return style.titled(figure, title)

@@ -59,7 +59,7 @@ LABELS = {  # what the columns of tables are on an axis; the unit sets scale and
     "read_over_planted": "read over planted range [ratio]", "weight": "target probability [1]",
     "score": "rank from low to high [share]", "auc": "ROC area within strata of distance [1]",
     "level": "nominal coverage [share]", "coverage": "measured coverage [share]", "share": "photos [share]",
-    "photos": "photos [count]",
+    "photos": "photos [count]", "apart_m": "distance between two places [m, km]",
 }  # fmt: skip
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
 EAST_ASIAN_FONTS = {"Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic"}
