@@ -63,11 +63,11 @@ def fairness(cities, *, replicates, seed=0):
     return pd.DataFrame(rows, columns=list(FAIRNESS))
 
 
-def middle(cities, column, *, replicates, seed=0):
-    """(median, low, high) of a column over cities, whole countries drawn again."""
+def middle(cities, column, statistic, *, replicates, seed=0):
+    """(statistic, low, high) of a column over cities, whole countries drawn again."""
     values, countries = (cities["apart_m"].fillna(np.inf) if column == "apart_m" else cities[column]), cities["country"]
     return significance.with_interval(
-        np.median, (values.to_numpy(),), countries.to_numpy(), replicates=replicates, seed=seed
+        statistic, (values.to_numpy(),), countries.to_numpy(), replicates=replicates, seed=seed
     )
 
 
@@ -88,15 +88,16 @@ def headline(cities, page):
 
 def answer(cities, table, replicates):
     """What the page found, in sentences."""
-    metres = [length(one) for one in middle(cities, "apart_m", replicates=replicates)]
+    metres = [length(one) for one in middle(cities, "apart_m", np.median, replicates=replicates)]
     each = ", ".join(f"{row.city} {length(row.apart_m)} ({length(row.apart_m_low)} to {length(row.apart_m_high)})"
                      for row in named(cities).itertuples())  # fmt: skip
     africa, slope = (table[table["group"] == group].iloc[0] for group in ("Africa", "gallery places"))
-    share = "{:.0%} ({:.0%} to {:.0%})".format(*middle(cities, "alike_share", replicates=replicates))
+    share = "{:.1%} ({:.1%} to {:.1%})".format(*middle(cities, "alike_share", np.mean, replicates=replicates))
+    london = named(cities)["alike_share"][0]
     return (
         f"In the median of {len(cities):,} cities GeoCLIP's location encoder tells two places apart from {metres[0]} "
         f"on (95 % interval {metres[1]} to {metres[2]}): {each}. In African cities that distance is {africa.ratio:.2f} "
         f"times that of all others ({africa.low:.2f} to {africa.high:.2f}); with ten times as many gallery places "
         f"around it is {slope.ratio:.2f} times as long ({slope.low:.2f} to {slope.high:.2f}). Of the pairs of places "
-        f"in a square of the book's size it cannot tell {share} in the median city."
+        f"in a square of the book's size it cannot tell {share}, mean over cities; London {london:.0%}."
     )
