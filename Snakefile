@@ -36,6 +36,7 @@ READS = {  # notebook: the notebooks whose tables it reads
     "19_sealed_worlds": ["03_semivariograms"],
     "20_old_new_york": ["01_photos", "02_embeddings"],
     "21_released_encoder": [],
+    "22_any_model": [],
 }
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")

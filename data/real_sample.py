@@ -14,21 +14,29 @@ import numpy as np
 import pandas as pd
 
 from geonb.book import results
-from geonb.earth import cells, sphere
+from geonb.earth import cells
+from geonb.measuring import given_predictions
 from geonb.variograms import curves, fitted_ranges, models
 
-STUDY, PAGE, ERRORS_PAGE = "real_sample", "03_semivariograms", "09_error_maps"
+STUDY, PAGE, ERRORS_PAGE = "real_sample", "03_semivariograms", "22_any_model"
 MODEL = "exponential"
 READING = {"models": [MODEL], "max_lag_m": 2_000.0, "lag_count": 8, "block_size_m": 400.0, "range_replicates": 200}
 CELLS = {"resolution": 2}  # of H3: about 300 km across
-MODELS = {"trained on OSV-5M": "pred_{}", "its baseline": "pred_{}_base"}  # method: columns of the predictions
-ERRORS = {
+TABLE = "$GEONB_REAL_DATA/positions/osv5m_game_select_50_with_predictions.csv"
+MODELS = {
+    "id": "id",
+    "truth": ["true_lat", "true_lon"],
+    "trained on OSV-5M": ["pred_lat", "pred_lon"],
+    "its baseline": ["pred_lat_base", "pred_lon_base"],
+}
+ERRORS = given_predictions.ERRORS | {
+    "photo_id": "number of the photo, from south to north",
     "method": "the model of OSV-5M's authors, or its baseline (predictions published with OSV-5M, CC BY-SA 4.0)",
     "lat_deg": "latitude of the centre of the cell in which the photo was taken [degree]",
     "lon_deg": "longitude of it [degree]",
     "predicted_lat_deg": "latitude of the centre of the cell in which the model placed it [degree]",
     "predicted_lon_deg": "longitude of it [degree]",
-    "error_km": "error of the position that the model named, from exact positions [km]",
+    "error_m": "error of the position that the model named, from exact positions [m]",
 }
 LAND = {
     "lat_deg": "latitude of the centre of a cell that holds places of GeoCLIP's gallery (MIT) [degree]",
@@ -52,20 +60,22 @@ def centres(lat_lon_deg, resolution):
     return np.array([h3.cell_to_latlng(cell) for cell in cells.hexagons(lat_lon_deg, resolution)])
 
 
-def real_errors(folder):
-    """(errors, land): where models placed real photos (ERRORS), and cells of a gallery that show continents (LAND)."""
-    table = pd.read_csv(folder / "osv5m_game_select_50_with_predictions.csv")
-    true, found = table[["true_lat", "true_lon"]].to_numpy(float), []
-    for method, name in MODELS.items():
-        guess = table[[name.format("lat"), name.format("lon")]].to_numpy(float)
-        columns = np.concatenate([centres(true, **CELLS), centres(guess, **CELLS)], axis=1)
-        own = pd.DataFrame(columns, columns=list(ERRORS)[1:5])
-        found.append(own.assign(method=method, error_km=(sphere.distance_m(true, guess) / 1000).round()))
-    order = ["method", "error_km"]  # not that of the photos
+def coarse(errors):
+    """Errors of given_predictions without exact positions or ids (columns ERRORS)."""
+    at = given_predictions.AT
+    cell = [centres(errors[at[k : k + 2]].to_numpy(), **CELLS) for k in (0, 2)]
+    found = errors.assign(**dict(zip(at, np.concatenate(cell, axis=1).T, strict=True)))
+    south = found.drop_duplicates("photo_id").sort_values(at[:2], kind="stable").photo_id
+    number = dict(zip(south, map(str, range(1, len(south) + 1)), strict=True))
+    found = found.assign(photo_id=errors.photo_id.map(number), error_m=errors.error_m.round())
+    ordered = [own.sort_values(["error_m", *at], kind="stable") for _, own in found.groupby("method", sort=False)]
+    return pd.concat(ordered, ignore_index=True)  # not in the order of the photos
+
+
+def continents(folder):
+    """Centres of the cells of a gallery of the whole world (columns LAND)."""
     gallery = pd.read_csv(folder / "geoclip_coordinates_100K.csv")[["LAT", "LON"]].to_numpy(float)
-    land = np.unique(centres(gallery, **CELLS), axis=0)
-    errors = pd.concat(found)[list(ERRORS)].sort_values(order, kind="stable", ignore_index=True)
-    return errors, pd.DataFrame(land, columns=list(LAND))
+    return pd.DataFrame(np.unique(centres(gallery, **CELLS), axis=0), columns=list(LAND))
 
 
 def publish(page):
@@ -87,9 +97,14 @@ def main():
     results.save_table(lags[list(columns)], STUDY, PAGE, "lags", parameters=READING, columns=columns)
     columns = COLUMNS | models.FIT | fitted_ranges.RANGE
     results.save_table(fits[list(columns)], STUDY, PAGE, "fits", parameters=READING, columns=columns)
-    errors, land = real_errors(Path(os.environ["GEONB_REAL_DATA"]) / "positions")
-    results.save_table(errors, STUDY, ERRORS_PAGE, "errors", parameters=CELLS, columns=ERRORS)
-    results.save_table(land, STUDY, ERRORS_PAGE, "land", parameters=CELLS, columns=LAND)
+    tables = dict(zip(given_predictions.TABLES, given_predictions.tables(TABLE, MODELS), strict=True))
+    tables |= {
+        "errors": coarse(tables["errors"]),
+        "land": continents(Path(os.environ["GEONB_REAL_DATA"]) / "positions"),
+    }
+    for name, table in tables.items():
+        meanings = (given_predictions.TABLES | {"errors": ERRORS, "land": LAND})[name]
+        results.save_table(table, STUDY, ERRORS_PAGE, name, parameters=CELLS | {"columns": MODELS}, columns=meanings)
     publish(PAGE)
     publish(ERRORS_PAGE)
     print(fits.drop(columns="theta").round(3).to_string())

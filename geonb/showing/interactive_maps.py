@@ -68,7 +68,9 @@ def error_map(errors, thumbnails, simulated, streets=None):
     table = unwrapped(table)
     placed = table["predicted_city"].where(table["ring"] & table["predicted_city"].notna())
     elsewhere = placed.map(lambda city: f", placed in {safe_html(city, LONGEST)}", na_action="ignore").fillna("")
-    table["words"] = "error " + table["error_m"].map(sphere.length) + elsewhere
+    table["words"] = (
+        "error " + table["error_m"].map(sphere.length) + elsewhere.astype(object).fillna("")
+    )  # object: no ring, no text
     table["picture"] = table["photo_id"].map({name: img_element(image, name) for name, image in thumbnails.items()})
     right = table[~table["ring"]]
     worst = right.sort_values("error_m", ascending=False, kind="stable").groupby(["layer", "city"]).head(WORST_PER_CITY)
@@ -80,6 +82,18 @@ def error_map(errors, thumbnails, simulated, streets=None):
     notes = [f"dashed: from the true to the predicted place, the {WORST_PER_CITY} largest errors of each city",
              f"{table['photo_id'].nunique():,} photos"]  # fmt: skip
     return built(table, Legend("error", bounds_m, texts, notes, "wrong city"), simulated, streets, lines)
+
+
+def continents(land):
+    """Outlines of cells of H3 at positions (land: lat_deg, lon_deg), which show the continents, as streets of a map."""
+    import geopandas
+    import h3
+
+    names = {h3.latlng_to_cell(lat, lon, 2) for lat, lon in land[["lat_deg", "lon_deg"]].to_numpy()}
+    rings = [cells.outline(name)[:, ::-1] for name in sorted(names)]
+    whole = [shapely.Polygon(ring) for ring in rings if np.ptp(ring[:, 0]) < 180]  # not across the date line
+    # a little wider, so that neighbours melt into one
+    return geopandas.GeoDataFrame(geometry=[shapely.union_all(shapely.buffer(whole, 0.1))], crs=4326)
 
 
 def target_map(targets, simulated, streets=None):

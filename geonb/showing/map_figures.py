@@ -171,7 +171,7 @@ def world_errors(errors, land):
         true, placed = (equal_earth(rows[side].to_numpy()) for side in (POSITION, PREDICTED))
         ax.plot(*np.stack([true, placed], axis=1).transpose(2, 1, 0), color=style.ORANGE, lw=0.6, alpha=0.6)
         ax.scatter(*true.T, s=12, color=style.BLUE, zorder=3)
-        words = f"{method}: median error {rows['error_km'].median():,.0f} km"
+        words = f"{style.short(method, 60)}: median error {rows['error_km'].median():,.0f} km"
         ax.set(aspect="equal", xticks=[], yticks=[], title=words)
         ax.spines[:].set_visible(False)
     style.legend(figure, [style.dot("where the photo was taken", style.BLUE), ARROW])

@@ -47,6 +47,7 @@ LOOKS = {  # name -> colour, line style, marker
 }  # fmt: skip
 LABELS = {  # what the columns of tables are on an axis; the unit sets scale and ticks, see scaled
     "distance_m": "distance between photos [m]", "nearest_train_m": "distance to the nearest training photo [m]",
+    "distance_km": "distance between photos [km]",
     "within_m": "distance to the nearest training photo [m, km]", "off_m": "error [m, km]",
     "error_m": "geometric mean error [m, km]", "median_error_m": "median error [m]", "step": "optimiser step [count]",
     "best_m": "best validation error so far [m, km]", "validation_error_m": "geometric mean error [m, km]",
