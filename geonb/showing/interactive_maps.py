@@ -68,9 +68,7 @@ def error_map(errors, thumbnails, simulated, streets=None):
     table = unwrapped(table)
     placed = table["predicted_city"].where(table["ring"] & table["predicted_city"].notna())
     elsewhere = placed.map(lambda city: f", placed in {safe_html(city, LONGEST)}", na_action="ignore").fillna("")
-    table["words"] = (
-        "error " + table["error_m"].map(sphere.length) + elsewhere.astype(object).fillna("")
-    )  # object: no ring, no text
+    table["words"] = "error " + table["error_m"].map(sphere.length) + elsewhere
     table["picture"] = table["photo_id"].map({name: img_element(image, name) for name, image in thumbnails.items()})
     right = table[~table["ring"]]
     worst = right.sort_values("error_m", ascending=False, kind="stable").groupby(["layer", "city"]).head(WORST_PER_CITY)
