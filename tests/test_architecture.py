@@ -14,6 +14,7 @@ from geonb.files import ROOT
 # A package imports only packages that stand below it: the one list of this order, the highest first.
 PACKAGES = (
     "experiments.laboratory",
+    "experiments.real_city",
     "experiments.released_models",
     "experiments.words",
     "geonb.book",

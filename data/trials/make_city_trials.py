@@ -37,7 +37,9 @@ def one_trial(job):
     known = folds.trials_of(FILE, fold) if like else None  # what is like another method takes that one's best values
     base = recipes.tuned(like, SPLIT, known, {}) if like else {}
     with tempfile.TemporaryDirectory() as folder:
-        curve = training.fit(folds.recipe(name, SPLIT, **base | asked), city().fold(SPLIT, fold), SEED, folder).curve
+        curve = training.fit(
+            folds.recipe(name, SPLIT, tuned=base | asked), city().fold(SPLIT, fold), SEED, folder
+        ).curve
     error_m, seconds = curve.validation_error_m.min(), round(time.perf_counter() - started, 1)
     return {"method": name, "fold": fold, **asked, "validation_error_m": error_m, "seconds": seconds}
 

@@ -103,12 +103,12 @@ def trials_of(path, fold, split="by_place"):
     return trials[trials.fold == fold].assign(split=split)
 
 
-def recipe(method, split, trials=None, *, course=COURSE, **tuned):
-    """The Recipe of a method with what a fold's trials_of chose, or the defaults, but for the tuned values given."""
+def recipe(method, split, trials=None, *, course=COURSE, tuned=None):
+    """The Recipe of a method with what a fold's trials_of chose, or the defaults, but for `tuned`."""
     known = {} if trials is None else recipes.tuned(LIKE.get(method, method), split, trials, {})
     towers = recipes.Towers(standardise=True)
     loss = recipes.Loss(max_lag_m=LAGS["max_lag_m"], lag_count=LAGS["lag_count"])
-    return recipes.Recipe(method, split, recipes.Tuned(**known | tuned), loss, towers, course)
+    return recipes.Recipe(method, split, recipes.Tuned(**known | (tuned or {})), loss, towers, course)
 
 
 def predictions(run, data):
@@ -189,15 +189,17 @@ def all_trainings(city, trials, margins, bandwidths_m, seeds, folder):
     by_trials = [(name, SPLIT, {fold: recipe(name, SPLIT, trials_of(trials, fold)) for fold in range(FOLDS)})
                  for name in [*TRIED, *LIKE]]  # fmt: skip
     doses = [("0 m", SPLIT, recipe("clip", SPLIT))]
-    doses += [(f"{width:.0f} m", SPLIT, recipe("sw_clip", SPLIT, bandwidth_m=width)) for width in bandwidths_m]
+    doses += [
+        (f"{width:.0f} m", SPLIT, recipe("sw_clip", SPLIT, tuned={"bandwidth_m": width})) for width in bandwidths_m
+    ]
     elsewhere = [
         (row, split, replace(asked, split=split))
         for split in ("random", "blocked", "by_series")
-        for row, asked in (("clip", doses[0][2]), ("sw_clip", recipe("sw_clip", SPLIT, bandwidth_m=WIDTH_M)))
+        for row, asked in (("clip", doses[0][2]), ("sw_clip", recipe("sw_clip", SPLIT, tuned={"bandwidth_m": WIDTH_M})))
     ]
     found = [trained(city, by_trials, compared, folder), trained(city, doses + elsewhere, rest, folder)]
     found += [untrained(city, split) for split in (SPLIT, "random", "blocked", "by_series")]
-    alone = recipe("sw_clip", SPLIT, bandwidth_m=WIDTH_M)
+    alone = recipe("sw_clip", SPLIT, tuned={"bandwidth_m": WIDTH_M})
     seen = {"margin_only": controls.of_mounts(city.photos, margins), "year_only": controls.of_years(city.photos)}
     found += [trained(replace(city, features=features), [(row, SPLIT, alone)], rest, folder)
               for row, features in seen.items()]  # fmt: skip

@@ -26,6 +26,7 @@ COMPARED = [  # split, row, other
 BEARINGS_M = [0.0, 500.0, 1000.0, 2000.0, 4000.0]  # edges of the lags by direction
 DECADES = {"within_m": 300.0, "edges_days": [0, 365, 1825, 3650, 7300, 36500]}
 NEAR_M = 1000.0
+CELL_RESOLUTION = 7  # of H3: about 2 km across
 BLOCK_M = 1000.0  # of the bootstrap of the curve
 FEWEST_OF_A_CELL = 5  # photos: a cell of fewer would tell where single photos were taken
 POWER = (1.96 + 0.84) / 1.96  # over half of an interval: what is shown in 80 % of samples
@@ -78,6 +79,13 @@ def with_blocks(found):
 def measures(error_m):
     """Geometric mean, median and share within NEAR_M of errors (n,), as an array."""
     return np.array([errors.geometric_mean_m(error_m), np.median(error_m), (error_m <= NEAR_M).mean()])
+
+
+def of_predictions(found, *, replicates, seed):
+    """The tables ROWS, PAIRS, DOSES and CELLS of predictions with_blocks."""
+    table = rows(found, replicates=replicates, seed=seed)
+    against = pairs(found, COMPARED, replicates=replicates, seed=seed)
+    return table, against, doses(table), by_cell(found[found.split == PLACE], ["clip", OURS], CELL_RESOLUTION)
 
 
 def rows(found, *, replicates, seed):

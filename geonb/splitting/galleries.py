@@ -63,7 +63,7 @@ def places(city, country, street, east_north_m, origin):
 
 
 def of_split(split, photos, parts, grid, *, training_places=False):
-    """The gallery of a split: training places for random, by_place, other_drive and official, else the grid of whole cities.
+    """The gallery of a split: training places for random, by_place, other_drive and official, else the grid of cities.
 
     training_places: in every split, for methods that can name no others. They keep the index of their photo.
     """

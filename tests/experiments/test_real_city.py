@@ -53,7 +53,8 @@ def test_features_of_a_fold_are_standardised_on_its_training_photos():
 
 
 def test_trainings_and_rows_without_training_place_each_photo_once_for_each_seed(tmp_path):
-    asked = folds.recipe("sw_clip", "by_place", course=folds.recipes.Course(steps=2, batch_size=32), bandwidth_m=500.0)
+    short = folds.recipes.Course(steps=2, batch_size=32)
+    asked = folds.recipe("sw_clip", "by_place", course=short, tuned={"bandwidth_m": 500.0})
     found = folds.trained(CITY, [("sw_clip", "by_place", asked)], [0, 1], tmp_path)
     again = folds.trained(CITY, [("sw_clip", "by_place", asked)], [0, 1], tmp_path / "again", workers=1)
     pd.testing.assert_frame_equal(found, again)
