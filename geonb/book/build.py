@@ -17,6 +17,7 @@ import nbformat
 
 from geonb import files
 from geonb.book import page_dependencies as deps
+from geonb.book import wording
 from geonb.showing.safe_text import safe_html
 
 SIMULATED = (
@@ -40,6 +41,9 @@ def set_page(page, name, study, record):
     source = nbformat.read(deps.notebooks_folder() / f"{notebook}.ipynb", as_version=4)
     executed = nbformat.read(deps.build_folder(study, "executed", f"{deps.flat(page)}.ipynb"), as_version=4).cells
     source.cells = with_outputs(page, source.cells, executed)
+    for cell in source.cells:
+        if cell.cell_type == "markdown":
+            cell.source = wording.suited(cell.source, deps.is_simulated(study))
     if name != notebook:  # a further page of a template: one label may stand once in a book
         for cell in source.cells:
             cell.metadata.get("mystnb", {}).get("figure", {}).pop("name", None)
@@ -90,6 +94,9 @@ def set_book(study):
     folder, record = deps.build_folder(study, "book"), run_record(study)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(files.ROOT / "book", folder, ignore=shutil.ignore_patterns("leaflet", "executed"))
+    for words in folder.glob("*.md"):
+        suited = wording.suited(words.read_text(encoding="utf-8"), deps.is_simulated(study))
+        words.write_text(suited, encoding="utf-8")
     (folder / "executed").mkdir()
     for page, name in file_names(deps.all_pages(study)).items():
         nbformat.write(set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")

@@ -137,6 +137,25 @@ class Page:
         tower = "" if self.name == "01_photos" else self.tower["tower"]
         return wording.note([*wording.caveats(self.source["source"], tower, photo_count), *more])
 
+    @property
+    def several_cities(self):
+        """Whether there is more than one: else the right city, or country, is no finding."""
+        return len(set(self.photos.city)) > 1
+
+    def answer(self, text, parts=None):
+        """The text, or the caveat that stands in its place where numbers from real photos mean nothing.
+
+        parts: {split: part (n,) of each photo} of the splits that the text is about.
+        """
+        if self.simulated:
+            return text
+        return wording.governing(self.tower["tower"], len(self.photos)) or self.one_place(parts or {}) or text
+
+    def one_place(self, parts):
+        """What is to be said where all test photos of a split of parts stand at one place, else ''."""
+        tests = {split: self.lat_lon_deg[part == "test"] for split, part in parts.items()}
+        return wording.of_one_place([split for split, at in tests.items() if len(np.unique(at, axis=0)) == 1])
+
     def check_tower(self):
         """ValueError where the shipped tower, which knows simulated pictures only, would read real photos unasked."""
         asked = page_dependencies.changes_of(self.study).get("02_embeddings") or {}

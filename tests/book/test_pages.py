@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,6 +30,19 @@ def test_the_simulated_tower_reads_real_photos_only_where_the_study_names_it(not
             page.check_tower()
     else:
         page.check_tower()
+
+
+@pytest.mark.parametrize(("simulated", "photo_count", "places", "said"), [
+    (True, 5, 1, "42 m"), (False, 5, 2, "There are only 5 photos"), (False, 2_000, 2, "42 m"),
+    (False, 2_000, 1, "All test photos of blocked stand at one place"),
+])  # fmt: skip
+def test_a_caveat_stands_in_the_place_of_an_answer_that_means_nothing(simulated, photo_count, places, said):
+    page = Page("07_compare", {"study": "toy"})
+    page.simulated, page.tower = simulated, {"tower": "ViT-B-32"}
+    page.photos = pd.DataFrame({"city": "A", "lat_deg": np.arange(photo_count) % places, "lon_deg": 7.0})
+    parts = {"blocked": np.full(photo_count, "test"), "random": np.full(photo_count, "train")}
+    assert page.answer("42 m", parts).startswith(said)
+    assert not page.several_cities
 
 
 def test_by_hand_the_study_decides_but_for_what_the_reader_or_papermill_changed(notebook, study, capsys):
