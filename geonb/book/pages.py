@@ -71,6 +71,20 @@ class Page:
         if not self.shows:
             results.save_table(table, self.study, self.name, name, parameters=self.parameters, columns=columns)
 
+    def keep(self, name, table):
+        """Where a table lies as CSV that no later run replaces, from the root of the repository: a counted file.
+
+        The same table is written once.
+        """
+        folder, text = page_dependencies.build_folder(self.study, "kept", self.name), table.to_csv(index=False)
+        there = sorted(folder.glob(f"{name}-*.csv"))
+        same = [path for path in there if path.read_bytes().decode() == text]
+        number = max((int(path.stem.rpartition("-")[2]) for path in there), default=0) + 1
+        file = same[0] if same else folder / f"{name}-{number:03d}.csv"
+        if not same:
+            files.write_whole(file, lambda partial: partial.write_bytes(text.encode()))
+        return results.shown(file)
+
     def headline(self, rows):
         """Save the numbers that the project stands by: rows of results.HEADLINE, those that it misses are empty."""
         table = pd.DataFrame(rows, columns=list(results.HEADLINE)).astype({"value": float, "low": float, "high": float})

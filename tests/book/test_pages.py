@@ -65,3 +65,12 @@ def test_a_page_refuses_by_itself_what_papermill_sets_in(toy, name, value, words
     namespace = {"study": "toy", "folder": "", "photo_count": 5, name: value, "In": [f"# Parameters\n{name} = 0\n"]}
     with pytest.raises(ValueError, match=re.escape(words)):
         book.page("01_photos", namespace)
+
+
+def test_a_table_that_is_kept_is_replaced_by_no_later_run_and_written_once(toy):
+    page, table = Page("15_your_photos", {"study": "toy"}), pd.DataFrame({"photo_id": ["a"], "city": ["Köln"]})
+    first = page.keep("guesses", table)
+    assert first == "build/toy/kept/15_your_photos/guesses-001.csv"
+    assert page.keep("guesses", table.assign(city="Bonn")).endswith("guesses-002.csv")
+    assert page.keep("guesses", table) == first
+    pd.testing.assert_frame_equal(pd.read_csv(toy / first), table)
