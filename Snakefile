@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from geonb.book.runner import end_with
-from geonb.book.page_dependencies import DEFAULT, TEMPLATES, code_of, data, flat, pages, parameters
+from geonb.book.page_dependencies import DEFAULT, TEMPLATES, code_of, data, flat, pages, parameters, took
 from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 
@@ -130,7 +130,7 @@ for notebook in READS:
                 data=data(notebook, STUDY),
                 reads=all_pages(READS[notebook]),
                 page=page,
-            message: "computing {params.page}, log: {log}"
+            message: "computing {params.page}" + took(all_pages([notebook]), STUDY) + ", log: {log}"
             shell: "python -m geonb.book.runner {params.page} --mode compute --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
 
     rule:

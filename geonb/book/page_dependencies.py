@@ -8,6 +8,7 @@ Light to import and to ask: the Snakefile does so hundreds of times at every sta
 import ast
 import functools
 import hashlib
+import json
 import math
 import os
 import re
@@ -75,6 +76,28 @@ def pages(notebook, study):
 def all_pages(study):
     """Every page of a study in the order of the book."""
     return [page for notebook in notebook_names() for page in pages(notebook, study)]
+
+
+def introduced(page, study):
+    """What a page does, and how long it took before, in one line."""
+    title = cells(page.split("/")[0])[0].source.splitlines()[0].lstrip("# ")
+    return f"{page} of study {study}: {title}{took([page], study)}"
+
+
+def took(pages, study):
+    """How long the pages took the last time here, else where they were published, as ', 3 min here last time'; the
+    longest of several; '' where nothing is known."""
+    here = {page: build_folder(study, "times", f"{flat(page)}.json") for page in pages}
+    seconds, where = [json.loads(path.read_text()) for path in here.values() if path.exists()], "here last time"
+    published = files.ROOT / "data" / "results" / study / "run.json"
+    if not seconds and published.exists():
+        known = json.loads(published.read_text(encoding="utf-8"))["seconds_per_page"]
+        seconds, where = [known[page] for page in pages if page in known], "where it was published"
+    if not seconds:
+        return ""
+    most = max(seconds)
+    length = f"{most:.0f} s" if most < 100 else f"{most / 60:.0f} min"
+    return f", {'up to ' if len(seconds) > 1 else ''}{length} {where}"
 
 
 def is_simulated(study):

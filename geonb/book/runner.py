@@ -47,6 +47,7 @@ def computing(page, study):
     computed, unfinished = copy_of(page, study, "computed"), deps.build_folder(study, "unfinished", page)
     running = computed.with_suffix(".running.ipynb")
     started = time.monotonic()
+    print(deps.introduced(page, study), flush=True)
     with alone(page, study):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)

@@ -190,3 +190,18 @@ def test_a_study_or_method_whose_name_is_no_plain_word_is_refused(toy, study, na
     study(f"07_compare: {{methods: [{name!r}]}}")
     with pytest.raises(ValueError, match=r"toy\.yml: 07_compare: methods: .* must be of letters"):
         deps.pages("06_train", "toy")
+
+
+def test_a_page_tells_how_long_it_took_here_else_where_it_was_published_and_invents_nothing(toy):
+    assert deps.took(["01_photos"], "toy") == ""
+    published = toy / "data" / "results" / "toy" / "run.json"
+    published.parent.mkdir(parents=True)
+    published.write_text('{"seconds_per_page": {"01_photos": 502.4, "06_train/hard": 40.0, "06_train/soft": 50.2}}')
+    assert deps.took(["01_photos"], "toy") == ", 8 min where it was published"
+    assert deps.took(["06_train/hard", "06_train/soft"], "toy") == ", up to 50 s where it was published"
+    assert deps.took(["07_compare"], "toy") == ""
+    here = deps.build_folder("toy", "times", "01_photos.json")
+    here.parent.mkdir(parents=True)
+    here.write_text("12.3")
+    assert deps.took(["01_photos"], "toy") == ", 12 s here last time"
+    assert deps.introduced("01_photos", "toy") == ("01_photos of study toy: 01 · A question?, 12 s here last time")

@@ -52,7 +52,7 @@ def test_by_hand_the_study_decides_but_for_what_the_reader_or_papermill_changed(
     page = book.page("01_photos", namespace)
     assert page.parameters == {"study": "toy", "a": 2, "b": 3, "c": 1, "d": 1}
     assert namespace["a"] == 2
-    assert capsys.readouterr().out == "as study toy has it: a = 2\n"
+    assert capsys.readouterr().out == "as study toy has it: a = 2\n01_photos of study toy: 01 · A question?\n"
 
 
 @pytest.mark.parametrize(("name", "value", "words"), [
