@@ -149,7 +149,8 @@ class Page:
     def caveats(self, photo_count, *more):
         """What a reader must know before any number, for IPython's display; None where there is nothing to warn of."""
         tower = "" if self.name == "01_photos" else self.tower["tower"]
-        return wording.note([*wording.caveats(self.source["source"], tower, photo_count), *more])
+        named = [wording.of_best(tower)] if tower and self.asked_for_best else []
+        return wording.note([*named, *wording.caveats(self.source["source"], tower, photo_count), *more])
 
     @property
     def several_cities(self):
@@ -169,6 +170,24 @@ class Page:
         """What is to be said where all test photos of a split of parts stand at one place, else ''."""
         tests = {split: self.lat_lon_deg[part == "test"] for split, part in parts.items()}
         return wording.of_one_place([split for split, at in tests.items() if len(np.unique(at, axis=0)) == 1])
+
+    def chosen_tower(self):
+        """(name, weights) of the tower of this page, 02_embeddings: where `best` is asked for, the best that can be
+        loaded, or, where tables are only shown, theirs. Manifests then say which.
+        """
+        if self.parameters["tower"] == "best":
+            from geonb.learning import pretrained_towers
+
+            made = results.manifest_of(results.find_table(self.study, self.name, "features")) if self.shows else None
+            found = [made["parameters"][name] for name in ("tower", "weights")] if made else pretrained_towers.best()
+            self.parameters |= {"tower": found[0], "weights": found[1]}
+            self.asked_for_best = True
+        return self.parameters["tower"], self.parameters["weights"]
+
+    @functools.cached_property
+    def asked_for_best(self):
+        """Whether the study takes the best tower that can be loaded."""
+        return page_dependencies.parameters("02_embeddings", self.study).get("tower") == "best"
 
     def check_tower(self):
         """ValueError where the shipped tower, which knows simulated pictures only, would read real photos unasked."""

@@ -36,6 +36,11 @@ def caveats(source, tower, photo_count):
     return found
 
 
+def of_best(tower):
+    """Which tower a study got that asked for the best."""
+    return f"The study asks for the best tower that can be loaded where it runs: here that is {tower}."
+
+
 def of_few(photo_count):
     """What is to be said of few photos."""
     return (

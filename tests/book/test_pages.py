@@ -1,13 +1,16 @@
 """A page in a running notebook: its parameters, and what it refuses before it computes."""
 
 import re
+from html import unescape
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from geonb import book
+from geonb.book import page_dependencies
 from geonb.book.pages import Page
+from geonb.learning import pretrained_towers
 
 
 def test_dollars_in_a_table_begin_no_formula():
@@ -43,6 +46,28 @@ def test_a_caveat_stands_in_the_place_of_an_answer_that_means_nothing(simulated,
     parts = {"blocked": np.full(photo_count, "test"), "random": np.full(photo_count, "train")}
     assert page.answer("42 m", parts).startswith(said)
     assert not page.several_cities
+
+
+def test_the_best_tower_is_recorded_in_the_parameters_and_named_on_every_page(notebook, study, monkeypatch):
+    notebook(
+        "02_embeddings", "# 02 · Q?", 'study = "toy"\ntower = "tiny"  # str: a tower\nweights = ""  # str: its tag'
+    )
+    study("02_embeddings: {tower: best, weights: laion2b_s34b_b79k}")
+    monkeypatch.setattr(pretrained_towers, "best", lambda: ("imagenet/efficientnet-lite0", ""))
+    monkeypatch.setenv("GEONB_MODE", "compute")
+    own = page_dependencies.parameters("02_embeddings", "toy")
+    page = Page("02_embeddings", dict(own))
+    assert page.chosen_tower() == ("imagenet/efficientnet-lite0", "")
+    page.save("features", pd.DataFrame({"n": [1]}), {"n": "count"})
+    made = page_dependencies.build_folder("toy", "unfinished")
+    made.rename(made.with_name("tables"))
+    monkeypatch.setattr(pretrained_towers, "best", lambda: pytest.fail("tables are only shown"))
+    monkeypatch.setenv("GEONB_MODE", "show")
+    assert Page("02_embeddings", dict(own)).chosen_tower() == ("imagenet/efficientnet-lite0", "")
+    other = Page("07_compare", {"study": "toy"})
+    other.source = {"source": "folder"}
+    assert other.tower["tower"] == "imagenet/efficientnet-lite0"
+    assert "here that is imagenet/efficientnet-lite0" in unescape(other.caveats(2_000).data)
 
 
 def test_by_hand_the_study_decides_but_for_what_the_reader_or_papermill_changed(notebook, study, capsys):
