@@ -49,7 +49,7 @@ class Page:
         if isinstance(names, str):
             return self.made((names,), lambda: (compute(),), (columns,))[0]
         if self.shows or (self.mode == "by hand" and all(map(self.is_there, names))):
-            return tuple(results.read_table(self.study, self.name, name) for name in names)
+            return tuple(results.read_table(self.study, self.name, name, self.parameters) for name in names)
         found = tuple(compute())
         for name, table, meanings in zip(names, found, columns, strict=True):
             self.save(name, table, meanings)
@@ -58,7 +58,7 @@ class Page:
     def is_there(self, name):
         """Whether a table lies there that was made with these parameters and from the tables of now."""
         try:
-            path = results.find_table(self.study, self.name, name)
+            path = results.find_table(self.study, self.name, name, self.parameters)
             results.refuse_outdated(self.study, self.name, path, set())
         except (FileNotFoundError, ValueError):
             return False
