@@ -7,34 +7,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from geonb.book.runner import end_with
-from geonb.book.page_dependencies import DEFAULT, TEMPLATES, code_of, data, flat, pages, parameters, took
+from geonb.book.page_dependencies import DEFAULT, READS, TEMPLATES, code_of, data, flat, pages, parameters, took
 from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 
-READS = {  # notebook: the notebooks whose tables it reads
-    "00_start_here": [],
-    "01_photos": [],
-    "02_embeddings": ["01_photos"],
-    "03_semivariograms": ["01_photos", "02_embeddings"],
-    "04_splits": ["01_photos", "03_semivariograms"],
-    "05_soft_labels": ["01_photos", "04_splits"],
-    "06_train": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],  # a template: runs once per method
-    "07_compare": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
-    "08_ablations": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
-    "09_error_maps": ["01_photos", "04_splits", "07_compare"],
-    "10_spatial_coherence": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
-    "11_new_places": ["01_photos", "03_semivariograms", "04_splits", "07_compare"],
-    "12_when_it_helps": ["01_photos", "02_embeddings", "03_semivariograms"],
-    "13_semivariogram_negatives": [
-        "01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train", "07_compare",
-    ],
-    "14_textual_supervision": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
-    "15_your_photos": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
-    "16_what_could_fool_us": ["01_photos", "04_splits", "06_train", "07_compare", "08_ablations"],
-    "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
-    "18_known_ranges": [],
-    "19_sealed_worlds": ["03_semivariograms"],
-}
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")
 STUDY = config.get("study", DEFAULT)

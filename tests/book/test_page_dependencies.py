@@ -41,6 +41,13 @@ def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook,
     assert "17_laboratory" not in all_pages("toy")
 
 
+def test_a_study_may_go_without_any_page_that_none_of_its_others_reads(toy, study):
+    study("07_compare: false")
+    assert all_pages("toy") == ["01_photos", "06_train/hard", "06_train/soft"]
+    study("06_train: false\n07_compare: false")
+    assert all_pages("toy") == ["01_photos"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -52,8 +59,9 @@ def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook,
         ("01_photos: {folder: 3}", "folder = 3 is not a str"),
         ("06_train: {bandwidth_m: 1e3}", "YAML reads 1e-3 as text, 1.0e-3 as a number"),
         ("07_compare: {methods: hard}", "methods = 'hard' is not a list"),
-        ("01_photos: false", "01_photos must map parameters to values, it is False"),
-        ("01_photos: [1]", "01_photos must map parameters to values"),
+        ("01_photos: false", "toy.yml: 01_photos cannot be false, 06_train, 07_compare read it: leave these out too"),
+        ("06_train: false", "toy.yml: 06_train cannot be false, 07_compare read it: leave these out too"),
+        ("01_photos: [1]", "01_photos must map parameters to values or be false, it is [1]"),
         ("- 01_photos", "toy.yml must map notebooks to parameters, it is a list"),
         ("01_photos: {", "toy.yml is not valid YAML"),
     ],
