@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from geonb.book import gaps
 from geonb.book.runner import end_with
 from geonb.book.page_dependencies import DEFAULT, READS, TEMPLATES, code_of, data, flat, pages, parameters, took
 from geonb.files import code_digest
@@ -54,13 +55,12 @@ onstart:  # the operating system frees this lock even after kill -9; Snakemake's
         THE_LOCK.acquire(timeout=0)
     except Timeout:
         raise WorkflowError("a book is being made in this folder already: wait for that run, or end it")
+    Path(BUILD, "failed.json").unlink(missing_ok=True)
 
 
-onerror:  # once more, as the last thing on the screen
-    for path in Path(BUILD, "logs").glob("*.log"):
-        failed = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("FAILED")]
-        if failed and path.stat().st_mtime > STARTED:
-            print(failed[-1], f"(the whole of it: {path})", sep="\n", file=sys.stderr)
+onerror:  # once more, as the last thing on the screen; `make book` then builds a book without what failed
+    for failure in gaps.record(STUDY, STARTED).values():
+        print(failure["cause"], f"(the whole of it: {failure['log']})", sep="\n", file=sys.stderr)
 
 
 rule all:  # names everything: Snakemake does not miss a file that lies between two finished ones
@@ -85,7 +85,7 @@ rule book:
     output: f"{BUILD}/_build/html/index.html"
     log: f"{BUILD}/logs/book.log"
     params:
-        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py"),
+        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py", "geonb/book/gaps.py"),
         pages=all_pages(READS),
     message: "building the book, log: {log}"
     shell: "python -m geonb.book.build {STUDY:q} > {log:q} 2>&1"

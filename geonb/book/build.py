@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 
 from geonb import files
+from geonb.book import gaps
 from geonb.book import page_dependencies as deps
 from geonb.book import wording
 from geonb.showing.safe_text import safe_html
@@ -98,14 +99,20 @@ def set_book(study):
         suited = wording.suited(words.read_text(encoding="utf-8"), deps.is_simulated(study))
         words.write_text(suited, encoding="utf-8")
     (folder / "executed").mkdir()
-    for page, name in file_names(deps.all_pages(study)).items():
-        nbformat.write(set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")
+    names, missing = file_names(deps.all_pages(study)), gaps.of(study)
+    for page, name in names.items():
+        instead = gaps.stand_in(page, missing[page], names, study) if page in missing else None
+        nbformat.write(instead or set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")
+    gaps.close(folder, missing, names)
     files.write_json(deps.build_folder(study, "run.json"), record)
     return folder
 
 
 def main():
-    """Set the book of a study and build its HTML with warnings as errors, as the Snakefile and `make test` do."""
+    """Set the book of a study and build its HTML with warnings as errors, as the Snakefile and `make test` do.
+
+    sys.exit names the chapters that failed in the last run, when the book is built without them.
+    """
     (study,) = sys.argv[1:]
     folder = set_book(study)
     shutil.rmtree(deps.build_folder(study, "_build"), ignore_errors=True)
@@ -114,6 +121,13 @@ def main():
          "--path-output", deps.build_folder(study), "-W", "--keep-going", "-q"],
         cwd=files.ROOT, env=os.environ | {"NO_COLOR": "1"},
     )  # fmt: skip
+    if missing := gaps.of(study):
+        causes = [f"{gap['cause']}\n  (the whole of it: {gap['log']})" for gap in missing.values() if "cause" in gap]
+        waiting = [page for page, gap in missing.items() if "waits" in gap]
+        lacking = f"; {len(waiting)} wait for that: {', '.join(waiting)}" if waiting else ""
+        sys.exit(
+            "\n".join([*causes, f"the book of {study} is built without {len(causes)} chapters that failed{lacking}"])
+        )
     sys.exit(built.returncode)
 
 
