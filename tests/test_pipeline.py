@@ -23,7 +23,7 @@ import yaml
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from geonb.book.page_dependencies import all_pages
+from geonb.book.page_dependencies import all_pages, cells, is_tagged
 from geonb.files import ROOT
 from tests import projects
 from tests.conftest import write_notebook
@@ -255,11 +255,17 @@ def test_a_killed_run_leaves_no_ghost_and_goes_on_to_the_same_numbers(finished, 
     wait_for(lambda: not processes_in(killed))
 
 
+def short_notebook(folder, name, does):
+    """A notebook of the same parameters that only does one thing."""
+    parameters = next(cell.source for cell in cells(name) if is_tagged(cell, "parameters"))
+    write_notebook(folder / "notebooks" / f"{name}.ipynb", f"# {name[:2]} · A question?", parameters, does)
+
+
 def test_a_failed_chapter_costs_only_itself_and_the_repair_makes_what_is_missing_alone(tmp_path):
     copy = copy_of_the_project(tmp_path / "geonb")
-    kept, parameters = ("00_start_here", "01_photos", "02_embeddings"), 'study = "smoke"  # str: a study'
+    kept = ("00_start_here", "01_photos", "02_embeddings")
     for name, does in zip(kept, ("1", "raise ValueError('no *such* <b>photo</b>')", "2"), strict=True):
-        write_notebook(copy / "notebooks" / f"{name}.ipynb", f"# {name[:2]} · A question?", parameters, does)
+        short_notebook(copy, name, does)
     study = {path.stem: False for path in copy.glob("notebooks/[0-9]*.ipynb") if path.stem not in kept}
     (copy / "notebooks" / "studies" / "smoke.yml").write_text(yaml.safe_dump(study))
     last = snakemake(copy, "all", code=1).rstrip().splitlines()[-6:]
@@ -277,7 +283,7 @@ def test_a_failed_chapter_costs_only_itself_and_the_repair_makes_what_is_missing
     assert "This chapter waits for" in said["02_embeddings"]
     assert "failed" not in said["00_start_here"]
     assert "No answer here" in (html / "intro.html").read_text()
-    write_notebook(copy / "notebooks" / "01_photos.ipynb", "# 01 · A question?", parameters, "1")
+    short_notebook(copy, "01_photos", "1")
     again = snakemake(copy, "all")
     assert "computing 02_embeddings" in again
     assert "computing 00_start_here" not in again

@@ -91,7 +91,8 @@ def lacks(study, offered, counted, pilots):
     calibrates = counted.loc[counted.split == promised["split"], "validation_photos"]
     if (calibrates < promised["fewest"]).any():
         found.append(("15", f"{calibrates.iloc[0]:.0f} photos calibrate, fewer than {promised['fewest']}: no radius"))
-    return found + [(name[:2], "left out") for name in deps.notebook_names() if not deps.pages(name, study)]
+    absent = [name[:2] for name in deps.notebook_names() if not deps.pages(name, study)]
+    return found + ([(", ".join(absent), "left out")] if absent else [])
 
 
 def too_large_batches(study, counted):
