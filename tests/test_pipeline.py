@@ -273,7 +273,7 @@ def test_a_failed_chapter_costs_only_itself_and_the_repair_makes_what_is_missing
     build = [*command(study="smoke")[:2], "geonb.book.build", "smoke"]  # as `make book` does then
     built = subprocess.run(build, cwd=copy, env=environment(copy), text=True, stderr=subprocess.PIPE, check=False)
     assert built.returncode == 1
-    assert built.stderr.rstrip().endswith("without 1 chapters that failed; 1 wait for that: 02_embeddings"), (
+    assert built.stderr.rstrip().endswith("without what failed (01_photos) and what waits for it (02_embeddings)"), (
         built.stderr
     )
     html = copy / "build" / "smoke" / "_build" / "html"

@@ -122,12 +122,7 @@ def main():
         cwd=files.ROOT, env=os.environ | {"NO_COLOR": "1"},
     )  # fmt: skip
     if missing := gaps.of(study):
-        causes = [f"{gap['cause']}\n  (the whole of it: {gap['log']})" for gap in missing.values() if "cause" in gap]
-        waiting = [page for page, gap in missing.items() if "waits" in gap]
-        lacking = f"; {len(waiting)} wait for that: {', '.join(waiting)}" if waiting else ""
-        sys.exit(
-            "\n".join([*causes, f"the book of {study} is built without {len(causes)} chapters that failed{lacking}"])
-        )
+        sys.exit(gaps.told(missing, study))
     sys.exit(built.returncode)
 
 

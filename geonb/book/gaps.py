@@ -63,6 +63,17 @@ def of(study):
     return found
 
 
+def told(missing, study):
+    """What the last lines on the screen say of the gaps of a book (of)."""
+    failed = {page: gap for page, gap in missing.items() if "cause" in gap}
+    causes = [f"{gap['cause']}\n  (the whole of it: {gap['log']})" for gap in failed.values()]
+    waiting = [page for page in missing if page not in failed]
+    lacking = f"what failed ({', '.join(failed)})" + (
+        f" and what waits for it ({', '.join(waiting)})" if waiting else ""
+    )
+    return "\n".join([*causes, f"the book of {study} is built without {lacking}"])
+
+
 def stand_in(page, gap, names, study):
     """What stands in the book for a page that is missing; names: page -> its name in the book."""
     notebook, *choice = page.split("/")

@@ -68,6 +68,15 @@ def test_the_page_of_a_failed_chapter_says_cause_and_remedy_and_shows_text_of_th
     assert "waits for {doc}`06_train-soft`" in made["07_compare"].cells[0].source
 
 
+def test_the_last_lines_name_what_failed_and_what_waits(toy):
+    failed(**{"06_train/soft": False})
+    assert gaps.told(gaps.of("toy"), "toy").splitlines() == [
+        FAILED,
+        "  (the whole of it: build/toy/logs/06_train-soft.log)",
+        "the book of toy is built without what failed (06_train/soft) and what waits for it (07_compare)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "becomes"),
     [
