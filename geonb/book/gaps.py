@@ -80,14 +80,17 @@ def stand_in(page, gap, names, study):
     title = "".join([title_of(notebook), *(f": `{name}`" for name in choice)])
     if "waits" in gap:
         links = ", ".join(f"{{doc}}`{names[root]}`" for root in gap["waits"])
-        words = f"This chapter waits for {links}, which failed: it says why."
+        what, words = "This chapter waits", f"It needs the tables of {links}, which failed and says why."
     else:
+        what = "This chapter failed"
         words = (
-            f"**This chapter failed.** {safe_html(gap['cause'].removeprefix('FAILED '))}\n\n"
+            f"{safe_html(gap['cause'].removeprefix('FAILED '))}\n\n"
             f"The whole of the error is in `{gap['log']}`. Mend what it names, in `notebooks/studies/{study}.yml` or "
             f"in the data, and run `make book STUDY={study}` again: only what is missing is made."
         )
-    return nbformat.v4.new_notebook(cells=[new_markdown_cell(f"# {title}\n\n```{{danger}}\n{words}\n```")])
+    return nbformat.v4.new_notebook(
+        cells=[new_markdown_cell(f"# {title}\n\n```{{admonition}} {what}\n:class: danger\n{words}\n```")]
+    )
 
 
 def close(folder, gaps, names):
@@ -121,7 +124,7 @@ def closed(text, there, answering):
     for paragraph in text.split("\n\n"):
         silent = [name for name in GLUED.findall(paragraph) if name not in answering]
         named = f"{{doc}}`executed/{silent[0]}`" if silent else ""
-        paragraphs.append(f"No answer here: it would be a number of {named}." if silent else paragraph)
+        paragraphs.append(f"No answer here: it needs the numbers of {named}." if silent else paragraph)
     return LINK.sub(lambda match: plain(match, there), "\n\n".join(paragraphs))
 
 

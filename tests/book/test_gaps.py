@@ -65,7 +65,7 @@ def test_the_page_of_a_failed_chapter_says_cause_and_remedy_and_shows_text_of_th
     assert "ValueError: no &#36;place&#36;" in words
     assert "`build/toy/logs/06_train-soft.log`" in words
     assert "`make book STUDY=toy`" in words
-    assert "waits for {doc}`06_train-soft`" in made["07_compare"].cells[0].source
+    assert "needs the tables of {doc}`06_train-soft`, which failed" in made["07_compare"].cells[0].source
 
 
 def test_the_last_lines_name_what_failed_and_what_waits(toy):
@@ -87,9 +87,9 @@ def test_the_last_lines_name_what_failed_and_what_waits(toy):
         ("See {doc}`that <07_compare>`.", "See 07 · A question? (not in this book)."),
         ("See {doc}`07_misspelt` and {doc}`your_own_photos`.", "See {doc}`07_misspelt` and {doc}`your_own_photos`."),
         ("One.\n\nIt is {glue:text}`executed/07_compare.ipynb::verdict:s`\nthen.\n\nTwo.",
-         "One.\n\nNo answer here: it would be a number of 07 · A question? (not in this book).\n\nTwo."),
+         "One.\n\nNo answer here: it needs the numbers of 07 · A question? (not in this book).\n\nTwo."),
         ("It is {glue:text}`executed/06_train.ipynb::n:s`.",
-         "No answer here: it would be a number of {doc}`executed/06_train`."),
+         "No answer here: it needs the numbers of {doc}`executed/06_train`."),
         ("It is {glue:text}`executed/01_photos.ipynb::n:s`.", "It is {glue:text}`executed/01_photos.ipynb::n:s`."),
     ],
 )  # fmt: skip
