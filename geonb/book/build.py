@@ -16,9 +16,8 @@ from pathlib import Path
 import nbformat
 
 from geonb import files
-from geonb.book import gaps
+from geonb.book import gaps, wording
 from geonb.book import page_dependencies as deps
-from geonb.book import wording
 from geonb.showing.safe_text import safe_html
 
 SIMULATED = (

@@ -52,10 +52,17 @@ def split_table(photos, study, pilot):
     return pd.concat([worked, pd.DataFrame(failed)]) if failed else worked
 
 
+def tower_of(study):
+    """(name, weights) of a study's tower; what `best` would take now."""
+    values = deps.parameters("02_embeddings", study)
+    if values["tower"] == pretrained_towers.BEST:
+        return pretrained_towers.best()
+    return values["tower"], values["weights"]
+
+
 def without_weights(study):
     """Why the tower of a study cannot be loaded, with the way out; '' where it can, perhaps after a download."""
-    values = deps.parameters("02_embeddings", study)
-    tower, weights = values["tower"], values["weights"]
+    tower, weights = tower_of(study)
     try:
         if wording.SIMULATED_TOWER in tower and "tower" not in (deps.changes_of(study).get("02_embeddings") or {}):
             return wording.FOREIGN_TOWER
@@ -85,7 +92,7 @@ def lacks(study, offered, counted, pilots):
     if len(few):
         told = ", ".join(f"{split} ({blocks:.0f})" for split, blocks in zip(few.split, few.test_blocks, strict=True))
         found.append(("07 to 11", f"fewer than {resampling.FEWEST_BLOCKS} test blocks, so no intervals: {told}"))
-    if pretrained_towers.is_imagenet(deps.parameters("02_embeddings", study)["tower"]):
+    if pretrained_towers.is_imagenet(tower_of(study)[0]):
         found.append(("07", "the tower reads no words: no row zero_shot"))
     promised = deps.parameters("15_your_photos", study)
     calibrates = counted.loc[counted.split == promised["split"], "validation_photos"]
@@ -115,7 +122,7 @@ def minutes(study, photo_count):
             trainings += variants * deps.parameters(name, study)["seed_count"]
     course = dataclasses.asdict(Course()) | values["course"]
     step_s = SECONDS["step"] + SECONDS["row"] * course["batch_size"]
-    tower = deps.parameters("02_embeddings", study)["tower"]
+    tower, _ = tower_of(study)
     reading_s = SECONDS["imagenet" if pretrained_towers.is_imagenet(tower) else "open_clip"]
     pages_s = SECONDS["page"] * len(names) + trainings * (SECONDS["training"] + step_s * course["steps"])
     return ((pages_s + SECONDS["photo"] * photo_count) / AT_ONCE + reading_s * photo_count + SECONDS["book"]) / 60
@@ -133,7 +140,7 @@ def check(study):
     offered, counted, weights = preflight.of_photos(photos), split_table(photos, study, pilot), without_weights(study)
     print_photos(offered, left_out)
     print_splits(counted, study)
-    print("\nTHE TOWER", f"  {weights or 'can be loaded, perhaps after a download'}", sep="\n")
+    print("\nTHE TOWER", f"  {weights or f'{tower_of(study)[0]} can be loaded, perhaps after a download'}", sep="\n")
     lacking = lacks(study, offered, counted, int(pilot.sum()))
     print("\nWHAT CHAPTERS WILL LACK", *(f"  {name}: {why}" for name, why in lacking), sep="\n")
     print(f"\n`make book STUDY={study}` will take about {minutes(study, len(photos)):.0f} minutes on two cores")
