@@ -24,7 +24,7 @@ endif
 # what lies here is used, also where .venv came along with a copied folder
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup book why check test test-slow test-notebooks test-real publish verify bench lab
+.PHONY: help setup book check-data why check test test-slow test-notebooks test-real publish verify bench lab
 
 help:       ## this list
 	@grep -hE '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*##/ -/'
@@ -46,8 +46,13 @@ endif
 	@touch $@
 
 book: setup  ## run what changed of a study and build its book: make book STUDY=simulated_cities
-	@GEONB_MAKE_PID=$$PPID $(BIN)/snakemake all $(CONFIG)
+	@rm -f "build/$(STUDY)/failed.json"
+	@GEONB_MAKE_PID=$$PPID $(BIN)/snakemake all $(CONFIG) || { \
+	  test ! -e "build/$(STUDY)/failed.json" || $(BIN)/python -m geonb.book.build $(STUDY); exit 1; }
 	@echo "open $(CURDIR)/build/$(STUDY)/_build/html/index.html"
+
+check-data: setup  ## can a study of real photos work, and how long will it take? seconds: make check-data STUDY=mine
+	@$(BIN)/python -m geonb.book.check_data "$(STUDY)"
 
 why: setup  ## what `make book` would run, and why
 	@$(BIN)/snakemake all $(CONFIG) --dry-run --quiet host

@@ -6,38 +6,12 @@ import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from geonb.book import gaps
 from geonb.book.runner import end_with
-from geonb.book.page_dependencies import DEFAULT, TEMPLATES, code_of, data, flat, pages, parameters
+from geonb.book.page_dependencies import DEFAULT, READS, TEMPLATES, code_of, data, flat, pages, parameters, took
 from geonb.files import code_digest
 from snakemake.exceptions import WorkflowError
 
-READS = {  # notebook: the notebooks whose tables it reads
-    "00_start_here": [],
-    "01_photos": [],
-    "02_embeddings": ["01_photos"],
-    "03_semivariograms": ["01_photos", "02_embeddings"],
-    "04_splits": ["01_photos", "03_semivariograms"],
-    "05_soft_labels": ["01_photos", "04_splits"],
-    "06_train": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],  # a template: runs once per method
-    "07_compare": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
-    "08_ablations": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
-    "09_error_maps": ["01_photos", "04_splits", "07_compare"],
-    "10_spatial_coherence": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
-    "11_new_places": ["03_semivariograms", "04_splits", "07_compare"],
-    "12_when_it_helps": ["01_photos", "02_embeddings", "03_semivariograms"],
-    "13_semivariogram_negatives": [
-        "01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train", "07_compare",
-    ],
-    "14_textual_supervision": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
-    "15_your_photos": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
-    "16_what_could_fool_us": ["04_splits", "06_train", "07_compare", "08_ablations"],
-    "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
-    "18_known_ranges": [],
-    "19_sealed_worlds": ["03_semivariograms"],
-    "20_old_new_york": ["01_photos", "02_embeddings"],
-    "21_released_encoder": [],
-    "22_any_model": [],
-}
 if unknown := set(config) - {"study", "published"}:
     raise WorkflowError(f"--config knows only study and published, not {', '.join(unknown)}")
 STUDY = config.get("study", DEFAULT)
@@ -81,13 +55,12 @@ onstart:  # the operating system frees this lock even after kill -9; Snakemake's
         THE_LOCK.acquire(timeout=0)
     except Timeout:
         raise WorkflowError("a book is being made in this folder already: wait for that run, or end it")
+    Path(BUILD, "failed.json").unlink(missing_ok=True)
 
 
-onerror:  # once more, as the last thing on the screen
-    for path in Path(BUILD, "logs").glob("*.log"):
-        failed = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("FAILED")]
-        if failed and path.stat().st_mtime > STARTED:
-            print(failed[-1], f"(the whole of it: {path})", sep="\n", file=sys.stderr)
+onerror:  # once more, as the last thing on the screen; `make book` then builds a book without what failed
+    for failure in gaps.record(STUDY, STARTED).values():
+        print(failure["cause"], f"(the whole of it: {failure['log']})", sep="\n", file=sys.stderr)
 
 
 rule all:  # names everything: Snakemake does not miss a file that lies between two finished ones
@@ -112,7 +85,7 @@ rule book:
     output: f"{BUILD}/_build/html/index.html"
     log: f"{BUILD}/logs/book.log"
     params:
-        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py"),
+        words=digests("book/**/*", "_config.yml", "notebooks/*.ipynb", "geonb/book/build.py", "geonb/book/gaps.py"),
         pages=all_pages(READS),
     message: "building the book, log: {log}"
     shell: "python -m geonb.book.build {STUDY:q} > {log:q} 2>&1"
@@ -133,7 +106,7 @@ for notebook in READS:
                 data=data(notebook, STUDY),
                 reads=all_pages(READS[notebook]),
                 page=page,
-            message: "computing {params.page}, log: {log}"
+            message: "computing {params.page}" + took(all_pages([notebook]), STUDY) + ", log: {log}"
             shell: "python -m geonb.book.runner {params.page} --mode compute --study {STUDY:q} --reads {params.reads} > {log:q} 2>&1"
 
     rule:

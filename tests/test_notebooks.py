@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from geonb.book.page_dependencies import (
+    READS,
     SIMULATED_ONLY,
     TEMPLATES,
     cells,
@@ -21,9 +22,6 @@ from geonb.book.page_dependencies import (
 from geonb.files import ROOT
 
 every_notebook = pytest.mark.parametrize("notebook", notebook_names())
-READS = ast.literal_eval(
-    re.search(r"^READS = (\{.*?^\})", (ROOT / "Snakefile").read_text(), re.MULTILINE | re.DOTALL)[1]
-)
 MEANING = re.compile(r"(?P<type>\w+)(\[\w+\])?: (?P<meaning>\S.*)")
 UNITS = ("_m", "_km", "_deg", "_s", "_px")
 
@@ -95,7 +93,7 @@ def test_it_reads_only_the_tables_that_the_graph_lets_it_read(notebook):
             if ast.unparse(call.func) in ("page.read", "page.of"):
                 page = re.search(r"\d\d_\w+", ast.unparse(call.args[0]))
                 assert page, f"name the page where the table is read: {ast.unparse(call)}"
-                assert page[0] in READS[notebook], f"{page[0]} is missing in READS of the Snakefile"
+                assert page[0] in READS[notebook], f"{page[0]} is missing in READS of geonb.book.page_dependencies"
 
 
 @every_notebook

@@ -82,33 +82,36 @@ def demo(root):
 
 
 GUIDED = {"geoclip_semivariogram", "geoclip_look_alikes"}
-TREES = {  # how it is written, what its study changes, its photos, the guided rows
-    "tiny": (tiny, {"06_train": {"seed_count": 2, "course": {"steps": 60, "batch_size": 64}}}, 384, GUIDED),
-    "demo": (  # four photos train: too few for a curve, and each has three neighbours at most
-        demo,
-        {
-            "04_splits": {"splits": ["official"]}, "07_compare": {"methods": ["clip", "sw_clip", "geoclip"]},
-            "06_train": {"seed_count": 1, "course": {"steps": 4, "batch_size": 2}, "loss": {"neighbour": 1}},
-        },
-        6, set(),
-    ),
-}  # fmt: skip
+CHANGES = {
+    "02_embeddings": {"tower": "imagenet/efficientnet-lite0", "weights": ""},
+    "06_train": {"seed_count": 2, "course": {"steps": 60, "batch_size": 64}},
+}
 
 
-@pytest.fixture(scope="module", params=TREES)
-def made(request, tmp_path_factory):
-    """(folder of a copy of the project with the finished book of study `mine`, how many photos it has, guided rows)."""
-    write_tree, changes, count, guided = TREES[request.param]
-    folder = copy_of_the_project(tmp_path_factory.mktemp(request.param) / "geonb")
+def project(write_tree, folder):
+    """The folder, a copy of the project with a study `mine` of a tree that is written there."""
+    copy_of_the_project(folder)
     write_tree(folder / "osv5m")
     study = yaml.safe_load((ROOT / "notebooks" / "studies" / "osv5m.yml").read_text(encoding="utf-8"))
     study["01_photos"]["options"] = {"folder": "osv5m", "part": "both"}
-    offline = {"02_embeddings": {"tower": "imagenet/efficientnet-lite0", "weights": ""}}
-    for notebook, values in (offline | changes).items():
+    for notebook, values in CHANGES.items():
         study[notebook] = study[notebook] | values
     (folder / "notebooks" / "studies" / "mine.yml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(folder of a copy of the project with the finished book of study `mine`, how many photos it has, guided rows)."""
+    folder = project(tiny, tmp_path_factory.mktemp("tiny") / "geonb")
     snakemake(folder, "all", study="mine")
-    return folder, count, guided
+    return folder, len(TOWNS) * DRIVE * STREET, GUIDED
+
+
+def test_six_photos_of_the_data_set_are_told_that_they_are_too_few(tmp_path):
+    folder = project(demo, tmp_path / "geonb")
+    said = snakemake(folder, "build/mine/tables/01_photos/manifest.json", study="mine", code=1)
+    assert "positions: a split needs 5 to test and 7 in all, so add photos of other places" in said
 
 
 def table(folder, name):

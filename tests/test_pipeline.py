@@ -23,9 +23,10 @@ import yaml
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from geonb.book.page_dependencies import all_pages
+from geonb.book.page_dependencies import all_pages, cells, is_tagged
 from geonb.files import ROOT
 from tests import projects
+from tests.conftest import write_notebook
 from tests.projects import command, copy_of_the_project, environment
 
 pytestmark = pytest.mark.slow
@@ -252,3 +253,38 @@ def test_a_killed_run_leaves_no_ghost_and_goes_on_to_the_same_numbers(finished, 
     assert any(0 < step < COURSE["steps"] for step in resumed), logs
     assert tables(killed) == tables(finished)  # and so: the same seed twice gives the same tables, on every page
     wait_for(lambda: not processes_in(killed))
+
+
+def short_notebook(folder, name, does):
+    """A notebook of the same parameters that only does one thing."""
+    parameters = next(cell.source for cell in cells(name) if is_tagged(cell, "parameters"))
+    write_notebook(folder / "notebooks" / f"{name}.ipynb", f"# {name[:2]} · A question?", parameters, does)
+
+
+def test_a_failed_chapter_costs_only_itself_and_the_repair_makes_what_is_missing_alone(tmp_path):
+    copy = copy_of_the_project(tmp_path / "geonb")
+    kept = ("00_start_here", "01_photos", "02_embeddings")
+    for name, does in zip(kept, ("1", "raise ValueError('no *such* <b>photo</b>')", "2"), strict=True):
+        short_notebook(copy, name, does)
+    study = {path.stem: False for path in copy.glob("notebooks/[0-9]*.ipynb") if path.stem not in kept}
+    (copy / "notebooks" / "studies" / "smoke.yml").write_text(yaml.safe_dump(study))
+    last = snakemake(copy, "all", code=1).rstrip().splitlines()[-6:]
+    assert any(line.startswith("FAILED 01_photos, cell") for line in last), last
+    build = [*command(study="smoke")[:2], "geonb.book.build", "smoke"]  # as `make book` does then
+    built = subprocess.run(build, cwd=copy, env=environment(copy), text=True, stderr=subprocess.PIPE, check=False)
+    assert built.returncode == 1
+    assert built.stderr.rstrip().endswith("without what failed (01_photos) and what waits for it (02_embeddings)"), (
+        built.stderr
+    )
+    html = copy / "build" / "smoke" / "_build" / "html"
+    said = {page: (html / "executed" / f"{page}.html").read_text() for page in kept}
+    assert "ValueError: no *such* &lt;b&gt;photo&lt;/b&gt;" in said["01_photos"]
+    assert "build/smoke/logs/01_photos.log" in said["01_photos"]
+    assert "This chapter waits" in said["02_embeddings"]
+    assert "failed" not in said["00_start_here"]
+    assert "No answer here" in (html / "intro.html").read_text()
+    short_notebook(copy, "01_photos", "1")
+    again = snakemake(copy, "all")
+    assert "computing 02_embeddings" in again
+    assert "computing 00_start_here" not in again
+    assert "failed" not in (html / "executed" / "01_photos.html").read_text()

@@ -10,4 +10,7 @@ def page(name, namespace):
     """The Page of a running notebook: page("06_train/clip", globals()). ValueError names a parameter that is wrong."""
     from geonb.book import page_dependencies, pages  # Snakemake asks this package for less at every start
 
-    return pages.Page(name, page_dependencies.used(name, namespace))
+    made = pages.Page(name, page_dependencies.used(name, namespace))
+    if made.mode == "by hand":  # in the pipeline the runner says it
+        print(page_dependencies.introduced(name, made.study))
+    return made

@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 
 from geonb import files
+from geonb.book import gaps, wording
 from geonb.book import page_dependencies as deps
 from geonb.showing.safe_text import safe_html
 
@@ -40,6 +41,9 @@ def set_page(page, name, study, record):
     source = nbformat.read(deps.notebooks_folder() / f"{notebook}.ipynb", as_version=4)
     executed = nbformat.read(deps.build_folder(study, "executed", f"{deps.flat(page)}.ipynb"), as_version=4).cells
     source.cells = with_outputs(page, source.cells, executed)
+    for cell in source.cells:
+        if cell.cell_type == "markdown":
+            cell.source = wording.suited(cell.source, deps.is_simulated(study))
     if name != notebook:  # a further page of a template: one label may stand once in a book
         for cell in source.cells:
             cell.metadata.get("mystnb", {}).get("figure", {}).pop("name", None)
@@ -90,15 +94,24 @@ def set_book(study):
     folder, record = deps.build_folder(study, "book"), run_record(study)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(files.ROOT / "book", folder, ignore=shutil.ignore_patterns("leaflet", "executed"))
+    for words in folder.glob("*.md"):
+        suited = wording.suited(words.read_text(encoding="utf-8"), deps.is_simulated(study))
+        words.write_text(suited, encoding="utf-8")
     (folder / "executed").mkdir()
-    for page, name in file_names(deps.all_pages(study)).items():
-        nbformat.write(set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")
+    names, missing = file_names(deps.all_pages(study)), gaps.of(study)
+    for page, name in names.items():
+        instead = gaps.stand_in(page, missing[page], names, study) if page in missing else None
+        nbformat.write(instead or set_page(page, name, study, record), folder / "executed" / f"{name}.ipynb")
+    gaps.close(folder, missing, names)
     files.write_json(deps.build_folder(study, "run.json"), record)
     return folder
 
 
 def main():
-    """Set the book of a study and build its HTML with warnings as errors, as the Snakefile and `make test` do."""
+    """Set the book of a study and build its HTML with warnings as errors, as the Snakefile and `make test` do.
+
+    sys.exit names the chapters that failed in the last run, when the book is built without them.
+    """
     (study,) = sys.argv[1:]
     folder = set_book(study)
     shutil.rmtree(deps.build_folder(study, "_build"), ignore_errors=True)
@@ -107,6 +120,8 @@ def main():
          "--path-output", deps.build_folder(study), "-W", "--keep-going", "-q"],
         cwd=files.ROOT, env=os.environ | {"NO_COLOR": "1"},
     )  # fmt: skip
+    if missing := gaps.of(study):
+        sys.exit(gaps.told(missing, study))
     sys.exit(built.returncode)
 
 

@@ -8,6 +8,7 @@ Light to import and to ask: the Snakefile does so hundreds of times at every sta
 import ast
 import functools
 import hashlib
+import json
 import math
 import os
 import re
@@ -23,8 +24,40 @@ DEFAULT = "simulated_cities"
 RECORDING = ("geonb/showing/", "geonb/book/")  # no table depends on these
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
-# asks what was planted: no page where nothing was, or where a study says `false`
+# asks what was planted: no page where nothing was
 SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_sealed_worlds")
+READS = {  # notebook: the notebooks whose tables it reads; the Snakefile runs them in this order
+    "00_start_here": [],
+    "01_photos": [],
+    "02_embeddings": ["01_photos"],
+    "03_semivariograms": ["01_photos", "02_embeddings"],
+    "04_splits": ["01_photos", "03_semivariograms"],
+    "05_soft_labels": ["01_photos", "04_splits"],
+    "06_train": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],  # a template: runs once per method
+    "07_compare": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
+    "08_ablations": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
+    "09_error_maps": ["01_photos", "04_splits", "07_compare"],
+    "10_spatial_coherence": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
+    "11_new_places": ["01_photos", "03_semivariograms", "04_splits", "07_compare"],
+    "12_when_it_helps": ["01_photos", "02_embeddings", "03_semivariograms"],
+    "13_semivariogram_negatives": [
+        "01_photos",
+        "02_embeddings",
+        "03_semivariograms",
+        "04_splits",
+        "06_train",
+        "07_compare",
+    ],
+    "14_textual_supervision": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
+    "15_your_photos": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits", "06_train"],
+    "16_what_could_fool_us": ["01_photos", "04_splits", "06_train", "07_compare", "08_ablations"],
+    "17_laboratory": ["01_photos", "02_embeddings", "03_semivariograms", "04_splits"],
+    "18_known_ranges": [],
+    "19_sealed_worlds": ["03_semivariograms"],
+    "20_old_new_york": ["01_photos", "02_embeddings"],
+    "21_released_encoder": [],
+    "22_any_model": [],
+}
 
 
 def notebooks_folder():
@@ -63,8 +96,8 @@ def notebook_names():
 
 
 def pages(notebook, study):
-    """The pages that a notebook becomes: itself, one for each method, or none where it has nothing to ask."""
-    if notebook in SIMULATED_ONLY and (changes_of(study).get(notebook) is False or not is_simulated(study)):
+    """The pages that a notebook becomes: itself, one for each method, or none where a study goes without it."""
+    if is_left_out(notebook, study):
         return []
     if notebook not in TEMPLATES:
         return [notebook]
@@ -72,9 +105,41 @@ def pages(notebook, study):
     return [f"{notebook}/{plain_name(name, f'{study}.yml: 07_compare: methods')}" for name in chosen]
 
 
+def is_left_out(notebook, study):
+    """Whether a study goes without a notebook; ValueError where it says so of one whose tables its other pages read."""
+    if changes_of(study).get(notebook) is not False:
+        return notebook in SIMULATED_ONLY and not is_simulated(study)
+    readers = [other for other in notebook_names() if notebook in READS.get(other, ()) and pages(other, study)]
+    if readers:
+        raise ValueError(f"{study}.yml: {notebook} cannot be false, {', '.join(readers)} read it: leave these out too")
+    return True
+
+
 def all_pages(study):
     """Every page of a study in the order of the book."""
     return [page for notebook in notebook_names() for page in pages(notebook, study)]
+
+
+def introduced(page, study):
+    """What a page does, and how long it took before, in one line."""
+    title = cells(page.split("/")[0])[0].source.splitlines()[0].lstrip("# ")
+    return f"{page} of study {study}: {title}{took([page], study)}"
+
+
+def took(pages, study):
+    """How long the pages took the last time here, else where they were published, as ', 3 min here last time'; the
+    longest of several; '' where nothing is known."""
+    here = {page: build_folder(study, "times", f"{flat(page)}.json") for page in pages}
+    seconds, where = [json.loads(path.read_text()) for path in here.values() if path.exists()], "here last time"
+    published = files.ROOT / "data" / "results" / study / "run.json"
+    if not seconds and published.exists():
+        known = json.loads(published.read_text(encoding="utf-8"))["seconds_per_page"]
+        seconds, where = [known[page] for page in pages if page in known], "where it was published"
+    if not seconds:
+        return ""
+    most = max(seconds)
+    length = f"{most:.0f} s" if most < 100 else f"{most / 60:.0f} min"
+    return f", {'up to ' if len(seconds) > 1 else ''}{length} {where}"
 
 
 def is_simulated(study):
@@ -134,7 +199,7 @@ def follows(notebook):
 def changes_of(study):
     """What a study's file says, as notebook -> name -> value; ValueError for an unknown study or notebook.
 
-    A page of SIMULATED_ONLY may stand as `false`: the study goes without it.
+    A notebook may stand as `false`: the study goes without it, see is_left_out.
     """
     path = notebooks_folder() / "studies" / f"{plain_name(study, 'the name of a study')}.yml"
     if not path.exists():
@@ -150,8 +215,8 @@ def changes_of(study):
     for name, values in changes.items():
         if name not in known:
             raise ValueError(f"{path.name}: there is no notebook {name!r}; there are {', '.join(known)}")
-        if not isinstance(values, dict | None) and not (values is False and name in SIMULATED_ONLY):
-            raise ValueError(f"{path.name}: {name} must map parameters to values, it is {values!r}")
+        if not isinstance(values, dict | None) and values is not False:
+            raise ValueError(f"{path.name}: {name} must map parameters to values or be false, it is {values!r}")
     return changes
 
 

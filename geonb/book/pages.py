@@ -49,7 +49,7 @@ class Page:
         if isinstance(names, str):
             return self.made((names,), lambda: (compute(),), (columns,))[0]
         if self.shows or (self.mode == "by hand" and all(map(self.is_there, names))):
-            return tuple(results.read_table(self.study, self.name, name) for name in names)
+            return tuple(results.read_table(self.study, self.name, name, self.parameters) for name in names)
         found = tuple(compute())
         for name, table, meanings in zip(names, found, columns, strict=True):
             self.save(name, table, meanings)
@@ -58,7 +58,7 @@ class Page:
     def is_there(self, name):
         """Whether a table lies there that was made with these parameters and from the tables of now."""
         try:
-            path = results.find_table(self.study, self.name, name)
+            path = results.find_table(self.study, self.name, name, self.parameters)
             results.refuse_outdated(self.study, self.name, path, set())
         except (FileNotFoundError, ValueError):
             return False
@@ -70,6 +70,20 @@ class Page:
         """Save a table that was computed; nothing where the page only shows. See results.save_table."""
         if not self.shows:
             results.save_table(table, self.study, self.name, name, parameters=self.parameters, columns=columns)
+
+    def keep(self, name, table):
+        """Where a table lies as CSV that no later run replaces, from the root of the repository: a counted file.
+
+        The same table is written once.
+        """
+        folder, text = page_dependencies.build_folder(self.study, "kept", self.name), table.to_csv(index=False)
+        there = sorted(folder.glob(f"{name}-*.csv"))
+        same = [path for path in there if path.read_bytes().decode() == text]
+        number = max((int(path.stem.rpartition("-")[2]) for path in there), default=0) + 1
+        file = same[0] if same else folder / f"{name}-{number:03d}.csv"
+        if not same:
+            files.write_whole(file, lambda partial: partial.write_bytes(text.encode()))
+        return results.shown(file)
 
     def headline(self, rows):
         """Save the numbers that the project stands by: rows of results.HEADLINE, those that it misses are empty."""
@@ -135,7 +149,45 @@ class Page:
     def caveats(self, photo_count, *more):
         """What a reader must know before any number, for IPython's display; None where there is nothing to warn of."""
         tower = "" if self.name == "01_photos" else self.tower["tower"]
-        return wording.note([*wording.caveats(self.source["source"], tower, photo_count), *more])
+        named = [wording.of_best(tower)] if tower and self.asked_for_best else []
+        return wording.note([*named, *wording.caveats(self.source["source"], tower, photo_count), *more])
+
+    @property
+    def several_cities(self):
+        """Whether there is more than one: else the right city, or country, is no finding."""
+        return len(set(self.photos.city)) > 1
+
+    def answer(self, text, parts=None):
+        """The text, or the caveat that stands in its place where numbers from real photos mean nothing.
+
+        parts: {split: part (n,) of each photo} of the splits that the text is about.
+        """
+        if self.simulated:
+            return text
+        return wording.governing(self.tower["tower"], len(self.photos)) or self.one_place(parts or {}) or text
+
+    def one_place(self, parts):
+        """What is to be said where all test photos of a split of parts stand at one place, else ''."""
+        tests = {split: self.lat_lon_deg[part == "test"] for split, part in parts.items()}
+        return wording.of_one_place([split for split, at in tests.items() if len(np.unique(at, axis=0)) == 1])
+
+    def chosen_tower(self):
+        """(name, weights) of the tower of this page, 02_embeddings: where `best` is asked for, the best that can be
+        loaded, or, where tables are only shown, theirs. Manifests then say which.
+        """
+        if self.parameters["tower"] == "best":
+            from geonb.learning import pretrained_towers
+
+            made = results.manifest_of(results.find_table(self.study, self.name, "features")) if self.shows else None
+            found = [made["parameters"][name] for name in ("tower", "weights")] if made else pretrained_towers.best()
+            self.parameters |= {"tower": found[0], "weights": found[1]}
+            self.asked_for_best = True
+        return self.parameters["tower"], self.parameters["weights"]
+
+    @functools.cached_property
+    def asked_for_best(self):
+        """Whether the study takes the best tower that can be loaded."""
+        return page_dependencies.parameters("02_embeddings", self.study).get("tower") == "best"
 
     def check_tower(self):
         """ValueError where the shipped tower, which knows simulated pictures only, would read real photos unasked."""

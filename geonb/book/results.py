@@ -3,16 +3,18 @@
 The path says who made a table: build/<study>/tables/<page>/<name>.parquet. Published ones lie in data/results/<study>/.
 """
 
+import hashlib
 import json
 import os
 import platform
+import re
 from importlib.metadata import version
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from geonb import files
-from geonb.book.page_dependencies import build_folder, page_folder
+from geonb.book.page_dependencies import build_folder, page_folder, parameters
 
 PACKAGES = ("numpy", "scipy", "pandas", "torch", "open_clip_torch", "scikit-gstat", "esda")  # could change a number
 HEADLINE = {
@@ -34,8 +36,18 @@ def published_folder(study):
 
 
 def writing_folder(page, study):
-    """Where a page writes its tables: aside until all are finished in the pipeline, in a folder for it by hand."""
+    """Where a page writes its tables: aside until all are finished in the pipeline, in folders for it by hand."""
     return build_folder(study, "unfinished" if "GEONB_MODE" in os.environ else "by_hand", page)
+
+
+def folder_by_hand(page, study, given):
+    """Where a page lies that runs by hand with some parameters: a folder for each choice of values."""
+    studied = parameters(page, study)
+    name = "_".join(f"{key}-{value}" for key, value in given.items() if studied.get(key) != value) or "as_the_study"
+    plain = re.sub(r"[^\w.-]+", "-", name)
+    if plain != name or len(name) > 80:  # what two choices may share, or no file system would take
+        plain = f"{plain[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return writing_folder(page, study) / plain
 
 
 def save_table(table, study, page, name, *, parameters, columns):
@@ -47,7 +59,8 @@ def save_table(table, study, page, name, *, parameters, columns):
     if undescribed := set(table.columns) ^ set(columns):
         names = ", ".join(sorted(undescribed))
         raise ValueError(f"{page}/{name}: these columns and their descriptions differ: {names}")
-    path = writing_folder(page, study) / f"{name}.parquet"
+    folder = writing_folder(page, study) if "GEONB_MODE" in os.environ else folder_by_hand(page, study, parameters)
+    path = folder / f"{name}.parquet"
     files.write_whole(path, lambda partial: table.to_parquet(partial, index=False, compression="zstd"))
     manifest = {
         "parameters": parameters,
@@ -60,10 +73,17 @@ def save_table(table, study, page, name, *, parameters, columns):
     files.write_json(path.with_suffix(".json"), manifest)
 
 
-def find_table(study, page, name):
-    """The path of a table: made by hand (for a page run by hand), else by the pipeline, else published; see pages."""
-    mode = os.environ.get("GEONB_MODE")
-    by_hand = [] if mode else [build_folder(study, "by_hand", page)]
+def find_table(study, page, name, given=None):
+    """The path of a table: made by hand (for a page run by hand), else by the pipeline, else published; see pages.
+
+    By hand: with the parameters given, or by the last run where none are.
+    """
+    mode, by_hand = os.environ.get("GEONB_MODE"), []
+    if not mode and given:
+        by_hand = [folder_by_hand(page, study, given)]
+    elif not mode:
+        made_by_hand = build_folder(study, "by_hand", page).glob(f"*/{name}.parquet")
+        by_hand = [path.parent for path in sorted(made_by_hand, key=lambda path: path.stat().st_mtime_ns, reverse=True)]
     made = [] if mode == "published" else [page_folder(page, study)]
     for folder in (*by_hand, *made, published_folder(study) / page):
         path = folder / f"{name}.parquet"
@@ -73,15 +93,15 @@ def find_table(study, page, name):
     raise FileNotFoundError(f"study {study} has no table {page}/{name} in build/ or data/results/: {way_out}")
 
 
-def read_table(study, page, name):
+def read_table(study, page, name, given=None):
     """A table as a (Geo)DataFrame, made here or else published; prints which.
 
-    ValueError for an edited file, and for a table that was made from other tables than lie here now.
+    given: see find_table. ValueError for an edited file, and for one that was made from other tables than lie here now.
     """
     declared = os.environ.get("GEONB_READS")
     if declared is not None and page not in declared.split():
         raise PermissionError(f"the Snakefile lets this page read {declared or 'nothing'}, not {page}: add it to READS")
-    path = find_table(study, page, name)
+    path = find_table(study, page, name, given)
     refuse_outdated(study, page, path, set())
     return checked_table(path, f"{page}/{name}")
 

@@ -47,6 +47,7 @@ def computing(page, study):
     computed, unfinished = copy_of(page, study, "computed"), deps.build_folder(study, "unfinished", page)
     running = computed.with_suffix(".running.ipynb")
     started = time.monotonic()
+    print(deps.introduced(page, study), flush=True)
     with alone(page, study):
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -88,11 +89,14 @@ def show(page, study, mode="show"):
 
 
 def by_hand(page, study, chosen):
-    """Execute a page with values chosen by hand; what it makes lies apart from the tables of the study."""
+    """Execute a page with values chosen by hand; what it makes lies apart, in a folder for these values."""
+    from geonb.book import results  # the pipeline does without
+
+    os.environ.pop("GEONB_MODE", None)
     page = page_of(page, chosen)
-    folder = deps.build_folder(study, "by_hand", page)
-    copy = folder / f"{deps.flat(page)}.ipynb"
     values = chosen_by_hand(page, study, chosen)
+    folder = results.folder_by_hand(page, study, deps.parameters(page, study) | values)
+    copy = folder / f"{deps.flat(page)}.ipynb"
     with alone(page, study):
         execute(page, study, copy, chosen=values)
         keep_figures(copy, folder / "figures")

@@ -1,5 +1,7 @@
 """Sentences that a page says of itself, and how text from data is shown in them."""
 
+import re
+
 from IPython.display import HTML
 
 from geonb.showing.safe_text import safe_html
@@ -12,6 +14,9 @@ FOREIGN_TOWER = (
     "Under 02_embeddings of the study set tower: ViT-B-32 and weights: laion2b_s34b_b79k, or without a network "
     "tower: imagenet/efficientnet-lite0."
 )
+ONE_CITY = "All photos are of one city: shares of the right city or country and the GeoScore would say nothing."
+# in words of notebooks/ and book/: <!-- simulated -->for a simulated study<!-- real -->for all others<!-- end -->
+SUITED = re.compile(r"<!-- simulated -->(.*?)(?:<!-- real -->(.*?))?<!-- end -->", re.DOTALL)
 
 
 def caveats(source, tower, photo_count):
@@ -27,11 +32,38 @@ def caveats(source, tower, photo_count):
             "and a pretrained tower of open_clip would see more."
         )
     if photo_count < FEW_PHOTOS:
-        found.append(
-            f"There are only {photo_count} photos, fewer than {FEW_PHOTOS}: errors say little, "
-            "differences between methods nothing."
-        )
+        found.append(of_few(photo_count))
     return found
+
+
+def of_best(tower):
+    """Which tower a study got that asked for the best."""
+    return f"The study asks for the best tower that can be loaded where it runs: here that is {tower}."
+
+
+def of_few(photo_count):
+    """What is to be said of few photos."""
+    return (
+        f"There are only {photo_count} photos, fewer than {FEW_PHOTOS}: errors say little, "
+        "differences between methods nothing."
+    )
+
+
+def of_one_place(splits):
+    """What is to be said of splits whose test photos stand at one place each, '' where there are none."""
+    return f"All test photos of {', '.join(splits)} stand at one place: errors there say nothing." if splits else ""
+
+
+def governing(tower, photo_count):
+    """The sentence that stands in place of an answer from real photos where its numbers mean nothing, else ''."""
+    if SIMULATED_TOWER in tower:
+        return FOREIGN_TOWER
+    return of_few(photo_count) if photo_count < FEW_PHOTOS else ""
+
+
+def suited(text, simulated):
+    """A text without what it holds for the other kind of study, see SUITED."""
+    return SUITED.sub(lambda found: found[1] if simulated else found[2] or "", text)
 
 
 def note(sentences):

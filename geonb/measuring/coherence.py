@@ -221,7 +221,8 @@ def measures(vectors, lat_lon_deg, city, blocks, *, permutations=999, replicates
     for name, unit in vectors.items() if len(chosen) else ():
         unit = unit[chosen]
         groups = {measure: [(own, parts(unit[own], at[own])) for own in cities] for measure, parts in within.items()}
-        groups["city_align"] = [(np.arange(len(city)), city_align_parts(unit, city))]
+        if len(cities) > 1:  # in one city every neighbour is of the same
+            groups["city_align"] = [(np.arange(len(city)), city_align_parts(unit, city))]
         for measure, own in groups.items():
             rng = random_streams.stream(seed, "alignment", measure)
             row = against_null(own, blocks, rng, permutations=permutations, replicates=replicates, seed=seed)
@@ -311,15 +312,16 @@ def answer_errors(moran):
     return f"Moran's I of the error: {'; '.join(said)}."
 
 
-def answer_smoothness(fits):
-    """Whether the first lag (columns SMOOTHNESS) fell beside the frozen tower's, in one sentence."""
+def answer_smoothness(fits, *, several=True):
+    """Whether the first lag (columns SMOOTHNESS) fell beside the frozen tower's; several: of several cities."""
     share = fits.set_index("method").first_lag_share
     frozen = share.pop("frozen") if len(share) else np.nan
     if not np.isfinite(frozen):
         return "There are too few pairs of neighbouring test photos to tell."
     words = np.select([share < frozen, share.isna()], ["smoother", "of vectors that are all alike"], "not smoother")
     said = ", ".join(f"{name} {word} ({value:.2f})" for word, (name, value) in zip(words, share.items(), strict=True))
-    return f"In the first lag the frozen tower stands at {frozen:.2f} of its level between cities; {said}."
+    level = "its level between cities" if several else "the level of all pairs"
+    return f"In the first lag the frozen tower stands at {frozen:.2f} of {level}; {said}."
 
 
 def answer_measures(table):

@@ -27,7 +27,7 @@ RADII = {
     **ASKED,
     **{name: ERRORS[name] for name in ("predicted_city", "error_m")},
     "expected_m": "mean distance from the most probable place under the posterior [m]",
-    "novelty": "cosine distance of the frozen feature from the nearest training photo [-]",
+    "novelty": "cosine distance of the frozen feature from the nearest training photo of another place [-]",
     "radius_m": "conformal radius around the most probable place; missing where it is refused [m]",
     "calibration_photos": "validation photos behind the radius [count]",
     "refused": "why there is no radius, '' where there is one",
@@ -59,7 +59,7 @@ class Promise:
     level: float  # share of photos for which the radius is asked to hold the truth
     floor_m: float = 25.0  # added to the expected error, so that no posterior promises an error of zero
     fewest: int = 50  # photos that calibrate: with fewer there is no radius
-    novel_share: float = 0.99  # a photo farther from what trained than so many calibration photos has no radius
+    novel_share: float = 0.95  # 1 - the level of the test that refuses a photo for being unlike those that calibrate
 
     def __post_init__(self):
         checks.number("level", self.level, above=0, below=1, way_out="0.9 for nine photos of ten")
@@ -89,8 +89,24 @@ def thresholds(score, group, asked, promise):
     return np.where((behind >= promise.fewest) & np.isfinite(found), found, np.nan), behind
 
 
+def p_of_novelty(novelty, calibration):
+    """Conformal p (m,) of photos with a novelty (m,): the share of the calibration photos (n,) and the photo itself
+    that are as novel or more.
+
+    That of a photo exchangeable with them is at most a with a probability of at most a, for every a (Vovk et al. 2005).
+    """
+    below = np.searchsorted(np.sort(calibration), novelty, side="left")
+    return (1 + len(calibration) - below) / (1 + len(calibration))
+
+
+def level_of_test(promise, calibration_photos):
+    """The level at which a photo is refused for being unlike: 1 - novel_share, or the least p that so many can give."""
+    return max(1 - promise.novel_share, 1 / (1 + calibration_photos) if promise.novel_share < 1 else 0.0)
+
+
 def radii(calibration, asked, promise, rule="scaled"):
-    """The asked photos with radius_m, calibration_photos behind it and refused, why there is none ('' where there is).
+    """The asked photos with radius_m, calibration_photos behind it, refused, why there is none ('' where there is), and
+    novelty_p, see p_of_novelty.
 
     calibration: table with error_m, expected_m, predicted_city, novelty of photos that did not train; asked: the same
     without error_m. Errors are measured in units of the expected error plus the floor, by rule constant in metres.
@@ -99,10 +115,11 @@ def radii(calibration, asked, promise, rule="scaled"):
     unit_m, own_m = (table.expected_m + promise.floor_m if rule == "scaled" else 1.0 for table in (calibration, asked))
     cities = (table.predicted_city.to_numpy(dtype=object) for table in (calibration, asked))
     bound, behind = thresholds((calibration.error_m / unit_m).to_numpy(), *cities, promise)
-    far = asked.novelty > np.quantile(calibration.novelty, promise.novel_share, method="inverted_cdf")
+    novelty_p = p_of_novelty(asked.novelty.to_numpy(), calibration.novelty.to_numpy())
+    far = novelty_p <= level_of_test(promise, len(calibration)) + 1e-9  # 1 - 0.9 is a little less than 0.1
     refused = np.where(np.isnan(bound), REFUSED["few"], np.where(far, REFUSED["far"], ""))
     radius_m = np.where(refused == "", np.minimum(bound * own_m, LARGEST_M), np.nan)
-    return asked.assign(radius_m=radius_m, calibration_photos=behind, refused=refused)
+    return asked.assign(radius_m=radius_m, calibration_photos=behind, refused=refused, novelty_p=novelty_p)
 
 
 def kept(predicted, promise, levels, *, replicates=200, seed=0):
@@ -177,6 +194,15 @@ def answer(table):
     ]
     asked = f"A {table.rule.iloc[0]} radius that is asked to hold the truth for {table.level.iloc[0]:.0%} of the photos"
     return f"{asked} holds it for {', '.join(found)}."
+
+
+def answer_refused(table, promise):
+    """The shares of test photos that the test of likeness refused, beside its level; table: columns RADII."""
+    far = (table.refused == REFUSED["far"]).groupby(table.split, sort=False).mean()
+    shares = significance.listed([f"{share:.1%} in {split}" for split, share in far.items()])
+    level = f"{1 - promise.novel_share:.0%}"
+    expected = f"of photos exchangeable with those that calibrate at most {level} would be"
+    return f"At this level, {level}, the test refuses {shares} of the test photos; {expected}."
 
 
 def answer_risk(table, split):

@@ -194,24 +194,51 @@ def answer_nearest(nearest, asked, city):
     if nearest.empty:
         return f"None of the {asked} photos has one of another drive to compare it with."
     chance = (pd.Series(city).value_counts(normalize=True) ** 2).sum()
-    return (
+    lies = (
         f"For {nearest.same_city.mean():.0%} of the photos the most similar one of another drive lies in the same city "
-        f"(drawn at random it would be {chance:.0%}); the median distance to it is "
-        f"{sphere.length(nearest.distance_m.median())}. {asked - len(nearest)} of {asked} photos have none."
+        f"(drawn at random it would be {chance:.0%}); the median distance to it is"
     )
+    if len(set(city)) == 1:
+        lies = "The median distance to the most similar photo of another drive is"
+    return f"{lies} {sphere.length(nearest.distance_m.median())}. {asked - len(nearest)} of {asked} photos have none."
 
 
-def answer(compared, split, methods, ratios):
-    """What a comparison (COMPARE, RATIOS) says."""
+def answer(compared, split, methods, ratios, *, several=True):
+    """What a comparison (COMPARE, RATIOS) says; several: whether there is more than one city to be right about."""
     values = compared[compared.split == split].pivot_table(index="method", columns="metric", values="value")
     medians, right = values.median_error_m, values.share_right_city
     best, frozen = medians.loc[list(methods)].idxmin(), medians["frozen_nearest"]
     first = (
         f"In split {split} the smallest median error of a trained method is {sphere.length(medians[best])} ({best}); "
-        f"the frozen nearest neighbour reaches {sphere.length(frozen)} without training. They place {right[best]:.0%} "
-        f"and {right['frozen_nearest']:.0%} of the photos in the right city, and near one half a median jumps."
+        f"the frozen nearest neighbour reaches {sphere.length(frozen)} without training."
     )
+    if several:
+        first += (
+            f" They place {right[best]:.0%} and {right['frozen_nearest']:.0%} of the photos in the right city, and "
+            "near one half a median jumps."
+        )
     own = ratios[ratios.split == split]
     better = significance.listed(significance.shown_to("helps", own).method)
     shown = f"Of {len(own)} methods {better} is shown to be better than clip."
     return " ".join([first, *own[own.method == "sw_clip"].verdict, *([shown] if len(own) > 1 else [])])
+
+
+def introduction(compared, split, ratios, *, several=True):
+    """The sentences with which the book begins, from COMPARE and RATIOS: clip and sw_clip in one split; see answer."""
+    values = compared[compared.split == split].pivot_table(index="method", columns="metric", values="value")
+    metric, told = ("share_right_city", "{:.0%}".format) if several else ("median_error_m", sphere.length)
+    clip, ours, frozen = (
+        told(values[metric][name]) if name in values.index else "(not trained)"
+        for name in ("clip", "sw_clip", "frozen_nearest")
+    )
+    first = f"ordinary CLIP training places {clip} of the test photos in the right city, SW-CLIP {ours}, and"
+    if not several:
+        first = f"ordinary CLIP training has a median error of {clip}, SW-CLIP one of {ours}, and"
+    neighbour = "the nearest neighbour in the features of a ready-made tower, which was not trained on these"
+    first = f"{first} {neighbour} {'cities' if several else 'photos'}, {frozen}."
+    floor_m = values.median_error_m["gallery_floor"]
+    best = f"The best possible answer from the same places would be {sphere.length(floor_m)} away."
+    verdict = " ".join(ratios[(ratios.split == split) & (ratios.method == "sw_clip")].verdict)
+    # photos that share their positions with those that trained have a best answer of 0 m, whatever a model knows
+    said = [first, *([best] if floor_m >= 1 else []), verdict or "Only one of the two methods was trained."]
+    return " ".join(said)

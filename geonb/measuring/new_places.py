@@ -136,15 +136,18 @@ def by_surroundings(errors, train_lat_lon_deg, *, radius_m, seed=0):
     return pd.DataFrame(rows, columns=list(SURROUNDINGS))
 
 
-def answer(within, cities, ours, other):
-    """What carries over (WITHIN_CITY), and whether ours over the other differs between cities (BY_CITY)."""
+def answer(within, cities, ours, other, *, several=True):
+    """What carries over (WITHIN_CITY), and, of several cities, whether ours over the other differs there (BY_CITY)."""
     known, shown = within[within.p.notna()], cities.dropna(subset="low")
     better = known.split[(known.p_holm < 0.05) & (known.median_error_m < known.null_low)]
     counts = known.split.value_counts(sort=False).items()
     counts = significance.listed([f"{(better == split).sum()} of {count} in {split}" for split, count in counts])
     differ = ((shown.low > 1) | (shown.high < 1)).sum()
+    differing = (
+        f" Cities in which the error of {ours} is shown to differ from that of {other}, before any correction: "
+        f"{differ} of {len(shown)}."
+    )
     return (
         "Methods that know more than chance about where in the right city a photo lies, of those that placed "
-        f"{FEWEST_PHOTOS} test photos in it: {counts}. Cities in which the error of {ours} is shown to differ from "
-        f"that of {other}, before any correction: {differ} of {len(shown)}."
+        f"{FEWEST_PHOTOS} test photos in it: {counts}.{differing if several else ''}"
     )

@@ -9,6 +9,7 @@ import torch
 from geonb import checks
 from geonb.earth import sphere
 from geonb.learning import decoding, methods, pretrained_towers, training, training_arrays
+from geonb.learning.negatives import PLACE_M
 from geonb.learning.recipes import Recipe
 from geonb.measuring import conformal
 from geonb.photos.left_out import LEFT_OUT_COLUMNS, kept_and_left_out, left_out_table
@@ -104,19 +105,38 @@ def answers(probability, places):
     })  # fmt: skip
 
 
-def novelty(features, train):
-    """Cosine distance (n,) of unit features (n, d) from the nearest of those that trained (k, d)."""
-    return 1 - decoding.most_similar(features, train)[1].astype(float)
+def novelty(features, train, at=None, train_at=None):
+    """Cosine distance (n,) of unit features (n, d) from the nearest of those that trained (k, d), 2 without any.
+
+    at (n, 2), train_at (k, 2): positions where they are known. Photos that trained within PLACE_M do not count then: a
+    photo of a place that nobody photographed before has none, and is to be compared with those that had to do without.
+    """
+    found = 1 - decoding.most_similar(features, train)[1].astype(float)
+    if at is None:
+        return found
+    for photo in np.flatnonzero(sphere.nearest(at, train_at)[1] <= PLACE_M):
+        elsewhere = sphere.distance_m(at[photo], train_at) > PLACE_M
+        found[photo] = 1 - (train[elsewhere] @ features[photo]).max(initial=-1.0)
+    return found
 
 
 def of_part(model, data, part):
     """Answers of a Model for one part of its split: the columns of answers beside the truth, error_m and novelty."""
-    own, train = model.given.members(part), model.given.members("train")
+    own = model.given.members(part)
     photos = data.photos.iloc[own][["photo_id", "city", "lat_deg", "lon_deg"]].reset_index(drop=True)
     found = photos.join(answers(posterior(model, data.features[own], photos), model.places))
     at, chosen = (found[[f"{side}lat_deg", f"{side}lon_deg"]].to_numpy() for side in ("", "predicted_"))
     found = found.assign(split=model.recipe.split, part=part, error_m=sphere.distance_m(at, chosen))
-    return found.assign(novelty=novelty(data.features[own], data.features[train]))
+    return found.assign(novelty=novelty_of(model, data, photos, data.features[own]))
+
+
+def novelty_of(model, data, photos, features):
+    """Novelty (n,) of photos, a table, with features (n, d) beside what trained a Model; see novelty."""
+    train, columns = model.given.members("train"), ["lat_deg", "lon_deg"]
+    places = (
+        [table[columns].to_numpy(float) for table in (photos, data.photos.iloc[train])] if "lat_deg" in photos else ()
+    )
+    return novelty(features, data.features[train], *places)
 
 
 def of_runs(runs, data, block_size_m):
@@ -163,10 +183,11 @@ def look(checkpoint, data, folder, tower, promise, *, shown, guess_count, apart_
     photos, features, left_out = asked(model, data, folder, tower, shown)
     probability = posterior(model, features, photos)
     found = photos[["photo_id", "path"]].join(answers(probability, model.places))
-    found = found.assign(novelty=novelty(features, data.features[model.given.members("train")]))
+    found = found.assign(novelty=novelty_of(model, data, photos, features))
     found = conformal.radii(of_part(model, data, "validation"), found, promise)
     told = f"{promise.level:.0%} within " + found.radius_m.map(sphere.length)
-    told = told.where(found.refused == "", "no radius: " + found.refused)
+    far = np.where(found.refused == conformal.REFUSED["far"], found.novelty_p.map(" (p = {:.3f})".format), "")
+    told = told.where(found.refused == "", "no radius: " + found.refused + far)
     number = pd.Series(np.arange(1, len(found) + 1)).astype(str)
     found = found.rename(columns={"predicted_lat_deg": "lat_deg", "predicted_lon_deg": "lon_deg"}).assign(
         told=told, layer=number + ". " + found.predicted_city + "; " + told,

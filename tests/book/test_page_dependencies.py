@@ -41,6 +41,13 @@ def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook,
     assert "17_laboratory" not in all_pages("toy")
 
 
+def test_a_study_may_go_without_any_page_that_none_of_its_others_reads(toy, study):
+    study("07_compare: false")
+    assert all_pages("toy") == ["01_photos", "06_train/hard", "06_train/soft"]
+    study("06_train: false\n07_compare: false")
+    assert all_pages("toy") == ["01_photos"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -52,8 +59,9 @@ def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook,
         ("01_photos: {folder: 3}", "folder = 3 is not a str"),
         ("06_train: {bandwidth_m: 1e3}", "YAML reads 1e-3 as text, 1.0e-3 as a number"),
         ("07_compare: {methods: hard}", "methods = 'hard' is not a list"),
-        ("01_photos: false", "01_photos must map parameters to values, it is False"),
-        ("01_photos: [1]", "01_photos must map parameters to values"),
+        ("01_photos: false", "toy.yml: 01_photos cannot be false, 06_train, 07_compare read it: leave these out too"),
+        ("06_train: false", "toy.yml: 06_train cannot be false, 07_compare read it: leave these out too"),
+        ("01_photos: [1]", "01_photos must map parameters to values or be false, it is [1]"),
         ("- 01_photos", "toy.yml must map notebooks to parameters, it is a list"),
         ("01_photos: {", "toy.yml is not valid YAML"),
     ],
@@ -190,3 +198,18 @@ def test_a_study_or_method_whose_name_is_no_plain_word_is_refused(toy, study, na
     study(f"07_compare: {{methods: [{name!r}]}}")
     with pytest.raises(ValueError, match=r"toy\.yml: 07_compare: methods: .* must be of letters"):
         deps.pages("06_train", "toy")
+
+
+def test_a_page_tells_how_long_it_took_here_else_where_it_was_published_and_invents_nothing(toy):
+    assert deps.took(["01_photos"], "toy") == ""
+    published = toy / "data" / "results" / "toy" / "run.json"
+    published.parent.mkdir(parents=True)
+    published.write_text('{"seconds_per_page": {"01_photos": 502.4, "06_train/hard": 40.0, "06_train/soft": 50.2}}')
+    assert deps.took(["01_photos"], "toy") == ", 8 min where it was published"
+    assert deps.took(["06_train/hard", "06_train/soft"], "toy") == ", up to 50 s where it was published"
+    assert deps.took(["07_compare"], "toy") == ""
+    here = deps.build_folder("toy", "times", "01_photos.json")
+    here.parent.mkdir(parents=True)
+    here.write_text("12.3")
+    assert deps.took(["01_photos"], "toy") == ", 12 s here last time"
+    assert deps.introduced("01_photos", "toy") == ("01_photos of study toy: 01 · A question?, 12 s here last time")

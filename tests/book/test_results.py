@@ -173,3 +173,16 @@ def test_a_kill_in_the_middle_of_writing_leaves_no_half_file(tmp_path):
     assert not path.exists()
     files.write_json(path, ["é"])
     assert json.loads(path.read_text()) == ["é"]
+
+
+def test_a_folder_by_hand_is_named_for_its_values_and_two_choices_never_share_one(toy):
+    def name(**values):
+        return results.folder_by_hand(
+            "01_photos", "toy", {"study": "toy", "folder": "", "photo_count": 5} | values
+        ).name
+
+    assert name() == "as_the_study"
+    assert name(photo_count=7) == "photo_count-7"
+    awkward = {name(folder=folder) for folder in ("~/a b", "~/a-b", "x" * 300, "x" * 301)}
+    assert len(awkward) == 4
+    assert all(len(folder) < 80 and "/" not in folder for folder in awkward)

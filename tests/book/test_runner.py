@@ -175,11 +175,14 @@ def test_what_is_made_by_hand_lies_apart_and_is_read_by_hand_alone(build, notebo
     runner.compute("01_photos", "toy")
     runner.by_hand("01_photos", "toy", [])
     apart = build / "by_hand" / "01_photos"
-    assert not (apart / "counts.parquet").exists()  # that of the pipeline was made with the same parameters
-    runner.by_hand("01_photos", "toy", [("photo_count", "7")])
-    assert pd.read_parquet(apart / "counts.parquet").n.tolist() == [7]
-    assert (apart / "01_photos.ipynb").exists()
-    assert counts() == 7
+    assert not list(apart.rglob("counts.parquet"))  # that of the pipeline was made with the same parameters
+    for count in ("7", "8"):
+        runner.by_hand("01_photos", "toy", [("photo_count", count)])
+    for count in (7, 8):  # each choice of values has a folder of its own
+        assert pd.read_parquet(apart / f"photo_count-{count}" / "counts.parquet").n.tolist() == [count]
+        assert (apart / f"photo_count-{count}" / "01_photos.ipynb").exists()
+    assert counts() == 8
+    assert results.read_table("toy", "01_photos", "counts", {"study": "toy", "photo_count": 7}).n[0] == 7
     monkeypatch.setenv("GEONB_MODE", "show")
     assert counts() == 5
 

@@ -189,3 +189,16 @@ def test_weights_that_cannot_be_downloaded_are_told_at_once_with_the_way_out(mon
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ConnectionError, match=r"laion2b_s34b_b79k of ViT-B-32 .*set tower: imagenet/efficientnet-l"):
         pretrained_towers.load_tower("ViT-B-32", "laion2b_s34b_b79k")
+
+
+@pytest.mark.parametrize(("answers", "taken"), [(True, ("ViT-B-32", "laion2b_s34b_b79k")), (False, (LITE, ""))])
+def test_the_best_tower_is_the_pretrained_one_where_its_hub_answers_else_that_of_imagenet(
+    monkeypatch, tmp_path, answers, taken
+):
+    def head(*_, timeout):
+        if not answers:
+            raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(requests, "head", head)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert pretrained_towers.best() == taken

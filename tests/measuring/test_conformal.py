@@ -1,10 +1,15 @@
 """The promise of a radius: kept where photos are exchangeable, refused where it could not be, told as measured."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from geonb.measuring import conformal
+from geonb import files
+from geonb.learning import pretrained_towers
+from geonb.measuring import conformal, predictions
 
 RNG, PROMISE = np.random.default_rng(0), conformal.Promise(0.9)
 
@@ -17,6 +22,10 @@ def photos(n, rng=None):
         "photo_id": [f"p{k}" for k in range(n)], "predicted_city": "A", "expected_m": expected_m,
         "error_m": expected_m * rng.lognormal(0, 0.7, n), "novelty": rng.uniform(0, 1, n),
     })  # fmt: skip
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def radii_of(n=400, *, radius_m=None, refused="", split="blocked"):
@@ -89,11 +98,64 @@ def test_radii_hold_the_truth_of_exchangeable_photos_as_often_as_they_say(rule):
     assert abs(np.mean(within) - np.ceil(81 * 0.8) / 81) < 0.012
 
 
-def test_exactly_the_photos_that_are_farther_than_the_share_have_no_radius():
-    calibration = photos(100).assign(novelty=np.arange(1, 101) / 100)
-    found = conformal.radii(calibration, calibration, conformal.Promise(0.9, novel_share=0.9))
-    assert list(found.refused) == [""] * 90 + [conformal.REFUSED["far"]] * 10
+def test_exactly_the_photos_whose_p_is_at_most_the_level_have_no_radius():
+    calibration = photos(99).assign(novelty=np.arange(1, 100) / 100)
+    asked = photos(3).assign(novelty=[0.90, 0.901, 5.0])
+    found = conformal.radii(calibration, asked, conformal.Promise(0.9, novel_share=0.9))
+    np.testing.assert_allclose(found.novelty_p, [11 / 100, 10 / 100, 1 / 100])
+    assert list(found.refused) == ["", *[conformal.REFUSED["far"]] * 2]
     assert (found.radius_m.isna() == (found.refused != "")).all()
+
+
+@pytest.mark.parametrize(("n", "novel_share", "level"), [(99, 0.9, 0.1), (9, 0.99, 0.1), (9, 1.0, 0.0)])
+def test_few_photos_can_refuse_at_no_lower_level_than_their_least_p(n, novel_share, level):
+    assert conformal.level_of_test(conformal.Promise(0.9, novel_share=novel_share), n) == pytest.approx(level)
+
+
+def test_photos_like_those_that_calibrate_are_refused_as_often_as_the_level_says_and_others_are_refused():
+    rng, own, strange = np.random.default_rng(3), [], []
+    centre = rng.normal(size=(2, 16))
+    for _ in range(200):
+        train, calibration, test = (unit(centre[0] + rng.normal(size=(60, 16)) * 0.7) for _ in range(3))
+        novelty = [
+            predictions.novelty(some, train)
+            for some in (calibration, test, unit(rng.normal(size=(5, 16)) * 0.1 + centre[1]))
+        ]
+        p = [conformal.p_of_novelty(some, novelty[0]) for some in novelty[1:]]
+        own.append((p[0] <= 0.1).mean())
+        strange.append((p[1] <= 0.1).mean())
+    exact = np.floor(0.1 * 61) / 61
+    assert abs(np.mean(own) - exact) < 0.02
+    assert np.mean(strange) > 0.99
+
+
+def test_what_the_test_refuses_is_told_beside_its_level():
+    table = radii_of(refused=np.where(np.arange(400) < 40, conformal.REFUSED["far"], ""))
+    assert conformal.answer_refused(table, PROMISE) == (
+        "At this level, 5%, the test refuses 10.0% in blocked of the test photos; of photos exchangeable with those "
+        "that calibrate at most 5% would be."
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("GEONB_REAL_DATA" not in os.environ, reason="GEONB_REAL_DATA is not set: no real photos")
+def test_a_citys_held_out_photos_have_a_radius_and_photos_of_elsewhere_have_none():
+    folder = Path(os.environ["GEONB_REAL_DATA"])
+    city = pd.read_csv(folder / "old_new_york" / "photos.csv")
+    city = city[[(folder / "old_new_york" / file).exists() for file in city.file]][:210]
+    elsewhere = sorted((folder / "hund_i_snor" / "images").iterdir(), key=lambda path: path.stat().st_size)[:30]
+    paths = [*(folder / "old_new_york" / city.file), *elsewhere]
+    tower = pretrained_towers.load_tower("imagenet/efficientnet-lite0")
+    features = pretrained_towers.image_features(paths, [files.sha256_of(path) for path in paths], tower)
+    at = city[["lat", "lon"]].to_numpy()
+    places, place = np.unique(at, axis=0, return_inverse=True)
+    part = np.random.default_rng(0).permutation(len(places))[place.ravel()] % 3  # a place is in one part
+    train, *held_out = (np.flatnonzero(part == k) for k in range(3))
+    given = features[train], at[train]
+    calibration, test = (predictions.novelty(features[own], given[0], at[own], given[1]) for own in held_out)
+    strange = predictions.novelty(features[len(city) :], given[0])
+    assert (conformal.p_of_novelty(test, calibration) <= 0.05).mean() <= 0.1
+    assert (conformal.p_of_novelty(strange, calibration) <= 0.05).mean() >= 0.9
 
 
 def test_few_photos_give_no_radius_and_none_is_larger_than_the_way_to_the_antipode():

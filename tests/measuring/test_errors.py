@@ -306,6 +306,28 @@ def test_the_answer_names_the_best_method_the_frozen_row_and_the_verdict():
     assert "190 m (sw_clip)" in said
     assert "400 m without training. They place 60% and 40% of the photos in the right city" in said
     assert said.endswith("It helps here.")
+    alone = errors.answer(compared, "blocked", ["clip", "sw_clip"], ratios, several=False)
+    assert "right city" not in alone
+    assert "400 m without training. It helps here." in alone
+
+
+@pytest.mark.parametrize(("several", "floor_m", "said"), [
+    (True, 12.0, "CLIP training places 50% of the test photos in the right city, SW-CLIP 60%, and the nearest "
+     "neighbour in the features of a ready-made tower, which was not trained on these cities, 40%. The best possible "
+     "answer from the same places would be 12 m away. It helps here."),
+    (False, 0.0, "CLIP training has a median error of 210 m, SW-CLIP one of 190 m, and the nearest neighbour in the "
+     "features of a ready-made tower, which was not trained on these photos, 400 m. It helps here."),
+])  # fmt: skip
+def test_the_book_begins_with_cities_only_where_there_are_several_and_with_no_best_answer_of_0_m(
+    several, floor_m, said
+):
+    methods = ["clip", "sw_clip", "frozen_nearest", "gallery_floor"]
+    compared = pd.DataFrame({
+        "metric": ["median_error_m"] * 4 + ["share_right_city"] * 4, "split": "blocked", "method": methods * 2,
+        "value": [210.0, 190.4, 400.0, floor_m, 0.5, 0.6, 0.4, 1.0],
+    })  # fmt: skip
+    ratios = pd.DataFrame({"split": ["blocked"], "method": "sw_clip", "verdict": "It helps here."})
+    assert errors.introduction(compared, "blocked", ratios, several=several) == f"ordinary {said}"
 
 
 def test_a_method_that_knows_when_it_is_right_has_small_errors_where_it_is_surest():

@@ -97,6 +97,7 @@ def test_the_answer_counts_what_is_shown():
     said = new_places.answer(table, cities, "sw_clip", "clip")
     assert "in it: 1 of 2 in blocked. Cities" in said
     assert said.endswith("of sw_clip is shown to differ from that of clip, before any correction: 1 of 2.")
+    assert new_places.answer(table, cities[:1], "sw_clip", "clip", several=False).endswith("in it: 1 of 2 in blocked.")
 
 
 def test_leakage_is_the_share_of_test_photos_near_a_training_photo():

@@ -133,6 +133,28 @@ def test_novelty_is_the_cosine_distance_from_the_nearest_training_photo():
         predictions.novelty(asked, train[:0])
 
 
+def test_photos_that_trained_at_the_same_place_are_not_what_a_photo_is_compared_with():
+    train, asked = np.eye(3)[:2], np.eye(3)[:2]
+    train_at = np.array([[50.0, 10.0], [51.0, 10.0]])
+    there = np.array([[50.0, 10.0], [60.0, 10.0]])  # a place that trained, and a new one
+    np.testing.assert_allclose(predictions.novelty(asked, train, there, train_at), [1, 0], atol=1e-6)
+    np.testing.assert_allclose(predictions.novelty(asked, train[:1], there[[0, 0]], train_at[:1]), [2, 2])
+
+
+def test_in_an_archive_whose_photos_share_positions_photos_of_new_places_are_not_refused():
+    rng = np.random.default_rng(0)
+    look = rng.normal(size=(120, 8))  # of places; photos of one place are as good as copies
+    photos = np.repeat(look, 2, axis=0) + 0.01 * rng.normal(size=(240, 8))
+    features = photos / np.linalg.norm(photos, axis=1, keepdims=True)
+    at = np.repeat(np.column_stack([50 + np.arange(120) / 100, np.full(120, 10.0)]), 2, axis=0)
+    train, calibration, new = np.r_[0:160:2, 160:180], np.r_[1:160:2], np.r_[180:240]
+    left_out = [predictions.novelty(features[own], features[train], at[own], at[train]) for own in (calibration, new)]
+    simple = [predictions.novelty(features[own], features[train]) for own in (calibration, new)]
+    refused = [(conformal.p_of_novelty(asked, own) <= 0.05).mean() for own, asked in (left_out, simple)]
+    assert refused[0] <= 0.1
+    assert refused[1] > 0.9
+
+
 def test_pictures_need_no_position_and_what_cannot_be_read_has_its_reason(tmp_path):
     (tmp_path / "trip").mkdir()
     for name, shade in (("b.jpg", 10), ("trip/a.png", 200)):
