@@ -64,19 +64,23 @@ def masked(text, title):
 
 
 def captions(photos):
-    """{row: captions (n,)} of the archive's table photos.csv: without names, see masked, and whole."""
+    """{row: captions (n,)} of the archive's table photos.csv: none, without names, see masked, and whole."""
     path = picture_path(photos.path.iloc[0]).parents[1] / "photos.csv"
     told = pd.read_csv(path, dtype={"photo_id": str}, keep_default_na=False).set_index("photo_id")
     own = told.loc[archive_ids(photos)]
     bare = [masked(text, title) for text, title in zip(own.caption, own.original_title, strict=True)]
-    return {"words_masked": np.array(bare, object), "words": own.caption.str.lower().to_numpy(object)}
+    return {"no_words": None, "words_masked": np.array(bare, object), "words": own.caption.str.lower().to_numpy(object)}
 
 
 def from_words(captions, city, split, fold):
-    """Positions (n, 2) of the test photos that a ridge regression reads in captions (n,) as a bag of words (tf-idf)."""
+    """Positions (n, 2) of the test photos that a ridge regression reads in captions (n,) as a bag of words (tf-idf);
+    without captions, None, the middle of the photos that train, which it falls back to.
+    """
     parts, at = city.parts(split, fold), city.lat_lon_deg
     train, test = parts == "train", parts == "test"
     origin = sphere.centre(at[train])
+    if captions is None:
+        return np.tile(origin, (test.sum(), 1))
     words = TfidfVectorizer(token_pattern=r"[a-z0-9]{2,}", min_df=FEWEST_CAPTIONS, sublinear_tf=True)
     seen = words.fit_transform(captions[train])
     found = RidgeCV(PENALTIES).fit(seen, sphere.to_local_m(at[train], origin))
