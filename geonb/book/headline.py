@@ -12,11 +12,12 @@ from contextlib import suppress
 import pandas as pd
 
 from geonb import files
-from geonb.book.page_dependencies import all_pages, build_folder, page_folder, replace_folder
+from geonb.book.page_dependencies import all_pages, build_folder, is_simulated, page_folder, replace_folder
 from geonb.book.results import HEADLINE, published_folder, read_table
 
 SHARE = 0.1  # of its interval by which a number may differ from the published one
 RELATIVE = 1e-3  # by which a number without an interval may differ
+OF_SINGLE_PHOTOS = {"photo_id", "path", "caption", "lat_deg", "lon_deg", "geometry"}  # no such table of real photos
 
 
 def gather(study):
@@ -36,17 +37,29 @@ def gather(study):
 def publish(study):
     """Copy a finished study's tables of record, headline.json and run.json to data/results/<study>/, all or nothing.
 
-    FileNotFoundError names what is not finished.
+    Of real photos only aggregates: no table with a column of OF_SINGLE_PHOTOS. FileNotFoundError names what is not
+    finished.
     """
     target = published_folder(study)
     fresh = target.with_name(f"{study}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     for page in all_pages(study):  # not what an earlier list of methods left behind
         shutil.copytree(page_folder(page, study), fresh / page)
+        if not is_simulated(study):
+            drop_single_photos(fresh / page)
     for name in ("headline.json", "run.json"):
         shutil.copy(build_folder(study, name), fresh)
     replace_folder(fresh, target)
     print(f"published {target.relative_to(files.ROOT)}: look at `git diff --stat`, commit it alone")
+
+
+def drop_single_photos(folder):
+    """Remove the tables of a page that have a column of OF_SINGLE_PHOTOS."""
+    for table in folder.glob("*.parquet"):
+        manifest = table.with_suffix(".json")
+        if OF_SINGLE_PHOTOS & set(json.loads(manifest.read_text(encoding="utf-8"))["columns"]):
+            table.unlink()
+            manifest.unlink()
 
 
 def verify(study):
