@@ -47,7 +47,7 @@ def one_trial(job):
 def main():
     """Two trials at a time; the table is written whole after every method."""
     names = sys.argv[1:] or list(folds.TRIED)
-    known = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame({"method": []})
+    known = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame(columns=["method"])
     for name in names:
         values = folds.TRIED[name]
         tried = [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
@@ -56,7 +56,7 @@ def main():
             rows = pd.DataFrame(pool.map(one_trial, jobs))
         table = pd.concat([known[known.method != name], rows], ignore_index=True)
         columns = ["method", "fold", *recipes.names_of(recipes.Tuned), "validation_error_m", "seconds"]
-        known = table.reindex(columns=columns).sort_values(columns[:-2], ignore_index=True)
+        known = table.astype({"fold": int}).reindex(columns=columns).sort_values(columns[:-2], ignore_index=True)
         partial = FILE.with_name(f"{FILE.name}.{os.getpid()}.partial")
         known.round(4).to_csv(partial, index=False)
         partial.replace(FILE)

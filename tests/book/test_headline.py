@@ -10,7 +10,7 @@ import pytest
 from geonb.book import headline
 from geonb.book.page_dependencies import build_folder
 from geonb.book.results import published_folder
-from tests.book.made_tables import NUMBER, finish_every_page, save, save_numbers
+from tests.book.made_tables import COLUMNS, NUMBER, TABLE, finish_every_page, save, save_numbers
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,17 @@ def test_an_unfinished_study_is_not_published(toy, missing):
     assert not published_folder("toy").exists()
 
 
-def test_publishing_replaces_the_whole_of_what_was_published(toy):
+def test_of_real_photos_only_aggregates_are_published(toy):
+    finish_every_page()
+    save("sums", page="07_compare", table=TABLE[["error_m"]], columns={"error_m": COLUMNS["error_m"]})
+    headline.publish("toy")
+    target = published_folder("toy")
+    assert [path.name for path in sorted((target / "07_compare").iterdir())] == ["sums.json", "sums.parquet"]
+    assert not list((target / "01_photos").iterdir())
+
+
+def test_publishing_replaces_the_whole_of_what_was_published(toy, monkeypatch):
+    monkeypatch.setattr(headline, "is_simulated", lambda study: True)
     finish_every_page()
     save("leftover", page="06_train/forgotten")
     stale = published_folder("toy") / "01_photos" / "stale.parquet"
