@@ -1,6 +1,7 @@
 """Trainings in folds: every photo of a city tests once, and places are the clusters of every interval."""
 
 import functools
+import hashlib
 import itertools
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -119,7 +120,7 @@ def predictions(run, data):
 def trained(city, jobs, seeds, folder, workers=2):
     """Predictions of trainings in all folds, with columns row, fold and those of training.PREDICTIONS.
 
-    jobs: list of (row, split, {fold: Recipe}), or one Recipe for all folds; folder: of checkpoints, from which an
+    jobs: list of (row, split, {fold: Recipe}), or one Recipe for all folds; folder: of what is kept, from which an
     interrupted run goes on. workers: processes, each with one thread, so that their number changes no digit.
     """
     from tqdm import tqdm
@@ -139,11 +140,18 @@ def begin(city, folder):
 
 
 def one(job):
-    """Predictions of one training of `trained`, and whether it was still improving."""
+    """Predictions of one training of `trained`, and whether it was still improving: kept in place of its checkpoint."""
     row, split, fold, asked, seed = job
-    data = one.city.fold(split, fold)
-    run = training.fit(asked, data, seed, one.folder / split / row / f"fold-{fold}-seed-{seed}", f"{row} fold {fold}")
-    return predictions(run, data).assign(row=row, fold=fold, still_improving=training.still_improving(run.curve))
+    depends = hashlib.sha256(repr((row, split, fold, asked, seed, one.city.cut)).encode()).hexdigest()[:16]
+    folder = one.folder / depends
+    kept = folder / "predictions.parquet"
+    if not kept.exists():
+        data = one.city.fold(split, fold)
+        run = training.fit(asked, data, seed, folder, f"{row} fold {fold}")
+        found = predictions(run, data).assign(still_improving=training.still_improving(run.curve))
+        files.write_whole(kept, found.to_parquet)
+        run.checkpoint.unlink()
+    return pd.read_parquet(kept).assign(row=row, fold=fold)
 
 
 def untrained(city, split, seed=0):

@@ -58,6 +58,10 @@ def test_trainings_and_rows_without_training_place_each_photo_once_for_each_seed
     found = folds.trained(CITY, [("sw_clip", "by_place", asked)], [0, 1], tmp_path)
     again = folds.trained(CITY, [("sw_clip", "by_place", asked)], [0, 1], tmp_path / "again", workers=1)
     pd.testing.assert_frame_equal(found, again)
+    assert not list(tmp_path.rglob("*.safetensors"))
+    longer = folds.replace(asked, tuned=folds.recipes.Tuned(bandwidth_m=900.0))
+    other = folds.trained(CITY, [("sw_clip", "by_place", longer)], [0, 1], tmp_path)
+    assert not other.equals(found)  # what was kept of another recipe is not taken
     assert (found.groupby("photo_id").size() == 2).all()
     rest = folds.untrained(CITY, "by_place")
     assert (rest.groupby(["row", "photo_id"]).size() == 1).all()
