@@ -64,6 +64,28 @@ def test_what_the_readme_calls_shown_is_shown_in_the_published_table():
     assert own.index[(own.p_holm < 0.05) & (own.high < 1)].tolist() == ["other_drive", "blocked"]
 
 
+def test_what_the_readme_says_of_a_released_model_is_so_in_the_published_tables():
+    page = "data/results/released_models", "21_released_encoder"
+    cities, fairness = (results.read_beside(*page, name) for name in ("cities", "fairness"))
+    apart = cities.set_index("city").apart_m / 1000
+    africa = fairness[fairness.group == "Africa"].iloc[0]
+    assert (
+        f"tells two places apart from {apart.median():.1f} km on in the median of {len(cities):,} cities: from "
+        f"{apart['London'].min():.1f} km in London"
+    ) in SENTENCES
+    assert f"In Africa the distance is {africa.ratio:.2f} times ({africa.low:.2f} to {africa.high:.2f})" in SENTENCES
+
+
+def test_what_the_readme_says_of_new_york_is_so_in_the_published_tables():
+    page = "data/results/old_new_york", "20_old_new_york"
+    rows, pairs = (results.read_beside(*page, name) for name in ("rows", "pairs"))
+    own = rows[(rows.split == "by_place") & (rows.metric == "geometric_mean_error_m")].set_index("row").value / 1000
+    for row in ("sw_clip", "clip", "mode"):
+        assert f"(`{row}`) {own[row]:.1f} km" in SENTENCES
+    ratio = pairs.set_index(["split", "row", "other"]).loc[("by_place", "sw_clip", "clip")]
+    assert f"{ratio.ratio:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" in SENTENCES
+
+
 def test_every_make_command_of_the_readme_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", README)) <= targets
