@@ -81,7 +81,7 @@ def test_what_the_readme_says_of_new_york_is_so_in_the_published_tables():
     rows, pairs = (results.read_beside(*page, name) for name in ("rows", "pairs"))
     own = rows[(rows.split == "by_place") & (rows.metric == "geometric_mean_error_m")].set_index("row").value / 1000
     for row in ("sw_clip", "clip", "mode"):
-        assert f"(`{row}`) {own[row]:.1f} km" in SENTENCES
+        assert f"{own[row]:.1f} km (`{row}`)" in SENTENCES
     ratio = pairs.set_index(["split", "row", "other"]).loc[("by_place", "sw_clip", "clip")]
     assert f"{ratio.ratio:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" in SENTENCES
 
