@@ -144,6 +144,13 @@ def curves_of(data, split, max_lags_m, seed):
     return found[0][0][list(LAGS)], fits[list(FITS)], bearings, decades
 
 
+def in_km(wide):
+    """Measures of ROWS side by side, errors in km, in short columns."""
+    found = wide.rename(columns={"geometric_mean_error_m": "geometric mean [km]", "median_error_m": "median [km]",
+                                 "share_within_1km": "within 1 km"})  # fmt: skip
+    return found.assign(**{name: found[name] / 1000 for name in found if "[km]" in name}).round(2)
+
+
 def claim(pair):
     """'errs less than', 'errs more than' or 'is not shown to differ from', with the ratio and its interval, of a row of
     PAIRS.
@@ -160,8 +167,8 @@ def answers(table, compared, dosed, fits):
     best = dosed[dosed.split == PLACE].set_index("bandwidth_m").error_m.idxmin()
     reached = lambda *names: ", ".join(f"{name} {sphere.length(value[PLACE, name])}" for name in names)  # noqa: E731
     against = lambda split, row, *others: "; ".join(pair[split, row, other] for other in others)  # noqa: E731
-    read = [f"{row.flag or sphere.length(row.effective_range_m)} with pairs up to {sphere.length(row.max_lag_m)}"
-            for row in fits.sort_values("max_lag_m").itertuples()]  # fmt: skip
+    read = [f"{sphere.length(row.effective_range_m) if not row.flag else f'none ({row.flag})'} from pairs up to "
+            f"{sphere.length(row.max_lag_m)}" for row in fits.sort_values("max_lag_m").itertuples()]  # fmt: skip
     nugget = fits.nugget[0] / (fits.nugget[0] + fits.partial_sill[0])
     return {
         "answer": "Geometric mean errors in New York with places held out: "
@@ -169,10 +176,13 @@ def answers(table, compared, dosed, fits):
         "answer_baseline": "Without any training one place for all photos (mode) and a smoothed nearest neighbour in "
         f"frozen features (frozen_smoothed) reach {reached('mode', 'frozen_smoothed')}. "
         f"{against(PLACE, OURS, 'mode', 'frozen_smoothed')}.",
-        "answer_rule": f"the error is smallest at {best:,.0f} m; the fitted range is {'; '.join(read)}.",
+        "answer_rule": f"the error is smallest at {best:,.0f} m, and the range fitted to the training photos is "
+        f"{'; '.join(read)}.",
         "answer_controls": f"{reached(*CONTROLS)}. {against(PLACE, 'margin_only', 'mode')}; "
         f"{against(PLACE, 'year_only', 'mode')}; {against(PLACE, 'words_masked', 'no_words')}. With series held out "
         f"{against('by_series', OURS, 'clip')}.",
+        "answer_converged": f"At most {table.still_improving.max():.0%} of a row's trainings were still improving by "
+        "2 % or more in their last fifth.",
         "answer_curve": f"The nugget is {nugget:.0%} of the sill.",
     }
 
