@@ -71,7 +71,8 @@ def test_what_the_readme_says_of_a_released_model_is_so_in_the_published_tables(
     africa = fairness[fairness.group == "Africa"].iloc[0]
     assert (
         f"tells two places apart from {apart.median():.1f} km on in the median of {len(cities):,} cities: from "
-        f"{apart['London'].min():.1f} km in London"
+        f"{apart['London'].iloc[0]:.1f} km in London and {apart['New York City']:.1f} km in New York, from "
+        f"{apart['Nairobi']:.1f} km in Nairobi."
     ) in SENTENCES
     assert f"In Africa the distance is {africa.ratio:.2f} times ({africa.low:.2f} to {africa.high:.2f})" in SENTENCES
 
@@ -82,8 +83,13 @@ def test_what_the_readme_says_of_new_york_is_so_in_the_published_tables():
     own = rows[(rows.split == "by_place") & (rows.metric == "geometric_mean_error_m")].set_index("row").value / 1000
     for row in ("sw_clip", "clip", "mode"):
         assert f"{own[row]:.1f} km (`{row}`)" in SENTENCES
-    ratio = pairs.set_index(["split", "row", "other"]).loc[("by_place", "sw_clip", "clip")]
+    pair = pairs[pairs.split == "by_place"].set_index(["row", "other"])
+    ratio = pair.loc[("sw_clip", "clip")]
     assert f"{ratio.ratio:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" in SENTENCES
+    assert f"With the same weights permuted it is {own['shuffled_distances']:.1f} km." in SENTENCES
+    assert f"a smoothed posterior reaches {own['frozen_smoothed']:.1f} km without any training" in SENTENCES
+    assert pair.p_holm[("sw_clip", "mode")] > 0.05  # not shown to be worse
+    assert f"{rows.n.max():,} old photos of New York's streets" in SENTENCES
 
 
 def test_every_make_command_of_the_readme_exists():

@@ -3,12 +3,15 @@
 import functools
 import hashlib
 import itertools
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from experiments.real_city import controls, tables
 from geonb import files, random_streams
@@ -21,7 +24,6 @@ from geonb.variograms import curves, models
 
 FOLDS = 5
 SPLIT = "by_place"  # the split in which everything is compared
-WIDTH_M = 2000.0  # of sw_clip where no trials were made: the middle of what was tried
 VALIDATION_SHARE = 0.1
 COURSE = recipes.Course(steps=200, batch_size=256, evaluate_every=10)
 LAGS = {"max_lag_m": 5_000.0, "lag_count": 20}  # of the curve that guides negatives
@@ -74,7 +76,16 @@ class City:
         features = baselines.standardised(self.features, train)
         lags = curves.semivariance_by_lag(features[train], self.lat_lon_deg[train], **LAGS)
         curve = models.fit(lags, model=MODEL)
-        return training_arrays.Data(self.photos, features, {split: parts}, self.grid, lambda cities: curve)
+        # series leave neighbours of a held-out place to train, so that training places are the gallery, as by place
+        grid = self.photos.loc[parts == "train", list(galleries.GRID)] if split == "by_series" else self.grid
+        return training_arrays.Data(self.photos, features, {split: parts}, grid, lambda cities: curve)
+
+    @functools.cached_property
+    def digest(self):
+        """What trainings depend on beside their recipe, shortened: features, positions, cut, spacing, and this file."""
+        arrays = self.features.tobytes() + self.lat_lon_deg.tobytes()
+        words = repr((self.cut, self.gallery_spacing_m, files.code_digest(Path(__file__).read_text(encoding="utf-8"))))
+        return hashlib.sha256(arrays + words.encode()).hexdigest()[:16]
 
 
 def held_together(group, lat_lon_deg, cut):
@@ -98,10 +109,10 @@ def of_study(study):
     return City(photos, np.stack(features), splits.Cut(*sizes, asked["seed"]), asked["gallery_spacing_m"])
 
 
-def trials_of(path, fold, split="by_place"):
+def trials_of(path, fold):
     """The trials of a fold as recipes.tuned reads them, from the file of make_city_trials.py."""
     trials = pd.read_csv(files.ROOT / path)
-    return trials[trials.fold == fold].assign(split=split)
+    return trials[trials.fold == fold].assign(split=SPLIT)
 
 
 def recipe(method, split, trials=None, *, course=COURSE, tuned=None):
@@ -112,24 +123,17 @@ def recipe(method, split, trials=None, *, course=COURSE, tuned=None):
     return recipes.Recipe(method, split, recipes.Tuned(**known | (tuned or {})), loss, towers, course)
 
 
-def predictions(run, data):
-    """Predictions of the test photos of one training: columns of training.PREDICTIONS."""
-    return training.predictions([run], data).drop(columns="name")
-
-
 def trained(city, jobs, seeds, folder, workers=2):
     """Predictions of trainings in all folds, with columns row, fold and those of training.PREDICTIONS.
 
     jobs: list of (row, split, {fold: Recipe}), or one Recipe for all folds; folder: of what is kept, from which an
     interrupted run goes on. workers: processes, each with one thread, so that their number changes no digit.
     """
-    from tqdm import tqdm
-
     every = [(row, split, fold, asked[fold] if isinstance(asked, dict) else asked, seed)
              for split in dict.fromkeys(job[1] for job in jobs) for fold in range(FOLDS) for row, of, asked in jobs
              if of == split for seed in seeds]  # fmt: skip
     with ProcessPoolExecutor(workers, initializer=begin, initargs=(city, folder)) as pool:
-        found = list(tqdm(pool.map(one, every, chunksize=1), total=len(every), desc="trainings", disable=None))
+        found = list(tqdm(pool.map(one, every, chunksize=1), total=len(every), desc="trainings", file=sys.stdout))
     return pd.concat(found, ignore_index=True)
 
 
@@ -142,16 +146,16 @@ def begin(city, folder):
 def one(job):
     """Predictions of one training of `trained`, and whether it was still improving: kept in place of its checkpoint."""
     row, split, fold, asked, seed = job
-    depends = hashlib.sha256(repr((row, split, fold, asked, seed, one.city.cut)).encode()).hexdigest()[:16]
+    depends = hashlib.sha256(repr((one.city.digest, split, fold, asked, seed)).encode()).hexdigest()[:16]
     folder = one.folder / depends
     kept = folder / "predictions.parquet"
     if not kept.exists():
         data = one.city.fold(split, fold)
         run = training.fit(asked, data, seed, folder, f"{row} fold {fold}")
-        found = predictions(run, data).assign(still_improving=training.still_improving(run.curve))
+        found = training.predictions([run], data).assign(still_improving=training.still_improving(run.curve))
         files.write_whole(kept, found.to_parquet)
         run.checkpoint.unlink()
-    return pd.read_parquet(kept).assign(row=row, fold=fold)
+    return pd.read_parquet(kept).drop(columns="name", errors="ignore").assign(row=row, fold=fold)
 
 
 def untrained(city, split, seed=0):
@@ -164,7 +168,7 @@ def untrained(city, split, seed=0):
         parts = data.parts[split]
         test, train = city.photos[parts == "test"], city.photos[parts == "train"]
         seen, known = data.features[parts == "test"], data.features[parts == "train"]
-        gallery = galleries.of_split(split, city.photos, parts, city.grid)
+        gallery = galleries.of_split(split, city.photos, parts, data.grid)
         found = baselines.baselines(test, train, gallery, seen, known, seed=seed)
         found = {name: found[name] for name in ("chance", "mode", "frozen_nearest")}
         found["frozen_smoothed"] = smoothed(data, parts)
@@ -196,20 +200,17 @@ def all_trainings(city, trials, margins, bandwidths_m, seeds, folder):
     compared, rest = seeds
     by_trials = [(name, SPLIT, {fold: recipe(name, SPLIT, trials_of(trials, fold)) for fold in range(FOLDS)})
                  for name in [*TRIED, *LIKE]]  # fmt: skip
-    doses = [("0 m", SPLIT, recipe("clip", SPLIT))]
+    plain, ours = recipe("clip", SPLIT), recipe("sw_clip", SPLIT, tuned={"bandwidth_m": tables.WIDTH_M})
+    doses = [("0 m", SPLIT, plain)]
     doses += [
         (f"{width:.0f} m", SPLIT, recipe("sw_clip", SPLIT, tuned={"bandwidth_m": width})) for width in bandwidths_m
     ]
-    elsewhere = [
-        (row, split, replace(asked, split=split))
-        for split in ("random", "blocked", "by_series")
-        for row, asked in (("clip", doses[0][2]), ("sw_clip", recipe("sw_clip", SPLIT, tuned={"bandwidth_m": WIDTH_M})))
-    ]
+    elsewhere = [(row, split, replace(asked, split=split)) for split in ("random", "blocked", "by_series")
+                 for row, asked in (("clip", plain), ("sw_clip", ours))]  # fmt: skip
     found = [trained(city, by_trials, compared, folder), trained(city, doses + elsewhere, rest, folder)]
     found += [untrained(city, split) for split in (SPLIT, "random", "blocked", "by_series")]
-    alone = recipe("sw_clip", SPLIT, tuned={"bandwidth_m": WIDTH_M})
     seen = {"margin_only": controls.of_mounts(city.photos, margins), "year_only": controls.of_years(city.photos)}
-    found += [trained(replace(city, features=features), [(row, SPLIT, alone)], rest, folder)
+    found += [trained(replace(city, features=features), [(row, SPLIT, ours)], rest, folder)
               for row, features in seen.items()]  # fmt: skip
     found += [
         controls.by_words(words, city, SPLIT, row, FOLDS) for row, words in controls.captions(city.photos).items()

@@ -10,6 +10,8 @@ import torch
 
 from geonb.learning import geoclip, trainable_towers
 
+SCALE = 39.687442779541016  # of similarities, in the released weights: pages show results without the wheel
+
 
 def wheel(package):
     """The folder of an installed wheel, which is not imported; ValueError names the extra where it is missing."""
@@ -43,10 +45,10 @@ def of_photos(towers, features):
     return towers.image(features).numpy()
 
 
-def level(towers, confidence):
+def level(confidence):
     """Semivariance from which of two places a photo whose vector is that of one gets it with this probability: (odds
-    in nats) over the released scale of similarities."""
-    return float(np.log(confidence / (1 - confidence)) / towers.scale().item())
+    in nats) over the released SCALE of similarities."""
+    return float(np.log(confidence / (1 - confidence)) / SCALE)
 
 
 def gallery():

@@ -114,7 +114,7 @@ def of_cities(least_population, confidence, *, clusters, replicates, fitted_abov
     checks.count("clusters", clusters, least=resampling.FEWEST_BLOCKS, way_out="they are drawn again for intervals")
     resampling.check_replicates(replicates)
     towers, table = encoder.released(), encoder.cities(least_population)
-    level, rows, lines = encoder.level(towers, confidence), [], []
+    level, rows, lines = encoder.level(confidence), [], []
     for city in tqdm(
         table.itertuples(), total=len(table), unit="city", file=sys.stdout, disable=not sys.stdout.isatty()
     ):
