@@ -86,7 +86,7 @@ def test_what_the_readme_says_of_new_york_is_so_in_the_published_tables():
     pair = pairs[pairs.split == "by_place"].set_index(["row", "other"])
     ratio = pair.loc[("sw_clip", "clip")]
     assert f"{ratio.ratio:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" in SENTENCES
-    assert f"With the same weights permuted it is {own['shuffled_distances']:.1f} km." in SENTENCES
+    assert f"With the same weights permuted it is {own['permuted']:.1f} km." in SENTENCES
     assert f"a smoothed posterior reaches {own['frozen_smoothed']:.1f} km without any training" in SENTENCES
     assert pair.p_holm[("sw_clip", "mode")] > 0.05  # not shown to be worse
     assert f"{rows.n.max():,} old photos of New York's streets" in SENTENCES

@@ -62,6 +62,7 @@ LABELS = {  # what the columns of tables are on an axis; the unit sets scale and
     "level": "nominal coverage [share]", "coverage": "measured coverage [share]", "share": "photos [share]",
     "photos": "photos [count]", "apart_m": "distance between two places [m, km]",
 }  # fmt: skip
+LONG_NUMBER = 10_000  # from which on the ticks of a horizontal axis would touch
 # Names of places come in every script; DejaVu Sans has no Chinese, Japanese or Korean.
 EAST_ASIAN_FONTS = {"Noto Sans CJK JP", "Noto Sans CJK SC", "Droid Sans Fallback", "Hiragino Sans", "Malgun Gothic"}
 FONTS = ["DejaVu Sans", *sorted({font.name for font in fontManager.ttflist} & EAST_ASIAN_FONTS)]
@@ -152,6 +153,8 @@ def scaled(axis, label):
     """
     in_words, of_panel = label.endswith("[m, km]"), axis.axes.get_subplotspec()
     ticks = {1: 8, 2: 6, 3: 4}.get(of_panel.get_gridspec().ncols, 3) if of_panel and axis.axis_name == "x" else 6
+    if axis.axis_name == "x" and not in_words and np.abs(axis.get_view_interval()).max() >= LONG_NUMBER:
+        ticks = 3
     set_scale = getattr(axis.axes, f"set_{axis.axis_name}scale")
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
     if in_words and axis.get_data_interval()[0] <= 0:

@@ -1,7 +1,10 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from geonb.earth import sphere
 from geonb.showing import map_figures
 from tests.showing.example_tables import CELLS, CITIES, ERRORS, POINTS, errors, texts
 
@@ -66,3 +69,16 @@ def test_real_errors_are_drawn_on_one_world_per_model():
     assert "simulated" not in shown(figure)
     with pytest.raises(ValueError, match="is empty"):
         map_figures.world_errors(table[:0], table)
+
+
+def test_the_ticks_of_a_wide_city_do_not_touch_each_other():
+    at = sphere.from_local_m(np.random.default_rng(0).uniform(-25_000, 25_000, (40, 2)), [40.7, -74.0])
+    table = pd.DataFrame(at, columns=["lat_deg", "lon_deg"]).assign(error_m=np.arange(40) + 10.0, panel=["a", "b"] * 20)
+    norm = map_figures.log_norm(table.error_m)
+    figure = map_figures.on_ground(table, "Errors", colour="error_m", panel="panel", norm=norm)
+    figure.canvas.draw()
+    for ax in figure.axes[:2]:
+        boxes = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+        boxes = sorted((box for box in boxes if ax.bbox.x0 <= box.x0 + box.width / 2 <= ax.bbox.x1), key=lambda b: b.x0)
+        assert len(boxes) >= 2
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
