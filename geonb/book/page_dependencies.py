@@ -8,6 +8,7 @@ Light to import and to ask: the Snakefile does so hundreds of times at every sta
 import ast
 import functools
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -23,7 +24,7 @@ PACKAGES = ("geonb", "simcities", "experiments")
 DEFAULT = "simulated_cities"
 RECORDING = ("geonb/showing/", "geonb/book/")  # no table depends on these
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
-TEMPLATES = {"06_train": "method"}  # runs once for every item of 07_compare's parameter `methods`
+TEMPLATES = {"06_train": "method"}  # runs once for every row that 07_compare's parameter `methods` names
 # asks what was planted: no page where nothing was
 SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_sealed_worlds")
 READS = {  # notebook: the notebooks whose tables it reads; the Snakefile runs them in this order
@@ -101,8 +102,25 @@ def pages(notebook, study):
         return []
     if notebook not in TEMPLATES:
         return [notebook]
-    chosen = parameters("07_compare", study)["methods"]
-    return [f"{notebook}/{plain_name(name, f'{study}.yml: 07_compare: methods')}" for name in chosen]
+    return [f"{notebook}/{row}" for row in rows(study)]
+
+
+def rows(study):
+    """{row: values of 06_train} of 07_compare's methods in a study: `clip` is a row by itself, and
+    `sw_clip: {bandwidth_m: [50, 200]}` becomes one for each value, as sw_clip-bandwidth_m-50.
+    """
+    where, found = f"{study}.yml: 07_compare: methods", {}
+    for item in (changes_of(study).get("07_compare") or {}).get("methods", defaults("07_compare")["methods"]):
+        for method, tried in (item if isinstance(item, dict) else {item: {}}).items():
+            plain_name(method, where)
+            if not isinstance(tried, dict) or not all(isinstance(values, list) for values in tried.values()):
+                raise ValueError(f"{where}: {method}: {tried!r} must name lists of values, as bandwidth_m: [50, 200]")
+            for values in itertools.product(*tried.values()):
+                given = dict(zip(tried, values, strict=True))
+                given = checked(given, defaults("06_train"), f"{where}: {method}")
+                named = [method, *(f"{name}-{value}".replace(".", "_") for name, value in given.items())]
+                found[plain_name("-".join(named), where)] = given
+    return found
 
 
 def is_left_out(notebook, study):
@@ -232,8 +250,11 @@ def parameters(page, study):
     notebook, *chosen = page.split("/")
     known = defaults(notebook)
     own = checked(changes_of(study).get(notebook) or {}, known, f"{study}.yml: {notebook}")
+    if notebook == "07_compare" and "methods" in own:
+        own = own | {"methods": list(rows(study))}
     other = {name: parameters(whose, study)[name] for name, whose in follows(notebook).items() if name not in own}
-    return known | other | own | {"study": study} | ({TEMPLATES[notebook]: chosen[0]} if chosen else {})
+    asked = rows(study).get(chosen[0], {}) | {TEMPLATES[notebook]: chosen[0]} if chosen else {}
+    return known | other | own | {"study": study} | asked
 
 
 def checked(changes, known, where):

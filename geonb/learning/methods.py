@@ -237,8 +237,14 @@ METHODS = {
 }  # fmt: skip
 
 
+def name_of(row):
+    """The method of a row of a comparison: 'sw_clip' for 'sw_clip-bandwidth_m-50'."""
+    return row.partition("-")[0]
+
+
 def get(name):
-    """A row of METHODS. ValueError lists the names when it is unknown."""
+    """A row of METHODS, that of sw_clip for 'sw_clip-bandwidth_m-50' too. ValueError lists the names if unknown."""
+    name = name_of(name)
     if name not in METHODS:
         raise ValueError(f"no method {name!r}: there are {', '.join(METHODS)}")
     return METHODS[name]

@@ -183,7 +183,8 @@ def of_page(parameters, tower, pilots):
     }
     tried = pd.read_csv(files.ROOT / parameters["trials"]) if parameters["trials"] else None
     checks.count("the number of splits", len(parameters["splits"]))
-    return {split: recipe(parameters["method"], split, tried, **given) for split in parameters["splits"]}
+    method = methods.name_of(parameters["method"])
+    return {split: recipe(method, split, tried, **given) for split in parameters["splits"]}
 
 
 def changed(recipe, changes):

@@ -31,6 +31,33 @@ def test_a_template_becomes_one_page_per_method(toy):
     assert parameters("06_train/hard", "toy")["method"] == "hard"
 
 
+def test_a_list_of_values_under_a_method_becomes_one_training_and_one_row_for_each(toy, study):
+    study("06_train: {bandwidth_m: 100.0}\n07_compare:\n  methods: [hard, soft: {bandwidth_m: [50, 0.5]}]")
+    rows = ["hard", "soft-bandwidth_m-50", "soft-bandwidth_m-0_5"]
+    assert all_pages("toy") == ["01_photos", *(f"06_train/{row}" for row in rows), "07_compare"]
+    assert parameters("07_compare", "toy")["methods"] == rows
+    asked = [parameters(f"06_train/{row}", "toy") for row in rows]
+    assert [values["bandwidth_m"] for values in asked] == [100.0, 50, 0.5]
+    assert [values["method"] for values in asked] == rows
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ("[soft: {bandwith_m: [50]}]", "methods: soft has no parameter 'bandwith_m'; it has study, method"),
+        ("[soft: {bandwidth_m: [wide]}]", "methods: soft: bandwidth_m = 'wide' is not a float like 200.0"),
+        ("[soft: {bandwidth_m: 50}]", "soft: {'bandwidth_m': 50} must name lists of values, as bandwidth_m:"),
+        ("[soft: 50]", "soft: 50 must name lists of values"),
+        ("[a/b: {bandwidth_m: [50]}]", "'a/b' must be of letters, digits"),
+        ("[3]", "3 must be of letters, digits"),
+    ],
+)
+def test_a_row_that_cannot_be_made_is_named(toy, study, methods, message):
+    study(f"07_compare: {{methods: {methods}}}")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        all_pages("toy")
+
+
 def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook, study, monkeypatch):
     monkeypatch.setattr(deps, "SIMULATED_ONLY", ("17_laboratory",))
     notebook("01_photos", "# Q", 'study = "toy"\nsource = "simulated"  # str: where photos come from')
