@@ -12,6 +12,7 @@ import torch
 from experiments.released_models import encoder, fairness, resolution
 from geonb.earth import sphere
 from geonb.learning import geoclip
+from geonb.learning.pretrained_towers import open_clip
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,19 @@ def test_the_image_head_reads_features_of_vit_l_14_and_no_others(towers):
     np.testing.assert_allclose(encoder.of_photos(towers, features), expected.numpy(), atol=1e-6)
     with pytest.raises(ValueError, match=r"\(n, 768\), not \(5, 512\)"):
         encoder.of_photos(towers, features[:, :512])
+
+
+@pytest.mark.slow
+def test_a_tower_of_the_size_of_vit_l_14_feeds_the_image_head(towers):
+    vision = open_clip().create_model("ViT-L-14", load_weights=False).visual.eval()  # random: its weights are 1.7 GB
+    pictures = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        features = vision(pictures).numpy()
+    found = encoder.of_photos(towers, features)
+    assert found.shape == (2, 512)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    assert np.abs(found[0] - found[1]).max() > 1e-4
+    assert np.abs(encoder.of_photos(towers, 0.1 * features) - found).max() > 1e-4  # the length of a feature counts
 
 
 def test_a_wheel_that_is_not_installed_names_the_extra():
