@@ -25,6 +25,7 @@ DEFAULT = "simulated_cities"
 RECORDING = ("geonb/showing/", "geonb/book/")  # no table depends on these
 SMALL = 50_000_000  # bytes of a folder that are read at every start of Snakemake
 TEMPLATES = {"06_train": "method"}  # runs once for every row that 07_compare's parameter `methods` names
+EXAMPLE = "sw_clip: {bandwidth_m: [50, 200]}"  # of rows by their value
 # asks what was planted: no page where nothing was
 SIMULATED_ONLY = ("12_when_it_helps", "17_laboratory", "18_known_ranges", "19_sealed_worlds")
 READS = {  # notebook: the notebooks whose tables it reads; the Snakefile runs them in this order
@@ -108,18 +109,22 @@ def pages(notebook, study):
 def rows(study):
     """{row: values of 06_train} of 07_compare's methods in a study: `clip` is a row by itself, and
     `sw_clip: {bandwidth_m: [50, 200]}` becomes one for each value, as sw_clip-bandwidth_m-50.
+
+    ValueError for a row whose name would promise a value that is not set, and for a method without a row.
     """
-    where, found = f"{study}.yml: 07_compare: methods", {}
-    for item in (changes_of(study).get("07_compare") or {}).get("methods", defaults("07_compare")["methods"]):
-        for method, tried in (item if isinstance(item, dict) else {item: {}}).items():
-            plain_name(method, where)
-            if not isinstance(tried, dict) or not all(isinstance(values, list) for values in tried.values()):
-                raise ValueError(f"{where}: {method}: {tried!r} must name lists of values, as bandwidth_m: [50, 200]")
+    where, found, known = f"{study}.yml: 07_compare", {}, defaults("07_compare")
+    numbers = {name: value for name, value in defaults("06_train").items() if isinstance(value, int | float)}
+    for item in (known | checked(changes_of(study).get("07_compare") or {}, known, where))["methods"]:
+        for method, tried in item.items() if isinstance(item, dict) else [(item, {})]:
+            if "-" in plain_name(method, f"{where}: methods"):
+                raise ValueError(f"{where}: methods: {method!r} must be a method, with its values in a list: {EXAMPLE}")
+            if not isinstance(tried, dict) or not all(isinstance(v, list) and v for v in tried.values()):
+                raise ValueError(f"{where}: methods: {method}: {tried!r} must name lists of values, as in {EXAMPLE}")
             for values in itertools.product(*tried.values()):
                 given = dict(zip(tried, values, strict=True))
-                given = checked(given, defaults("06_train"), f"{where}: {method}")
+                given = checked(given, numbers, f"{where}: methods: {method}")
                 named = [method, *(f"{name}-{value}".replace(".", "_") for name, value in given.items())]
-                found[plain_name("-".join(named), where)] = given
+                found["-".join(named)] = given
     return found
 
 
@@ -253,8 +258,16 @@ def parameters(page, study):
     if notebook == "07_compare" and "methods" in own:
         own = own | {"methods": list(rows(study))}
     other = {name: parameters(whose, study)[name] for name, whose in follows(notebook).items() if name not in own}
-    asked = rows(study).get(chosen[0], {}) | {TEMPLATES[notebook]: chosen[0]} if chosen else {}
+    asked = values_of_row(chosen[0], study) | {TEMPLATES[notebook]: chosen[0]} if chosen else {}
     return known | other | own | {"study": study} | asked
+
+
+def values_of_row(row, study):
+    """What a row asks for beyond its method; ValueError for sw_clip-bandwidth_m-50 in a study without that row."""
+    known = rows(study)
+    if "-" in row and row not in known:
+        raise ValueError(f"study {study} has no row {row}; it has {', '.join(known)}")
+    return known.get(row, {})
 
 
 def checked(changes, known, where):

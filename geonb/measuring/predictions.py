@@ -68,7 +68,7 @@ def read_back(checkpoint, data):
 def check_method(name):
     """Nothing, or a ValueError for a method that has no probability for each place."""
     able = [other for other, row in methods.METHODS.items() if row.place in ("tower", "photo")]
-    if methods.get(name) and name not in able:
+    if methods.get(name) and methods.name_of(name) not in able:
         raise ValueError(f"{name} has no probabilities of places: choose one of {', '.join(able)}")
 
 

@@ -44,9 +44,15 @@ def test_a_list_of_values_under_a_method_becomes_one_training_and_one_row_for_ea
 @pytest.mark.parametrize(
     ("methods", "message"),
     [
-        ("[soft: {bandwith_m: [50]}]", "methods: soft has no parameter 'bandwith_m'; it has study, method"),
+        ("[soft: {bandwith_m: [50]}]", "methods: soft has no parameter 'bandwith_m'; it has bandwidth_m"),
+        ("[soft: {study: [other]}]", "methods: soft has no parameter 'study'"),
+        ("[soft: {method: [hard]}]", "methods: soft has no parameter 'method'"),
+        ("[soft: {bandwidth_m: []}]", "soft: {'bandwidth_m': []} must name lists of values"),
+        ("[soft-bandwidth_m-50]", "'soft-bandwidth_m-50' must be a method, with its values in a list"),
+        ("hard", "07_compare: methods = 'hard' is not a list"),
+        ("[[hard]]", "['hard'] must be of letters, digits"),
         ("[soft: {bandwidth_m: [wide]}]", "methods: soft: bandwidth_m = 'wide' is not a float like 200.0"),
-        ("[soft: {bandwidth_m: 50}]", "soft: {'bandwidth_m': 50} must name lists of values, as bandwidth_m:"),
+        ("[soft: {bandwidth_m: 50}]", "soft: {'bandwidth_m': 50} must name lists of values, as in sw_clip:"),
         ("[soft: 50]", "soft: 50 must name lists of values"),
         ("[a/b: {bandwidth_m: [50]}]", "'a/b' must be of letters, digits"),
         ("[3]", "3 must be of letters, digits"),
@@ -56,6 +62,11 @@ def test_a_row_that_cannot_be_made_is_named(toy, study, methods, message):
     study(f"07_compare: {{methods: {methods}}}")
     with pytest.raises(ValueError, match=re.escape(message)):
         all_pages("toy")
+
+
+def test_a_row_that_a_study_does_not_have_is_refused_before_it_trains_with_another_value(toy):
+    with pytest.raises(ValueError, match="study toy has no row soft-bandwidth_m-50; it has hard, soft"):
+        parameters("06_train/soft-bandwidth_m-50", "toy")
 
 
 def test_a_study_may_go_without_a_page_that_asks_what_was_planted(toy, notebook, study, monkeypatch):

@@ -26,6 +26,8 @@ def test_a_recipe_of_a_page_takes_trials_tower_and_lags_and_what_the_page_asks_f
     assert (made.loss.max_lag_m, made.loss.lag_count, made.towers.tower) == (500.0, 8, "local-dir:x")
     assert made.towers.sigmas == (1, 2.0)
     assert (made.course.steps, made.course.batch_size) == (7, recipes.Course().batch_size)
+    row = recipes.of_page(asked | {"method": f"{PAGE['method']}-bandwidth_m-70"}, TOWER, LAGS)["blocked"]
+    assert row == recipes.of_page(asked, TOWER, LAGS)["blocked"]  # the page sets the value that the row's name gives
     assert recipes.of_page(PAGE | {"trials": ""}, TOWER, LAGS)["blocked"].tuned == recipes.Tuned()
     imagenet = {"tower": "imagenet/efficientnet-lite0", "weights": ""}
     assert recipes.of_page(PAGE, imagenet, LAGS)["blocked"].towers.standardise != made.towers.standardise
