@@ -79,11 +79,12 @@ def one_trial(name, split, asked, tower):
 def main():
     """Two trials at a time; the table is written whole after every method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", choices=[*methods.METHODS, []], nargs="*", metavar="NAME")
+    tried = [name for name, row in methods.METHODS.items() if row.tuned]
+    parser.add_argument("names", choices=[*tried, []], nargs="*", metavar="NAME")
     parser.add_argument("--text", action="store_true", help="the text tower; without names, clip and sw_clip")
     arguments = parser.parse_args()
     tower = "text" if arguments.text else "fourier"
-    names = arguments.names or (["clip", "sw_clip"] if arguments.text else list(methods.METHODS))
+    names = arguments.names or (["clip", "sw_clip"] if arguments.text else tried)
     file = FILES[tower]
     known = pd.read_csv(file) if file.exists() else pd.DataFrame({"method": []})
     with ProcessPoolExecutor(2) as pool:

@@ -121,13 +121,13 @@ def without_geography(setting, options, photos, features, split, trials, count):
 
 
 def all_without_geography(setting, options, photos, features, split, trials, pilots):
-    """Errors of every method once, on features permuted over all places.
+    """Errors of every method once, but for controls without trials, on features permuted over all places.
     pilots: fit that the variogram kernel is read off; where it has a flag, there is no row of that kernel.
     """
     data, tables = permuted(setting, options, photos, features, split, 0), []
     of_pilots = dataclasses.replace(data, fitted=lambda cities: pilots)
     for method, row in methods.METHODS.items():
-        if row.kernel != "variogram" or not pilots["flag"]:
+        if row.tuned and (row.kernel != "variogram" or not pilots["flag"]):
             given = of_pilots if row.kernel == "variogram" else data
             tables.append(worlds.train(setting, method, given, trials)[0])
     return pd.concat(tables, ignore_index=True)

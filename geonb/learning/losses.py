@@ -145,6 +145,36 @@ def shuffled_alike(weights):
     return weights.scatter(1, away, others.gather(1, order))
 
 
+def city_uniform(weights, city):
+    """Targets (n, n) that know the city and nothing else: own weight as in the weights, the rest even over the city.
+
+    Rules out, for what gains over it, that a label of the city would have done the same. city (n,): whole numbers, -1
+    where unknown, which is shared with nobody. A photo that meets no other of its city has its own place alone, with
+    weight 1: there is nobody to share with.
+    """
+    own, fellows = row_targets(weights).diagonal(), of_the_same(city).float()
+    count = fellows.sum(dim=1)
+    own = torch.where(count > 0, own, 1.0)
+    return (fellows * ((1 - own) / count.clamp_min(1))[:, None]).diagonal_scatter(own)
+
+
+def permuted_within(weights, city):
+    """The weights (n, n) with those of the other places of a photo's city permuted within every row, see city_uniform.
+
+    Rules out, for what gains over it, that the city or a soft target would have done the same: both are kept, and
+    geography within the city is lost. The weights of places elsewhere stay.
+    """
+    fellows, elsewhere = of_the_same(city), torch.arange(1.0, len(weights) + 1, device=weights.device)
+    in_order = torch.where(fellows, 0.0, elsewhere).argsort(dim=1, stable=True)
+    shuffled = torch.where(fellows, torch.rand_like(weights), elsewhere).argsort(dim=1)
+    return weights.scatter(1, in_order, weights.gather(1, shuffled))
+
+
+def of_the_same(city):
+    """Mask (n, n) of the other photos of a photo's city (n,): whole numbers, -1 where unknown."""
+    return ((city[:, None] == city[None]) & (city[:, None] >= 0)).fill_diagonal_(False)
+
+
 def logits_of(image, location, scale):
     """scale * image . location (B, B) in float32 whatever autocast says."""
     with torch.autocast(image.device.type, enabled=False):

@@ -81,6 +81,8 @@ clip = contrast(lambda batch: losses.one_hot(batch.bandwidth_m))
 sw_clip = contrast(lambda batch: batch.weights)
 label_smoothing = contrast(lambda batch: losses.smoothed_alike(batch.weights))
 shuffled_distances = contrast(lambda batch: losses.shuffled_alike(batch.weights))
+city_uniform = contrast(lambda batch: losses.city_uniform(batch.weights, batch.codes["city"]))
+permuted_within_city = contrast(lambda batch: losses.permuted_within(batch.weights, batch.codes["city"]))
 
 
 def near_negatives(image, location, scale, batch):
@@ -174,7 +176,8 @@ def guided(image, location, scale, batch, rule=""):
 
 @dataclass(frozen=True)
 class Method:
-    """tuned: name -> values of its two most important parameters, 12 trials; says: one sentence for tables and pages;
+    """tuned: name -> values of its two most important parameters, 12 trials; none for a control, which has the values
+    of what it controls; says: one sentence for tables and pages, of a control with the explanation that it rules out;
     place: what stands for a place, 'tower' (a location tower), 'photo' (one taken there), 'cell' or 'position'.
     """
 
@@ -202,6 +205,15 @@ METHODS = {
         "targets as soft as sw_clip's, the same for all other places"),
     "shuffled_distances": Method(shuffled_distances, RATE | WIDTH,
         "sw_clip's targets with the weights of other places permuted"),
+    "city_uniform": Method(city_uniform, {},
+        "sw_clip's weight of the own place, the rest even over its city: what sw_clip gains over it is no city label",
+        like="sw_clip"),
+    "permuted_within_city": Method(permuted_within_city, {},
+        "sw_clip's weights permuted in the city: what sw_clip gains over it is neither city label nor softness",
+        like="sw_clip"),
+    "permuted": Method(shuffled_distances, {},
+        "shuffled_distances with the values of sw_clip: what sw_clip gains over it is not softness",
+        like="sw_clip"),
     "near_negatives": Method(near_negatives, RATE | {"strength": [0.3, 1.0, 3.0, 10.0]},
         "InfoNCE in which near negatives weigh more (weights of HierLoc, arXiv 2601.23064)"),
     "geography_matching": Method(geography_matching, RATE | {"strength": [0.03, 0.1, 0.3, 1.0]},

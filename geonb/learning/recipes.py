@@ -233,12 +233,13 @@ def tuned(name, split, trials, asked):
 
     trials: table with columns method, split, validation_error_m and the values, None without; of the method's rows of
     this split the one with the smallest error counts, the defaults for splits that the table does not know. A row that
-    is like another has that one's best values of what it does not tune itself. asked: name -> value, goes before the
-    trials unless it is below 0. ValueError where the table knows the split and not the method on it.
+    is like another has that one's best values of what it does not tune itself, of everything where it tunes nothing.
+    asked: name -> value, goes before the trials unless it is below 0. ValueError where the table knows the split and
+    not the method on it.
     """
     row = methods.get(name)
     known = tuned(row.like, split, trials, {}) if row.like else dataclasses.asdict(Tuned())
-    if trials is not None:
+    if trials is not None and row.tuned:
         own = trials[(trials.method == name) & (trials.split == split) & trials.validation_error_m.notna()]
         if not len(own) and (trials.split == split).any():
             raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table")

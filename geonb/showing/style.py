@@ -27,12 +27,14 @@ BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK = COLOURS
 GREY, SILVER, PALE = "#767676", "#a8a8a8", "#d9d9d9"
 SOLID, DASHED, DOTTED, MIXED = ("-", "o"), ((0, (5, 1.5)), "s"), ((0, (1, 1)), "^"), ((0, (6, 1.5, 1, 1.5)), "D")
 FAMILIES = (  # a colour, and what has it in every figure: with solid, dashed, dotted and mixed lines
-    (BLUE, "clip near_negatives geography_matching"), (ORANGE, "sw_clip label_smoothing shuffled_distances"),
-    (GREEN, "variogram_clip soft_contrastive generalized_contrastive"), (AMBER, "own"), (BLUE, "method"),
-    (PINK, "geoclip geoclip_semivariogram geoclip_precursor geoclip_look_alikes"), (SKY, "cells smoothed_cells"),
-    (BLACK, "coordinates frozen gallery_floor field_reference"), (GREY, "trivial chance mode city_centroid"),
-    (SILVER, "buffer frozen_nearest zero_shot"), (BLUE, "random"), (ORANGE, "other_drive"), (GREEN, "blocked"),
-    (PINK, "unseen_city"), (AMBER, "official"), (BLUE, "radius"), (BLUE, "train"),
+    (BLUE, "clip near_negatives geography_matching"), (ORANGE, "sw_clip label_smoothing shuffled_distances permuted"),
+    (GREEN, "variogram_clip soft_contrastive generalized_contrastive"),
+    (AMBER, "own city_uniform permuted_within_city"), (BLUE, "method"),
+    (PINK, "geoclip geoclip_semivariogram geoclip_precursor geoclip_look_alikes"),
+    (SKY, "cells smoothed_cells"), (BLACK, "coordinates frozen gallery_floor field_reference"),
+    (GREY, "trivial chance mode city_centroid"), (SILVER, "buffer frozen_nearest zero_shot"),
+    (BLUE, "random"), (ORANGE, "other_drive"), (GREEN, "blocked"), (PINK, "unseen_city"),
+    (AMBER, "official"), (BLUE, "radius"), (BLUE, "train"),
 )  # fmt: skip
 LOOKS = {  # name -> colour, line style, marker
     name: (colour, *look) for colour, names in FAMILIES

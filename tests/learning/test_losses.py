@@ -145,6 +145,43 @@ def test_a_shuffle_keeps_the_own_place_and_moves_the_others():
     assert (shuffled != weight).float().mean() > 0.8
 
 
+CITY = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, -1, -1, 0, 1])  # one photo alone in its city, two of unknown cities
+
+
+def same_city():
+    return ((CITY[:, None] == CITY[None]) & (CITY[:, None] >= 0)).fill_diagonal_(False)
+
+
+def test_the_control_of_the_city_has_the_own_weight_and_shares_the_rest_evenly_over_the_city(batch):
+    weight = weights(batch[2], "gaussian", 300.0)
+    found, own = losses.city_uniform(weight, CITY), losses.row_targets(weight).diagonal()
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(12))
+    alone = ~same_city().any(dim=1)
+    assert alone.nonzero().ravel().tolist() == [7, 8, 9]
+    torch.testing.assert_close(found[alone], torch.eye(12)[alone])  # nobody to share with
+    torch.testing.assert_close(found.diagonal()[~alone], own[~alone], atol=1e-6, rtol=0)
+    for row, fellows in zip(found[~alone], same_city()[~alone], strict=True):
+        assert row[fellows].unique().numel() == 1
+    assert (found * ~same_city()).fill_diagonal_(0).count_nonzero() == 0
+    assert found[0, 1].item() == pytest.approx((1 - own[0].item()) / 4)
+
+
+def test_permuting_within_the_city_keeps_the_weights_of_a_row_and_of_each_city(batch):
+    torch.manual_seed(0)
+    weight = torch.rand(12, 12) + 0.1
+    found = losses.permuted_within(weight, CITY)
+    torch.testing.assert_close(found.sort(dim=1).values, weight.sort(dim=1).values)
+    torch.testing.assert_close(found[~same_city()], weight[~same_city()])  # own place, other and unknown cities
+    for row in (0, 5):
+        torch.testing.assert_close(
+            found[row][same_city()[row]].sort().values, weight[row][same_city()[row]].sort().values
+        )
+    drawn = torch.stack([losses.permuted_within(weight, CITY)[0, 1] for _ in range(400)])
+    times = [(drawn == weight[0, place]).sum().item() for place in (1, 2, 3, 10)]
+    assert sum(times) == 400
+    assert min(times) > 60  # each of the four with a probability of a quarter
+
+
 def test_neighbourhood_terms_by_hand_and_smaller_where_neighbours_are_alike():
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     near = torch.tensor([[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])

@@ -41,9 +41,24 @@ def test_only_spatial_methods_look_at_distances(name):
     assert torch.isclose(near, far) == (name in ("clip", "geoclip", "geography_matching", "geoclip_look_alikes"))
 
 
-@pytest.mark.parametrize("name", ["sw_clip", "label_smoothing", "shuffled_distances"])
+CONTROLS = ("city_uniform", "permuted_within_city", "permuted")
+
+
+@pytest.mark.parametrize("name", ["sw_clip", "label_smoothing", "shuffled_distances", *CONTROLS])
 def test_without_weight_or_prior_a_vanishing_bandwidth_is_clip(name):
     torch.testing.assert_close(loss(name, bandwidth_m=1e-4), loss("clip"), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_that_has_nobody_to_permute_or_share_with_is_sw_clip(name):
+    recipe = recipes.Recipe(name, "toy")
+    *towers, batch = batch_of(recipe)
+    pair = batch.of(torch.tensor([0, 1]))
+    given = [vectors[:2] for vectors in towers[:2]] + [towers[2], pair]
+    torch.testing.assert_close(methods.total_loss(*given), methods.sw_clip(*given))  # one other place: no other order
+    pair.codes = pair.codes | {"city": torch.tensor([0, 1])}
+    expected = methods.clip if name == "city_uniform" else methods.sw_clip
+    torch.testing.assert_close(methods.total_loss(*given), expected(*given))
 
 
 @pytest.mark.parametrize("name", [
