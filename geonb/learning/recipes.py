@@ -11,6 +11,7 @@ import pandas as pd
 
 from geonb import checks, files
 from geonb.learning import geoclip, losses, methods, pretrained_towers
+from geonb.splitting.splits import way_of
 
 ABOVE_0, FROM_0, FROM_1 = {"above": 0}, {"least": 0}, {"least": 1}
 TWO_MEET = {"least": 2, "way_out": "a photo alone has no other place to be told from"}
@@ -162,7 +163,7 @@ def recipe(method, split, trials, *, asked=None, loss=Loss(), towers=Towers(), c
     In unseen_city a method that can name places of the city searches in it alone.
     """
     values = Tuned(**tuned(method, split, trials, asked or {}))
-    alone = split == "unseen_city" and methods.get(method).place != "photo"
+    alone = way_of(split) == "unseen_city" and methods.get(method).place != "photo"
     return Recipe(method, split, values, loss, towers, course, city_given or alone)
 
 
@@ -232,7 +233,8 @@ def tuned(name, split, trials, asked):
     """What a method runs with on a split: the values of Tuned, name -> value.
 
     trials: table with columns method, split, validation_error_m and the values, None without; of the method's rows of
-    this split the one with the smallest error counts, the defaults for splits that the table does not know. A row that
+    this split, for blocked_25 of blocked where it has none of its own, the one with the smallest error counts, the
+    defaults for splits that the table does not know. A row that
     is like another has that one's best values of what it does not tune itself, of everything where it tunes nothing.
     asked: name -> value, goes before the trials unless it is below 0. ValueError where the table knows the split and
     not the method on it.
@@ -240,6 +242,7 @@ def tuned(name, split, trials, asked):
     row = methods.get(name)
     known = tuned(row.like, split, trials, {}) if row.like else dataclasses.asdict(Tuned())
     if trials is not None and row.tuned:
+        split = split if (trials.split == split).any() else way_of(split)
         own = trials[(trials.method == name) & (trials.split == split) & trials.validation_error_m.notna()]
         if not len(own) and (trials.split == split).any():
             raise ValueError(f"the trials of split {split} have none of {name}: make them, or name another table")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from geonb.splitting.splits import block_ids
+from geonb.splitting.splits import block_ids, way_of
 
 FEWEST_TEST_POSITIONS = 5
 FEWEST_POSITIONS = FEWEST_TEST_POSITIONS + 2  # one of its own for training and for validation
@@ -56,7 +56,7 @@ def of_splits(photos, parts, block_size_m):
     for split, part in parts.items():
         test, counts = part == "test", {f"{name}_photos": int((part == name).sum()) for name in ("train", "validation")}
         counts |= {"test_photos": int(test.sum()), "buffer_photos": int((part == "buffer").sum())}
-        blocks = (city if split == "unseen_city" else block)[test]
+        blocks = (city if way_of(split) == "unseen_city" else block)[test]
         counts |= {"test_positions": len(np.unique(position[test])), "test_blocks": len(np.unique(blocks))}
         rows.append({"split": split} | counts | {"cannot": cannot(split, counts, offered)})
     return pd.DataFrame(rows, columns=list(OF_SPLITS))
@@ -77,7 +77,7 @@ def cannot(split, counts, offered):
 def way_out(split, offered):
     """What to change in a study where a split does not work, as a phrase. offered: of_photos."""
     row = offered.iloc[0]
-    ways = ["smaller blocks (block_size_m of 03_semivariograms)"] if split == "blocked" else []
+    ways = ["smaller blocks (block_size_m of 03_semivariograms)"] if way_of(split) == "blocked" else []
     if split == "official":
         return "take more places for its test photos (given_part), or leave it out of the study"
     ways += ["another seed of 04_splits, or a larger test_share"]

@@ -1,6 +1,11 @@
-"""Splits: which photos train, validate, test, or are set aside as buffer; validation is cut exactly as test is."""
+"""Splits: which photos train, validate, test, or are set aside as buffer; validation is cut exactly as test is.
+
+A number behind a name changes one thing: blocked_25 has a buffer of 25 % of the side of a block, and unseen_city_2 is
+the second turn in which cities are held out, so that over all turns each tests once.
+"""
 
 import functools
+import re
 from collections import namedtuple
 from dataclasses import dataclass, replace
 
@@ -12,6 +17,8 @@ from geonb import checks, random_streams
 from geonb.earth import cells, sphere
 
 PASSED_WITHIN_M = 60.0  # of a photo, on its street: a drive that passes it
+BUFFERS = (0, 25, 50, 100)  # percent of the side of a block
+MOST_TURNS = 8  # of unseen_city
 PARTS = ("train", "validation", "test", "buffer")
 WAYS_OUT = {
     "random": "take more photos or larger shares",
@@ -76,9 +83,15 @@ def make(name, photos, cut, pilot=None):
     parts = CUTS[name](arrays, cut)
     if empty := [part for part in ("train", "validation", "test") if part not in parts]:
         raise ValueError(
-            f"split {name} leaves none of the {len(pilot)} photos for {', '.join(empty)}: {WAYS_OUT[name]}"
+            f"split {name} leaves none of the {len(pilot)} photos for {', '.join(empty)}: {WAYS_OUT[way_of(name)]}"
         )
     return parts
+
+
+def way_of(split):
+    """How a split keeps photos away, whatever number its name has: blocked for blocked_25. Other names stay."""
+    way = re.sub(r"_\d+$", "", split)
+    return way if split in CUTS else split
 
 
 def positions(group, rng, back=0.5):
@@ -107,15 +120,16 @@ def place_ids(lat_lon_deg):
     return np.unique(np.round(lat_lon_deg, 6), axis=0, return_inverse=True)[1].ravel()
 
 
-def blocked(photos, cut):
-    """Square blocks drawn in each city; pilot photos train.
+def blocked(photos, cut, buffer_percent=None):
+    """Square blocks drawn in each city; pilot photos train. buffer_percent: of a block's side, in place of buffer_m.
 
     Set aside is what else would test or choose in the sequence of a pilot, or within buffer_m; then what would validate
     or train so beside test, and train so beside validation.
     """
+    buffer_m = cut.buffer_m if buffer_percent is None else buffer_percent / 100 * cut.block_size_m
     parts, pilot = drawn_blocks(photos, cut), photos.pilot
     beside = functools.partial(in_sequences_of, photos.sequence_id)
-    around = functools.partial(within, photos.lat_lon_deg, radius_m=cut.buffer_m)
+    around = functools.partial(within, photos.lat_lon_deg, radius_m=buffer_m)
     spoilt = (beside(pilot) | around(pilot)) & (parts != "train")
     parts = np.where(pilot, "train", np.where(spoilt, "buffer", parts))
     for reached in (beside, around):
@@ -144,7 +158,7 @@ def block_ids(lat_lon_deg, city, block_size_m):
 def blocks_of(errors, block_size_m):
     """The block (n,) of each row: a square on the ground, and the whole city where cities were held out."""
     blocks = block_ids(errors[["lat_deg", "lon_deg"]].to_numpy(), errors.city.to_numpy(), block_size_m)
-    return np.where(errors.split == "unseen_city", errors.city, blocks)
+    return np.where(errors.split.map(way_of) == "unseen_city", errors.city, blocks)
 
 
 def in_sequences_of(sequence_id, mask):
@@ -195,14 +209,23 @@ def passing(photos):
     return np.split(other[order], np.cumsum(np.bincount(photo, minlength=len(city)))[:-1])
 
 
-def unseen_city(photos, cut):
-    """Whole cities held out: at least one for test and one for validation; their pilot photos are set aside."""
+def unseen_city(photos, cut, number=1):
+    """Whole cities held out: at least one for test and one for validation; their pilot photos are set aside.
+
+    number: of the turn, from 1 on; each tests the next cities of one order, the last one what is left of them.
+    ValueError for a turn after the last.
+    """
     names = np.unique(photos.city)
-    order = random_streams.stream(cut.seed, "splits", "unseen_city").permutation(names)
     counts = [max(1, round(share * len(names))) for share in (cut.test_share, cut.validation_share)]
-    held_out = np.isin(photos.city, order[: sum(counts)])
-    parts = np.where(np.isin(photos.city, order[: counts[0]]), "test", np.where(held_out, "validation", "train"))
-    return np.where(photos.pilot & held_out, "buffer", parts)
+    if number > (turns := -(-len(names) // counts[0])):
+        raise ValueError(f"unseen_city_{number} is no turn: {len(names)} cities, {counts[0]} at a time, have {turns}")
+    order = random_streams.stream(cut.seed, "splits", "unseen_city").permutation(names)
+    order = np.roll(order, -round(cut.turn * len(names)))
+    first = (number - 1) * counts[0]
+    tested = order[first : first + counts[0]]
+    chosen = np.roll(order, -first - len(tested))[: counts[1]]
+    parts = np.select([np.isin(photos.city, tested), np.isin(photos.city, chosen)], ["test", "validation"], "train")
+    return np.where(photos.pilot & (parts != "train"), "buffer", parts)
 
 
 def official(photos, cut):
@@ -227,6 +250,8 @@ def official(photos, cut):
 
 
 CUTS = {cut.__name__: cut for cut in (random, by_place, other_drive, blocked, unseen_city, official)}
+CUTS |= {f"blocked_{percent}": functools.partial(blocked, buffer_percent=percent) for percent in BUFFERS}
+CUTS |= {f"unseen_city_{number}": functools.partial(unseen_city, number=number) for number in range(2, MOST_TURNS + 1)}
 
 
 def parts_table(photos, names, cut, pilot):

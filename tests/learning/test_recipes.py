@@ -38,9 +38,18 @@ def test_a_recipe_of_a_page_takes_trials_tower_and_lags_and_what_the_page_asks_f
 def test_the_city_is_given_in_unseen_city_but_to_methods_that_name_training_places():
     given = {
         name: recipes.recipe(name, split, None).city_given
-        for name, split in (("clip", "unseen_city"), ("soft_contrastive", "unseen_city"), ("own", "blocked"))
-    }
-    assert given == {"clip": True, "soft_contrastive": False, "own": False}
+        for name, split in (("clip", "unseen_city"), ("soft_contrastive", "unseen_city"), ("own", "blocked"),
+                            ("cells", "unseen_city_3"))
+    }  # fmt: skip
+    assert given == {"clip": True, "soft_contrastive": False, "own": False, "cells": True}
+
+
+def test_a_split_with_a_number_has_the_trials_of_the_one_without_where_it_has_none_of_its_own():
+    trials = pd.read_csv(TRIALS)
+    best = recipes.tuned("clip", "blocked", trials, {})
+    assert recipes.tuned("clip", "blocked_25", trials, {}) == best != UNTUNED
+    own = trials[trials.split == "blocked"].head(12).assign(split="blocked_25", learning_rate=0.7, method="clip")
+    assert recipes.tuned("clip", "blocked_25", pd.concat([trials, own]), {})["learning_rate"] == 0.7
 
 
 @pytest.mark.parametrize("name", methods.METHODS)

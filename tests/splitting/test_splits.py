@@ -9,7 +9,7 @@ from geonb.earth import sphere
 from geonb.splitting import splits
 
 CUT = splits.Cut(test_share=0.2, validation_share=0.1, block_size_m=300.0, buffer_m=60.0, gap_m=15.0)
-NAMES = tuple(splits.CUTS)
+NAMES = tuple(name for name in splits.CUTS if splits.way_of(name) == name)
 OURS = tuple(name for name in NAMES if name != "official")
 HELD_OUT = ("validation", "test")
 
@@ -241,9 +241,41 @@ def test_where_no_block_can_be_held_out_whole_sequences_are():
     assert sorted(few) == ["test"] * 2 + ["train"] * 3 + ["validation"]
 
 
-@pytest.mark.parametrize("name", ["random", "by_place", "blocked"])
+@pytest.mark.parametrize("percent", splits.BUFFERS)
+def test_a_buffer_by_its_name_is_a_share_of_the_side_of_a_block_and_the_distance_that_no_training_photo_leaks(percent):
+    parts, buffer_m = parts_of(f"blocked_{percent}", WORLD, buffer_m=1e6), percent / 100 * CUT.block_size_m
+    test, train = (WORLD[parts == part] for part in ("test", "train"))
+    assert buffer_m <= least_m(test, train) < buffer_m + 60
+    np.testing.assert_array_equal(parts, parts_of("blocked", WORLD, buffer_m=buffer_m))
+    np.testing.assert_array_equal(parts == "test", parts_of("blocked_0", WORLD) == "test")  # the same photos test
+
+
+def test_in_turns_of_unseen_cities_each_tests_once_and_the_first_is_the_split_itself():
+    table = line_of(*range(9), city=[*"abcdefghi"])
+    turns = ["unseen_city", *(f"unseen_city_{number}" for number in range(2, 6))]  # two at a time, then one
+    folds = [parts_of(name, table) for name in turns]
+    np.testing.assert_array_equal(np.sum([parts == "test" for parts in folds], axis=0), 1)
+    assert [(parts == "test").sum() for parts in folds] == [2, 2, 2, 2, 1]
+    assert [(parts == "validation").sum() for parts in folds] == [1] * 5
+    with pytest.raises(ValueError, match="unseen_city_6 is no turn: 9 cities, 2 at a time, have 5"):
+        parts_of("unseen_city_6", table)
+    for number in (2, 3, 4):
+        assert not np.isin(parts_of(f"unseen_city_{number}", WORLD, pilot=PILOT)[PILOT], HELD_OUT).any()
+
+
+def test_the_number_behind_a_name_is_no_part_of_how_a_split_keeps_photos_away():
+    named = ["blocked_25", "unseen_city_8", "unseen_city", "by_place", "fold_3"]
+    assert [*map(splits.way_of, named)] == ["blocked", "unseen_city", "unseen_city", "by_place", "fold_3"]
+    held_out = photos_of("unseen_city", "test")
+    for split, expected in (("unseen_city_2", held_out.city), ("blocked_50", splits.block_ids(
+        held_out[["lat_deg", "lon_deg"]].to_numpy(), held_out.city, 300.0))):  # fmt: skip
+        np.testing.assert_array_equal(splits.blocks_of(held_out.assign(split=split), 300.0), expected)
+
+
+@pytest.mark.parametrize("name", ["random", "by_place", "blocked", "unseen_city"])
 def test_turns_of_a_split_are_folds_in_which_each_photo_tests_once(name):
-    folds = [parts_of(name, WORLD, test_share=0.2, turn=turn / 5) for turn in range(5)]
+    count = 4 if name == "unseen_city" else 5  # cities
+    folds = [parts_of(name, WORLD, test_share=1 / count, turn=turn / count) for turn in range(count)]
     tested = np.sum([parts == "test" for parts in folds], axis=0)
     np.testing.assert_array_equal(tested, 1)
 
