@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from geonb import random_streams
 from geonb.earth import sphere
 from geonb.learning import decoding, trainable_towers
+from geonb.splitting.splits import way_of
 
 BASELINES = {
     "chance": "a random place of the gallery",
@@ -15,6 +16,10 @@ BASELINES = {
     "city_centroid": "the centre of the training photos of the city of the frozen nearest neighbour",
     "frozen_nearest": "the place of the training photo with the most similar frozen features: training places only",
     "zero_shot": "the place whose name the frozen tower takes to be most like the photo: street, city, country",
+}
+CENTRES = {
+    "city_centre": "the centre of the training photos of the likeliest city, by a logistic regression on the features",
+    "gallery_centre": "the centre of the gallery of the photo's own city, where the city is given: unseen_city",
 }
 CEILINGS = {
     "gallery_floor": "the gallery place nearest to the truth: what perfect retrieval would reach",
@@ -32,10 +37,8 @@ def untrained(photos, features, parts, galleries, planted, read_names=None, *, s
     """
     tables, own_fields = [], planted(photos)
     for split, part in parts.items():
-        test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
-        known, gallery = split == "unseen_city", galleries[split]
-        seen = standardised(features, train) if standardise else features
-        sides = photos.iloc[test], photos.iloc[train], gallery, seen[test], seen[train]
+        test, known, gallery = np.flatnonzero(part == "test"), way_of(split) == "unseen_city", galleries[split]
+        sides = sides_of(photos, features, part, gallery, standardise=standardise)
         names = None if read_names is None else read_names(gallery)
         fields = (None, None) if own_fields is None else (own_fields[test], planted(gallery))
         trivial = baselines(*sides, names, seed=seed, city_known=known)
@@ -43,6 +46,25 @@ def untrained(photos, features, parts, galleries, planted, read_names=None, *, s
         references = ceilings(sides[0], gallery, *fields, city_known=known)
         tables += [table.assign(split=split, method=name, kind="reference") for name, table in references.items()]
     return pd.concat(tables, ignore_index=True).assign(seed=seed)
+
+
+def sides_of(photos, features, part, gallery, *, standardise=False):
+    """(test photos, training photos, gallery, features of the first, of the second) of a split, see untrained."""
+    test, train = np.flatnonzero(part == "test"), np.flatnonzero(part == "train")
+    seen = standardised(features, train) if standardise else features
+    return photos.iloc[test], photos.iloc[train], gallery, seen[test], seen[train]
+
+
+def all_centres(photos, features, parts, galleries, *, seed):
+    """Predictions of the CENTRES in each split as one table with the columns of untrained, which see."""
+    tables = [
+        table.assign(split=split, method=name, kind="trivial", seed=seed)
+        for split, part in parts.items()
+        for name, table in centres(
+            *sides_of(photos, features, part, galleries[split]), city_known=way_of(split) == "unseen_city"
+        ).items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def standardised(features, train):
@@ -67,18 +89,48 @@ def choose(rule, photos, gallery, city_known):
 def baselines(photos, train, gallery, test_features, train_features, gallery_text=None, *, seed, city_known=False):
     """Predictions of the BASELINES for test photos by name; gallery_text (m, d): of the names of the places."""
     nearest, rng = decoding.most_similar(test_features, train_features)[0], random_streams.stream(seed, "chance")
-    centres = [(name, *sphere.centre(own[["lat_deg", "lon_deg"]].to_numpy())) for name, own in train.groupby("city")]
-    centres = pd.DataFrame(centres, columns=["city", "lat_deg", "lon_deg"])
+    middles = centres_of(train)
     placed = lambda rule: (gallery, choose(rule, photos, gallery, city_known))  # noqa: E731
     found = {
         "chance": placed(lambda q, g: rng.integers(0, len(g), len(q))),
         "mode": (train, np.full(len(photos), best_constant(train))),
-        "city_centroid": (centres, centres.set_index("city").index.get_indexer(train.city.iloc[nearest])),
+        "city_centroid": (middles, middles.set_index("city").index.get_indexer(train.city.iloc[nearest])),
         "frozen_nearest": (train, nearest),
     }
     if gallery_text is not None:
         found["zero_shot"] = placed(lambda q, g: decoding.most_similar(test_features[q], gallery_text[g])[0])
     return {name: decoding.predictions(photos, *chosen) for name, chosen in found.items()}
+
+
+def centres(photos, train, gallery, test_features, train_features, *, city_known=False):
+    """Predictions of the CENTRES for test photos by name: gallery_centre where the city is given, else city_centre.
+
+    A method that does not beat them has placed no photo within its city. ValueError for a city without a place.
+    """
+    named = photos.city.to_numpy() if city_known else likeliest_city(train.city, train_features, test_features)
+    places = centres_of(gallery if city_known else train)
+    chosen = places.set_index("city").index.get_indexer(named)
+    if (chosen < 0).any():
+        raise ValueError(f"the gallery has no place of city {named[chosen < 0][0]!r}, which is to be searched")
+    return {"gallery_centre" if city_known else "city_centre": decoding.predictions(photos, places, chosen)}
+
+
+def likeliest_city(city, train_features, test_features):
+    """City (n,) that a logistic regression on standardised features finds likeliest for test photos."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if len(set(city)) == 1:  # nothing to choose, which the regression would refuse
+        return np.full(len(test_features), next(iter(city)), object)
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    return regression.fit(train_features, np.asarray(city, str)).predict(test_features)
+
+
+def centres_of(places):
+    """The centre of the places of each city: a table with city, lat_deg, lon_deg."""
+    rows = [(name, *sphere.centre(own[["lat_deg", "lon_deg"]].to_numpy())) for name, own in places.groupby("city")]
+    return pd.DataFrame(rows, columns=["city", "lat_deg", "lon_deg"])
 
 
 def ceilings(photos, gallery, own_fields=None, gallery_fields=None, *, city_known=False):

@@ -197,6 +197,36 @@ def test_what_needs_no_training_stands_in_one_table_with_split_kind_and_seed():
     assert set(untrained(nothing, lambda places: features[:4]).method) == {*baselines.BASELINES, "gallery_floor"}
 
 
+def test_the_centre_of_the_likeliest_city_and_of_the_city_that_is_given_by_hand():
+    features = np.float32([[1, 0], [1, 0.1], [0.9, 0], [0, 1]])
+    found = baselines.centres(TEST, TRAIN, TRAIN, features[[0, 3]], features)
+    assert list(found) == ["city_centre"]
+    np.testing.assert_allclose(found["city_centre"].error_m, [180, 1_000], rtol=1e-6)  # centre of a: 200 m
+    wrong = baselines.centres(TEST, TRAIN, TRAIN, features[[3, 3]], features)["city_centre"]
+    assert wrong.right_city.tolist() == [False, True]
+    one = baselines.centres(TEST, TRAIN[:3], TRAIN, features[[0, 3]], features[:3])["city_centre"]
+    assert one.predicted_city.tolist() == ["a", "a"]  # a single city needs no regression
+    gallery = places([("a", 0), ("a", 400), ("b", 9_400), ("c", 5)])
+    given = baselines.centres(TEST, TRAIN[:3], gallery, features[[0, 3]], features[:3], city_known=True)
+    assert list(given) == ["gallery_centre"]
+    np.testing.assert_allclose(given["gallery_centre"].error_m, [180, 400], rtol=1e-6)
+    with pytest.raises(ValueError, match="gallery has no place of city 'b'"):
+        baselines.centres(TEST, TRAIN, gallery[:2], features[[0, 3]], features, city_known=True)
+
+
+def test_centres_of_several_splits_stand_in_one_table_as_other_rows_without_training_do():
+    photos = pd.concat([TRAIN, TEST], ignore_index=True).assign(photo_id=[*"uvwxyz"])
+    part = np.array(["train"] * 4 + ["test"] * 2)
+    given = np.eye(6, dtype=np.float32), dict.fromkeys(("blocked_25", "unseen_city_2"), part)
+    table = baselines.all_centres(photos, *given, dict.fromkeys(given[1], TRAIN), seed=5)
+    assert table.groupby("split").method.unique().explode().to_dict() == {
+        "blocked_25": "city_centre", "unseen_city_2": "gallery_centre",
+    }  # fmt: skip
+    others = baselines.untrained(photos, *given, dict.fromkeys(given[1], TRAIN), lambda places: None, seed=5)
+    assert set(table) == set(others)
+    assert others[(others.split == "unseen_city_2") & (others.method == "chance")].right_city.all()
+
+
 def errors_of(method="clip", seeds=(0, 1), blocks=25, scale=100.0, kind="method"):
     rng = np.random.default_rng(0)
     error = rng.exponential(scale, 4 * blocks)
