@@ -24,7 +24,7 @@ endif
 # what lies here is used, also where .venv came along with a copied folder
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup book check-data why check test test-slow test-notebooks test-real publish verify bench lab
+.PHONY: help setup book check-data why check test test-slow test-notebooks test-real publish verify bench regime lab
 
 help:       ## this list
 	@grep -hE '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*##/ -/'
@@ -65,6 +65,10 @@ verify: setup  ## does a finished run of a study repeat the published numbers?
 
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
+
+regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=0.9
+	@$(BIN)/python -m experiments.laboratory.regime $(if $(WORLDS),--worlds $(WORLDS)) $(if $(PHOTOS),--photos $(PHOTOS)) \
+	  $(if $(R2),--r2 $(R2))
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -104,7 +104,8 @@ def source_of(notebook):
 def test_nothing_lies_in_the_library_that_no_page_and_no_command_uses():
     commands = (ROOT / "Makefile").read_text() + (ROOT / "Snakefile").read_text()
     named = [
-        ROOT / f"{name.replace('.', '/')}.py" for name in re.findall(r"(?:python -m|from) (geonb[\w.]+)", commands)
+        ROOT / f"{name.replace('.', '/')}.py"
+        for name in re.findall(r"(?:python -m|from) ((?:geonb|experiments)[\w.]+)", commands)
     ]
     used = {path for path in named if path.exists()}.union(*(imported_files(source_of(n)) for n in notebook_names()))
     lying = {short(path) for path in FILES if path.name != "__init__.py"}

@@ -1,0 +1,142 @@
+"""Do simulated cities leave room for methods? clip, SW-CLIP and its controls on worlds without pictures, with ceilings.
+
+python -m experiments.laboratory.regime --worlds 10 11 12 --photos 400   prints what is read, placed and shown
+
+Traits are read with a tower's measured R2 (simcities.unpainted): a training takes seconds. Nothing is saved.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
+
+from experiments.laboratory import worlds
+from geonb.book import results
+from geonb.earth import sphere
+from geonb.learning import recipes
+from geonb.measuring import baselines, ceilings, endpoints, information
+from geonb.splitting import galleries, splits
+from simcities import fields, globe, simulation, unpainted
+
+TRAINED = ("clip", "sw_clip", "city_uniform", "permuted_within_city", "permuted")
+COMPARED = (*TRAINED, "frozen_nearest", "ceiling_learnable")  # these decide which photos count within the city
+PILOT = {"learning_rate": 0.005, "bandwidth_m": 100.0}  # as in the pilots that measured the regime
+STEP_M = 0.5  # between distances at which a covariance is computed
+
+
+def east_north_m(world, table):
+    """Positions (n, 2) of a table with city, lat_deg, lon_deg from the centres of the cities of a simulation.World."""
+    centres = {globe.NAMES[n]: world.city(n).centre_lat_lon_deg for n in range(world.city_count)}
+    at = table[["lat_deg", "lon_deg"]].to_numpy()
+    return sphere.to_local_m(at, np.array([centres[name] for name in table.city]))
+
+
+def covariance(world, range_m):
+    """The covariance function of one planted field of a World, for ceilings.Planted: trend and city means included."""
+    planted, half_side_m = world.planted(), world.city_side_m / 2
+    at_m = np.arange(0, np.sqrt(8) * half_side_m + STEP_M, STEP_M)
+    rise = fields.model_semivariogram(planted, range_m, at_m[1:])
+    known = planted.sill - np.insert(
+        rise, 0, 0.0
+    )  # read off a line: Bessel functions of millions of pairs take minutes
+
+    def between(here, there):
+        drift = np.outer(*(fields.trend(planted, half_side_m, side) for side in (here, there)))
+        return np.interp(cdist(here, there), at_m, known) + drift + planted.city_mean_sd**2
+
+    return between
+
+
+def rungs(world, photos, seen, noise_sd, part, gallery):
+    """The rows of the ladder of ceilings in one split of a World: part (n,) of the photos, gallery: a table of places.
+
+    seen (n, K): what each camera sees of the fields; noise_sd (K,): of a tower's error.
+    """
+    maps_of = lambda table: simulation.truth(  # noqa: E731
+        world, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy()
+    )
+    ground = lambda table, traits: ceilings.Ground(  # noqa: E731
+        east_north_m(world, table), table.city.to_numpy(), traits
+    )
+    view = ((seen - maps_of(photos)) ** 2).mean(axis=0)
+    covariances = tuple(covariance(world, range_m) for range_m in world.planted().range_m)
+    test, train = (np.flatnonzero(part == name) for name in ("test", "train"))
+    chosen = ceilings.ladder(
+        *(ground(photos.iloc[own], seen[own]) for own in (test, train)), ground(gallery, maps_of(gallery)),
+        ceilings.Planted(covariances, view, noise_sd**2), seed=world.world_seed,
+    )  # fmt: skip
+    return photos.iloc[test], gallery, chosen
+
+
+def errors(setting, options, world_seeds, split, r2, trained=TRAINED, asked=PILOT):
+    """Errors (columns errors.ERRORS, world) of trained rows, baselines and ceilings in worlds without pictures.
+
+    setting: worlds.Setting; options: of simulation.World; r2 (K,): with which a tower reads the fields within a city.
+    """
+    tables = []
+    for world_seed in world_seeds:
+        drawn = options | {"world_seed": world_seed}
+        world = simulation.World(**drawn)
+        photos, seen = simulation.unpainted(world)
+        sd = unpainted.noise_sd(seen, photos.city.to_numpy(), r2)
+        features = unpainted.photographed(drawn, sd)[1]
+        data = worlds.data_of(setting, drawn, photos, features, split)
+        gallery = galleries.of_split(split, photos, data.parts[split], data.grid)
+        found = [worlds.train(setting, name, data, None, asked=asked)[0].assign(kind="method") for name in trained]
+        found.append(worlds.untrained(setting, drawn, data))
+        found.append(baselines.all_centres(photos, features, data.parts, {split: gallery}, seed=0))
+        found.append(ceilings.rows(*rungs(world, photos, seen, sd, data.parts[split], gallery), split))
+        tables += [table.assign(world=world_seed) for table in found]
+    return pd.concat(tables, ignore_index=True)
+
+
+def accepted(found):
+    """Share in the right city, median error [m] and share within 250 m of each row in each world, as a table."""
+    each = found.assign(near=found.error_m <= ceilings.WITHIN_M).groupby(["method", "world"], sort=False)
+    values = each.agg(right_city=("right_city", "mean"), median_m=("error_m", "median"), within_250m=("near", "mean"))
+    return values.groupby("method", sort=False).agg(["mean", "min", "max"])
+
+
+def arguments():
+    """What the command asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, nargs="+", default=[10, 11], metavar="SEED")
+    parser.add_argument("--photos", type=int, default=100, help="of each city")
+    parser.add_argument("--split", default="other_drive", choices=splits.CUTS)
+    parser.add_argument("--r2", type=float, help="of every field, by default as measured for the shipped tower")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--bandwidth-m", type=float, default=PILOT["bandwidth_m"])
+    return parser.parse_args()
+
+
+def measured_r2():
+    """R2 (K,) with which the shipped tower reads the fields in the published laboratory."""
+    probes = results.read_table("simulated_cities", "17_laboratory", "probes")
+    return probes[probes.tower == probes.tower.iloc[0]].r2.to_numpy()
+
+
+def main():
+    """Print the budget, the rows by world, both endpoints and the tests of sw_clip against clip and each control."""
+    given = arguments()
+    r2 = measured_r2() if given.r2 is None else np.full(len(fields.FIELDS), given.r2)
+    options, asked = {"photos_per_city": given.photos}, PILOT | {"bandwidth_m": given.bandwidth_m}
+    with tempfile.TemporaryDirectory() as folder:
+        folder_of = lambda *key: Path(folder) / f"{hash(key):x}"  # noqa: E731
+        setting = worlds.Setting(300.0, 25.0, recipes.Course(steps=given.steps), folder_of)
+        found = errors(setting, options, given.worlds, given.split, r2, asked=asked)
+    places = worlds.street_grid(simulation.World(**options, world_seed=given.worlds[0]), setting)
+    told = information.budget(r2, places[["lat_deg", "lon_deg"]].to_numpy(), places.city)
+    compared = endpoints.comparisons(found, [("sw_clip", row) for row in TRAINED if row != "sw_clip"], COMPARED)
+    print(information.answer(told))
+    print("split", given.split, ceilings.label(found[found.method == "ceiling_learnable"].error_m))
+    for table in (accepted(found), endpoints.endpoints(found, COMPARED), compared):
+        print(table.to_string(float_format=lambda value: f"{value:.3f}"))
+    print(endpoints.answer(compared))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
