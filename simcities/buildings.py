@@ -71,8 +71,11 @@ def landmarks(city, rng):
     return table
 
 
-def along_street(city, street, side, taken, rng):
-    """Houses (n, 10) along the right (side 1) or left (-1) of a street wherever nothing is taken, which they take."""
+def along_street(city, street, side, taken, rng, plots_of=None):
+    """Houses (n, 10) along the right (side 1) or left (-1) of a street wherever nothing is taken, which they take.
+
+    plots_of: as run_of_plots, which is meant by None.
+    """
     direction = city.direction[street]
     right = np.array([direction[1], -direction[0]]) * side
     along = np.arange(0.0, city.length_m[street], CELL_M)
@@ -85,7 +88,7 @@ def along_street(city, street, side, taken, rng):
     change = np.flatnonzero(np.diff(blocked.astype(int)))
     latent = fields.value_at(city.fields, city.half_side_m, line + 6 * right)
     runs = change.reshape(-1, 2) * CELL_M  # from the first free metre to the first that is not
-    plots = [plot for low, high in runs for plot in run_of_plots(low, high - CELL_M, latent, rng)]
+    plots = [plot for low, high in runs for plot in (plots_of or run_of_plots)(low, high - CELL_M, latent, rng)]
     table = np.zeros((len(plots), 10))
     if plots:
         middle, half_width, half_depth, garden_m, kind = np.array(plots).T

@@ -194,14 +194,7 @@ def describe(traits, nuisances, scenes, rng, say=SAY, share=1.0):
     leaves phrases out of the caption of the larger one, and what is said of the day is the same.
     A street view with all fields has fewer than 60 tokens of CLIP. ValueError for an unknown say, share or scene.
     """
-    if unknown := set(say) - set(SAY):
-        raise ValueError(f"captions cannot say {', '.join(sorted(unknown))}: choose among {', '.join(SAY)}")
-    if not say:
-        raise ValueError(f"captions must say at least one of {', '.join(SAY)}")
-    if not 0 <= share <= 1:
-        raise ValueError(f"share {share} of the phrases must lie in 0..1")
-    if unknown := set(scenes) - set(SCENES):
-        raise ValueError(f"captions know no scene {', '.join(sorted(map(str, unknown)))}: {', '.join(SCENES)}")
+    check_asked(say, share, scenes)
     if np.shape(traits) != (len(scenes), len(PHRASES)) or not np.isfinite(traits).all():
         raise ValueError(f"traits {np.shape(traits)} must be {(len(scenes), len(PHRASES))} finite numbers")
     n, kept_share = len(scenes), share if "fields" in say else 0.0
@@ -215,6 +208,18 @@ def describe(traits, nuisances, scenes, rng, say=SAY, share=1.0):
         today = chosen_day(day_levels[row], of_day[row], much) if "nuisance" in say else []
         found.append(sentence(pick(SCENES[scene], way), seen, today, frame, joint))
     return found
+
+
+def check_asked(say, share, scenes):
+    """Nothing, or the ValueError for captions that cannot be given: see describe."""
+    if unknown := set(say) - set(SAY):
+        raise ValueError(f"captions cannot say {', '.join(sorted(unknown))}: choose among {', '.join(SAY)}")
+    if not say:
+        raise ValueError(f"captions must say at least one of {', '.join(SAY)}")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share {share} of the phrases must lie in 0..1")
+    if unknown := set(scenes) - set(SCENES):
+        raise ValueError(f"captions know no scene {', '.join(sorted(map(str, unknown)))}: {', '.join(SCENES)}")
 
 
 def levels_of_day(nuisances):

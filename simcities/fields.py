@@ -16,6 +16,7 @@ MODELS = {
     "gaussian": ("Gaussian", 1 / 2, {}),
     "matern": ("Matern", np.sqrt(1.5) / 4.7439, {"nu": 1.5}),  # (1 + z) exp(-z) is 0.05 at z = 4.7439
 }
+MOST_TREND, MOST_TREND_OF_ONE = 0.1, 0.5  # of all fields alike, and of single ones
 # mean and standard deviation of the distance from the centre of a square, in half sides
 CENTRE_MEAN = (np.sqrt(2) + np.arcsinh(1)) / 3
 CENTRE_SD = np.sqrt(2 / 3 - CENTRE_MEAN**2)
@@ -26,13 +27,15 @@ PAIRS_AT_MOST = 2_000_000
 class Planted:
     """The truth of a simulated world: every field is Gaussian with a range of its own.
 
-    range_m: effective range of each field of FIELDS [m], as SciKit-GStat counts it: 95 % of the sill for the
+    range_m: effective range of each field of `names` [m], as SciKit-GStat counts it: 95 % of the sill for the
         exponential model and the Matern, 98 % for the gaussian, all of it for the spherical; 0 plants no structure
     sill: variance of a field around its city's mean and trend
     nugget: variance from house to house, beside the sill
     city_mean_sd: standard deviation of the fields' means between cities
-    trend_share: variance of the trend from the centre to the edge over the square of a city, as a share of the sill
+    trend_share: variance of the trend from the centre to the edge over the square of a city, as a share of the sill:
+        one for all fields, or one for each, as a tuple
     model: matern (of smoothness 1.5), exponential, spherical or gaussian
+    names: of the fields (K,)
 
     ValueError names what cannot be planted.
     """
@@ -41,23 +44,38 @@ class Planted:
     sill: float = 1.0
     nugget: float = 0.15
     city_mean_sd: float = 0.8
-    trend_share: float = 0.05
+    trend_share: float | tuple = 0.05
     model: str = "matern"
+    names: tuple = FIELDS
 
     def __post_init__(self):
-        if len(self.range_m) != len(FIELDS) or not all(0 <= r < np.inf for r in self.range_m):
-            raise ValueError(f"range_m needs {len(FIELDS)} numbers of at least 0, it is {self.range_m}")
+        if len(self.range_m) != len(self.names) or not all(0 <= r < np.inf for r in self.range_m):
+            raise ValueError(f"range_m needs {len(self.names)} numbers of at least 0, it is {self.range_m}")
         if not 0 < self.sill < np.inf:
             raise ValueError(f"sill {self.sill} must be above 0: plant range_m 0 for fields without structure")
         if not (0 <= self.nugget < np.inf and 0 <= self.city_mean_sd < np.inf):
             raise ValueError(f"nugget {self.nugget} and city_mean_sd {self.city_mean_sd} must be at least 0")
-        if not 0 <= self.trend_share <= 0.1:
-            raise ValueError(
-                f"trend_share {self.trend_share} must be 0 to 0.1: beyond a tenth of the sill the trend would hide "
-                "the ranges"
-            )
+        self.check_trend()
         if self.model not in MODELS:
             raise ValueError(f"there is no model {self.model!r}; there are {', '.join(MODELS)}")
+
+    def check_trend(self):
+        """Nothing, or the ValueError for a trend that would hide the ranges."""
+        if not isinstance(self.trend_share, tuple) and not 0 <= self.trend_share <= MOST_TREND:
+            raise ValueError(
+                f"trend_share {self.trend_share} must be 0 to {MOST_TREND}: beyond a tenth of the sill the trend would "
+                "hide the ranges"
+            )
+        shares = self.trend_shares()
+        if len(shares) != len(self.names) or not all(0 <= share <= MOST_TREND_OF_ONE for share in shares):
+            raise ValueError(
+                f"trend_share needs a number of 0 to {MOST_TREND_OF_ONE} for each of {len(self.names)} fields, it is "
+                f"{self.trend_share}"
+            )
+
+    def trend_shares(self):
+        """The trend's share of the sill of each field (K,), as a tuple."""
+        return self.trend_share if isinstance(self.trend_share, tuple) else (self.trend_share,) * len(self.names)
 
     def as_dict(self):
         """What JSON can hold; Planted(**as_dict) is the same again."""
@@ -82,12 +100,12 @@ def draw(planted, half_side_m, rng, added=0.0):
     check_range(planted, half_side_m)
     count = int(np.ceil(2 * half_side_m / GRID_STEP_M))
     centres = (np.arange(count) + 0.5) * GRID_STEP_M - half_side_m
-    means = planted.city_mean_sd * rng.standard_normal(len(FIELDS)) + added
-    signs = rng.choice([-1.0, 1.0], len(FIELDS))
-    slope = trend(planted, half_side_m, np.stack(np.meshgrid(centres, centres), axis=-1))
+    means = planted.city_mean_sd * rng.standard_normal(len(planted.names)) + added
+    signs = rng.choice([-1.0, 1.0], len(planted.names))
+    at = np.stack(np.meshgrid(centres, centres), axis=-1)
     layers = [
-        mean + sign * slope + one_field(planted, range_m, count, rng)
-        for mean, sign, range_m in zip(means, signs, planted.range_m, strict=True)
+        mean + sign * trend(planted, half_side_m, at, name) + one_field(planted, range_m, count, rng)
+        for name, mean, sign, range_m in zip(planted.names, means, signs, planted.range_m, strict=True)
     ]
     return np.stack(layers).astype(np.float16).astype(np.float32)
 
@@ -101,10 +119,14 @@ def check_range(planted, half_side_m):
         )
 
 
-def trend(planted, half_side_m, east_north_m):
-    """The trend (...) at positions (..., 2) before its sign: mean 0 and variance trend_share * sill over the city."""
+def trend(planted, half_side_m, east_north_m, field):
+    """The trend (...) of a field at positions (..., 2) before its sign: mean 0, variance trend_share * sill.
+
+    field: its name in planted.names, as in what follows.
+    """
+    share = planted.trend_shares()[planted.names.index(field)]
     distance = np.linalg.norm(east_north_m, axis=-1) / half_side_m
-    return np.sqrt(planted.trend_share * planted.sill) * (distance - CENTRE_MEAN) / CENTRE_SD
+    return np.sqrt(share * planted.sill) * (distance - CENTRE_MEAN) / CENTRE_SD
 
 
 def one_field(planted, range_m, count, rng):
@@ -162,14 +184,14 @@ def field_semivariogram(planted, half_side_m, field, east_north_m, lag_edges_m, 
     Without the nugget, which belongs to houses and not to places. NaN in a lag without a pair. Of more than
     PAIRS_AT_MOST pairs that many are drawn by the seed. ValueError for fewer than two positions.
 
-    field: its name in FIELDS; east_north_m: positions (n, 2) from the city's centre.
+    field: its name in planted.names; east_north_m: positions (n, 2) from the city's centre.
     """
     east_north_m = np.asarray(east_north_m, dtype=np.float64)
     first, second = pairs(len(east_north_m), seed)
     apart_m = np.linalg.norm(east_north_m[first] - east_north_m[second], axis=1)
-    drift = trend(planted, half_side_m, east_north_m)
+    drift = trend(planted, half_side_m, east_north_m, field)
     half_square = (drift[first] - drift[second]) ** 2 / 2
-    expected = model_semivariogram(planted, planted.range_m[FIELDS.index(field)], apart_m) + half_square
+    expected = model_semivariogram(planted, planted.range_m[planted.names.index(field)], apart_m) + half_square
     return mean_in_lags(expected, apart_m, lag_edges_m)
 
 
@@ -207,9 +229,9 @@ def redrawn(planted, half_side_m, field, east_north_m, redraws, rng):
     """
     cell = (np.floor((np.asarray(east_north_m) + half_side_m) / GRID_STEP_M) + 0.5) * GRID_STEP_M - half_side_m
     apart_m = np.linalg.norm(cell[:, None] - cell[None], axis=-1)
-    range_m = planted.range_m[FIELDS.index(field)]
+    range_m = planted.range_m[planted.names.index(field)]
     sill = planted.sill
     covariance = sill * (apart_m == 0) if range_m == 0 else covariance_model(planted, range_m).covariance(apart_m)
     root = np.linalg.cholesky(covariance + 1e-6 * sill * np.eye(len(cell)))  # two photos of one cell are one place
-    drift = trend(planted, half_side_m, cell)[:, None] * rng.choice([-1.0, 1.0], redraws)
+    drift = trend(planted, half_side_m, cell, field)[:, None] * rng.choice([-1.0, 1.0], redraws)
     return root @ rng.standard_normal((len(cell), redraws)) + drift

@@ -119,24 +119,32 @@ def city(index, world_seed, planted, half_side_m=1100.0, home=None):
     ValueError for a side below LEAST_SIDE_M or above MOST_SIDE_M, a city smaller than a planted range, and a network
     without streets.
     """
+    bare, rng = laid_out(index, world_seed, planted, half_side_m, home or at_sea(index))
+    with_grounds = replace(bare, grounds=grounds(bare, rng))
+    built = replace(with_grounds, buildings=buildings.build(with_grounds, planted.nugget, rng))
+    return replace(built, things=buildings.furnish(built, planted.nugget, rng))
+
+
+def laid_out(index, world_seed, planted, half_side_m, home, widths_m=(HALF_WIDTH_M, ROAD_HALF_M)):
+    """(City of streets and fields alone, the rng with which to go on) of a geography.Home; see city.
+
+    widths_m: from the middle of every street to its building line and to its kerb.
+    """
     check_side(half_side_m, planted)
-    home = home or at_sea(index)
     layers = fields.draw(planted, half_side_m, random_streams.stream(world_seed, "fields", index), home.means)
     rng = random_streams.stream(world_seed, "city", index)
     start, end = {"regular": regular, "radial": radial, "organic": organic}[KINDS[index % len(KINDS)]](half_side_m, rng)
     length, direction = directed(start, end)
     # all streets are alike: a width of its own would tell a street apart where nothing is planted
-    half_width, road_half = np.full(len(start), HALF_WIDTH_M), np.full(len(start), ROAD_HALF_M)
+    half_width, road_half = (np.full(len(start), width_m) for width_m in widths_m)
     junction, junction_half = crossings(start, direction, length, half_width)
     bare = City(
         index, home.name, home.country, home.centre_lat_lon_deg, half_side_m,
         start, direction, length, half_width, road_half, street_names(len(start), rng), junction, junction_half,
         rng.uniform(-half_side_m, half_side_m, (len(QUARTERS), 2)), layers,
-        np.empty((0, 4)), np.empty((0, buildings.TRAITS + len(fields.FIELDS))), np.empty((0, 6)), home.style,
+        np.empty((0, 4)), np.empty((0, buildings.TRAITS + len(planted.names))), np.empty((0, 6)), home.style,
     )  # fmt: skip
-    laid_out = replace(bare, grounds=grounds(bare, rng))
-    built = replace(laid_out, buildings=buildings.build(laid_out, planted.nugget, rng))
-    return replace(built, things=buildings.furnish(built, planted.nugget, rng))
+    return bare, rng
 
 
 def check_side(half_side_m, planted):
@@ -149,9 +157,12 @@ def check_side(half_side_m, planted):
     fields.check_range(planted, half_side_m)
 
 
-def at_sea(index):
-    """The Home of one of the eight cities: its name, one of two countries, its position, and no style of its own."""
-    return Home(NAMES[index % len(NAMES)], COUNTRIES[index % 2], position(index), np.zeros(len(fields.FIELDS)))
+def at_sea(index, names=fields.FIELDS):
+    """The Home of one of the eight cities: its name, one of two countries, its position, and no style of its own.
+
+    names: of its fields.
+    """
+    return Home(NAMES[index % len(NAMES)], COUNTRIES[index % 2], position(index), np.zeros(len(names)))
 
 
 def position(index):

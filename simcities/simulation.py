@@ -37,8 +37,58 @@ CURVES = {
 }
 
 
+class Drawn:
+    """What any world of simulated cities can be asked for, from the options that a dataclass of it has."""
+
+    # modules with what differs between kinds of cities: city and drives; render; traits and words for them
+    geography, painter, words = geography, renderer, captions
+
+    def check(self):
+        """Nothing, or the ValueError for what cannot be made."""
+        checks.count("continents", self.continents, least=0, most=len(globe.CONTINENTS))
+        checks.count("city_count", self.city_count, most=globe.MOST_ON_ONE * self.continents or len(geography.NAMES))
+        checks.count("photos_per_city", self.photos_per_city)
+        checks.count("world_seed", self.world_seed, least=0)
+        for name in ("continent_sd", "country_sd", "range_scale"):
+            checks.number(name, getattr(self, name), least=0)
+        if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
+            near = PATCH_PX * max(1, round(self.picture_px / PATCH_PX))
+            raise ValueError(
+                f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take {near}"
+            )
+        geography.check_side(self.city_side_m / 2, self.planted())
+
+    def city(self, index):
+        """City `index` of this world; the last that were asked for are kept."""
+        return drawn_city(self, index)
+
+    def home(self, index):
+        """The geography.Home of city `index`."""
+        names = self.planted().names
+        if not self.continents:
+            return geography.at_sea(index, names)
+        return globe.home(index, self.world_seed, self.continents, self.continent_sd, self.country_sd, names)
+
+    def shots(self, city):
+        """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
+        rng = random_streams.stream(self.world_seed, "drives", city.index)
+        photos = self.geography.drives(city, self.photos_per_city, rng)
+        winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
+        return photos, day.nuisance(winter, random_streams.stream(self.world_seed, "days", city.index))
+
+    def drawn(self):
+        """Yield (city, photos, nuisances) of each city."""
+        for index in range(self.city_count):
+            yield self.city(index), *self.shots(self.city(index))
+
+    def pictures_folder(self):
+        """A folder for each world that looks different; its name survives a change of the code, see `start_over`."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
+
+
 @dataclass(frozen=True)
-class World:
+class World(Drawn):
     """What is simulated.
 
     range_scale: multiplies the planted ranges, 0 plants no spatial structure
@@ -64,18 +114,7 @@ class World:
     country_sd: float = 0.4
 
     def __post_init__(self):
-        checks.count("continents", self.continents, least=0, most=len(globe.CONTINENTS))
-        checks.count("city_count", self.city_count, most=globe.MOST_ON_ONE * self.continents or len(geography.NAMES))
-        checks.count("photos_per_city", self.photos_per_city)
-        checks.count("world_seed", self.world_seed, least=0)
-        for name in ("continent_sd", "country_sd", "range_scale"):
-            checks.number(name, getattr(self, name), least=0)
-        if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
-            near = PATCH_PX * max(1, round(self.picture_px / PATCH_PX))
-            raise ValueError(
-                f"picture_px {self.picture_px} must be a multiple of {PATCH_PX}, the patch of a tower: take {near}"
-            )
-        geography.check_side(self.city_side_m / 2, self.planted())
+        self.check()
 
     def planted(self):
         """What is planted: the ranges of fields.Planted multiplied, and the world's own variances."""
@@ -84,40 +123,12 @@ class World:
             nugget=self.nugget, city_mean_sd=self.city_mean_sd, trend_share=self.trend_share,
         )  # fmt: skip
 
-    def city(self, index):
-        """City `index` of this world; the last that were asked for are kept."""
-        return drawn_city(self, index)
-
-    def home(self, index):
-        """The geography.Home of city `index`."""
-        if not self.continents:
-            return geography.at_sea(index)
-        return globe.home(index, self.world_seed, self.continents, self.continent_sd, self.country_sd)
-
-    def shots(self, city):
-        """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
-        photos = geography.drives(
-            city, self.photos_per_city, random_streams.stream(self.world_seed, "drives", city.index)
-        )
-        winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
-        return photos, day.nuisance(winter, random_streams.stream(self.world_seed, "days", city.index))
-
-    def drawn(self):
-        """Yield (city, photos, nuisances) of each city."""
-        for index in range(self.city_count):
-            yield self.city(index), *self.shots(self.city(index))
-
-    def pictures_folder(self):
-        """A folder for each world that looks different; its name survives a change of the code, see `start_over`."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
-
 
 @functools.lru_cache(maxsize=len(globe.NAMES))
 def drawn_city(world, index):
     """See World.city: its fields take a second, and a page asks for the same city many times."""
-    half_side_m = world.city_side_m / 2
-    return geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=world.home(index))
+    half_side_m, home = world.city_side_m / 2, world.home(index)
+    return world.geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=home)
 
 
 def places_of(city, photos):
@@ -182,7 +193,7 @@ def painted_again(world, photo_id):
     for name, numbers in parts[2].astype(int).groupby(parts[0]):
         city = world.city(globe.NAMES.index(name))
         photos, nuisances = world.shots(city)
-        painted = renderer.render(city, photos.iloc[numbers], nuisances[numbers], world.picture_px)
+        painted = world.painter.render(city, photos.iloc[numbers], nuisances[numbers], world.picture_px)
         for n, picture in zip(numbers.index, painted, strict=True):
             Image.fromarray(picture).save(stored := io.BytesIO(), **JPEG)
             found[n] = Image.open(stored).convert("RGB")
@@ -218,12 +229,12 @@ def unpainted(world):
     """
     drawn = [(city, photos) for city, photos, _ in world.drawn()]
     places = pd.concat([pd.DataFrame(places_of(*one)) for one in drawn], ignore_index=True)
-    return places, np.concatenate([captions.traits(*one) for one in drawn])
+    return places, np.concatenate([world.words.traits(*one) for one in drawn])
 
 
 def truth(world, lat_lon_deg, city):
     """The planted fields (n, K) at positions (n, 2) in the cities (n,) of a world; NaN in a city that it has not."""
-    found = np.full((len(city), len(fields.FIELDS)), np.nan)
+    found = np.full((len(city), len(world.planted().names)), np.nan)
     for i in range(world.city_count):
         here = np.asarray(city) == globe.NAMES[i]
         if here.any():
@@ -245,7 +256,7 @@ def curves(world, *, places, redraws, seed=0):
         first, second = fields.pairs(len(at))
         apart_m = np.linalg.norm(at[first] - at[second], axis=1)
         planted = {"planted": world.planted(), "half_side_m": city.half_side_m, "east_north_m": at}
-        for k, name in enumerate(fields.FIELDS):
+        for k, name in enumerate(world.planted().names):
             drawn = fields.redrawn(field=name, redraws=redraws, rng=rng, **planted)
             drawn = np.column_stack([known[:, k], drawn])
             found = fields.mean_in_lags((drawn[first] - drawn[second]) ** 2 / 2, apart_m, LAG_EDGES_M)

@@ -72,7 +72,7 @@ def load(path):
     """
     path = Path(path)
     planted = json.loads(path.with_name("planted.json").read_text())
-    planted = Planted(**planted | {"range_m": tuple(planted["range_m"])})
+    planted = Planted(**{key: tuple(value) if isinstance(value, list) else value for key, value in planted.items()})
     with np.load(path, allow_pickle=False) as file:
         held = dict(file)
     count = len({key.split("/")[0] for key in held})

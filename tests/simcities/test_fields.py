@@ -69,7 +69,7 @@ def test_the_curve_of_a_field_holds_the_trend_and_is_missing_where_no_pair_is():
     at = np.array([[0.0, 0.0], [0.0, 400.0], [0.0, 405.0]])
     curve = fields.field_semivariogram(planted, HALF_M, "paving", at, (0.0, 10.0, 100.0, 500.0))
     assert np.isnan(curve[1])
-    drift = fields.trend(planted, HALF_M, at)
+    drift = fields.trend(planted, HALF_M, at, "paving")
     assert curve[0] == pytest.approx(1 + (drift[1] - drift[2]) ** 2 / 2)
     assert curve[2] == pytest.approx(1 + ((drift[0] - drift[1]) ** 2 + (drift[0] - drift[2]) ** 2) / 4)
     with pytest.raises(ValueError, match="1 positions have no pair"):
@@ -91,7 +91,7 @@ def test_of_too_many_pairs_a_repeatable_sample_is_taken(monkeypatch):
 
 def test_the_trend_has_its_share_of_variance_over_a_city_and_a_sign_of_its_own_in_each():
     at = np.random.default_rng(0).uniform(-HALF_M, HALF_M, (200_000, 2))
-    slope = fields.trend(fields.Planted(trend_share=0.1, sill=2.0), HALF_M, at)
+    slope = fields.trend(fields.Planted(trend_share=0.1, sill=2.0), HALF_M, at, "stone")
     assert slope.mean() == pytest.approx(0, abs=2e-3)
     assert slope.var() == pytest.approx(0.2, rel=0.01)
     seen = set()
