@@ -30,9 +30,17 @@ def kinds(cities, about):
     if about not in BREAKS:
         return cities[about].to_numpy()
     edges = BREAKS[about]
-    words = [f"{low:,} and more" if high == np.inf else f"{low:,} to {high - 1:,}" if high - 1 > low else f"{low:,}"
-             for low, high in itertools.pairwise(edges)]  # fmt: skip
+    words = [words_of(low, high) for low, high in itertools.pairwise(edges)]
     return np.array(words)[np.searchsorted(edges, cities[about], side="right") - 1]
+
+
+def words_of(low, high):
+    """A class of counts from low to below high in words; the smallest cities begin where the chapter does, not at 0."""
+    if high == np.inf:
+        return f"{low:,} and more"
+    if high - 1 == low:
+        return f"{low:,}"
+    return f"{low:,} to {high - 1:,}" if low else f"fewer than {high:,}"
 
 
 def over_others(logs, code, count):

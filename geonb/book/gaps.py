@@ -7,9 +7,7 @@ built all the same: in the place of what is missing stands why, and what to do.
 import json
 import re
 
-import nbformat
 import yaml
-from nbformat.v4 import new_markdown_cell
 
 from geonb import files
 from geonb.book import page_dependencies as deps
@@ -76,6 +74,8 @@ def told(missing, study):
 
 def stand_in(page, gap, names, study):
     """What stands in the book for a page that is missing; names: page -> its name in the book."""
+    from nbformat.v4 import new_markdown_cell, new_notebook  # here: each start of Snakemake loads this file
+
     notebook, *choice = page.split("/")
     title = "".join([title_of(notebook), *(f": `{name}`" for name in choice)])
     if "waits" in gap:
@@ -88,13 +88,15 @@ def stand_in(page, gap, names, study):
             f"The whole of the error is in `{gap['log']}`. Mend what it names, in `notebooks/studies/{study}.yml` or "
             f"in the data, and run `make book STUDY={study}` again: only what is missing is made."
         )
-    return nbformat.v4.new_notebook(
+    return new_notebook(
         cells=[new_markdown_cell(f"# {title}\n\n```{{admonition}} {what}\n:class: danger\n{words}\n```")]
     )
 
 
 def close(folder, gaps, names):
     """Nothing in a book that was set in a folder leads to a chapter which is not there, or shows a number of it."""
+    import nbformat
+
     there = {path.stem for path in (folder / "executed").glob("*.ipynb")}
     answering = there - {names[page] for page in gaps}
     for path in folder.glob("*.md"):

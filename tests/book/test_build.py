@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from geonb.book import build
-from geonb.book.page_dependencies import all_pages, build_folder, cells, flat
+from geonb.book.page_dependencies import all_pages, build_folder, flat, notebooks_folder
 
 RECORD = {"device": "a processor", "seconds_per_page": {"01_photos": 12.3}}
 STDOUT = new_output("stream", name="stdout", text="42\n")
@@ -13,7 +13,7 @@ STDOUT = new_output("stream", name="stdout", text="42\n")
 
 def execute(page="01_photos", values=None):
     """Write an executed copy, as papermill would."""
-    ran = list(cells(page.split("/")[0]))
+    ran = nbformat.read(notebooks_folder() / f"{page.split('/')[0]}.ipynb", as_version=4).cells
     ran[-1] = new_code_cell(ran[-1].source, outputs=[STDOUT], execution_count=3)
     if values:
         ran.insert(2, new_code_cell(values, metadata={"tags": ["injected-parameters"]}))

@@ -29,6 +29,13 @@ def test_morans_i_equals_its_formula():
     assert np.isfinite(coherence.morans_i(NOISE, np.tile(CENTRE, (100, 1)), permutations=9)["morans_i"])
 
 
+def test_p_of_local_moran_is_that_of_esda():
+    values, weights = coherence.checked(NOISE, AT, 9)
+    p = coherence.local_p(values - values.mean(), weights.sparse, 9999, np.random.default_rng(0))
+    esda = [0.175, 0.289, 0.054, 0.078, 0.439, 0.319, 0.141, 0.196]  # Moran_Local of esda 2.9, 99,999 permutations
+    np.testing.assert_allclose(p[:8], esda, atol=0.01)
+
+
 def test_what_clusters_has_a_small_p_and_neighbours_that_are_unlike_a_large_one():
     found = coherence.morans_i(SMOOTH, AT)
     assert found["morans_i"] > 0.7
