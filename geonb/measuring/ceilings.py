@@ -6,13 +6,13 @@ worlds are; nothing is trained. What a view adds counts as new in every photo: w
 houses, maps kriged from training photos know those, and can name the city more often than the planted maps.
 """
 
+from collections import namedtuple
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
 
 from geonb import checks, random_streams
 from geonb.learning import decoding
@@ -42,20 +42,9 @@ class Ground:
         checks.same_length({"east_north_m": self.east_north_m, "city": self.city, "traits": self.traits})
 
 
-@dataclass(frozen=True)
-class Planted:
-    """What is known of the traits: covariances, K functions of positions (n, 2) and (m, 2) of one city -> (n, m), with
-    what differs between cities; view (K,): variance of what a camera sees around the map; noise (K,): that of the
-    tower's error, see simcities.unpainted.noise_sd."""
-
-    covariances: tuple
-    view: np.ndarray
-    noise: np.ndarray
-
-
-def of_distance(covariance, between=0.0):
-    """A covariance function of positions from one of distances [m]; between: variance of the means of cities."""
-    return lambda here, there: covariance(cdist(here, there)) + between
+# what is known of the traits: covariances, K functions of positions (n, 2) and (m, 2) of one city -> (n, m), with what
+# differs between cities; view (K,): variance of what a camera sees around the map; noise (K,): that of a tower's error
+Planted = namedtuple("Planted", "covariances view noise")
 
 
 def ladder(photos, train, gallery, planted, *, city_given=False, seed=0):

@@ -125,21 +125,11 @@ def mean_and_error(total, count):
 
 def endpoints(errors, rows, *, replicates=REDRAWS, seed=0):
     """Both endpoints of some rows in every split (columns ENDPOINTS); the rows decide which photos count within."""
-    found = []
-    for split, here in errors.groupby("split", sort=False):
-        known = side_by_side(here, rows)
-        by_all, everybody = known.right.all(axis=0), np.ones(known.right.shape[1:], bool)
-        for row, log_m, right in zip(rows, known.log_m, known.right, strict=True):
-            for name, of_row, counted, back in ((SHARE, right, everybody, share), (WITHIN, log_m, by_all, np.exp)):
-                mean = mean_of(of_row, counted, known, replicates=replicates, seed=seed)
-                values = (float(back(part)) for part in (mean.value, mean.low, mean.high))
-                found.append((split, row, name, *values, mean.clusters, len(right), mean.n))
-    return pd.DataFrame(found, columns=list(ENDPOINTS))
-
-
-def share(value):
-    """A value or bound between 0 and 1."""
-    return np.clip(value, 0, 1)
+    found = each(errors, rows, [(row,) for row in rows], replicates, seed)
+    return pd.DataFrame(
+        [(split, *row, name, *values_of(mean, name), *seen) for split, row, name, mean, seen in found],
+        columns=list(ENDPOINTS),
+    )
 
 
 def comparisons(errors, pairs, rows=(), *, replicates=REDRAWS, seed=0):
@@ -149,27 +139,38 @@ def comparisons(errors, pairs, rows=(), *, replicates=REDRAWS, seed=0):
     adjusted together by `adjusted`.
     """
     rows = list(dict.fromkeys([*rows, *(name for pair in pairs for name in pair)]))
-    found = []
+    found = each(errors, rows, pairs, replicates, seed)
+    return adjusted(pd.DataFrame(
+        [(split, *pair, name, *tested(mean, name), *seen) for split, pair, name, mean, seen in found],
+        columns=list(COMPARISONS),
+    ))  # fmt: skip
+
+
+def each(errors, rows, chosen, replicates, seed):
+    """Yield (split, names, endpoint, mean_of, SEEN) of single rows (name,) or of differences of pairs (ours, other)."""
     for split, here in errors.groupby("split", sort=False):
         known = side_by_side(here, rows)
-        by_all, everybody = known.right.all(axis=0), np.ones(known.right.shape[1:], bool)
-        for pair in pairs:
-            ours, other = map(rows.index, pair)
-            log_ratio, gain = known.log_m[ours] - known.log_m[other], known.right[ours] * 1.0 - known.right[other]
-            for name, values, counted in ((WITHIN, log_ratio, by_all), (SHARE, gain, everybody)):
-                mean = mean_of(values, counted, known, replicates=replicates, seed=seed)
-                found.append((split, *pair, name, *tested(mean, name), mean.clusters, len(values), mean.n))
-    return adjusted(pd.DataFrame(found, columns=list(COMPARISONS)))
+        counted = {SHARE: np.ones(known.right.shape[1:], bool), WITHIN: known.right.all(axis=0)}
+        for names in chosen:
+            for name, values in ((SHARE, known.right.astype(float)), (WITHIN, known.log_m)):
+                ours, *other = (values[list(rows).index(row)] for row in names)
+                mean = mean_of(ours - sum(other), counted[name], known, replicates=replicates, seed=seed)
+                yield split, names, name, mean, (mean.clusters, len(ours), mean.n)
+
+
+def values_of(mean, endpoint):
+    """(value, low, high) of a mean_of: errors and their ratios are means of logarithms, no share goes beyond 1."""
+    back = np.exp if endpoint == WITHIN else lambda part: np.clip(part, -1, 1)
+    return tuple(float(back(part)) for part in (mean.value, mean.low, mean.high))
 
 
 def tested(mean, endpoint):
     """value, low, high, p, p_holm (missing), power and detectable of a mean_of of log ratios or of differences."""
-    back, reach = (np.exp, -1) if endpoint == WITHIN else (float, 1)
-    values = (float(back(part)) for part in (mean.value, mean.low, mean.high))
     if not mean.clusters >= FEWEST_CLUSTERS:
-        return *values, mean.p, np.nan, np.nan, np.nan
-    told = power(WORTH_FINDING, mean.error, mean.clusters) if endpoint == WITHIN else np.nan
-    return *values, mean.p, np.nan, told, float(back(reach * detectable(mean.error, mean.clusters)))
+        return *values_of(mean, endpoint), mean.p, np.nan, np.nan, np.nan
+    away = detectable(mean.error, mean.clusters)
+    told = (power(WORTH_FINDING, mean.error, mean.clusters), np.exp(-away)) if endpoint == WITHIN else (np.nan, away)
+    return *values_of(mean, endpoint), mean.p, np.nan, *told
 
 
 def power(ratio, error, clusters):

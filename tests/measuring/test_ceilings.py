@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
@@ -12,11 +13,9 @@ from geonb.measuring import ceilings
 NUGGET, TRAITS = 0.05, 12
 
 
-def exponential(distance_m):
-    return np.exp(-3 * distance_m / 300.0)
-
-
-COVARIANCE = ceilings.of_distance(exponential, between=0.5)
+def covariance(here, there):
+    """Exponential of range 300 m, and what differs between cities."""
+    return np.exp(-3 * cdist(here, there) / 300.0) + 0.5
 
 
 def drawn(rng, *, places=150, train=150, tests=60):
@@ -24,7 +23,7 @@ def drawn(rng, *, places=150, train=150, tests=60):
     sides = {"gallery": [], "train": [], "photos": []}
     for city in "ab":
         at = rng.uniform(-500, 500, (places + train + tests, 2))
-        root = np.linalg.cholesky(COVARIANCE(at, at) + 1e-9 * np.eye(len(at)))
+        root = np.linalg.cholesky(covariance(at, at) + 1e-9 * np.eye(len(at)))
         maps = root @ rng.standard_normal((len(at), TRAITS))
         seen = maps + np.sqrt(NUGGET) * rng.standard_normal(maps.shape)
         ends = np.cumsum([places, train])
@@ -40,7 +39,7 @@ def drawn(rng, *, places=150, train=150, tests=60):
 
 
 def planted(noise=0.5):
-    return ceilings.Planted((COVARIANCE,) * TRAITS, np.full(TRAITS, NUGGET), np.full(TRAITS, noise))
+    return ceilings.Planted((covariance,) * TRAITS, np.full(TRAITS, NUGGET), np.full(TRAITS, noise))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ def test_traits_that_are_read_without_error_at_places_of_the_gallery_name_the_pl
     gallery = ceilings.Ground(
         rng.uniform(-500, 500, (80, 2)), np.repeat([*"ab"], 40), rng.standard_normal((80, TRAITS))
     )
-    exact = ceilings.Planted((COVARIANCE,) * TRAITS, np.zeros(TRAITS), np.zeros(TRAITS))
+    exact = ceilings.Planted((covariance,) * TRAITS, np.zeros(TRAITS), np.zeros(TRAITS))
     chosen = ceilings.ladder(gallery, gallery, gallery, exact)
     for rung, own in chosen.items():
         np.testing.assert_array_equal(own, np.arange(80), err_msg=rung)
@@ -94,7 +93,7 @@ def test_kriging_is_that_of_a_gaussian_process_in_scikit_learn():
     kernel = ConstantKernel(1.0, "fixed") * Matern(100.0, "fixed", nu=0.5) + ConstantKernel(0.5, "fixed")
     process = GaussianProcessRegressor(kernel, alpha=0.2, optimizer=None).fit(at, values)
     mean, sd = process.predict(places, return_std=True)
-    found = ceilings.kriged(at, values, places, COVARIANCE, 0.2)
+    found = ceilings.kriged(at, values, places, covariance, 0.2)
     np.testing.assert_allclose(found, [mean, sd**2], rtol=1e-6)
 
 
@@ -133,6 +132,6 @@ def test_sides_that_do_not_belong_together_are_refused(world):
     photos, train, gallery = world
     with pytest.raises(ValueError, match="lengths differ, there are 2 east_north_m, 3 city"):
         ceilings.Ground(np.zeros((2, 2)), np.array([*"abc"]), np.zeros((2, TRAITS)))
-    few = ceilings.Planted((COVARIANCE,), np.ones(1), np.ones(1))
+    few = ceilings.Planted((covariance,), np.ones(1), np.ones(1))
     with pytest.raises(ValueError, match="12 traits, 1 covariances"):
         ceilings.ladder(photos, train, gallery, few)

@@ -12,14 +12,6 @@ def test_a_trait_that_is_read_with_an_r2_of_three_quarters_offers_one_bit_and_wo
     assert information.offered_bits([0.75, 0.9375, 0.0, -0.3]) == pytest.approx(1 + 2)
 
 
-def test_what_a_reading_offers_is_what_it_takes_from_the_entropy_of_a_gaussian_trait():
-    rng = np.random.default_rng(0)
-    trait = rng.standard_normal(200_000)
-    read = trait + rng.standard_normal(200_000) / np.sqrt(3)  # R2 of 3/4
-    left = np.var(trait - read * np.cov(trait, read)[0, 1] / np.var(read))
-    assert information.offered_bits([0.75]) == pytest.approx(0.5 * np.log2(1 / left), abs=0.01)
-
-
 def cities(count, side_m, step_m=50.0):
     """(positions (n, 2), city (n,)) of places every step in square cities."""
     line = np.arange(step_m / 2, side_m, step_m)
