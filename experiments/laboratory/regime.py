@@ -23,7 +23,7 @@ from geonb.splitting import galleries, splits
 from simcities import fields, globe, simulation, unpainted
 
 TRAINED = ("clip", "sw_clip", "city_uniform", "permuted_within_city", "permuted")
-COMPARED = (*TRAINED, "frozen_nearest", "city_centre", "ceiling_learnable")
+BESIDE, IN_UNSEEN_CITY = ("frozen_nearest", "city_centre", "ceiling_learnable"), ("gallery_centre", "ceiling_learnable")
 PILOT = {"learning_rate": 0.005, "bandwidth_m": 100.0}  # as in the pilots that measured the regime
 STEP_M = 0.5  # between distances at which a covariance is computed
 
@@ -51,10 +51,10 @@ def covariance(world, range_m):
     return between
 
 
-def rungs(world, photos, seen, noise_sd, part, gallery):
-    """The rows of the ladder of ceilings in one split of a World: part (n,) of the photos, gallery: a table of places.
+def rungs(world, photos, seen, noise_sd, part, gallery, *, city_given=False):
+    """(test photos, gallery, ceilings.ladder) in one split of a World: part (n,) of the photos, gallery: their places.
 
-    seen (n, K): what each camera sees of the fields; noise_sd (K,): of a tower's error.
+    seen (n, K): what each camera sees of the fields; noise_sd (K,): of a tower's error; city_given: see there.
     """
     maps_of = lambda table: simulation.truth(  # noqa: E731
         world, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy()
@@ -67,7 +67,7 @@ def rungs(world, photos, seen, noise_sd, part, gallery):
     test, train = (np.flatnonzero(part == name) for name in ("test", "train"))
     chosen = ceilings.ladder(
         *(ground(photos.iloc[own], seen[own]) for own in (test, train)), ground(gallery, maps_of(gallery)),
-        ceilings.Planted(covariances, view, noise_sd**2), seed=world.world_seed,
+        ceilings.Planted(covariances, view, noise_sd**2), city_given=city_given, seed=world.world_seed,
     )  # fmt: skip
     return photos.iloc[test], gallery, chosen
 
@@ -89,7 +89,9 @@ def errors(setting, options, world_seeds, split, r2, trained=TRAINED, asked=PILO
         found = [worlds.train(setting, name, data, None, asked=asked)[0].assign(kind="method") for name in trained]
         found.append(worlds.untrained(setting, drawn, data))
         found.append(baselines.all_centres(photos, features, data.parts, {split: gallery}, seed=0))
-        found.append(ceilings.rows(*rungs(world, photos, seen, sd, data.parts[split], gallery), split))
+        alone = splits.way_of(split) == "unseen_city"
+        known = rungs(world, photos, seen, sd, data.parts[split], gallery, city_given=alone)
+        found.append(ceilings.rows(*known, split))
         tables += [table.assign(world=world_seed) for table in found]
     return pd.concat(tables, ignore_index=True)
 
@@ -133,7 +135,8 @@ def main():
     compared = endpoints.comparisons(found, [("sw_clip", row) for row in TRAINED if row != "sw_clip"], TRAINED)
     print(information.answer(told))
     print("split", given.split, ceilings.label(found[found.method == "ceiling_learnable"].error_m))
-    for table in (accepted(found), endpoints.endpoints(found, COMPARED), compared):
+    rows = *TRAINED, *(IN_UNSEEN_CITY if splits.way_of(given.split) == "unseen_city" else BESIDE)
+    for table in (accepted(found), endpoints.endpoints(found, rows), compared):
         print(table.to_string(float_format=lambda value: f"{value:.3f}"))
     print(endpoints.answer(compared))
 

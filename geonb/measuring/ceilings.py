@@ -1,9 +1,10 @@
 """Ceilings of a simulated world, a ladder: from the nearest place of a gallery down to what a tower could learn.
 
 What is read in a photo is the map of each trait there, plus what a view adds to the map (a nugget, a detour of the
-view), plus the error of a tower; the chosen place is the likeliest of the gallery. Gaussian throughout, as simulated
-worlds are; nothing is trained. What a view adds counts as new in every photo: where photos of one place see the same
-houses, maps kriged from training photos know those, and can name the city more often than the planted maps.
+view), plus the error of a tower. The answer is the likeliest city, and in it the place with the smallest expected log
+error: what the two endpoints ask for, Gaussian throughout, as simulated worlds are, and without a training. What a view
+adds counts as new in every photo: where photos of one place see the same houses, maps kriged from training photos know
+those, and can name the city more often than the planted maps.
 """
 
 from collections import namedtuple
@@ -13,19 +14,21 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from geonb import checks, random_streams
 from geonb.learning import decoding
 
 RUNGS = {
     "ceiling_place": "the gallery place nearest to the truth",
-    "ceiling_traits_known": "the likeliest place by perfectly read traits, their maps known",
+    "ceiling_traits_known": "the best place to name by perfectly read traits, their maps known",
     "ceiling_traits_kriged": "the same with maps kriged from the training photos",
-    "ceiling_tower_known": "the likeliest place by traits as well as the tower reads them, their maps known",
+    "ceiling_tower_known": "the best place to name by traits as well as the tower reads them, their maps known",
     "ceiling_learnable": "the same with maps kriged from what the tower reads in the training photos",
 }
 WITHIN_M, FEWEST = 250.0, 0.05  # of the photos, below which a split is about cities only
 LEAST_VARIANCE = 1e-6  # of a reading: two places of one value could not be told apart, nor a matrix factorised
+NEAR_M = 10.0  # between two places that answer alike
 BLOCK = 64  # of places whose own variances are read off a covariance at once
 
 
@@ -54,7 +57,7 @@ def ladder(photos, train, gallery, planted, *, city_given=False, seed=0):
     """
     checks.same_length({"traits": gallery.traits.T, "covariances": planted.covariances})
     rng, found = random_streams.stream(seed, "ceilings"), {"ceiling_place": nearest_place(photos, gallery)}
-    cities = (photos.city, gallery.city) if city_given else None
+    allowed = photos.city[:, None] == gallery.city if city_given else np.True_
     for reader, noise in (("traits", np.zeros_like(planted.noise)), ("tower", planted.noise)):
         around = np.maximum(planted.view + noise, LEAST_VARIANCE)
         read, learnt = (side.traits + np.sqrt(noise) * rng.standard_normal(side.traits.shape)
@@ -62,9 +65,9 @@ def ladder(photos, train, gallery, planted, *, city_given=False, seed=0):
         known = gallery.traits, np.broadcast_to(around, gallery.traits.shape)
         mean, variance = kriged_maps(train, learnt, gallery, planted.covariances, around)
         for maps, (middle, spread) in (("known", known), ("kriged", (mean, variance + around))):
-            sides = read, np.hstack([middle, spread])
             rung = "ceiling_learnable" if (reader, maps) == ("tower", "kriged") else f"ceiling_{reader}_{maps}"
-            found[rung] = decoding.most_similar(*sides, log_likelihood, cities=cities)[0]
+            likelihood = np.where(allowed, log_likelihood(read, middle, spread), -np.inf)
+            found[rung] = best_place(decoding.posterior(likelihood, 1.0), gallery)
     return {rung: found[rung] for rung in RUNGS}
 
 
@@ -79,14 +82,30 @@ def nearest_place(photos, gallery):
     return found
 
 
-def log_likelihood(read, maps):
-    """Log likelihood (n, m) but for a constant, of readings (n, K) at places of maps (m, 2 K): means, then variances.
+def log_likelihood(read, mean, variance):
+    """Log likelihood (n, m) but for a constant, of readings (n, K) at places whose maps are normal (m, K).
 
-    -1/2 sum_k (x_k - mean_k)^2 / variance_k + log variance_k: all places are as likely before.
+    -1/2 sum_k (x_k - mean_k)^2 / variance_k + log variance_k.
     """
-    mean, variance = np.split(maps, 2, axis=1)
     own = (mean**2 / variance + np.log(variance)).sum(axis=1)
     return read @ (mean / variance).T - (read**2 @ (1 / variance).T + own) / 2
+
+
+def best_place(probability, gallery):
+    """Index (n,) of the place to name, by the probability (n, m) of each place of the gallery (Ground).
+
+    The place of the most probable city with the smallest expected log of the distance, NEAR_M at least: without any
+    knowledge the middle of the city, with much of it the most probable place.
+    """
+    names, member = np.unique(gallery.city, return_inverse=True)
+    likeliest = np.stack([probability[:, member == n].sum(axis=1) for n in range(len(names))]).argmax(axis=0)
+    found = np.empty(len(probability), int)
+    for n in np.unique(likeliest):
+        here, there = np.flatnonzero(likeliest == n), np.flatnonzero(member == n)
+        at_m = gallery.east_north_m[there]
+        cost = np.log(np.maximum(cdist(at_m, at_m), NEAR_M))
+        found[here] = there[(probability[np.ix_(here, there)] @ cost).argmin(axis=1)]
+    return found
 
 
 def kriged_maps(train, read, places, covariances, noise):

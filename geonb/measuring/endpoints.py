@@ -3,7 +3,7 @@
 A wrong city counts as wrong, however far it lies. Errors within the city are those of the photos that all compared rows
 place in the right one, seed by seed: trainings of one seed start from the same weights and see the same batches. What
 is drawn again are whole clusters: worlds, where there are several, else cities, and then trainings too, which all
-cities share.
+cities share. The turns of unseen_city are one split.
 
 Tables of errors have the columns errors.ERRORS, and `world` where there are several.
 """
@@ -15,6 +15,7 @@ import pandas as pd
 
 from geonb import checks, random_streams, resampling
 from geonb.measuring import significance
+from geonb.splitting.splits import way_of
 
 FEWEST_CLUSTERS = 8  # below them there is no interval
 REDRAWS = 9_999
@@ -52,7 +53,8 @@ COMPARISONS = {
 
 
 def side_by_side(errors, rows):
-    """Rows (methods) of one split on the same photos: log_m (rows, seeds, n), right (rows, seeds, n), cluster (n,).
+    """Rows (methods) of one split on the same photos: log_m (rows, seeds, n), right (rows, seeds, n), cluster (n,), and
+    nested: whether each cluster has trainings of its own, as worlds have, and cities that are held out in turn.
 
     Rows of fewer seeds, as those without a training, take theirs in turn. ValueError for a row that is not there or
     has other photos.
@@ -74,7 +76,8 @@ def side_by_side(errors, rows):
             raise ValueError(f"rows {rows[0]} and {name} were not tested on the same photos of this split")
     several = len(photos.unique("world")) > 1
     return SimpleNamespace(
-        log_m=np.stack(found["log_m"]), right=np.stack(found["right_city"]) == 1, nested=several,
+        log_m=np.stack(found["log_m"]), right=np.stack(found["right_city"]) == 1,
+        nested=several or len(set(table.turn)) > 1,
         cluster=photos.get_level_values("world" if several else "city").to_numpy(),
     )  # fmt: skip
 
@@ -148,7 +151,8 @@ def comparisons(errors, pairs, rows=(), *, replicates=REDRAWS, seed=0):
 
 def each(errors, rows, chosen, replicates, seed):
     """Yield (split, names, endpoint, mean_of, SEEN) of single rows (name,) or of differences of pairs (ours, other)."""
-    for split, here in errors.groupby("split", sort=False):
+    together = errors.split.where(errors.split.map(way_of) != "unseen_city", "unseen_city")  # each city tests once
+    for split, here in errors.assign(split=together, turn=errors.split).groupby("split", sort=False):
         known = side_by_side(here, rows)
         counted = {SHARE: np.ones(known.right.shape[1:], bool), WITHIN: known.right.all(axis=0)}
         for names in chosen:

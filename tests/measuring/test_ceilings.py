@@ -107,11 +107,28 @@ def test_a_city_without_training_photos_has_no_map_but_what_cities_have_in_commo
     assert np.corrcoef(*(maps[gallery.city == "a"].ravel() for maps in (mean, gallery.traits)))[0, 1] > 0.7
 
 
+def test_the_place_to_name_by_hand_is_in_the_likeliest_city_and_in_its_middle_unless_more_is_known():
+    at_m = np.array([[0.0, 0], [100, 0], [200, 0], [5, 0], [900, 0]])
+    gallery = ceilings.Ground(at_m, np.array([*"aaabb"]), np.zeros((5, 1)))
+    probability = [[0.2, 0.2, 0.2, 0.4, 0.0], [0.6, 0.1, 0.1, 0.2, 0.0], [0.0, 0.0, 0.1, 0.2, 0.7]]
+    assert ceilings.best_place(np.array(probability), gallery).tolist() == [1, 0, 4]
+
+
+def test_in_a_city_that_nobody_photographed_the_ceiling_is_its_middle(world):
+    photos, train, gallery = world
+    one = ceilings.Ground(train.east_north_m[:150], train.city[:150], train.traits[:150])
+    chosen = ceilings.ladder(photos, one, gallery, planted(), city_given=True)["ceiling_learnable"]
+    unseen = photos.city == "b"
+    middle = np.linalg.norm(gallery.east_north_m[chosen[unseen]], axis=1)
+    assert middle.max() < 150
+    assert off_m(photos, gallery, chosen)[~unseen].mean() < off_m(photos, gallery, chosen)[unseen].mean()
+
+
 def test_likelihoods_are_those_of_normal_distributions():
     rng = np.random.default_rng(3)
     read, mean, variance = rng.standard_normal((3, 4)), rng.standard_normal((5, 4)), rng.uniform(0.1, 2, (5, 4))
     expected = norm.logpdf(read[:, None], mean, np.sqrt(variance)).sum(axis=2)
-    apart = ceilings.log_likelihood(read, np.hstack([mean, variance])) - expected
+    apart = ceilings.log_likelihood(read, mean, variance) - expected
     np.testing.assert_allclose(apart, apart[0, 0])
 
 

@@ -81,6 +81,19 @@ def test_moving_the_cities_ten_times_apart_changes_no_endpoint():
     assert endpoints.endpoints(near, rows, **FEW).clusters.tolist() == [8] * 4
 
 
+def test_cities_that_are_held_out_in_turn_are_the_clusters_of_one_split():
+    errors = worlds_of(0.7, np.random.default_rng(0), clusters=8, share=1.0).assign(city=lambda table: table.world)
+    numbered = errors.world.map(lambda turn: f"unseen_city_{turn + 1}" if turn else "unseen_city")
+    errors = errors.assign(split=numbered, photo_id=errors.world.astype(str) + errors.photo_id).drop(columns="world")
+    one, first = (endpoints.comparisons(table, [("sw_clip", "clip")], **FEW)
+                  for table in (errors, errors[errors.split == "unseen_city"]))  # fmt: skip
+    assert one.split.unique().tolist() == ["unseen_city"]
+    assert one.clusters.tolist() == [8, 8]
+    assert one.high[1] < 1
+    assert first.clusters.tolist() == [1, 1]
+    assert first.low.isna().all()
+
+
 def test_a_gain_that_all_worlds_share_is_found_and_none_is_not():
     rng = np.random.default_rng(1)
     found, none = (endpoints.comparisons(worlds_of(gain, rng), [("sw_clip", "clip")]).iloc[1] for gain in (0.7, 1.0))
