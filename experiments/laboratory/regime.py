@@ -35,9 +35,10 @@ def east_north_m(world, table):
     return sphere.to_local_m(at, np.array([centres[name] for name in table.city]))
 
 
-def covariance(world, range_m):
+def covariance(world, field):
     """The covariance function of one planted field of a World, for ceilings.Planted: trend and city means included."""
     planted, half_side_m = world.planted(), world.city_side_m / 2
+    range_m = planted.range_m[planted.names.index(field)]
     at_m = np.arange(0, np.sqrt(8) * half_side_m + STEP_M, STEP_M)
     rise = fields.model_semivariogram(planted, range_m, at_m[1:])
     known = planted.sill - np.insert(
@@ -45,7 +46,7 @@ def covariance(world, range_m):
     )  # read off a line: Bessel functions of millions of pairs take minutes
 
     def between(here, there):
-        drift = np.outer(*(fields.trend(planted, half_side_m, side) for side in (here, there)))
+        drift = np.outer(*(fields.trend(planted, half_side_m, side, field) for side in (here, there)))
         return np.interp(cdist(here, there), at_m, known) + drift + planted.city_mean_sd**2
 
     return between
@@ -63,7 +64,7 @@ def rungs(world, photos, seen, noise_sd, part, gallery, *, city_given=False):
         east_north_m(world, table), table.city.to_numpy(), traits
     )
     view = ((seen - maps_of(photos)) ** 2).mean(axis=0)
-    covariances = tuple(covariance(world, range_m) for range_m in world.planted().range_m)
+    covariances = tuple(covariance(world, field) for field in world.planted().names)
     test, train = (np.flatnonzero(part == name) for name in ("test", "train"))
     chosen = ceilings.ladder(
         *(ground(photos.iloc[own], seen[own]) for own in (test, train)), ground(gallery, maps_of(gallery)),

@@ -14,13 +14,14 @@ SMALL = {"city_count": 3, "photos_per_city": 120, "city_side_m": 900.0}
 WORLD = simulation.World(**SMALL, world_seed=1)
 
 
-@pytest.mark.parametrize("range_m", [150.0, 400.0, 0.0])
-def test_the_covariance_of_a_field_is_that_of_its_redraws_and_the_means_of_cities(range_m):
-    world = dataclasses.replace(WORLD, trend_share=0.1)
+@pytest.mark.parametrize(("field", "scale"), [("paving", 1.0), ("stone", 1.0), ("stone", 0.0)])
+def test_the_covariance_of_a_field_is_that_of_its_model_its_trend_and_the_means_of_cities(field, scale):
+    world = dataclasses.replace(WORLD, trend_share=0.1, range_scale=scale)
     at = np.random.default_rng(0).uniform(-400, 400, (40, 2))
-    found, planted = regime.covariance(world, range_m)(at, at), world.planted()
+    found, planted = regime.covariance(world, field)(at, at), world.planted()
+    range_m = planted.range_m[planted.names.index(field)]
     np.testing.assert_allclose(found, found.T)
-    drift = fields.trend(planted, 450.0, at)
+    drift = fields.trend(planted, 450.0, at, field)
     np.testing.assert_allclose(found.diagonal(), planted.sill + planted.city_mean_sd**2 + drift**2)
     apart_m = np.linalg.norm(at[0] - at[1:], axis=1)
     rise = planted.sill + planted.city_mean_sd**2 + drift[0] * drift[1:] - found[0, 1:]
@@ -34,7 +35,7 @@ def test_the_fields_of_a_world_are_kriged_from_its_photos_as_well_as_the_kriging
     assert np.abs(metres).max() <= 450
     even = np.arange(len(photos)) % 2 == 0
     sides = [ceilings.Ground(metres[own], city[own], values[own]) for own, values in ((even, seen), (~even, maps))]
-    covariances = [regime.covariance(WORLD, range_m) for range_m in WORLD.planted().range_m]
+    covariances = [regime.covariance(WORLD, field) for field in fields.FIELDS]
     view = ((seen - maps) ** 2).mean(axis=0)
     mean, variance = ceilings.kriged_maps(*sides[:1], seen[even], sides[1], covariances, view)
     standard = (mean - maps[~even]) / np.sqrt(variance)
