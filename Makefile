@@ -66,9 +66,9 @@ verify: setup  ## does a finished run of a study repeat the published numbers?
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
 
-regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=0.9
+regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=0.5 HEADROOM=1
 	@$(BIN)/python -m experiments.laboratory.regime $(if $(WORLDS),--worlds $(WORLDS)) $(if $(PHOTOS),--photos $(PHOTOS)) \
-	  $(if $(R2),--r2 $(R2))
+	  $(if $(R2),--r2 $(R2)) $(if $(HEADROOM),--headroom)
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

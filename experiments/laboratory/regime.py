@@ -1,6 +1,6 @@
 """Do simulated cities leave room for methods? clip, SW-CLIP and its controls on worlds without pictures, with ceilings.
 
-python -m experiments.laboratory.regime --worlds 10 11 12 --photos 400   prints what is read, placed and shown
+python -m experiments.laboratory.regime --headroom --worlds 10 11 12   prints what is offered, placed and shown
 
 Traits are read with a tower's measured R2 (simcities.unpainted): a training takes seconds. Nothing is saved.
 """
@@ -15,12 +15,13 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 from experiments.laboratory import worlds
-from geonb.book import results
+from geonb import random_streams
 from geonb.earth import sphere
-from geonb.learning import recipes
+from geonb.learning import recipes, training_arrays
 from geonb.measuring import baselines, ceilings, endpoints, information
 from geonb.splitting import galleries, splits
 from simcities import fields, globe, simulation, unpainted
+from simcities.headroom import simulation as headroom
 
 TRAINED = ("clip", "sw_clip", "city_uniform", "permuted_within_city", "permuted")
 BESIDE, IN_UNSEEN_CITY = ("frozen_nearest", "city_centre", "ceiling_learnable"), ("gallery_centre", "ceiling_learnable")
@@ -73,27 +74,29 @@ def rungs(world, photos, seen, noise_sd, part, gallery, *, city_given=False):
     return photos.iloc[test], gallery, chosen
 
 
-def errors(setting, options, world_seeds, split, r2, trained=TRAINED, asked=PILOT):
+def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
     """Errors (columns errors.ERRORS, world) of trained rows, baselines and ceilings in worlds without pictures.
 
-    setting: worlds.Setting; options: of simulation.World; r2 (K,): with which a tower reads the fields within a city.
+    setting: worlds.Setting; drawn: simulation.World of either kind; r2 (K,): with which a tower reads the fields within
+    a city; asked: of recipes.Tuned.
     """
-    tables = []
-    for world_seed in world_seeds:
-        drawn = options | {"world_seed": world_seed}
-        world = simulation.World(**drawn)
+    alone, tables = splits.way_of(split) == "unseen_city", []
+    for world in drawn:
         photos, seen = simulation.unpainted(world)
         sd = unpainted.noise_sd(seen, photos.city.to_numpy(), r2)
-        features = unpainted.photographed(drawn, sd)[1]
-        data = worlds.data_of(setting, drawn, photos, features, split)
-        gallery = galleries.of_split(split, photos, data.parts[split], data.grid)
+        noise = random_streams.stream(world.world_seed, "regime").standard_normal(seen.shape)
+        features, parts = (
+            np.float32(seen + sd * noise),
+            {split: splits.make(split, photos, worlds.cut(setting.yardstick_m))},
+        )
+        data = training_arrays.Data(photos, features, parts, worlds.street_grid(world, setting))
+        gallery = {split: galleries.of_split(split, photos, parts[split], data.grid)}
         found = [worlds.train(setting, name, data, None, asked=asked)[0].assign(kind="method") for name in trained]
-        found.append(worlds.untrained(setting, drawn, data))
-        found.append(baselines.all_centres(photos, features, data.parts, {split: gallery}, seed=0))
-        alone = splits.way_of(split) == "unseen_city"
-        known = rungs(world, photos, seen, sd, data.parts[split], gallery, city_given=alone)
+        found.append(baselines.untrained(photos, features, parts, gallery, lambda table: None, seed=0))
+        found.append(baselines.all_centres(photos, features, parts, gallery, seed=0))
+        known = rungs(world, photos, seen, sd, parts[split], gallery[split], city_given=alone)
         found.append(ceilings.rows(*known, split))
-        tables += [table.assign(world=world_seed) for table in found]
+        tables += [table.assign(world=world.world_seed) for table in found]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -109,34 +112,33 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, nargs="+", default=[10, 11], metavar="SEED")
     parser.add_argument("--photos", type=int, default=100, help="of each city")
+    parser.add_argument("--headroom", action="store_true", help="the cities of simcities.headroom")
+    parser.add_argument("--r2", default="0.5", help="of each field, or a CSV with column r2, as a tower was measured")
+    parser.add_argument("--rows", nargs="+", default=TRAINED, metavar="METHOD", help="clip alone while cities change")
     parser.add_argument("--split", default="other_drive", choices=splits.CUTS)
-    parser.add_argument("--r2", type=float, help="of every field, by default as measured for the shipped tower")
     parser.add_argument("--steps", type=int, default=recipes.Course().steps)
     return parser.parse_args()
-
-
-def measured_r2():
-    """R2 (K,) with which the shipped tower reads the fields in the published laboratory."""
-    probes = results.read_table("simulated_cities", "17_laboratory", "probes")
-    return probes[probes.tower == probes.tower.iloc[0]].r2.to_numpy()
 
 
 def main():
     """Print the budget, the rows by world, both endpoints and the tests of sw_clip against clip and each control."""
     given = arguments()
-    r2 = measured_r2() if given.r2 is None else np.full(len(fields.FIELDS), given.r2)
-    options = {"photos_per_city": given.photos}
+    kind = headroom.World if given.headroom else simulation.World
+    drawn = [kind(photos_per_city=given.photos, world_seed=seed) for seed in given.worlds]
+    measured = pd.read_csv(given.r2).r2.to_numpy() if given.r2.endswith(".csv") else float(given.r2)
+    r2 = np.broadcast_to(measured, len(drawn[0].planted().names))
     with tempfile.TemporaryDirectory() as folder:
         folder_of = lambda *key: Path(folder) / f"{hash(key):x}"  # noqa: E731
         setting = worlds.Setting(300.0, 25.0, recipes.Course(steps=given.steps), folder_of)
-        found = errors(setting, options, given.worlds, given.split, r2)
-    places = worlds.street_grid(simulation.World(**options, world_seed=given.worlds[0]), setting)
+        found = errors(setting, drawn, given.split, r2, given.rows)
+    places = worlds.street_grid(drawn[0], setting)
     told = information.budget(r2, places[["lat_deg", "lon_deg"]].to_numpy(), places.city)
-    # only trained rows decide which photos count: a weak baseline would leave few, and easy ones
-    compared = endpoints.comparisons(found, [("sw_clip", row) for row in TRAINED if row != "sw_clip"], TRAINED)
     print(information.answer(told))
     print("split", given.split, ceilings.label(found[found.method == "ceiling_learnable"].error_m))
-    rows = *TRAINED, *(IN_UNSEEN_CITY if splits.way_of(given.split) == "unseen_city" else BESIDE)
+    rows = *given.rows, *(IN_UNSEEN_CITY if splits.way_of(given.split) == "unseen_city" else BESIDE)
+    # only trained rows decide which photos are compared: a weak baseline would leave few, and easy ones
+    pairs = [("sw_clip", row) for row in given.rows if row != "sw_clip"] if "sw_clip" in given.rows else []
+    compared = endpoints.comparisons(found, pairs, given.rows)
     for table in (accepted(found), endpoints.endpoints(found, rows), compared):
         print(table.to_string(float_format=lambda value: f"{value:.3f}"))
     print(endpoints.answer(compared))

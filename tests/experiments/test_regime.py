@@ -47,8 +47,8 @@ def test_the_fields_of_a_world_are_kriged_from_its_photos_as_well_as_the_kriging
 def test_methods_controls_baselines_and_ceilings_stand_in_one_table_that_the_endpoints_read(tmp_path):
     course = recipes.Course(steps=8, batch_size=32, evaluate_every=4)
     setting = worlds.Setting(200.0, 50.0, course, lambda *key: tmp_path / str(hash(key)))
-    r2 = np.full(len(fields.FIELDS), 0.9)
-    found = regime.errors(setting, SMALL, [1, 2], "other_drive", r2, trained=("clip", "permuted_within_city"))
+    drawn, r2 = [WORLD, dataclasses.replace(WORLD, world_seed=2)], np.full(len(fields.FIELDS), 0.9)
+    found = regime.errors(setting, drawn, "other_drive", r2, trained=("clip", "permuted_within_city"))
     assert set(found.world) == {1, 2}
     rows = {"clip", "permuted_within_city", "frozen_nearest", "city_centre", "chance", *ceilings.RUNGS}
     assert rows <= set(found.method)
