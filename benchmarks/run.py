@@ -28,21 +28,29 @@ PATIENCE_S = 180
 PHOTOS, ROWS = 10_000, 100_000
 
 
-def pictures_per_s(picture_px):
-    """Median speed of the renderer over repeats, anti-aliased, on all cores, once compiled."""
-    from simcities import day, fields, geography, renderer
-
-    city = geography.city(0, 0, fields.Planted())
-    rng = random_streams.stream(0, "benchmark")
-    photos = geography.drives(city, PICTURES, rng)
-    nuisances = day.nuisance(rng.integers(0, 2, len(photos)), rng)
-    renderer.render(city, photos[:8], nuisances[:8], picture_px)  # compiles
+def pictures_per_s(picture_px, world):
+    """Median speed of a world's renderer over repeats, anti-aliased, on all cores, once compiled."""
+    city = world.city(0)
+    photos, nuisances = world.shots(city)
+    world.painter.render(city, photos[:8], nuisances[:8], picture_px)  # compiles
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        renderer.render(city, photos, nuisances, picture_px)
+        world.painter.render(city, photos, nuisances, picture_px)
         seconds.append(time.perf_counter() - started)
     return round(PICTURES / float(np.median(seconds)), 1)
+
+
+def painting_speeds():
+    """Pictures per second of both kinds of simulated cities, and the ratio of their speeds at equal size."""
+    from simcities import simulation
+    from simcities.headroom import simulation as headroom
+
+    worlds = simulation.World(photos_per_city=PICTURES), headroom.World(photos_per_city=PICTURES)
+    found = {f"renderer_pictures_per_s_{px}px": pictures_per_s(px, worlds[0]) for px in (64, 96, 128)}
+    found |= {f"headroom_pictures_per_s_{px}px": pictures_per_s(px, worlds[1]) for px in (96, 128)}
+    speedup = found["headroom_pictures_per_s_128px"] / found["renderer_pictures_per_s_128px"]
+    return found | {"headroom_speedup_128px": round(speedup, 2)}
 
 
 # ---- routes to a semivariogram ---------------------------------------------------------------------------------------
@@ -285,7 +293,7 @@ def main():
         "threads": numba.get_num_threads(),
         "cpu_cores": os.cpu_count(),
         "date": datetime.date.today().isoformat(),
-    } | {f"renderer_pictures_per_s_{px}px": pictures_per_s(px) for px in (64, 96)}
+    } | painting_speeds()
     found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
     return write(file, found | step_costs() | source_speeds() | plan_seconds() | semivariogram_speeds())
 

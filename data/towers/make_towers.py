@@ -82,9 +82,9 @@ UNSHIPPED = {
     "headroom-supervised": Recipe(
         "fields",
         world_seed=210,
-        cities=60,
+        cities=80,
         photos_per_city=300,
-        epochs=6,
+        epochs=7,
         headroom=True,
         half_side_m=450.0,
         picture_px=128,

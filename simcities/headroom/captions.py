@@ -7,7 +7,7 @@ from simcities import fields as base
 from simcities.captions import DAY, SAY, SCENES, pick, sentence
 from simcities.headroom import fields
 
-AHEAD_M = (5.0, 10.0, 16.0)  # of a camera: where the street fills the lower half of its picture
+AHEAD_M = (5.0, 9.0, 13.0)  # of a camera: where the street fills the lower half of its picture
 BOUNDS = (-1.2, -0.36, 0.36, 1.2)  # quintiles of a field over all cities, whose variance is 1 + 1
 NAMED = (5, 16)  # of the traits, in one caption
 PHRASES = {  # in the order of fields.FIELDS; from low to high values
@@ -38,16 +38,15 @@ PHRASES = {  # in the order of fields.FIELDS; from low to high values
     "bollards": ("no bollards", "low bollards", "bollards", "high bollards", "tall yellow posts"),
     "trees": ("tiny trees", "small trees", "trees", "large trees", "very large trees"),
     "lamps": ("tiny lamps", "small lamps", "lamps", "large lamps", "huge lamps"),
-    "cars": ("no cars", "few parked cars", "parked cars", "many parked cars", "cars parked all along"),
+    "cycle_lane": ("no cycle lane", "a slim cycle lane", "a cycle lane", "a wide cycle lane", "a very wide cycle lane"),
 }
-TRAFFIC = tuple(DAY).index("traffic")  # nothing drives here, so that captions are silent about it
 
 
 def traits(city, photos):
     """Values (n, K) of the fields that what each camera sees follows, in the order of fields.FIELDS.
 
     Those of houses are means over the houses of the picture within SEEN_M, the nearer ones weighing more (by one over
-    their distance), where there are any; those of streets are means of the fields at AHEAD_M.
+    their distance squared), where there are any; those of streets are means of the fields at AHEAD_M.
     photos: east_m, north_m, heading_rad (clockwise from north) and focal of each.
     """
     at, heading = photos[["east_m", "north_m"]].to_numpy(np.float64), photos.heading_rad.to_numpy(np.float64)
@@ -61,7 +60,7 @@ def traits(city, photos):
     distance = np.linalg.norm(away, axis=1)
     cosine = (away * forward[photo]).sum(axis=1) / distance
     focal = photos.focal.to_numpy(np.float64)[photo]
-    weight = (cosine > focal / np.hypot(focal, 1.0)) / distance
+    weight = (cosine > focal / np.hypot(focal, 1.0)) / distance**2
     total = np.bincount(photo, weight, len(at))
     own = houses[house, buildings.TRAITS :][:, : len(fields.HOUSES)]
     sums = np.stack([np.bincount(photo, weight * column, len(at)) for column in own.T], axis=1)
@@ -81,7 +80,6 @@ def describe(traits, nuisances, scenes, rng, say=SAY, share=1.0):
         raise ValueError(f"traits {np.shape(traits)} must be {(len(scenes), len(PHRASES))} finite numbers")
     order, frames = rng.random((len(scenes), len(PHRASES))), rng.random((len(scenes), 5))
     of_day = rng.random((len(scenes), 2, len(DAY)))
-    of_day[:, 0, TRAFFIC] = 2.0
     levels, day_levels = np.digitize(traits, BOUNDS), captions.levels_of_day(np.asarray(nuisances))
     ways, found = tuple(PHRASES.values()), []
     for row, scene in enumerate(scenes):

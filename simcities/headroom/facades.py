@@ -12,6 +12,7 @@ from simcities import buildings as plan
 from simcities import facades as base
 from simcities.facades import compiled, cover, lattice, mix, noise, ramp
 from simcities.headroom import fields
+from simcities.headroom.ground import between
 from simcities.headroom.houses import GARDEN_M, GROUND_FLOOR_M
 
 (WALL_HUE, WALL_LIGHT, COURSES, ROOF_HUE, SHUTTERS, FRAMES, WINDOWS, AWNINGS, CORNICE, BALCONIES, GABLES, ROOF_HEIGHT,
@@ -31,19 +32,14 @@ STUCCO, SHUTTER, AWNING = (0.66, 0.61, 0.48), (0.26, 0.16, 0.56), (0.55, 0.03, 0
 RAIL, BOARD = (0.02, 0.02, 0.022), (0.62, 0.30, 0.01)
 
 DOOR_HALF_M, DOOR_HIGH_M = 1.1, 2.65
-COURSE_M = 0.62
+COURSE_M = 0.8
 SHOP_HIGH_M, SHOP_SHARE = 2.7, 0.62  # of a front, where shops are most
-BAY_M, GLASS_SHARE = (4.4, 1.7), (0.24, 0.42)  # a window and the wall beside it; its glass
-CORNICE_M, AWNING_M, AWNING_OUT_M = (0.08, 1.5), (0.1, 1.1), (0.3, 1.0)
+BAY_M, GLASS_SHARE, GLASS_HIGH = 2.7, (0.10, 0.62), (0.26, 0.68)  # a window and the wall beside it; its glass
+SHUTTER_M = 0.75
+CORNICE_M, AWNING_M, AWNING_OUT_M = (0.08, 1.7), (0.1, 1.1), (0.3, 1.0)
 HEDGE_HIGH_M = (0.15, 1.3)
-ROOF_RISE_M, ROOF_PITCH = (0.7, 4.6), 2.0
-GABLE_SHARE, GABLE_PITCH, NO_CAP_M = 0.97, 1.05, 99.0
-
-
-@compiled
-def between(bounds, amount):
-    """The length at an amount in 0..1 between two bounds."""
-    return bounds[0] + (bounds[1] - bounds[0]) * amount
+ROOF_RISE_M, ROOF_PITCH = (0.4, 5.6), 2.2
+GABLE_SHARE, GABLE_PITCH, NO_CAP_M = 0.97, 1.3, 99.0
 
 
 @compiled
@@ -151,6 +147,7 @@ def wall(out, look, part, side, u, width, y, roofline, grain, grain_y):
         out[c] = look[WALL + c] * (0.92 + 0.16 * noise(u * 0.9, y * 0.7, int(look[KEY])))
     courses(out, look, y, grain_y)
     if finish == POINTED:
+        out[0], out[1], out[2] = STUCCO
         edge = cover(roofline - y, -1.0, 0.3, grain_y)
         lay(out, look[ROOFING : ROOFING + 3], edge)
         return
@@ -178,7 +175,7 @@ def courses(out, look, y, grain_y):
     place = y / (2 * COURSE_M)
     light = cover(place - math.floor(place), 0.0, 0.5, max(grain_y / (2 * COURSE_M), 0.02)) * 2 - 1
     for c in range(3):
-        out[c] *= 1 + 0.62 * look[COURSES] * light
+        out[c] *= 1 + (0.85 if light > 0 else 0.78) * look[COURSES] * light
 
 
 @compiled
@@ -188,10 +185,11 @@ def upper(out, look, u, width, y, grain, grain_y):
         return
     storey = look[UPPER_M]
     v = (y - GROUND_FLOOR_M) % storey
-    bays = max(1, int(width / between(BAY_M, look[WINDOWS]) + 0.5))
+    bays = max(1, int(width / BAY_M + 0.5))
     pitch = width / bays
     x = u - (int(min(u / pitch, bays - 0.01)) + 0.5) * pitch
-    window(out, look, x, v - 0.26 * storey, pitch, 0.56 * storey, grain, grain_y)
+    high = storey * between(GLASS_HIGH, look[WINDOWS])
+    window(out, look, x, v - 0.5 * (storey - high) - 0.05, pitch, high, grain, grain_y)
     half = 0.5 * width * (0.05 + 0.93 * look[BALCONIES])
     across = cover(u - 0.5 * width, -half, half, grain)
     bars = 0.45 + 0.55 * cover(u / 0.5 - math.floor(u / 0.5), 0.0, 0.5, max(grain / 0.5, 0.02))
@@ -204,9 +202,9 @@ def upper(out, look, u, width, y, grain, grain_y):
 def window(out, look, x, v, pitch, high, grain, grain_y):
     """Lay a window over a wall; x, v: metres from its middle and its sill."""
     half = 0.5 * pitch * between(GLASS_SHARE, look[WINDOWS])
-    frame = 0.26
+    frame = 0.2
     up = cover(v, 0.0, high, grain_y)
-    flap = max(0.0, 0.5 * pitch - half - frame) * (0.04 + 0.94 * look[SHUTTERS])
+    flap = min(0.5 * pitch - half - frame, SHUTTER_M * look[SHUTTERS])
     lay(out, SHUTTER, up * cover(abs(x), half + frame, half + frame + flap, grain))
     framed = cover(x, -half - frame, half + frame, grain) * cover(v, -frame, high + frame, grain_y)
     lay(out, look[FRAME : FRAME + 3], framed)

@@ -36,7 +36,7 @@ STREETS = {
     "bollards": (624.0, 0.05),
     "trees": (836.0, 0.5),
     "lamps": (1120.0, 0.2),
-    "cars": (1500.0, 0.05),
+    "cycle_lane": (1500.0, 0.05),
 }
 FIELDS = (*HOUSES, *STREETS)
 STEEPNESS = 1.15

@@ -8,11 +8,18 @@ from simcities.headroom import fields
 from simcities.renderer import CELL_M, DIR_E, DIR_N, HALF, LENGTH, ROAD, START_E, START_N
 
 FIRST = len(fields.HOUSES)
-ROAD_HUE, PAVING_TONE, HEDGES, VERGE, LEAF_HUE, KERBS, PLANTERS, WIRES, BOLLARDS, TREES, LAMPS, CARS = range(
+ROAD_HUE, PAVING_TONE, HEDGES, VERGE, LEAF_HUE, KERBS, PLANTERS, WIRES, BOLLARDS, TREES, LAMPS, CYCLE_LANE = range(
     len(fields.STREETS)
 )
-KERB_M, VERGE_M = (0.08, 0.8), (0.0, 1.7)  # widths: where their amounts are least and most
+# widths where their amounts are least and most
+KERB_M, VERGE_M, LANE_M = (0.08, 0.8), (0.0, 1.7), (0.05, 1.9)
 SLAB_M = 0.9
+
+
+@compiled
+def between(bounds, amount):
+    """The length at an amount in 0..1 between two bounds."""
+    return bounds[0] + (bounds[1] - bounds[0]) * amount
 
 
 @compiled
@@ -54,14 +61,17 @@ def ground(out, scene, e, n, grain):
     rough = (0.9 + 0.2 * noise(e * 0.31, n * 0.31, 1)) * (1 + 0.3 * (noise(e * 4.3, n * 4.3, 2) - 0.5))
     out[3], out[4] = 0.5, 1.0
     if edge < 0:
+        if edge > -between(LANE_M, amount_at(scene.layers[CYCLE_LANE], e, n)):
+            out[0], out[1], out[2] = 0.03 * rough, 0.14 * rough, 0.50 * rough
+            return
         red = amount_at(scene.layers[ROAD_HUE], e, n)
         out[0], out[1], out[2] = rough * (0.055 + 0.30 * red), rough * (0.055 + 0.05 * red), rough * 0.058
         return
-    kerb = KERB_M[0] + (KERB_M[1] - KERB_M[0]) * amount_at(scene.layers[KERBS], e, n)
+    kerb = between(KERB_M, amount_at(scene.layers[KERBS], e, n))
     if edge < kerb:
         out[0], out[1], out[2] = 0.66 * rough, 0.65 * rough, 0.62 * rough
         return
-    lawn = kerb + VERGE_M[0] + (VERGE_M[1] - VERGE_M[0]) * amount_at(scene.layers[VERGE], e, n)
+    lawn = kerb + between(VERGE_M, amount_at(scene.layers[VERGE], e, n))
     if edge < lawn or yard > 0:
         tone = rough * (0.7 + 0.6 * noise(e * 2.3, n * 2.3, 34))
         out[0], out[1], out[2], out[3] = 0.085 * tone, 0.21 * tone, 0.025 * tone, 0.0

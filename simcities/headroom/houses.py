@@ -11,20 +11,18 @@ from simcities.headroom import fields
 
 # as columns KIND of City.things; all but cars stand on both sides of every street
 TREE, LAMP, BOLLARD, PLANTER, CAR = range(5)
-ROWS = {  # kind: (the trait that it follows, metres to the next on the same side, metres from the kerb)
+ROWS = {  # kind: (the trait that its size follows, metres to the next on the same side, metres from the kerb)
     TREE: ("trees", 13.0, 0.75),
-    LAMP: ("lamps", 9.0, 0.45),
+    LAMP: ("lamps", 8.0, 0.45),
     BOLLARD: ("bollards", 2.4, 0.3),
     PLANTER: ("planters", 4.0, 2.7),
-    CAR: ("cars", 5.2, -0.9),
+    CAR: (None, 5.6, -0.9),  # a place to park: the day decides whether it is taken
 }
-MOST_CARS = 0.95  # of the places to park
-GOLDEN = 0.6180339887
 FRONTAGE_M, DEPTH_M = (6.5, 9.0), (4.0, 5.0)  # of a house: width, half depth
 ALLEY_M, ALLEY_SHARE = 1.5, 0.2
 GARDEN_M = (0.8, 6.0)  # depth of a front garden where setback is least and most
 GROUND_FLOOR_M, UPPER_FLOOR_M = 3.8, 2.7
-EAVES_M = (6.2, 13.0)
+EAVES_M = (6.2, 11.8)
 
 
 def build(city, nugget, rng):
@@ -71,7 +69,7 @@ def plots(low, high, latent, rng):
 def furnish(city, rng):
     """Things (T, 6) that line the kerbs of a city; columns as in simcities.things, SIZE the amount of their trait.
 
-    Cars alone are more or fewer, the others larger or smaller. Nothing stands where another street crosses.
+    Nothing stands where another street crosses.
     """
     line = functools.partial(lined, city, rng)
     return buildings.single(np.concatenate([line(kind, *ROWS[kind]) for kind in ROWS]))
@@ -79,31 +77,30 @@ def furnish(city, rng):
 
 def lined(city, rng, kind, trait, step_m, kerb_m):
     """Things (n, 6) of one kind along both sides of all streets."""
-    street, along, side, number = paced(city, step_m, rng)
+    street, along, side = paced(city, step_m, rng)
     direction = city.direction[street]
     right = np.stack([direction[:, 1], -direction[:, 0]], axis=1) * side[:, None]
     at = city.position_m(street, along) + (city.road_half_m[street] + kerb_m)[:, None] * right
-    latent = base.value_at(city.fields, city.half_side_m, at)[:, fields.FIELDS.index(trait)]
-    table = np.empty((len(street), 6))
-    table[:, things.KIND], table[:, things.SIZE] = kind, fields.amounts(latent)
+    table = np.ones((len(street), 6))
+    table[:, things.KIND] = kind
+    if trait:
+        latent = base.value_at(city.fields, city.half_side_m, at)[:, fields.FIELDS.index(trait)]
+        table[:, things.SIZE] = fields.amounts(latent)
     table[:, [things.EAST, things.NORTH]] = at
     ahead = direction * side[:, None]  # cars stand as they drive, on the right
     table[:, things.HEADING] = np.arctan2(ahead[:, 0], ahead[:, 1])
     table[:, things.SEED] = rng.integers(0, 2**20, len(table)) / 2**20
-    if kind == CAR:  # multiples of the golden section: any stretch holds the share of cars that its trait asks for
-        return table[(number * GOLDEN) % 1.0 < MOST_CARS * table[:, things.SIZE]]
     return table
 
 
 def paced(city, step_m, rng):
-    """Street (n,), metres along it, side (1 right, -1 left) and number of evenly spaced stands off the junctions."""
+    """Street (n,), metres along it, and side (1 right, -1 left) of evenly spaced stands off the junctions."""
     found = []
     for street, length_m in enumerate(city.length_m):
         for side in (-1.0, 1.0):
             along = np.arange(rng.uniform(0, step_m), length_m, step_m)
             apart = np.abs(along[:, None] - city.junction_m[street]) - city.junction_half_m[street]
-            number = rng.integers(0, 1000) + np.arange(len(along))
-            clear = (apart > 1.5).all(axis=1)
-            found.append(np.stack([np.full(len(along), street), along, np.full(len(along), side), number])[:, clear])
-    street, along, side, number = np.concatenate(found, axis=1)
-    return street.astype(int), along, side, number
+            clear = along[(apart > 1.5).all(axis=1)]
+            found.append(np.stack([np.full(len(clear), street), clear, np.full(len(clear), side)]))
+    street, along, side = np.concatenate(found, axis=1)
+    return street.astype(int), along, side

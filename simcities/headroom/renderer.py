@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from simcities import day
 from simcities import facades as plan
 from simcities import renderer as base
 from simcities import things as plain
@@ -17,6 +18,7 @@ from simcities.headroom.houses import CAR, TREE
 
 ACROSS, DOWN = 1, 2  # samples of a pixel
 NEAR_M = 60.0  # things beyond are left out
+MOST_PARKED = 0.45  # of the places to park, on the day with most traffic
 CLEAR_M = 6.5  # cars nearer to a camera would hide all else
 # wires along both sides of a street: metres from its middle and above the ground
 WIRES = np.array([[4.6, 5.4], [5.4, 5.9], [6.2, 6.4], [7.0, 6.9]])
@@ -129,7 +131,7 @@ def picture(out, px, scene, pose, nuisance):
         np.empty(base.MOST_SEEN),
     )  # fmt: skip
     mark, film = np.zeros(len(scene.parts), np.int32), np.zeros((px, px, 3))
-    near_count = gather(met.near, met.bodies, scene, pose, forward_e, forward_n)
+    near_count = gather(met.near, met.bodies, scene, pose, nuisance)
     colour, back, wires = np.empty(5), np.empty(3), np.empty((2 * len(WIRES), 4))
     grain = 1.0 / (px * pose[base.FOCAL])
     for column in range(ACROSS * px):
@@ -158,8 +160,9 @@ def picture(out, px, scene, pose, nuisance):
 
 
 @compiled
-def gather(near, bodies, scene, pose, forward_e, forward_n):
+def gather(near, bodies, scene, pose, nuisance):
     """Fill near and their bodies with the things that may be seen; returns how many."""
+    forward_e, forward_n, salt = math.sin(pose[base.HEADING]), math.cos(pose[base.HEADING]), int(nuisance[day.SALT])
     count, e, n, half_m = 0, pose[base.EAST], pose[base.NORTH], scene.half_m
     low_i, high_i = max(int((n - NEAR_M + half_m) / base.CELL_M), 0), int((n + NEAR_M + half_m) / base.CELL_M)
     low_j, high_j = max(int((e - NEAR_M + half_m) / base.CELL_M), 0), int((e + NEAR_M + half_m) / base.CELL_M)
@@ -169,8 +172,11 @@ def gather(near, bodies, scene, pose, forward_e, forward_n):
                 thing = scene.things[scene.thing_ids[k]]
                 x, y = thing[plain.EAST] - e, thing[plain.NORTH] - n
                 ahead, aside = x * forward_e + y * forward_n, abs(x * forward_n - y * forward_e)
-                close = thing[plain.KIND] == CAR and math.hypot(x, y) < CLEAR_M
-                if not close and -3 < ahead < NEAR_M and aside < max(ahead, 0.0) * 1.2 + 4 and count < len(near):
+                seen = -3 < ahead < NEAR_M and aside < max(ahead, 0.0) * 1.2 + 4 and count < len(near)
+                if thing[plain.KIND] == CAR:
+                    dice = plan.lattice(int(thing[plain.SEED] * 2**20), salt % 65521, 1)
+                    seen &= dice < MOST_PARKED * nuisance[day.TRAFFIC] and math.hypot(x, y) > CLEAR_M
+                if seen:
                     near[count] = thing
                     things.shape(bodies[count], thing)
                     if thing[plain.KIND] == TREE:

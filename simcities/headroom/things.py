@@ -7,21 +7,16 @@ import math
 
 import numpy as np
 
+from simcities.headroom.ground import between
 from simcities.headroom.houses import BOLLARD, CAR, LAMP, PLANTER, TREE
 from simcities.things import CARS, FAR, HEADING, KIND, SEED, SIZE, box, compiled, egg, inverse, limb, speck
 
 RADIUS, TOP, SIN, COS, COLOUR = range(5)
 BODY = 7  # columns
 CROWN_M, TRUNK_M, LENGTHY = (0.4, 1.5), 3.2, 1.25  # radii of a crown; below it; its height over its width
-LAMP_M, HEAD_M = (2.6, 6.0), (0.15, 0.6)
+LAMP_M, HEAD_M = 3.7, (0.1, 0.66)
 BOLLARD_M, FLOWERS_M, TUB_M = (0.1, 1.5), (0.08, 0.85), 0.4
 LIT, YELLOW, FLOWER = (1.5, 1.35, 0.85), (0.62, 0.42, 0.01), (0.60, 0.02, 0.30)
-
-
-@compiled
-def between(bounds, amount):
-    """The length at an amount in 0..1 between two bounds."""
-    return bounds[0] + (bounds[1] - bounds[0]) * amount
 
 
 @compiled
@@ -34,7 +29,7 @@ def shape(body, thing):
         body[TOP] = TRUNK_M + 2 * LENGTHY * body[RADIUS]
     elif kind == LAMP:
         body[RADIUS] = between(HEAD_M, size)
-        body[TOP] = between(LAMP_M, size) + 2 * body[RADIUS]
+        body[TOP] = LAMP_M + 2 * body[RADIUS]
         body[COLOUR], body[COLOUR + 1], body[COLOUR + 2] = LIT
     elif kind == BOLLARD:
         body[RADIUS], body[TOP] = 0.2, between(BOLLARD_M, size)

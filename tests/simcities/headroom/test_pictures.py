@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geonb import random_streams
-from simcities import buildings, simulation
+from simcities import buildings, day, simulation
 from simcities.headroom import fields, houses, renderer
 
 PX = 64
@@ -42,6 +42,16 @@ def test_a_picture_is_the_same_for_the_same_seed_and_in_any_batch(world, city, s
     assert np.ptp(whole.reshape(len(whole), -1), axis=1).min() > 100
     again = simulation.painted_again(world, [f"{city.name}-00007"])[0]
     assert np.abs(np.asarray(again, float) - whole[7]).mean() < 6  # as JPEG
+
+
+def test_cars_are_parked_as_the_day_decides(city, shots):
+    photos, days = shots[0][:20], [shots[1][:20].copy() for _ in range(2)]
+    for nuisances, traffic in zip(days, (0.0, 1.0), strict=True):
+        nuisances[:, day.TRAFFIC] = traffic
+    quiet, busy = (renderer.render(city, photos, nuisances, PX).astype(float) for nuisances in days)
+    changed = (np.abs(busy - quiet).mean(axis=-1) > 14).mean(axis=(1, 2))
+    assert (changed > 0.001).mean() > 0.6
+    assert changed.mean() < 0.2
 
 
 def test_pictures_that_cannot_be_painted_are_refused(city, shots):
