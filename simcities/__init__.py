@@ -4,7 +4,7 @@ fields: what varies over the ground; geography: streets, parks, drives, names; g
 there for good; things: trees, cars and people; day: what belongs to no place; renderer: pictures of all that, with
 facades; captions: words for them; world: all of it in one file; simulation: many cities drawn, painted and asked for
 their truth; unpainted: photos without pictures; thumbnails: pictures that explain a world; headroom: other cities, of
-more traits.
+more traits; kinds: which of the two a study asks for.
 """
 
 import contextlib

@@ -18,13 +18,14 @@ from shapely.geometry import LineString
 from geonb import checks, files, random_streams
 from geonb.earth import sphere
 from geonb.resampling import check_replicates, interval95
-from simcities import captions, day, fields, geography, globe, renderer, things
+from simcities import captions, day, fields, geography, globe, renderer
 
 JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
 PATCH_PX = 16  # towers cut pictures into patches of this side
 WINTER = (12, 1, 2)
-SILENT = ("captions.py", "thumbnails.py", "unpainted.py")  # change no picture
+SILENT = ("captions.py", "kinds.py", "thumbnails.py", "unpainted.py")  # change no picture
+CITIES = "seven_fields"  # the word of options for these cities, see kinds
 LAG_EDGES_M = tuple(range(0, 601, 50))
 CURVES = {
     "city": "city whose fields are looked at",
@@ -45,6 +46,8 @@ class Drawn:
 
     def check(self):
         """Nothing, or the ValueError for what cannot be made."""
+        if self.cities != type(self).cities:
+            raise ValueError(f"cities {self.cities!r} are of another kind than these, {type(self).cities!r}")
         checks.count("continents", self.continents, least=0, most=len(globe.CONTINENTS))
         checks.count("city_count", self.city_count, most=globe.MOST_ON_ONE * self.continents or len(geography.NAMES))
         checks.count("photos_per_city", self.photos_per_city)
@@ -83,7 +86,8 @@ class Drawn:
 
     def pictures_folder(self):
         """A folder for each world that looks different; its name survives a change of the code, see `start_over`."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        looks = {name: value for name, value in asdict(self).items() if value != CITIES}  # folders are older than kinds
+        digest = hashlib.sha256(json.dumps(looks, sort_keys=True).encode())
         return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
 
 
@@ -96,6 +100,7 @@ class World(Drawn):
     continents: over how many the cities lie, eight at most on each, with two countries and one of two styles; 0: eight
         at most, in one sea and one style
     continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
+    cities: the word for this kind of cities, see simcities.kinds
 
     ValueError for what cannot be made.
     """
@@ -112,6 +117,7 @@ class World(Drawn):
     continents: int = 0
     continent_sd: float = 0.8
     country_sd: float = 0.4
+    cities: str = CITIES
 
     def __post_init__(self):
         self.check()
@@ -149,8 +155,8 @@ def photo_ids(city, count):
 
 
 def painting_code():
-    """The digests of the code that paints, one a line: all of simcities but the words."""
-    paint = [file for file in sorted(Path(__file__).parent.glob("*.py")) if file.name not in SILENT]
+    """The digests of the code that paints, one a line: all of simcities, of whatever kind, but the words."""
+    paint = [file for file in sorted(Path(__file__).parent.rglob("*.py")) if file.name not in SILENT]
     return "\n".join(
         files.code_digest(file.read_text(encoding="utf-8")) for file in [Path(random_streams.__file__), *paint]
     )
@@ -169,15 +175,16 @@ def start_over(folder):
     mark.write_text(code)
 
 
-def paint(city, photos, nuisances, picture_px, folder):
-    """Write the pictures of a city into a folder that appears only when all are there."""
+def paint(world, city, photos, nuisances, folder):
+    """Write the pictures of a city of a world into a folder that appears only when all are there."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the same number
     partial.mkdir(parents=True)
     try:
         for first in range(0, len(photos), BATCH):
             batch = slice(first, first + BATCH)
-            for n, painted in enumerate(renderer.render(city, photos[batch], nuisances[batch], picture_px), first):
+            seen = world.painter.render(city, photos[batch], nuisances[batch], world.picture_px)
+            for n, painted in enumerate(seen, first):
                 Image.fromarray(painted).save(partial / f"{n:05d}.jpg", **JPEG)
         partial.rename(folder)
     except OSError:
@@ -265,36 +272,3 @@ def curves(world, *, places, redraws, seed=0):
             table = zip(distance_m, found[:, 0], truth, *interval95(found[:, 1:], axis=1), strict=True)
             rows += [(city.name, name, *row) for row in table]
     return pd.DataFrame(rows, columns=list(CURVES)).dropna(ignore_index=True)
-
-
-def world_of(source, options):
-    """The World of a source and its options; ValueError for a source that is not simulated."""
-    if source != "simulated":
-        raise ValueError(f"source {source!r} has no world: what a picture holds is known of simulated photos alone")
-    return World(**options)
-
-
-def planted_at(source, options, table):
-    """The planted fields (n, K) at the places of a table (lat_deg, lon_deg, city); None where nothing was planted."""
-    if source != "simulated":
-        return None
-    return truth(World(**options), table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy())
-
-
-def planted_semivariogram(source, options, distance_m):
-    """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
-    return fields.planted_semivariogram(World(**options).planted(), distance_m) if source == "simulated" else None
-
-
-def scenes(source, options, photo_id):
-    """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
-    if source != "simulated":
-        return np.full(len(photo_id), "photo", dtype=object)
-    return cameras(World(**options)).set_index("photo_id").scene.loc[photo_id].to_numpy(dtype=object)
-
-
-def fields_named(source):
-    """{kind of scene: planted fields that its captions name [count]}; empty where nothing was planted."""
-    if source != "simulated":
-        return {}
-    return {scene: len(captions.SHOWN.get(scene, ())) for scene in things.SCENES}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from geonb import random_streams
-from simcities import fields, simulation
+from simcities import kinds, simulation
 
 LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
 NOISE = {
@@ -29,12 +29,14 @@ def noise_sd(seen, city, r2):
 
 def noise(options, r2):
     """What a world's fields take as noise, that they are read as well as r2 (K,) says: columns NOISE."""
-    photos, seen = simulation.unpainted(simulation.World(**options))
-    return pd.DataFrame({"field": fields.FIELDS, "r2": r2, "noise_sd": noise_sd(seen, photos.city.to_numpy(), r2)})
+    world = kinds.world(options)
+    photos, seen = simulation.unpainted(world)
+    sd = noise_sd(seen, photos.city.to_numpy(), r2)
+    return pd.DataFrame({"field": world.planted().names, "r2": r2, "noise_sd": sd})
 
 
 def photographed(options, sd):
     """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
-    photos, seen = simulation.unpainted(simulation.World(**options))
+    photos, seen = simulation.unpainted(kinds.world(options))
     drawn = random_streams.stream(options["world_seed"], "doses").standard_normal(seen.shape)
     return photos, np.float32(seen + sd * drawn)

@@ -12,66 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.distance import cdist
 
-from experiments.laboratory import worlds
+from experiments.laboratory import ladder, worlds
 from geonb import random_streams
-from geonb.earth import sphere
 from geonb.learning import recipes, training_arrays
 from geonb.measuring import baselines, ceilings, endpoints, information
 from geonb.splitting import galleries, splits
-from simcities import fields, globe, simulation, unpainted
+from simcities import simulation, unpainted
 from simcities.headroom import simulation as headroom
 
 TRAINED = ("clip", "sw_clip", "city_uniform", "permuted_within_city", "permuted")
-BESIDE, IN_UNSEEN_CITY = ("frozen_nearest", "city_centre", "ceiling_learnable"), ("gallery_centre", "ceiling_learnable")
 PILOT = {"learning_rate": 0.005, "bandwidth_m": 100.0}  # as in the pilots that measured the regime
-STEP_M = 0.5  # between distances at which a covariance is computed
-
-
-def east_north_m(world, table):
-    """Positions (n, 2) of a table with city, lat_deg, lon_deg from the centres of the cities of a simulation.World."""
-    centres = {globe.NAMES[n]: world.city(n).centre_lat_lon_deg for n in range(world.city_count)}
-    at = table[["lat_deg", "lon_deg"]].to_numpy()
-    return sphere.to_local_m(at, np.array([centres[name] for name in table.city]))
-
-
-def covariance(world, field):
-    """The covariance function of one planted field of a World, for ceilings.Planted: trend and city means included."""
-    planted, half_side_m = world.planted(), world.city_side_m / 2
-    range_m = planted.range_m[planted.names.index(field)]
-    at_m = np.arange(0, np.sqrt(8) * half_side_m + STEP_M, STEP_M)
-    rise = fields.model_semivariogram(planted, range_m, at_m[1:])
-    known = planted.sill - np.insert(
-        rise, 0, 0.0
-    )  # read off a line: Bessel functions of millions of pairs take minutes
-
-    def between(here, there):
-        drift = np.outer(*(fields.trend(planted, half_side_m, side, field) for side in (here, there)))
-        return np.interp(cdist(here, there), at_m, known) + drift + planted.city_mean_sd**2
-
-    return between
-
-
-def rungs(world, photos, seen, noise_sd, part, gallery, *, city_given=False):
-    """(test photos, gallery, ceilings.ladder) in one split of a World: part (n,) of the photos, gallery: their places.
-
-    seen (n, K): what each camera sees of the fields; noise_sd (K,): of a tower's error; city_given: see there.
-    """
-    maps_of = lambda table: simulation.truth(  # noqa: E731
-        world, table[["lat_deg", "lon_deg"]].to_numpy(), table.city.to_numpy()
-    )
-    ground = lambda table, traits: ceilings.Ground(  # noqa: E731
-        east_north_m(world, table), table.city.to_numpy(), traits
-    )
-    view = ((seen - maps_of(photos)) ** 2).mean(axis=0)
-    covariances = tuple(covariance(world, field) for field in world.planted().names)
-    test, train = (np.flatnonzero(part == name) for name in ("test", "train"))
-    chosen = ceilings.ladder(
-        *(ground(photos.iloc[own], seen[own]) for own in (test, train)), ground(gallery, maps_of(gallery)),
-        ceilings.Planted(covariances, view, noise_sd**2), city_given=city_given, seed=world.world_seed,
-    )  # fmt: skip
-    return photos.iloc[test], gallery, chosen
 
 
 def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
@@ -80,7 +31,7 @@ def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
     setting: worlds.Setting; drawn: simulation.World of either kind; r2 (K,): with which a tower reads the fields within
     a city; asked: of recipes.Tuned.
     """
-    alone, tables = splits.way_of(split) == "unseen_city", []
+    tables = []
     for world in drawn:
         photos, seen = simulation.unpainted(world)
         sd = unpainted.noise_sd(seen, photos.city.to_numpy(), r2)
@@ -93,9 +44,7 @@ def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
         gallery = {split: galleries.of_split(split, photos, parts[split], data.grid)}
         found = [worlds.train(setting, name, data, None, asked=asked)[0].assign(kind="method") for name in trained]
         found.append(baselines.untrained(photos, features, parts, gallery, lambda table: None, seed=0))
-        found.append(baselines.all_centres(photos, features, parts, gallery, seed=0))
-        known = rungs(world, photos, seen, sd, parts[split], gallery[split], city_given=alone)
-        found.append(ceilings.rows(*known, split))
+        found.append(ladder.beside(world, photos, features, seen, sd, parts, gallery))
         tables += [table.assign(world=world.world_seed) for table in found]
     return pd.concat(tables, ignore_index=True)
 
@@ -135,11 +84,9 @@ def main():
     told = information.budget(r2, places[["lat_deg", "lon_deg"]].to_numpy(), places.city)
     print(information.answer(told))
     print("split", given.split, ceilings.label(found[found.method == "ceiling_learnable"].error_m))
-    rows = *given.rows, *(IN_UNSEEN_CITY if splits.way_of(given.split) == "unseen_city" else BESIDE)
-    # only trained rows decide which photos are compared: a weak baseline would leave few, and easy ones
     pairs = [("sw_clip", row) for row in given.rows if row != "sw_clip"] if "sw_clip" in given.rows else []
     compared = endpoints.comparisons(found, pairs, given.rows)
-    for table in (accepted(found), endpoints.endpoints(found, rows), compared):
+    for table in (accepted(found), endpoints.endpoints(found, given.rows, ladder.BESIDE), compared):
         print(table.to_string(float_format=lambda value: f"{value:.3f}"))
     print(endpoints.answer(compared))
 

@@ -126,9 +126,18 @@ def mean_and_error(total, count):
     return mean, np.sqrt(scale * (residual**2).sum(axis=-1)) / all_count
 
 
-def endpoints(errors, rows, *, replicates=REDRAWS, seed=0):
-    """Both endpoints of some rows in every split (columns ENDPOINTS); the rows decide which photos count within."""
-    found = each(errors, rows, [(row,) for row in rows], replicates, seed)
+def endpoints(errors, rows, beside=(), *, replicates=REDRAWS, seed=0):
+    """Both endpoints of some rows in every split (columns ENDPOINTS); the rows decide which photos count within.
+
+    beside: further rows, in the splits that have them, each over the photos that it places right, too: a weak one would
+    leave few photos to all others, and easy ones.
+    """
+    found = [*each(errors, rows, [(row,) for row in rows], replicates, seed)]
+    for row in beside:
+        here = errors[errors.split.isin(errors.split[errors.method == row])]
+        found += each(here, [*rows, row], [(row,)], replicates, seed)
+    order = list(dict.fromkeys(split for split, *_ in found))
+    found.sort(key=lambda one: order.index(one[0]))
     return pd.DataFrame(
         [(split, *row, name, *values_of(mean, name), *seen) for split, row, name, mean, seen in found],
         columns=list(ENDPOINTS),

@@ -13,7 +13,7 @@ class World(simulation.Drawn):
 
     range_scale, trend_scale: multiply the planted ranges and trends of fields.HOUSES and fields.STREETS
     nugget, city_mean_sd: see simcities.fields.Planted
-    continents, continent_sd, country_sd: as in simcities.simulation.World
+    continents, continent_sd, country_sd, cities: as in simcities.simulation.World
 
     ValueError for what cannot be made.
     """
@@ -32,6 +32,7 @@ class World(simulation.Drawn):
     continents: int = 0
     continent_sd: float = 0.8
     country_sd: float = 0.4
+    cities: str = "headroom"
 
     def __post_init__(self):
         checks.number("trend_scale", self.trend_scale, least=0)

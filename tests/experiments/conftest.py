@@ -7,7 +7,7 @@ from experiments.words import pretraining
 from geonb import files
 from geonb.learning import pretrained_towers
 from geonb.photos import catalogue, sources
-from simcities import simulation
+from simcities import kinds
 
 CAPTIONED = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
 
@@ -49,4 +49,4 @@ def photos():
 @pytest.fixture(scope="session")
 def corpus(photos):
     """The pretraining.Corpus of its photos."""
-    return pretraining.corpus(simulation.world_of("simulated", CAPTIONED), photos)
+    return pretraining.corpus(kinds.world_of("simulated", CAPTIONED), photos)

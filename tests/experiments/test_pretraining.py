@@ -6,7 +6,7 @@ import torch
 
 from experiments.words import pretraining
 from geonb.photos.pictures import open_picture
-from simcities import captions, simulation
+from simcities import captions, kinds
 
 SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
 
@@ -108,7 +108,7 @@ def test_another_picture_is_of_the_same_kind_and_never_the_same(corpus):
 
 def test_only_simulated_photos_have_a_world_and_only_known_supervisions_are_there():
     with pytest.raises(ValueError, match="source 'folder' has no world"):
-        simulation.world_of("folder", {})
-    assert set(simulation.scenes("folder", {}, ["a", "b"])) == {"photo"}
+        kinds.world_of("folder", {})
+    assert set(kinds.scenes("folder", {}, ["a", "b"])) == {"photo"}
     with pytest.raises(ValueError, match="no tower is trained with 'songs': there are untrained, masked"):
         pretraining.get("songs")

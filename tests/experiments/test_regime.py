@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.laboratory import regime, worlds
+from experiments.laboratory import ladder, regime, worlds
 from geonb.learning import recipes
 from geonb.measuring import ceilings, endpoints
 from simcities import fields, simulation
@@ -18,7 +18,7 @@ WORLD = simulation.World(**SMALL, world_seed=1)
 def test_the_covariance_of_a_field_is_that_of_its_model_its_trend_and_the_means_of_cities(field, scale):
     world = dataclasses.replace(WORLD, trend_share=0.1, range_scale=scale)
     at = np.random.default_rng(0).uniform(-400, 400, (40, 2))
-    found, planted = regime.covariance(world, field)(at, at), world.planted()
+    found, planted = ladder.covariance(world, field)(at, at), world.planted()
     range_m = planted.range_m[planted.names.index(field)]
     np.testing.assert_allclose(found, found.T)
     drift = fields.trend(planted, 450.0, at, field)
@@ -31,11 +31,11 @@ def test_the_covariance_of_a_field_is_that_of_its_model_its_trend_and_the_means_
 def test_the_fields_of_a_world_are_kriged_from_its_photos_as_well_as_the_kriging_says():
     photos, seen = simulation.unpainted(WORLD)
     maps = simulation.truth(WORLD, photos[["lat_deg", "lon_deg"]].to_numpy(), photos.city.to_numpy())
-    metres, city = regime.east_north_m(WORLD, photos), photos.city.to_numpy()
+    metres, city = ladder.east_north_m(WORLD, photos), photos.city.to_numpy()
     assert np.abs(metres).max() <= 450
     even = np.arange(len(photos)) % 2 == 0
     sides = [ceilings.Ground(metres[own], city[own], values[own]) for own, values in ((even, seen), (~even, maps))]
-    covariances = [regime.covariance(WORLD, field) for field in fields.FIELDS]
+    covariances = [ladder.covariance(WORLD, field) for field in fields.FIELDS]
     view = ((seen - maps) ** 2).mean(axis=0)
     mean, variance = ceilings.kriged_maps(*sides[:1], seen[even], sides[1], covariances, view)
     standard = (mean - maps[~even]) / np.sqrt(variance)

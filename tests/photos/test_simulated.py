@@ -10,7 +10,7 @@ from PIL import Image
 from geonb import files
 from geonb.photos import sources
 from geonb.photos.catalogue import with_lat_lon
-from simcities import fields, renderer, simulation
+from simcities import fields, kinds, renderer, simulation
 from simcities.world import load
 
 OPTIONS = {"city_count": 2, "photos_per_city": 30, "picture_px": 32, "world_seed": 0, "city_side_m": 900.0}
@@ -120,8 +120,8 @@ def test_what_other_code_has_painted_is_painted_again(root, monkeypatch):
 
 
 def test_sources_that_planted_nothing_say_so():
-    assert simulation.planted_at("folder", {}, pd.DataFrame({"lat_deg": [0], "lon_deg": [0], "city": ["a"]})) is None
-    assert simulation.planted_semivariogram("table", {}, np.array([1.0])) is None
+    assert kinds.planted_at("folder", {}, pd.DataFrame({"lat_deg": [0], "lon_deg": [0], "city": ["a"]})) is None
+    assert kinds.planted_semivariogram("table", {}, np.array([1.0])) is None
     assert len(sources.streets("folder", {})) == 0
     assert sources.streets("simulated", OPTIONS).city.nunique() == 2
 
@@ -130,7 +130,9 @@ def test_sources_that_planted_nothing_say_so():
     ("wrong", "said"),
     [
         ({"city_count": 0}, "city_count 0 must be a whole number of at least 1 and at most 8"),
-        ({"cities": 3}, "source 'simulated' has no option 'cities'; it has city_count, photos_per_city, picture_px"),
+        ({"city": 3}, "source 'simulated' has no option 'city'; it has city_count, photos_per_city, picture_px"),
+        ({"cities": "old"}, "cities 'old' must be one of seven_fields, headroom"),
+        ({"cities": "headroom", "trend_share": 0.1}, "source 'simulated' has no option 'trend_share'"),
         ({"picture_px": "96"}, "source 'simulated': picture_px = '96' is not of type int"),
     ],
 )
@@ -140,12 +142,37 @@ def test_a_world_that_cannot_be_made_is_refused_and_leaves_nothing(wrong, said, 
     assert list(root.iterdir()) == []
 
 
+def test_a_world_is_of_the_kind_that_it_says():
+    with pytest.raises(ValueError, match="cities 'headroom' are of another kind than these, 'seven_fields'"):
+        simulation.World(cities="headroom")
+
+
+@pytest.mark.slow
+def test_cities_of_the_word_headroom_are_painted_captioned_and_saved_as_such(painted):
+    options = {"cities": "headroom", "city_count": 2, "photos_per_city": 6, "picture_px": 32, "range_scale": 0.3}
+    options |= {"city_side_m": 900.0}
+    catalogue, _ = sources.gather("simulated", options)
+    world = kinds.world(options)
+    assert kinds.planted_at("simulated", options, with_lat_lon(catalogue)).shape == (12, 28)
+    assert kinds.planted_semivariogram("simulated", options, np.array([1.0, 1e9])).round(1).tolist() == [0.1, 1]
+    words = {way for ways in world.words.PHRASES.values() for way in ways}
+    assert all(any(way in caption for way in words) for caption in catalogue.caption)
+    saved = load(world.pictures_folder() / "world.npz")
+    assert saved.planted == world.planted()
+    again = world.painter.render(saved.cities[1], saved.photos[1], saved.nuisances[1], 32)
+    row = catalogue[catalogue.city == "Ostrand"].iloc[[3]]
+    with Image.open(painted / row.path.iloc[0]) as picture:
+        assert np.abs(np.asarray(picture, float) - again[3]).mean() < 10  # what JPEG leaves
+        once_more = sources.pictures("simulated", options, row.assign(path="gone.jpg"))[0]
+        assert once_more.tobytes() == picture.tobytes()
+
+
 @pytest.mark.slow
 def test_a_globe_is_a_catalogue_painted_in_two_styles(painted):
     catalogue, left_out = sources.gather("simulated", GLOBE)
     assert (len(catalogue), len(left_out)) == (96, 0)
     assert catalogue.groupby("country").city.nunique().tolist() == [2] * 6
-    assert np.isfinite(simulation.planted_at("simulated", GLOBE, with_lat_lon(catalogue))).all()
+    assert np.isfinite(kinds.planted_at("simulated", GLOBE, with_lat_lon(catalogue))).all()
     saved = load(simulation.World(**GLOBE).pictures_folder() / "world.npz")
     assert [city.style for city in saved.cities[:3]] == [0, 1, 0]
     drawn = saved.cities[1], saved.photos[1], saved.nuisances[1], 32

@@ -70,6 +70,7 @@ def test_every_option_that_changes_pictures_has_pictures_of_its_own():
         folders.add(dataclasses.replace(WORLD, **{name: value}).pictures_folder())
     assert len(folders) == 10
     assert simulation.World(**OPTIONS).pictures_folder() in folders
+    assert simulation.World().pictures_folder().name == "d1e0b3e989c9"  # of the default study
 
 
 def test_the_painted_code_counts_but_not_the_words(monkeypatch):

@@ -6,12 +6,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from geonb import files, random_streams
-from simcities import captions, simulation
+from simcities import simulation
 from simcities.world import save
 
 
 def read(world):
-    """Rows of the catalogue of a simulation.World, painted where it was not yet, world.npz beside the pictures."""
+    """Rows of the catalogue of a World, painted where it was not yet, world.npz beside the pictures."""
     folder, drawn, rows = world.pictures_folder(), [], []
     simulation.start_over(folder)
     progress = {"desc": "cities", "unit": "city", "file": sys.stdout, "disable": not sys.stdout.isatty()}
@@ -27,14 +27,14 @@ def read(world):
 def city_rows(world, city, photos, nuisances, folder):
     """Catalogue rows of one city, its pictures painted if they are not in the folder yet."""
     if not folder.exists():
-        simulation.paint(city, photos, nuisances, world.picture_px, folder)
+        simulation.paint(world, city, photos, nuisances, folder)
     paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
-    traits, rng = captions.traits(city, photos), random_streams.stream(world.world_seed, "captions", city.index)
+    traits, rng = world.words.traits(city, photos), random_streams.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
         **simulation.places_of(city, photos),
         "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
         "captured_at": photos.captured_at, "source": "simulated", "licence": "CC0-1.0", "author": "geonb",
-        "caption": captions.describe(traits, nuisances, photos.scene.to_numpy(), rng),
+        "caption": world.words.describe(traits, nuisances, photos.scene.to_numpy(), rng),
         "width_px": world.picture_px, "height_px": world.picture_px,
         "sha256": [files.sha256_of(path) for path in paths],
     })  # fmt: skip
