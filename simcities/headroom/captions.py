@@ -9,7 +9,7 @@ from simcities.headroom import fields
 
 AHEAD_M = (5.0, 9.0, 13.0)  # of a camera: where the street fills the lower half of its picture
 BOUNDS = (-1.2, -0.36, 0.36, 1.2)  # quintiles of a field over all cities, whose variance is 1 + 1
-NAMED = (4, 11)  # of the traits, in one caption: more would not fit into a text tower of 64 tokens
+NAMED = (5, 16)  # of the traits, in one caption
 PHRASES = {  # in the order of fields.FIELDS; from low to high values
     "wall_hue": ("red walls", "ochre walls", "sandy walls", "grey walls", "blue walls"),
     "wall_light": ("very dark fronts", "dark fronts", "mid-tone fronts", "light fronts", "whitish fronts"),

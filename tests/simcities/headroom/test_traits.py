@@ -131,7 +131,7 @@ def test_the_truth_of_a_city_that_a_world_has_not_is_missing():
     assert np.isnan(truth).all()
 
 
-def test_captions_name_four_to_eleven_traits_and_say_more_of_a_high_one(shots):
+def test_captions_name_five_to_sixteen_traits_and_say_more_of_a_high_one(shots):
     photos, nuisances = shots
     scenes = photos.scene.to_numpy()
     low, high = (
@@ -142,7 +142,7 @@ def test_captions_name_four_to_eleven_traits_and_say_more_of_a_high_one(shots):
         phrases = [ways[level] for ways in captions.PHRASES.values()]
         count = [sum(phrase in caption for phrase in phrases) for caption in said]
         assert captions.NAMED[0] == min(count)
-        assert max(count) <= captions.NAMED[1] + 1  # one phrase lies within another
+        assert max(count) <= captions.NAMED[1] + 2  # one phrase lies within another
     assert tuple(captions.PHRASES) == fields.FIELDS
     words = " ".join(captions.vocabulary())
     assert all(word.strip(",:") in words for caption in low + high for word in caption.split())
@@ -150,12 +150,12 @@ def test_captions_name_four_to_eleven_traits_and_say_more_of_a_high_one(shots):
         captions.describe(np.zeros((60, 7)), nuisances, scenes, random_streams.stream(0, "words"))
 
 
-def test_a_caption_fits_into_a_text_tower():
+def test_a_caption_fits_into_the_text_tower_of_these_cities():
     rng = np.random.default_rng(0)
     nuisances = day.nuisance(rng.integers(0, 2, 1000), rng)
     said = captions.describe(1.4 * rng.standard_normal((1000, 28)), nuisances, ["street"] * 1000, rng)
     tokens = pretrained_towers.open_clip().SimpleTokenizer(context_length=100)(said)
-    assert (tokens != 0).sum(dim=1).max() <= 64
+    assert (tokens != 0).sum(dim=1).max() <= 88
 
 
 def test_cities_of_a_continent_have_a_mean_for_each_trait(world):
