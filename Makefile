@@ -9,8 +9,9 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # uv does not read pip's settings: hand over pip's wheel folders, those that exist
 WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
 # numba compiles the painter at its first picture and keeps it beside the code
-PAINT  = "from simcities.simulation import World, renderer; w = World(city_count=1, photos_per_city=1); \
-           renderer.render(w.city(0), *w.shots(w.city(0)), w.picture_px)"
+PAINT  = "from simcities.kinds import KINDS; \
+           worlds = [kind(city_count=1, photos_per_city=1) for kind in KINDS.values()]; \
+           [w.painter.render(w.city(0), *w.shots(w.city(0)), w.picture_px) for w in worlds]"
 # tests in two processes, those of a file in one of them
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
@@ -41,7 +42,7 @@ else
 	"$(PYTHON)" -m venv "$(VENV)"
 	"$(BIN)/python" -m pip install -q -c constraints.txt -e ".[dev]"
 endif
-	@echo "compiling the painter of the simulated cities: a minute"
+	@echo "compiling the painters of the simulated cities: two minutes"
 	@$(BIN)/python -c $(PAINT)
 	@touch $@
 
