@@ -8,11 +8,13 @@ from scipy.spatial.distance import cdist
 
 from experiments.words import ridge_probe
 from geonb.earth import sphere
-from geonb.measuring import baselines, ceilings
+from geonb.measuring import baselines, ceilings, endpoints, information
+from geonb.measuring.errors import ERRORS
 from geonb.splitting import splits
-from simcities import fields, globe, simulation
+from simcities import fields, globe, simulation, unpainted
 
 BESIDE = ("frozen_nearest", *baselines.CENTRES, *ceilings.RUNGS)  # of rows without a training, those of the endpoints
+TOLD = ("clip", "city_uniform", "permuted_within_city", "permuted")  # rows that an answer sets beside sw_clip
 STEP_M = 0.5  # between distances at which a covariance is computed
 READ = ridge_probe.PROBES | {"target": "planted trait", "range_m": "its effective range [m]"}
 
@@ -90,3 +92,37 @@ def beside(world, photos, features, seen, noise_sd, parts, gallery, seed=0):
         known = rungs(world, photos, seen, noise_sd, part, gallery[split], city_given=given)
         tables.append(ceilings.rows(*known, split, seed))
     return pd.concat(tables, ignore_index=True)
+
+
+def of_study(world, photos, features, parts, gallery, yardstick_m, seed=0):
+    """(READ of the training photos of the first split, ERRORS of the rows beside methods) of the photos of a study.
+
+    What the ladder takes for the error of the tower is what those training photos say.
+    """
+    train, city = next(iter(parts.values())) == "train", photos.city.to_numpy(object)
+    seen, block = seen_in(world, photos), splits.block_ids(photos[["lat_deg", "lon_deg"]].to_numpy(), city, yardstick_m)
+    found = read(world, seen[train], features[train], city[train], block[train], seed=seed)
+    sd = unpainted.noise_sd(seen[train], city[train], found.r2.to_numpy())
+    rows = beside(world, photos, features, seen, sd, parts, gallery, seed)
+    return found, rows.assign(block=splits.blocks_of(rows, yardstick_m))[list(ERRORS)]
+
+
+def answer(bits, table, compared, rows):
+    """What page 07 says of a simulated study, in a few sentences: bits offered and needed, what could be learnt
+    and what clip reaches in the first split, and sw_clip over the other rows there.
+
+    bits: information.BUDGET; table: endpoints.ENDPOINTS; compared: endpoints.COMPARISONS; rows: see of_study.
+    """
+    split, within = table.split.iloc[0], table[table.endpoint == endpoints.WITHIN].set_index(["split", "method"]).value
+    learnable = rows[rows.method == "ceiling_learnable"].groupby("split", sort=False).error_m
+    lacking = [name for name, error_m in learnable if ceilings.label(error_m)]
+    learnt = sphere.length(within[split, "ceiling_learnable"])
+    reached = f"Within the right city the error that could be learnt in {split} is {learnt}"
+    cities_only = "About cities only, as what the tower reads finds hardly a place there"
+    clip = f", that of clip {sphere.length(within[split, 'clip'])}" if (split, "clip") in within else ""
+    told = compared[(compared.split == split) & compared.other.isin(TOLD)]
+    said = [
+        f"{cities_only}: {', '.join(lacking)}." if lacking else "",
+        information.answer(bits), f"{reached}{clip}.", endpoints.answer(told),
+    ]  # fmt: skip
+    return " ".join(filter(None, said))

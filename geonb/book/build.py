@@ -40,7 +40,7 @@ def set_page(page, name, study, record):
     notebook, *choice = page.split("/")
     source = nbformat.read(deps.notebooks_folder() / f"{notebook}.ipynb", as_version=4)
     executed = nbformat.read(deps.build_folder(study, "executed", f"{deps.flat(page)}.ipynb"), as_version=4).cells
-    source.cells = with_outputs(page, source.cells, executed)
+    source.cells = [cell for cell in with_outputs(page, source.cells, executed) if is_asked_for(cell, page, study)]
     for cell in source.cells:
         if cell.cell_type == "markdown":
             cell.source = wording.suited(cell.source, deps.is_simulated(study))
@@ -68,6 +68,12 @@ def with_outputs(page, source, executed):
     for cell, run in zip(code, ran, strict=True):
         cell.outputs, cell.execution_count = run.outputs, run.execution_count
     return [shown for cell in source for shown in ([cell, *values] if deps.is_tagged(cell, "parameters") else [cell])]
+
+
+def is_asked_for(cell, page, study):
+    """Whether a study asks for a cell: one tagged `if-NAME` is shown where the parameter NAME of its page is true."""
+    named = [tag.removeprefix("if-") for tag in cell.metadata.get("tags", []) if tag.startswith("if-")]
+    return not named or all(deps.parameters(page, study)[name] for name in named)
 
 
 def device_name():

@@ -3,7 +3,8 @@
 A wrong city counts as wrong, however far it lies. Errors within the city are those of the photos that all compared rows
 place in the right one, seed by seed: trainings of one seed start from the same weights and see the same batches. What
 is drawn again are whole clusters: worlds, where there are several, else cities, and then trainings too, which all
-cities share. The turns of unseen_city are one split.
+cities share. The turns of unseen_city are one split. A row that places no photo of a split right, as one that
+knows only places of other cities, decides nothing there and has no error within the city.
 
 Tables of errors have the columns errors.ERRORS, and `world` where there are several.
 """
@@ -163,8 +164,10 @@ def each(errors, rows, chosen, replicates, seed):
     together = errors.split.where(errors.split.map(way_of) != "unseen_city", "unseen_city")  # each city tests once
     for split, here in errors.assign(split=together, turn=errors.split).groupby("split", sort=False):
         known = side_by_side(here, rows)
-        counted = {SHARE: np.ones(known.right.shape[1:], bool), WITHIN: known.right.all(axis=0)}
+        able, everyone = known.right.any(axis=(1, 2)), np.ones(known.right.shape[1:], bool)
         for names in chosen:
+            own = np.isin(rows, names)
+            counted = {SHARE: everyone, WITHIN: known.right[able | own].all(axis=0)}
             for name, values in ((SHARE, known.right.astype(float)), (WITHIN, known.log_m)):
                 ours, *other = (values[list(rows).index(row)] for row in names)
                 mean = mean_of(ours - sum(other), counted[name], known, replicates=replicates, seed=seed)

@@ -59,5 +59,5 @@ def answer(found):
     enough = "which can be enough" if bits.offered >= bits.needed_within else "so that no method can name the cell"
     return (
         f"The traits that are read offer at most {bits.offered:.1f} bits about a place within its city; a cell needs "
-        f"{bits.needed_within:.1f}, and {bits.needed_city:.1f} more for the city: {enough}."
+        f"{bits.needed_within:.1f}, and {bits.needed_city:.1f} more for the city, {enough}."
     )

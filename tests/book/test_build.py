@@ -69,6 +69,19 @@ def test_a_further_page_of_a_template_has_figures_without_labels(toy, name, labe
     assert page.cells[0].source.startswith("# 06 · A question?: `hard`\n")
 
 
+@pytest.mark.parametrize(("count", "shown"), [(5, True), (0, False)])
+def test_cells_that_a_study_does_not_ask_for_are_left_out(toy, study, count, shown):
+    path = toy / "notebooks" / "01_photos.ipynb"
+    source = nbformat.read(path, as_version=4)
+    source.cells[-1].metadata["tags"] = ["hide-input", "if-photo_count"]
+    nbformat.write(source, path)
+    study(f"01_photos: {{photo_count: {count}}}")
+    execute("01_photos")
+    words = [cell.source for cell in build.set_page("01_photos", "01_photos", "toy", RECORD).cells]
+    assert ("answer = 42" in words) is shown
+    assert any("photo_count = 5" in text for text in words)
+
+
 def test_times_of_pages_become_the_record_of_the_run(toy, monkeypatch):
     monkeypatch.setattr(build, "device_name", lambda: "a processor")
     build_folder("toy", "times").mkdir(parents=True)

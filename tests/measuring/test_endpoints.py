@@ -64,7 +64,7 @@ def located(step_deg):
     at = np.stack([sphere.from_local_m(own, middle) for own, middle in zip(metres, centre, strict=True)])
     photos = pd.DataFrame({"photo_id": np.arange(240), "city": city, "lat_deg": at[:, 0], "lon_deg": at[:, 1]})
     tables = []
-    for method in ("clip", "sw_clip"):
+    for method in ("clip", "sw_clip", "beside"):
         own = np.arange(240) // 30 * 30 + rng.integers(0, 30, 240)
         chosen = np.where(rng.uniform(size=240) < 0.8, own, rng.integers(0, 240, 240))
         tables.append(decoding.predictions(photos, photos, chosen).assign(split="here", method=method, seed=0))
@@ -75,10 +75,30 @@ def test_moving_the_cities_ten_times_apart_changes_no_endpoint():
     near, far = located(0.4), located(4.0)
     assert far.error_m.mean() > 5 * near.error_m.mean()
     rows, pair = ["clip", "sw_clip"], [("sw_clip", "clip")]
-    for made in (lambda errors: endpoints.endpoints(errors, rows, **FEW),
-                 lambda errors: endpoints.comparisons(errors, pair, **FEW)):  # fmt: skip
+    told = lambda errors: endpoints.endpoints(errors, rows, ["beside"], **FEW)  # noqa: E731
+    compared = lambda errors: endpoints.comparisons(errors, pair, rows, **FEW)  # noqa: E731
+    headline = lambda errors: endpoints.headline(told(errors), compared(errors), 30, "07/errors")  # noqa: E731
+    for made in (told, compared, headline):
         pd.testing.assert_frame_equal(made(near), made(far), rtol=1e-4)
-    assert endpoints.endpoints(near, rows, **FEW).clusters.tolist() == [8] * 4
+    assert told(near).clusters.tolist() == [8] * 6
+    assert len(headline(near)) == 7
+
+
+def test_a_row_beside_counts_over_the_photos_that_it_too_places_right_and_changes_no_other_row():
+    city = [*"aabb"]
+    errors = pd.concat([
+        table([100, 400, 9e6, 50], [True, True, False, True], city=city),
+        table([10, 20, 30, 9e6], [True, True, True, False], city=city, method="weak"),
+        table([8e6] * 4, [False] * 4, city=city, method="abroad"),
+    ])  # fmt: skip
+    rows = ["clip", "abroad"]  # the second places nothing right: it decides nothing
+    found = endpoints.endpoints(errors, rows, ["weak", "elsewhere"], **FEW).set_index(["method", "endpoint"])
+    within = found.xs("within_city_error_m", level="endpoint")
+    assert within.n.to_dict() == {"clip": 3, "abroad": 0, "weak": 2}
+    assert within.value["clip"] == pytest.approx(np.cbrt(100 * 400 * 50))
+    assert within.value["weak"] == pytest.approx(np.sqrt(10 * 20))
+    assert np.isnan(within.value["abroad"])
+    assert np.isnan(endpoints.comparisons(errors, [("clip", "abroad")], **FEW).value[1])
 
 
 def test_cities_that_are_held_out_in_turn_are_the_clusters_of_one_split():
