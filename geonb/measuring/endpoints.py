@@ -214,17 +214,17 @@ def adjusted(*tables):
     return table.assign(p_holm=significance.holm(table.p))
 
 
-def headline(found, compared, density, table):
+def headline(found, compared, density, page):
     """Headline rows '<endpoint>.<split>.<density>.<row>' and '<endpoint>_ratio...<ours>_over_<other>', with p_holm.
 
-    found: ENDPOINTS, compared: COMPARISONS, of which the ratios count.
+    found: ENDPOINTS, compared: COMPARISONS, of which the ratios count: tables endpoints and endpoint_ratios of a page.
     """
     ratios = compared[compared.endpoint == WITHIN]
     keys = found.endpoint + "." + found.split + f".{density}." + found.method
     over = ratios.split + f".{density}." + ratios.method + "_over_" + ratios.other
     return pd.concat([
-        found.assign(key=keys, unit=found.endpoint.map({SHARE: "share", WITHIN: "m"}), table=table),
-        ratios.assign(key="within_city_error_ratio." + over, unit="ratio", table=table),
+        found.assign(key=keys, unit=found.endpoint.map({SHARE: "share", WITHIN: "m"}), table=f"{page}/endpoints"),
+        ratios.assign(key="within_city_error_ratio." + over, unit="ratio", table=f"{page}/endpoint_ratios"),
     ], ignore_index=True)  # fmt: skip
 
 

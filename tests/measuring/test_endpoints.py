@@ -77,7 +77,7 @@ def test_moving_the_cities_ten_times_apart_changes_no_endpoint():
     rows, pair = ["clip", "sw_clip"], [("sw_clip", "clip")]
     told = lambda errors: endpoints.endpoints(errors, rows, ["beside"], **FEW)  # noqa: E731
     compared = lambda errors: endpoints.comparisons(errors, pair, rows, **FEW)  # noqa: E731
-    headline = lambda errors: endpoints.headline(told(errors), compared(errors), 30, "07/errors")  # noqa: E731
+    headline = lambda errors: endpoints.headline(told(errors), compared(errors), 30, "07_compare")  # noqa: E731
     for made in (told, compared, headline):
         pd.testing.assert_frame_equal(made(near), made(far), rtol=1e-4)
     assert told(near).clusters.tolist() == [8] * 6
@@ -194,9 +194,10 @@ def test_rows_that_are_not_there_or_of_other_photos_are_refused():
 def test_headline_rows_have_the_keys_of_the_endpoints_and_of_the_ratios():
     errors = worlds_of(0.7, np.random.default_rng(0))
     found = endpoints.endpoints(errors, ["clip", "sw_clip"], **FEW)
-    rows = endpoints.headline(found, endpoints.comparisons(errors, [("sw_clip", "clip")], **FEW), 40, "07/errors")
+    rows = endpoints.headline(found, endpoints.comparisons(errors, [("sw_clip", "clip")], **FEW), 40, "07_compare")
     assert rows.key.tolist() == [
         "share_right_city.here.40.clip", "within_city_error_m.here.40.clip", "share_right_city.here.40.sw_clip",
         "within_city_error_m.here.40.sw_clip", "within_city_error_ratio.here.40.sw_clip_over_clip",
     ]  # fmt: skip
+    assert rows.table.tolist() == ["07_compare/endpoints"] * 4 + ["07_compare/endpoint_ratios"]
     assert rows.unit.tolist() == ["share", "m", "share", "m", "ratio"]
