@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cholesky, solve_triangular
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
@@ -132,9 +132,9 @@ def kriged(at_m, values, places_m, covariance, noise):
     if not len(at_m):
         return np.zeros(len(places_m)), prior
     between = covariance(at_m, places_m)
-    factor = cho_factor(covariance(at_m, at_m) + noise * np.eye(len(at_m)), lower=True)
-    weights = cho_solve(factor, between)
-    return weights.T @ values, np.maximum(prior - (between * weights).sum(axis=0), 0)
+    factor = cholesky(covariance(at_m, at_m) + noise * np.eye(len(at_m)), lower=True)
+    solved = solve_triangular(factor, np.column_stack([between, values]), lower=True)
+    return solved[:, :-1].T @ solved[:, -1], np.maximum(prior - (solved[:, :-1] ** 2).sum(axis=0), 0)
 
 
 def rows(photos, places, chosen, split, seed=0):
