@@ -1,7 +1,7 @@
 """What reruns after which change, and what a kill leaves behind: asked of Snakemake itself, on copies of the project.
 
-A slice of study smoke - pages 01 to 04 and the trainings of two methods - is run twice, the second time with a kill in
-the middle of a training; everything else is asked of the first run.
+A slice of study smoke - pages 01 to 04 and the trainings of two methods - is run, and its trainings once more with a
+kill in the middle of one; everything else is asked of the first run.
 """
 
 import csv
@@ -99,22 +99,21 @@ def wait_for(condition):
 
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory):
-    """Two copies of the project as it is now."""
-    return [clone_with_a_longer_training(tmp_path_factory.mktemp(name) / "geonb") for name in ("finished", "killed")]
+def finished(tmp_path_factory):
+    """A copy of the project as it is now, with the slice done, uninterrupted."""
+    folder = clone_with_a_longer_training(tmp_path_factory.mktemp("finished") / "geonb")
+    snakemake(folder, *map(manifest, PAGES), *map(copy_of, PAGES))
+    return folder
 
 
 @pytest.fixture(scope="module")
-def finished(copies):
-    """A copy with the slice done, uninterrupted."""
-    snakemake(copies[0], *map(manifest, PAGES), *map(copy_of, PAGES))
-    return copies[0]
-
-
-@pytest.fixture(scope="module")
-def killed(copies):
-    """Another copy whose run was killed in the middle of a training."""
-    folder = copies[1]
+def killed(finished, tmp_path_factory):
+    """A copy of it without trainings, whose run was killed in the middle of one."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("killed") / "geonb", symlinks=True)
+    for made in ("tables/06_train", "checkpoints"):
+        shutil.rmtree(folder / "build" / "smoke" / made)
+    for page in TRAININGS:
+        (folder / copy_of(page)).unlink()
     as_make = ["sh", "-c", 'GEONB_MAKE_PID=$$ "$@"; exit $?', "make", *command(*map(manifest, PAGES), study="smoke")]
     with (folder.parent / "first.log").open("w") as log:
         process = subprocess.Popen(
@@ -250,7 +249,7 @@ def test_a_killed_run_leaves_no_ghost_and_goes_on_to_the_same_numbers(finished, 
     )
     resumed = [int(step) for step in re.findall(r"resumed at step (\d+)", logs)]
     assert any(0 < step < COURSE["steps"] for step in resumed), logs
-    assert tables(killed) == tables(finished)  # and so: the same seed twice gives the same tables, on every page
+    assert tables(killed) == tables(finished)  # and so: the same seed twice gives the same trainings
     wait_for(lambda: not processes_in(killed))
 
 
