@@ -81,6 +81,12 @@ def test_the_introduction_shows_numbers_that_the_pages_have_made():
     assert re.search(r"ordinary CLIP training places\s+\d+%\s+of the test photos in the right city", text), text[:3000]
 
 
+def test_what_photos_offer_is_told_where_the_study_asks_for_it():
+    text = soup_of(HTML / "executed" / "07_compare.html").get_text(" ")
+    assert "What the photos offer, and what a method makes of it" in text
+    assert re.search(r"offer at most [\d.]+ bits about a place within its city; a cell needs [\d.]+", text)
+
+
 @every_telling_page
 def test_reading_is_possible_by_day_and_night_on_a_phone_and_with_search(path):
     soup = soup_of(path)
