@@ -25,6 +25,19 @@ TRAINED = ("clip", "sw_clip", "city_uniform", "permuted_within_city", "permuted"
 PILOT = {"learning_rate": 0.005, "bandwidth_m": 100.0}  # as in the pilots that measured the regime
 
 
+def data_of(setting, world, split, r2):
+    """(training_arrays.Data, seen (n, K), sd (K,)) of a World without pictures: what cameras see, a tower's error.
+
+    setting: worlds.Setting; r2 (K,): with which the tower reads the fields within a city.
+    """
+    photos, seen = simulation.unpainted(world)
+    sd = unpainted.noise_sd(seen, photos.city.to_numpy(), r2)
+    noise = random_streams.stream(world.world_seed, "regime").standard_normal(seen.shape)
+    parts = {split: splits.make(split, photos, worlds.cut(setting.yardstick_m))}
+    grid = worlds.street_grid(world, setting)
+    return training_arrays.Data(photos, np.float32(seen + sd * noise), parts, grid), seen, sd
+
+
 def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
     """Errors (columns errors.ERRORS, world) of trained rows, baselines and ceilings in worlds without pictures.
 
@@ -33,14 +46,8 @@ def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
     """
     tables = []
     for world in drawn:
-        photos, seen = simulation.unpainted(world)
-        sd = unpainted.noise_sd(seen, photos.city.to_numpy(), r2)
-        noise = random_streams.stream(world.world_seed, "regime").standard_normal(seen.shape)
-        features, parts = (
-            np.float32(seen + sd * noise),
-            {split: splits.make(split, photos, worlds.cut(setting.yardstick_m))},
-        )
-        data = training_arrays.Data(photos, features, parts, worlds.street_grid(world, setting))
+        data, seen, sd = data_of(setting, world, split, r2)
+        photos, features, parts = data.photos, data.features, data.parts
         gallery = {split: galleries.of_split(split, photos, parts[split], data.grid)}
         found = [worlds.train(setting, name, data, None, asked=asked)[0].assign(kind="method") for name in trained]
         found.append(baselines.untrained(photos, features, parts, gallery, lambda table: None, seed=0))

@@ -1,0 +1,74 @@
+"""The trials of the rows of study headroom on design worlds without pictures: headroom_trials.csv.
+
+python data/trials/make_headroom_trials.py [SPLIT...]   by default other_drive, blocked_25 and unseen_city
+
+Twelve trials of each method, over its own two most important parameters, each trained once on each of three design
+worlds, whose traits are read with the R2 of the tower headroom-supervised (simcities.unpainted). The score is the
+geometric mean over the worlds of the validation error at the step that validation chose. No world of a study is read.
+"""
+
+import functools
+import itertools
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from experiments.laboratory import regime, worlds
+from geonb.learning import methods, recipes
+from simcities.headroom.simulation import World
+
+HERE = Path(__file__).parent
+METHODS, WORLDS = ("clip", "sw_clip", "cells", "geoclip"), (31, 32, 33)
+SPLITS = ("other_drive", "blocked_25", "unseen_city")
+COLUMNS = ["method", "split", *recipes.names_of(recipes.Tuned), "validation_error_m"]
+
+
+def trials():
+    """Every (method, values) that is tried."""
+    found = []
+    for name in METHODS:
+        tuned = methods.get(name).tuned
+        found += [(name, dict(zip(tuned, values, strict=True))) for values in itertools.product(*tuned.values())]
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def data_of(seed, split):
+    """(worlds.Setting, training_arrays.Data) of one design world in one split; the last one is kept."""
+    r2 = pd.read_csv(HERE.parent / "towers" / "headroom-supervised" / "r2.csv").r2.to_numpy()
+    folder = Path(tempfile.mkdtemp(prefix="geonb-trials-"))
+    setting = worlds.Setting(300.0, 25.0, recipes.Course(), lambda *key: folder / f"{hash(key):x}")
+    return setting, regime.data_of(setting, World(world_seed=seed), split, r2)[0]
+
+
+def validation_error_m(job):
+    """The validation error [m] of one training: (world seed, split, method, values)."""
+    seed, split, name, values = job
+    torch.set_num_threads(1)
+    setting, data = data_of(seed, split)
+    return worlds.train(setting, name, data, None, asked=values)[1]
+
+
+def main():
+    """Two trainings at a time; the table of a split replaces that of before when all of it is there."""
+    file = HERE / "headroom_trials.csv"
+    for split in sys.argv[1:] or SPLITS:
+        jobs = [(seed, split, *trial) for seed in WORLDS for trial in trials()]
+        with ProcessPoolExecutor(2) as pool:
+            errors = np.array(list(pool.map(validation_error_m, jobs))).reshape(len(WORLDS), -1)
+        means = np.exp(np.log(errors).mean(axis=0))
+        rows = [{"method": name, "split": split, **values, "validation_error_m": mean}
+                for (name, values), mean in zip(trials(), means, strict=True)]  # fmt: skip
+        known = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
+        table = pd.concat([known[known.split != split], pd.DataFrame(rows)], ignore_index=True)
+        table.reindex(columns=COLUMNS).round(4).to_csv(file, index=False)
+        print(recipes.best_trials(pd.DataFrame(rows)).to_string(), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
