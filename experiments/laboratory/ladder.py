@@ -110,7 +110,7 @@ def of_study(world, photos, features, parts, gallery, yardstick_m, seed=0):
 
 def answer(bits, table, compared, rows):
     """What page 07 says of a simulated study, in a few sentences: bits offered and needed, what could be learnt
-    and what clip reaches in the first split, and sw_clip over the other rows there.
+    and what clip and frozen features reach in the first split, and sw_clip over the controls there.
 
     bits: information.BUDGET; table: endpoints.ENDPOINTS; compared: endpoints.COMPARISONS; rows: see of_study.
     """
@@ -120,10 +120,14 @@ def answer(bits, table, compared, rows):
     learnt = sphere.length(within[split, "ceiling_learnable"])
     reached = f"Within the right city the error that could be learnt in {split} is {learnt}"
     cities_only = "About cities only, as what the tower reads finds hardly a place there"
-    clip = f", that of clip {sphere.length(within[split, 'clip'])}" if (split, "clip") in within else ""
+    names = {"clip": "clip", "frozen_nearest": "the nearest neighbour in frozen features, which was not trained,"}
+    beside_it = "".join(
+        f", that of {name} {sphere.length(within[split, row])}"
+        for row, name in names.items() if within.get((split, row), np.nan) > 0
+    )  # fmt: skip
     told = compared[(compared.split == split) & compared.other.isin(TOLD)]
     said = [
         f"{cities_only}: {', '.join(lacking)}." if lacking else "",
-        information.answer(bits), f"{reached}{clip}.", endpoints.answer(told),
+        information.answer(bits), f"{reached}{beside_it}.", endpoints.answer(told),
     ]  # fmt: skip
     return " ".join(filter(None, said))

@@ -25,7 +25,7 @@ POWER = 0.8  # with which the detectable ratio would be found
 LEVEL = 0.05  # of a single two-sided test
 SHARE, WITHIN = "share_right_city", "within_city_error_m"
 INTERVAL = {
-    "low": "lower bound of its 95 % interval, clusters drawn again; missing below 8 clusters [as value]",
+    "low": "lower bound of its 95 % interval, clusters drawn again; missing below 8, or where few differ [as value]",
     "high": "upper bound of it [as value]",
 }
 SEEN = {
@@ -113,7 +113,8 @@ def mean_of(values, counted, known, *, replicates=REDRAWS, seed=0):
         null, own = (np.nan_to_num(np.abs(off) / error, posinf=np.inf)
                      for off, error in ((means - found.value, errors), (found.value, found.error)))  # fmt: skip
     reach = np.quantile(null, 1 - LEVEL, method="higher") * found.error
-    found.low, found.high = found.value - reach, found.value + reach
+    if np.isfinite(reach):  # else clusters that differ are so few that redraws without any are common
+        found.low, found.high = found.value - reach, found.value + reach
     found.p = float(((null >= own).sum() + 1) / (replicates + 1))
     return found
 

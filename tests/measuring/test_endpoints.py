@@ -114,6 +114,14 @@ def test_cities_that_are_held_out_in_turn_are_the_clusters_of_one_split():
     assert first.low.isna().all()
 
 
+def test_a_share_that_differs_in_one_cluster_only_has_no_interval():
+    city = np.repeat([f"c{n}" for n in range(8)], 20)
+    errors = table(np.full(160, 50.0), np.arange(160) > 0, city=city)
+    found = endpoints.endpoints(errors, ["clip"], **FEW).iloc[0]
+    assert found.value == 159 / 160
+    assert np.isnan([found.low, found.high]).all()
+
+
 def test_a_gain_that_all_worlds_share_is_found_and_none_is_not():
     rng = np.random.default_rng(1)
     found, none = (endpoints.comparisons(worlds_of(gain, rng), [("sw_clip", "clip")]).iloc[1] for gain in (0.7, 1.0))
