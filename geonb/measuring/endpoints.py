@@ -141,7 +141,7 @@ def endpoints(errors, rows, beside=(), *, replicates=REDRAWS, seed=0):
     order = list(dict.fromkeys(split for split, *_ in found))
     found.sort(key=lambda one: order.index(one[0]))
     return pd.DataFrame(
-        [(split, *row, name, *values_of(mean, name), *seen) for split, row, name, mean, seen in found],
+        [(split, *row, name, *values_of(mean, name, 0), *seen) for split, row, name, mean, seen in found],
         columns=list(ENDPOINTS),
     )
 
@@ -175,9 +175,10 @@ def each(errors, rows, chosen, replicates, seed):
                 yield split, names, name, mean, (mean.clusters, len(ours), mean.n)
 
 
-def values_of(mean, endpoint):
-    """(value, low, high) of a mean_of: errors and their ratios are means of logarithms, no share goes beyond 1."""
-    back = np.exp if endpoint == WITHIN else lambda part: np.clip(part, -1, 1)
+def values_of(mean, endpoint, least=-1):
+    """(value, low, high) of a mean_of: errors and their ratios are means of logarithms, no share goes beyond 1; least:
+    0 for a share, -1 for a difference of two."""
+    back = np.exp if endpoint == WITHIN else lambda part: np.clip(part, least, 1)
     return tuple(float(back(part)) for part in (mean.value, mean.low, mean.high))
 
 

@@ -158,6 +158,13 @@ def test_cities_share_their_trainings_so_that_seeds_that_disagree_widen_the_inte
     assert widths[1] > 5 * widths[0]
 
 
+def test_no_interval_of_a_share_goes_below_zero():
+    city = np.repeat([f"c{n}" for n in range(8)], 30)
+    some = np.arange(240) % 30 < np.repeat([1, 2, 0, 3, 0, 9, 1, 0], 30)
+    few = endpoints.endpoints(table(np.full(240, 9.0), some, city=city), ["clip"], **FEW).iloc[0]
+    assert few.low == 0 < few.value < few.high
+
+
 def test_equal_rows_have_a_ratio_of_one_that_is_not_shown_to_differ():
     errors = worlds_of(1.0, np.random.default_rng(0))
     same = errors[errors.method == "clip"]
