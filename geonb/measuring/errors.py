@@ -213,10 +213,9 @@ def answer(compared, split, methods, ratios, *, several=True):
         f"the frozen nearest neighbour reaches {sphere.length(frozen)} without training."
     )
     if several:
-        first += (
-            f" They place {right[best]:.0%} and {right['frozen_nearest']:.0%} of the photos in the right city, and "
-            "near one half a median jumps."
-        )
+        jumps = ", and near one half a median jumps" if 0.3 < right[best] < 0.7 else ""
+        both = f"{right[best]:.0%} and {right['frozen_nearest']:.0%}"
+        first += f" They place {both} of the photos in the right city{jumps}."
     own = ratios[ratios.split == split]
     better = significance.listed(significance.shown_to("helps", own).method)
     shown = f"Of {len(own)} methods {better} is shown to be better than clip."
