@@ -4,9 +4,7 @@ python data/towers/make_towers.py NAME...   one folder beside this file for each
     geonb-tiny              contrastive, pictures and their captions
     geonb-tiny-supervised   the ceiling: the same image tower, told the planted fields
     geonb-shifted           as geonb-tiny, on pictures of another style and of other cities
-    headroom                contrastive, of the cities of simcities.headroom, also with captions of their places;
-                            not shipped
-    headroom-supervised     the ceiling of these cities; r2.csv beside either of the two: how well it reads their traits
+    headroom-supervised     the ceiling of the cities of simcities.headroom; beside it how well it reads their traits
 """
 
 import argparse
@@ -20,7 +18,6 @@ from pathlib import Path
 
 from geonb import random_streams
 from geonb.learning import _torchvision  # noqa: F401  before open_clip, which imports torchvision
-from geonb.photos.captions import location_captions
 
 # isort: split
 import numpy as np
@@ -39,7 +36,6 @@ MODEL = {
     "vision_cfg": {"image_size": PICTURE_PX, "layers": [1, 1, 1, 1], "width": 16, "head_width": 32},
     "text_cfg": {"context_length": 64, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
-CONTEXT = 88  # the longest caption of simcities.headroom has about 80 tokens
 PREPROCESS = {"mean": [0.45, 0.45, 0.45], "std": [0.25, 0.25, 0.25], "interpolation": "bicubic",
               "resize_mode": "shortest"}  # fmt: skip
 
@@ -59,8 +55,6 @@ class Recipe:
 
     range_m: of the planted fields, before each city's own factor; kept here, so that a world drawn anew moves no tower
     headroom: whether the cities are those of simcities.headroom, whose ranges are then scaled to the half side
-    places_share: of the captions, those that say street, city, country and coordinates instead of what is seen, so that
-        the text tower knows digits and such words; no study has these cities
     """
 
     objective: str
@@ -76,8 +70,6 @@ class Recipe:
     headroom: bool = False
     half_side_m: float = 700.0
     picture_px: int = PICTURE_PX
-    context_length: int = MODEL["text_cfg"]["context_length"]
-    places_share: float = 0.0
 
 
 RECIPES = {
@@ -95,33 +87,16 @@ RECIPES = {
         picture_px=128,
     ),
 }
-# no study reads words of these cities yet
-UNSHIPPED = {
-    "headroom": Recipe(
-        "captions",
-        world_seed=210,
-        cities=80,
-        photos_per_city=400,
-        epochs=10,
-        headroom=True,
-        half_side_m=450.0,
-        picture_px=128,
-        context_length=CONTEXT,
-        places_share=0.1,
-    ),
-}
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """pixels (n, px, px, 3) uint8, traits (n, K), nuisances (n, 12), scenes (n,) and places (n,) of tower cities, the
-    latter as captions."""
+    """pixels (n, px, px, 3) uint8, traits (n, K), nuisances (n, 12) and scenes (n,) of tower cities."""
 
     pixels: np.ndarray
     traits: np.ndarray
     nuisances: np.ndarray
     scenes: np.ndarray
-    places: np.ndarray
 
 
 def paint(recipe):
@@ -136,15 +111,8 @@ def paint(recipe):
         else:
             pixels = renderer.render(city, photos, nuisances, recipe.picture_px, style=recipe.style)
         seen = (roomy.captions if recipe.headroom else captions).traits(city, photos)
-        parts.append((pixels, seen, nuisances, photos.scene.to_numpy(str), places_of(city, photos)))
+        parts.append((pixels, seen, nuisances, photos.scene.to_numpy(str)))
     return Pictures(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def places_of(city, photos):
-    """A caption (n,) that says where each photo was taken."""
-    at = city.lat_lon_deg(photos[["east_m", "north_m"]].to_numpy())
-    names = {"city": [city.name] * len(photos), "country": [city.country] * len(photos)}
-    return np.array(location_captions(at, street=np.array(city.street_names)[photos.street], **names))
 
 
 def plain_city(recipe, index, rng):
@@ -182,26 +150,14 @@ def augmented(pixels, rng):
 
 
 def model_of(recipe):
-    """open_clip's configuration of a tower for the recipe's size of pictures and length of captions."""
-    vision, text = {"image_size": recipe.picture_px}, {"context_length": recipe.context_length}
-    return MODEL | {"vision_cfg": MODEL["vision_cfg"] | vision, "text_cfg": MODEL["text_cfg"] | text}
-
-
-def words_of(recipe, pictures, epoch):
-    """Captions of all pictures in an epoch, a share of them of places: the same picture in other words each time."""
-    rng = random_streams.stream(0, "words", epoch)
-    describe = (roomy.captions if recipe.headroom else captions).describe
-    words = describe(pictures.traits, pictures.nuisances, pictures.scenes, rng)
-    if not recipe.places_share:
-        return words
-    of_places = random_streams.stream(0, "places", epoch).random(len(words)) < recipe.places_share
-    return np.where(of_places, pictures.places, words).tolist()
+    """open_clip's configuration of a tower for the recipe's size of pictures."""
+    return MODEL | {"vision_cfg": MODEL["vision_cfg"] | {"image_size": recipe.picture_px}}
 
 
 def train(recipe, pictures):
     """(open_clip model, linear head), trained; with objective 'fields' only its image tower has learned."""
     random_streams.seed_torch(0, "towers")
-    model = open_clip.model.CLIP(MODEL["embed_dim"], model_of(recipe)["vision_cfg"], model_of(recipe)["text_cfg"])
+    model = open_clip.model.CLIP(MODEL["embed_dim"], model_of(recipe)["vision_cfg"], MODEL["text_cfg"])
     model.visual.to(memory_format=torch.channels_last)
     head = torch.nn.Linear(MODEL["embed_dim"], pictures.traits.shape[1])
     loss_of = told_fields if recipe.objective == "fields" else told_captions
@@ -209,11 +165,13 @@ def train(recipe, pictures):
     optimizer = torch.optim.AdamW(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
     steps = recipe.epochs * (len(pictures.pixels) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, steps, pct_start=0.1)
-    tokenizer = open_clip.SimpleTokenizer(context_length=recipe.context_length)
-    started, said = time.perf_counter(), -1
+    tokenizer, started, said = open_clip.SimpleTokenizer(context_length=64), time.perf_counter(), -1
     for step, (epoch, batch) in enumerate(batches(recipe, len(pictures.pixels))):
-        if epoch != said and recipe.objective == "captions":
-            tokens, said = tokenizer(words_of(recipe, pictures, epoch)), epoch
+        if epoch != said and recipe.objective == "captions":  # the same picture in other words in every epoch
+            words = (roomy.captions if recipe.headroom else captions).describe(
+                pictures.traits, pictures.nuisances, pictures.scenes, random_streams.stream(0, "words", epoch)
+            )
+            tokens, said = tokenizer(words), epoch
         with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
             seen = model.visual(augmented(pictures.pixels[batch], random_streams.stream(0, "augmented", step)))
         loss = loss_of(model, head, seen.float(), pictures, batch, None if recipe.objective == "fields" else tokens)
@@ -250,20 +208,6 @@ def told(head, seen):
 
 
 @torch.no_grad()
-def fit_head(model, head, pictures, batch=100):
-    """Give the head the least-squares reading of the fields of street views from the features of a trained tower."""
-    model.eval()
-    shown = np.flatnonzero(pictures.scenes == "street")[::4]  # some thousands are enough for a hundred columns
-    parts = [model.visual(normalized(torch.from_numpy(pictures.pixels[shown[first : first + batch]])))
-             for first in range(0, len(shown), batch)]  # fmt: skip
-    features = torch.nn.functional.normalize(torch.cat(parts), dim=1) * math.sqrt(MODEL["embed_dim"])
-    known = torch.cat([features, torch.ones(len(features), 1)], dim=1)
-    found = torch.linalg.lstsq(known, torch.from_numpy(pictures.traits[shown]).float()).solution
-    head.weight.copy_(found[:-1].T)
-    head.bias.copy_(found[-1])
-
-
-@torch.no_grad()
 def read(model, head, world):
     """How well the fields of a world are read, as a table of columns READ."""
     model.eval()
@@ -285,13 +229,12 @@ def normalized(pixels):
     return (seen - torch.tensor(PREPROCESS["mean"]).view(1, 3, 1, 1)) / torch.tensor(PREPROCESS["std"]).view(1, 3, 1, 1)
 
 
-def write(model, name, recipe, pictures):
+def write(model, name, recipe):
     """Weights in fp16 with the token rows that captions can use, open_clip's configuration, checksum."""
     folder = HERE / name
     folder.mkdir(exist_ok=True)
     state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
     words = (roomy.captions if recipe.headroom else captions).vocabulary()
-    words += pictures.places.tolist() if recipe.places_share else []
     rows = torch.unique(open_clip.SimpleTokenizer(context_length=256)(words))
     state["token_rows"] = rows
     state["token_embedding.weight"] = state["token_embedding.weight"][rows]
@@ -306,20 +249,18 @@ def write(model, name, recipe, pictures):
 def main():
     """Paint, train, write; towers that share their cities share the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", choices=[*RECIPES, *UNSHIPPED], nargs="+")
+    parser.add_argument("names", choices=RECIPES, nargs="+")
     painted, started = {}, time.perf_counter()
     for name in parser.parse_args().names:
-        recipe = (RECIPES | UNSHIPPED)[name]
+        recipe = RECIPES[name]
         cities = replace(recipe, objective="", epochs=0)
         if cities not in painted:
             painted = {cities: paint(recipe)}
         pictures = painted[cities]
         print(f"{name}: {len(pictures.pixels)} pictures after {time.perf_counter() - started:.0f} s", flush=True)
         model, head = train(recipe, pictures)
-        write(model, name, recipe, pictures)
+        write(model, name, recipe)
         if recipe.headroom:
-            if recipe.objective == "captions":
-                fit_head(model, head, pictures)
             table = read(model, head, HELD_OUT).round(3)
             table.to_csv(HERE / name / "r2.csv", index=False)
             print(table.to_string(), f"mean {table.r2.mean():.3f}", sep="\n")

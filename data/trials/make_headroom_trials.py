@@ -8,6 +8,7 @@ the geometric mean over the worlds of the validation error at the step that vali
 read.
 """
 
+import dataclasses
 import functools
 import itertools
 import sys
@@ -28,6 +29,7 @@ METHODS, WORLDS = ("clip", "sw_clip", "cells", "geoclip"), (31, 32, 33)
 # of the values of geonb.learning.methods, the least rate was the worst and the largest the best of every method
 WIDENED = {"learning_rate": [0.001, 0.005, 0.02], "cell_size_m": [100.0, 200.0, 400.0, 800.0]}
 SPLITS = ("other_drive", "blocked_25", "unseen_city")
+SETTING = worlds.Setting(300.0, 25.0, recipes.Course(), folder_of=None)  # as in experiments.laboratory.regime
 COLUMNS = ["method", "split", *recipes.names_of(recipes.Tuned), "validation_error_m"]
 
 
@@ -42,19 +44,18 @@ def trials():
 
 @functools.lru_cache(maxsize=1)
 def data_of(seed, split):
-    """(worlds.Setting, training_arrays.Data) of one design world in one split; the last one is kept."""
+    """The training_arrays.Data of one design world in one split; the last one is kept."""
     r2 = pd.read_csv(HERE.parent / "towers" / "headroom-supervised" / "r2.csv").r2.to_numpy()
-    folder = Path(tempfile.mkdtemp(prefix="geonb-trials-"))
-    setting = worlds.Setting(300.0, 25.0, recipes.Course(), lambda *key: folder / f"{hash(key):x}")
-    return setting, regime.data_of(setting, World(world_seed=seed), split, r2)[0]
+    return regime.data_of(SETTING, World(world_seed=seed), split, r2)[0]
 
 
 def validation_error_m(job):
     """The validation error [m] of one training: (world seed, split, method, values)."""
     seed, split, name, values = job
     torch.set_num_threads(1)
-    setting, data = data_of(seed, split)
-    return worlds.train(setting, name, data, None, asked=values)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        setting = dataclasses.replace(SETTING, folder_of=lambda *key: Path(folder))
+        return worlds.train(setting, name, data_of(seed, split), None, asked=values)[1]
 
 
 def main():

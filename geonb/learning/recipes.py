@@ -234,10 +234,9 @@ def tuned(name, split, trials, asked):
 
     trials: table with columns method, split, validation_error_m and the values, None without; of the method's rows of
     this split, for blocked_25 of blocked where it has none of its own, the one with the smallest error counts, the
-    defaults for splits that the table does not know. A row that
-    is like another has that one's best values of what it does not tune itself, of everything where it tunes nothing.
-    asked: name -> value, goes before the trials unless it is below 0. ValueError where the table knows the split and
-    not the method on it.
+    defaults for splits that the table does not know. A row that is like another has that one's best values of what it
+    does not tune itself, of everything where it tunes nothing. asked: name -> value, goes before the trials unless it
+    is below 0. ValueError where the table knows the split and not the method on it.
     """
     row = methods.get(name)
     known = tuned(row.like, split, trials, {}) if row.like else dataclasses.asdict(Tuned())
