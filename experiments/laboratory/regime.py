@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from experiments.laboratory import ladder, worlds
-from geonb import random_streams
 from geonb.learning import recipes, training_arrays
 from geonb.measuring import baselines, ceilings, endpoints, information
 from geonb.splitting import galleries, splits
@@ -30,12 +29,12 @@ def data_of(setting, world, split, r2):
 
     setting: worlds.Setting; r2 (K,): with which the tower reads the fields within a city.
     """
-    photos, seen = simulation.unpainted(world)
-    sd = unpainted.noise_sd(seen, photos.city.to_numpy(), r2)
-    noise = random_streams.stream(world.world_seed, "regime").standard_normal(seen.shape)
+    places, seen = simulation.unpainted(world)
+    sd = unpainted.noise_sd(seen, places.city.to_numpy(), r2)
+    photos, features, seen = unpainted.read(world, sd)
     parts = {split: splits.make(split, photos, worlds.cut(setting.yardstick_m))}
     grid = worlds.street_grid(world, setting)
-    return training_arrays.Data(photos, np.float32(seen + sd * noise), parts, grid), seen, sd
+    return training_arrays.Data(photos, features, parts, grid), seen, sd
 
 
 def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
