@@ -1,7 +1,7 @@
 """Photos without pictures: the planted fields that a camera sees, and noise like the error of a tower.
 
-A training on such features takes a second. A tower errs alike in neighbouring photos, which show the same houses and the
-same other traits: the noise has a part that is a random field.
+A training on such features takes a second. A tower errs alike in neighbouring photos, which show the same houses and
+the same other traits: the noise has a part that is a random field.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from geonb import random_streams
 from geonb.earth import sphere
 from simcities import fields, globe, kinds, simulation
 
-# of the error of headroom-supervised in design world 30: between photos of other drives its correlation is .56 below 5 m,
-# .40 at 30 m, .29 at 60 m, .18 at 120 m and .09 at 240 m
+# of the error of the shipped tower in design world 30: between photos of other drives its correlation is .56 below
+# 5 m, .40 at 30 m, .29 at 60 m, .18 at 120 m and .09 at 240 m
 FIELD_SHARE, FIELD_RANGE_M = 0.55, 300.0
 ERROR = fields.Planted(model="exponential")
 LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
