@@ -1,8 +1,6 @@
 """Which kind of cities the options of a study ask for, by their word `cities`, and what was planted there."""
 
-import numpy as np
-
-from simcities import captions, fields, simulation, things
+from simcities import fields, simulation
 from simcities.headroom import simulation as headroom
 
 KINDS = {kind.cities: kind for kind in (simulation.World, headroom.World)}
@@ -38,17 +36,3 @@ def planted_at(source, options, table):
 def planted_semivariogram(source, options, distance_m):
     """The planted semivariance (n,) at distances (n,), as a share of its sill; None where nothing was planted."""
     return fields.planted_semivariogram(world(options).planted(), distance_m) if source == "simulated" else None
-
-
-def scenes(source, options, photo_id):
-    """The kind of scene (n,) of photos; 'photo' for all where nobody says."""
-    if source != "simulated":
-        return np.full(len(photo_id), "photo", dtype=object)
-    return simulation.cameras(world(options)).set_index("photo_id").scene.loc[photo_id].to_numpy(dtype=object)
-
-
-def fields_named(source):
-    """{kind of scene: planted fields that its captions name [count]}; empty where nothing was planted."""
-    if source != "simulated":
-        return {}
-    return {scene: len(captions.SHOWN.get(scene, ())) for scene in things.SCENES}

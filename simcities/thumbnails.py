@@ -1,4 +1,4 @@
-"""Small pictures that explain a simulated world, as a table: kinds of scenes, other days, neighbours, equal values."""
+"""Small pictures that explain a simulated world, as a table: other days, neighbours, equal values."""
 
 import io
 
@@ -7,29 +7,26 @@ import pandas as pd
 from PIL import Image
 
 from geonb import random_streams
-from simcities import captions, day, fields, renderer, simulation, things
+from simcities import captions, day, simulation
 
 THUMBNAILS = {
-    "sheet": "figure that shows it: scenes, days, neighbours or values",
+    "sheet": "figure that shows it: days, neighbours or values",
     "title": "what stands above it",
     "jpeg": "the picture as JPEG [bytes]",
 }
 
 
 def thumbnails(world, photos, pictures, *, seed=0):
-    """The pictures of four figures (columns THUMBNAILS) of a simulation.World and its catalogue.
+    """The pictures of three figures (columns THUMBNAILS) of a simulation.World and its catalogue.
 
     pictures: rows of the catalogue -> PIL images.
     """
-    scene = simulation.cameras(world).scene
     seen = simulation.truth(world, captions.ahead(photos), photos.city.to_numpy())
-    storeys = seen[:, fields.FIELDS.index("storeys")]
-    scenes = [n for kind in things.SCENES for n in scene[scene == kind].index[:4]]
+    storeys = seen[:, world.planted().names.index("storeys")]
     longest = photos.sequence_id[photos.sequence_id != ""].value_counts().index[0]
     drive = photos[photos.sequence_id == longest].index[:8]
-    alike = same_values(storeys, photos.city.to_numpy(), (scene == "street").to_numpy())
+    alike = same_values(storeys, photos.city.to_numpy())
     shown = {
-        "scenes": (pictures(photos.loc[scenes]), scene[scenes]),
         "days": (on_other_days(world, 10, 8, seed=seed), [""] * 8),
         "neighbours": (pictures(photos.loc[drive]), photos.street[drive]),
         "values": (pictures(photos.loc[alike]), [f"{photos.city[n]}, storeys {storeys[n]:+.1f}" for n in alike]),
@@ -58,16 +55,15 @@ def on_other_days(world, photo, count, *, seed=0):
     city = world.city(0)
     camera = world.shots(city)[0].iloc[[photo] * count]
     days = day.nuisance(np.arange(count) % 2, random_streams.stream(seed, "other days"))
-    return [Image.fromarray(picture) for picture in renderer.render(city, camera, days, world.picture_px)]
+    return [Image.fromarray(picture) for picture in world.painter.render(city, camera, days, world.picture_px)]
 
 
-def same_values(values, city, eligible, steps=4):
+def same_values(values, city, steps=4):
     """Photos (2 * steps,) in two cities with the same rising values: indices, city by city.
 
-    values, city, eligible (n,). The two cities are those whose values overlap most, among those with eligible photos.
-    ValueError where these are not two.
+    values, city (n,). The two cities are those whose values overlap most. ValueError where there are not two.
     """
-    own = {name: np.flatnonzero((city == name) & eligible) for name in np.unique(city[eligible])}
+    own = {name: np.flatnonzero(city == name) for name in np.unique(city)}
     spread = {name: np.quantile(values[at], [0.02, 0.98]) for name, at in own.items()}
     shared = {(a, b): np.array([spread[a], spread[b]]).T for a in own for b in own if a < b}
     if not shared:

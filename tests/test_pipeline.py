@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 import yaml
@@ -132,6 +133,12 @@ def test_a_finished_slice_has_nothing_to_do(finished):
     assert "Nothing to be done" in snakemake(finished, *map(manifest, PAGES), *map(copy_of, PAGES))
 
 
+def test_semivariograms_stand_beside_what_was_planted(finished):
+    lags = pd.read_parquet(finished / "build/smoke/tables/03_semivariograms/lags.parquet")
+    assert lags.planted.between(0, 1).all()
+    assert lags.groupby("city").planted.max().min() > lags.planted.min()
+
+
 def test_the_clone_stays_clean(finished):
     status = subprocess.run(
         ["git", "status", "--porcelain"], cwd=finished, stdout=subprocess.PIPE, text=True, check=True
@@ -161,6 +168,7 @@ def without_consequences(copy):
             os.utime(path)
 
 
+SUMS = "data/towers/headroom-supervised/SHA256SUMS"
 AFTER_02 = set(PAGES) - {"01_photos", "02_embeddings"}  # the yardstick that splits read may be another
 CHANGES = {  # name: what is changed, the pages whose tables are made again, those that are shown again besides
     "a parameter": (lambda copy: change_study(copy, "03_semivariograms", {"lag_count": 9}), AFTER_02, set()),
@@ -182,7 +190,7 @@ CHANGES = {  # name: what is changed, the pages whose tables are made again, tho
         lambda copy: append(copy, "geonb/book/wording.py", "\nONE_MORE = 1\n"), set(), set(PAGES),
     ),
     "a file in a folder that a parameter names": (
-        lambda copy: append(copy, "data/towers/geonb-tiny/SHA256SUMS", "\n"), set(PAGES) - {"01_photos"}, set(),
+        lambda copy: append(copy, SUMS, "\n"), set(PAGES) - {"01_photos"}, set(),
     ),
     "a sentence, a comment, new times of old contents": (without_consequences, set(), set()),
 }  # fmt: skip

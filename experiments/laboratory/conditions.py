@@ -12,12 +12,12 @@ from geonb import checks, random_streams
 from geonb.learning import methods
 from geonb.measuring import significance
 from geonb.measuring.errors import geometric_mean_m
-from simcities import fields, unpainted
+from simcities import kinds, unpainted
 
 BASE = "base"
 PAIR = ("clip", "sw_clip")
 ABOUT = {  # what may be changed -> its name in tables; those of one world follow each other
-    "noise": "noise", "bandwidth_m": "bandwidth", "range_scale": "range", "nugget": "nugget",
+    "noise": "noise", "bandwidth_m": "bandwidth", "range_scale": "range", "trend_scale": "trend", "nugget": "nugget",
     "photos_per_city": "photos per city", "city_mean_sd": "city means",
 }  # fmt: skip
 TRIALS = {
@@ -30,15 +30,15 @@ TRIALS = {
 }
 RESPONSE = {
     "dose": "what is changed",
-    "value": "to how much: range and noise as factors, nugget and city means as in 01_photos, the others in their unit",
+    "value": "to how much: range, trend, noise as factors, nugget and city means as in 01_photos, others in their unit",
     "split": "how test photos are kept away",
     "clip_m": "geometric mean error of clip over worlds [m]",
     **{name: significance.RATIOS[name] for name in ("ratio", "low", "high", "p", "p_holm")},  # of sw_clip over clip
     "blocks": "blocks of test photos that are drawn again [count]",
     "worlds": "worlds [count]",
 }
-PICTURES = RESPONSE | {"told_by": "whether photos were painted or are fields and noise"}
-PERMUTED = {"dealing": "number of the permutation", "ratio": "geometric mean error of sw_clip over that of clip [-]"}
+PICTURES = RESPONSE | {"features_from": "whether photos were painted or are fields and noise"}
+PERMUTED = {"permutation": "its number", "ratio": "geometric mean error of sw_clip over that of clip [-]"}
 
 
 @dataclass(frozen=True)
@@ -155,14 +155,14 @@ def with_pictures(errors, painted, *, replicates, seed=0):
     """Responses of painted conditions beside those from fields and noise in the same world (columns PICTURES)."""
     same = errors[errors.world.isin(painted.world) & errors.dose.isin(painted.dose)]
     fields, pictures = (responses(table, replicates=replicates, seed=seed) for table in (same, painted))
-    both = fields.merge(pictures[["dose", "value", "split"]]).assign(told_by="fields and noise")
-    return pd.concat([both, pictures.assign(told_by="pictures")], ignore_index=True)
+    both = fields.merge(pictures[["dose", "value", "split"]]).assign(features_from="fields and noise")
+    return pd.concat([both, pictures.assign(features_from="pictures")], ignore_index=True)
 
 
 def beside_base(table, base):
     """The table of responses with the base's rows once for each change, at its value there; base: options of worlds."""
-    values = {"range": 1.0, "nugget": fields.Planted.nugget, "photos per city": base["photos_per_city"],
-              "city means": fields.Planted.city_mean_sd, "noise": 1.0}  # fmt: skip
+    world = kinds.world(base)
+    values = {about: getattr(world, name, 1.0) for name, about in ABOUT.items() if name != "bandwidth_m"}
     plain = table[table.dose == BASE]
     shown = [plain.assign(dose=about, value=value) for about, value in values.items() if about in set(table.dose)]
     return pd.concat([table[table.dose != BASE], *shown], ignore_index=True)

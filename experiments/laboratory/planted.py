@@ -5,7 +5,7 @@ and what retrieval finds in worlds without a geography, where no method may find
 import numpy as np
 import pandas as pd
 
-from experiments.laboratory import worlds
+from experiments.laboratory import ladder, worlds
 from experiments.words import ridge_probe
 from geonb import checks, resampling
 from geonb.earth import sphere
@@ -13,12 +13,11 @@ from geonb.learning import decoding
 from geonb.measuring import baselines, significance
 from geonb.splitting import splits
 from geonb.variograms.curves import semivariance_by_lag
-from simcities import day, fields, simulation
-from simcities.captions import ahead
+from simcities import day, simulation
 
 REDRAWN_SEED = 300  # world seeds from here on are redrawn cities, which no study shows
 VISIBLE_R2 = 0.4  # of the ceiling: a field below it is hardly in the pictures
-PROBES = {"tower": "tower whose features are read", **ridge_probe.PROBES}
+PROBES = {"tower": "tower whose features are read", **ladder.READ}
 NUISANCES = ridge_probe.PROBES
 ENSEMBLE = {
     "distance_m": "mean distance of the pairs in the lag [m]",
@@ -27,7 +26,7 @@ ENSEMBLE = {
     "high": "97.5th percentile over them [-]",
     "cities": "redrawn cities with pairs in the lag [count]",
 }
-NOTHING = {"range_scale": 0.0, "trend_share": 0.0}
+NOTHING = {"range_scale": 0.0, "trend_scale": 0.0}
 ALIKE, DIFFER = "range 0, cities alike", "range 0, cities differ"
 PLANTED = {ALIKE: NOTHING | {"city_mean_sd": 0.0}, DIFFER: NOTHING}
 WITHIN, RIGHT = "median error within the right city", "share in the right city"
@@ -45,15 +44,13 @@ CONTROLS = {
 
 
 def probes(world, photos, features_by_tower, block_size_m):
-    """R2 (columns PROBES) of each field ahead of the street views, read from features of towers in unseen cities."""
-    street = (simulation.cameras(world).scene == "street").to_numpy()
-    city = photos.city.to_numpy()
-    block = splits.block_ids(photos[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)[street]
-    seen, city, tables = simulation.truth(world, ahead(photos), city)[street], city[street], []
-    for name, features in features_by_tower.items():
-        predicted = ridge_probe.held_out(features[street], seen, city)
-        table = ridge_probe.r2_table(seen, predicted, city, block, fields.FIELDS)
-        tables.append(table.assign(tower=name.rpartition("/")[2]))
+    """R2 (columns PROBES) of what cameras see of each field, read from features of towers in unseen cities."""
+    seen, city = ladder.seen_in(world, photos), photos.city.to_numpy()
+    block = splits.block_ids(photos[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)
+    tables = [
+        ladder.read(world, seen, features, city, block).assign(tower=name.rpartition("/")[2])
+        for name, features in features_by_tower.items()
+    ]
     return pd.concat(tables, ignore_index=True)[list(PROBES)]
 
 
@@ -67,7 +64,7 @@ def nuisance_probes(world, photos, block_size_m, *, seed=0):
     return ridge_probe.r2_table(nuisances, predicted, np.zeros(len(at)), block, day.NAMES)
 
 
-def ladder(photos, features, part, own_fields, block_size_m, *, seed=0):
+def rungs(photos, features, part, own_fields, block_size_m, *, seed=0):
     """Errors (columns ERRORS) of the baselines, the ceilings and the nearest place in probed fields in other_drive.
     The probe is read from the training photos' features and true fields: it knows what was planted, but not where.
     part (n,) of the split; own_fields (n, K) at the photos' places.
@@ -166,17 +163,17 @@ def answer(planted_curves, probes, nuisances, rungs, nothing_planted, beside="")
     (_, shipped), (_, ceiling) = list(probes.groupby("tower", sort=False))[:2]
     hidden = ceiling[ceiling.r2 < VISIBLE_R2]  # even of the second tower, which was taught the fields
     named = ", ".join(f"{row.target} ({row.r2:.2f})" for row in hidden.itertuples())
-    hardly = f"Hardly in the pictures, as that one tells less than {VISIBLE_R2:.0%} of them too: {named}."
+    hardly = f"Hardly in the pictures, as the ceiling explains less than {VISIBLE_R2:.0%} of them too: {named}."
     medians = rungs[rungs.metric == "median_error_m"].set_index("method").value
     leaks = nuisances[nuisances.high.fillna(nuisances.r2) > 0.02].target.tolist()
     said = [
         f"Inside the band of their redraws lie {inside:.0%} of the planted fields' semivariances.",
-        f"In unseen cities the shipped tower tells {shipped.r2.mean():.0%} of the fields' variance within a city, "
-        f"{shipped.r2.mean() / ceiling.r2.mean():.0%} of what the same tower tells that was taught the fields.",
+        f"In unseen cities a probe of the tower explains {shipped.r2.mean():.0%} of the fields' variance within a "
+        f"city, {shipped.r2.mean() / ceiling.r2.mean():.0%} of what the ceiling explains.",
         hardly if named else "",
-        f"Nuisance that carries place: {', '.join(leaks) or 'none'}.",
-        f"Knowing the fields would place a photo within {sphere.length(medians['field_reference'])} in the median,",
-        f"the nearest neighbour in frozen features reaches {sphere.length(medians['frozen_nearest'])}.",
+        f"Depends on the place though it belongs to the day: {', '.join(leaks) or 'none'}.",
+        f"By the nearest true fields a photo has a median error of {sphere.length(medians['field_reference'])},",
+        f"by the nearest frozen features one of {sphere.length(medians['frozen_nearest'])}.",
         f"In study {beside}:" if beside else "",
         answer_controls(nothing_planted),
     ]

@@ -22,7 +22,9 @@ from geonb.book import page_dependencies
 from geonb.learning.pretrained_towers import Tower, device, open_clip
 from geonb.photos.captions import location_captions
 from geonb.photos.pictures import open_picture
-from simcities import captions, fields, simulation
+from simcities import captions as base
+from simcities import day, simulation
+from simcities.headroom import captions, fields
 
 EMBED, WIDTH, LAYERS, PATCH_PX = 128, 96, 4, 16
 MASKED_SHARE = 0.75  # of the patches, as in He et al. 2022
@@ -41,7 +43,7 @@ class Supervision:
 
     kind: str
     objective: str
-    described: tuple = captions.SAY
+    described: tuple = base.SAY
     phrase_share: float = 1.0
     whose: str = "own"
     views: str = "weak"
@@ -75,14 +77,13 @@ def get(name):
 
 @dataclass(frozen=True)
 class Corpus:
-    """What all towers may learn from: pixels (n, px, px, 3) uint8, traits (n, K), nuisances (n, 12), scenes (n,).
-    city (n,); places (n,): location captions, which name street, city and country; vocabulary (V,): all their tokens.
+    """What all towers may learn from: pixels (n, px, px, 3) uint8, traits (n, K), nuisances (n, 12), city (n,).
+    places (n,): location captions, which name street, city and country; vocabulary (V,): all their tokens.
     """
 
     pixels: np.ndarray
     traits: np.ndarray
     nuisances: np.ndarray
-    scenes: np.ndarray
     city: np.ndarray
     places: list
     vocabulary: torch.Tensor
@@ -93,14 +94,13 @@ def corpus(world, catalogue):
     here = catalogue.photo_id.to_numpy()
     seen, traits = simulation.unpainted(world)
     traits = pd.DataFrame(traits, index=seen.photo_id).loc[here].to_numpy()
-    cameras = simulation.cameras(world).set_index("photo_id").loc[here]
+    nuisances = simulation.cameras(world).set_index("photo_id").loc[here, list(day.NAMES)].to_numpy()
     names = {name: catalogue[name].to_numpy() for name in ("street", "city", "country")}
     places = location_captions(catalogue[["lat_deg", "lon_deg"]].to_numpy(), **names, parts=list(names))
     pictures = tqdm(catalogue.path, desc="pictures", file=sys.stdout)
     pixels = np.stack([np.asarray(open_picture(path)) for path in pictures])
     vocabulary = torch.unique(tokenizer()([*captions.vocabulary(), *dict.fromkeys(places)]))
-    nuisances, scenes = cameras.drop(columns="scene").to_numpy(), cameras.scene.to_numpy(str)
-    return Corpus(pixels, traits, nuisances, scenes, catalogue.city.to_numpy(object), places, vocabulary)
+    return Corpus(pixels, traits, nuisances, catalogue.city.to_numpy(object), places, vocabulary)
 
 
 def tokenizer():
@@ -115,13 +115,11 @@ def tokens(corpus, supervision, seed, epoch):
     sentences = corpus.places
     if supervision.described != ("places",):
         rng = random_streams.stream(seed, "words", epoch)
-        of = np.arange(len(corpus.traits))
+        of, scenes = np.arange(len(corpus.traits)), np.full(len(corpus.traits), "street")
         if supervision.whose == "another":
-            of = captions.another(corpus.scenes, random_streams.stream(seed, "another"))
-        sentences = captions.describe(
-            corpus.traits[of], corpus.nuisances, corpus.scenes, rng, say=supervision.described,
-            share=supervision.phrase_share,
-        )  # fmt: skip
+            of = base.another(scenes, random_streams.stream(seed, "another"))
+        how = {"say": supervision.described, "share": supervision.phrase_share}
+        sentences = captions.describe(corpus.traits[of], corpus.nuisances, scenes, rng, **how)
     return torch.searchsorted(corpus.vocabulary, tokenizer()(sentences))
 
 
@@ -171,10 +169,9 @@ def loss_of(model, given, corpus, batch, captions, rng):
         return masked(model, see(), rng)
     if given.objective == "views":
         return contrastive(model, model.visual(see()), model.visual(see()))
-    if given.objective == "fields":  # of street views, read linearly from the direction of the features
-        shown, fields = (torch.from_numpy(of[batch]).to(device()) for of in (corpus.scenes == "street", corpus.traits))
+    if given.objective == "fields":  # read linearly from the direction of the features
         predicted = model.head(normalize(model.visual(see()).float(), dim=1) * EMBED**0.5)
-        return mse_loss(predicted[shown], fields.float()[shown])
+        return mse_loss(predicted, torch.from_numpy(corpus.traits[batch]).to(device()).float())
     words = captions[torch.from_numpy(batch)].to(device())
     if given.objective == "captions":
         return contrastive(model, model.visual(see()), model.encode_text(words))

@@ -15,15 +15,12 @@ from experiments.words import layers, ridge_probe
 from experiments.words.ridge_probe import FOLDS, INTERVAL
 from geonb import checks, random_streams
 from geonb.earth import sphere
-from geonb.learning.decoding import posterior
-from geonb.measuring import predictions
 from geonb.photos.pictures import open_picture, picture_path
 from geonb.splitting.splits import block_ids
 
 WITHIN = ("position", "fields")  # aims that count around a city's own mean
 NAMES = ("city", "country")  # aims that are names: predicted or not
-FEWEST_OF_A_SCENE = 15  # photos
-PIXELS, PERMUTED = "pixels", "photos dealt anew"
+PIXELS, PERMUTED = "pixels", "permuted photos"
 ANYWHERE = ("fields", "country")  # aims that can be asked for in a city that no training photo shows
 FEWEST_COUNTRIES = 3  # of two cities, at least, or no country is asked for
 LEFT_OUT = {"reason": "why photos are not probed by a split"}
@@ -35,7 +32,6 @@ ASKED = {
 }
 READ = {
     **ASKED,
-    "scene": "kind of scene that counts, or all",
     "metric": "accuracy, or r2: around each city's mean over the training folds, in unseen_city around its own mean",
     "value": "mean over trainings; its interval in unseen_city over cities instead of blocks [share]",
     **INTERVAL,
@@ -52,33 +48,23 @@ DEPTH = {
 PUBLISHED = {"tower": "tower", "degrees_r2": "largest R2 over layers [share]"}
 DIMENSIONS = {"share": "dimensions kept [share]", "aim": ASKED["aim"], "r2": "mean R2 of its targets [share]"}
 DIRECTIONS = {
-    "parts": "what parts the photos: city, or kind of scene",
     "aim": ASKED["aim"],
-    "same_part": "correlation of the coefficients of two halves of a part, mean over parts and targets [-]",
-    "other_part": "correlation of the coefficients of halves of two parts, mean over pairs and targets [-]",
-    "count": "parts with photos enough [count]",
+    "same_city": "correlation of the coefficients of two halves of a city, mean over cities and targets [-]",
+    "other_city": "correlation of the coefficients of halves of two cities, mean over pairs and targets [-]",
+    "count": "cities with photos enough [count]",
 }
 ERRORS = {"photo_id": "photo", "method": "tower", "error_m": "distance of what the probe predicts from the truth [m]"}
-SCENES = {
-    "scene": "kind of scene",
-    "n": "photos [count]",
-    "planted": "planted fields that captions of such a scene name [count]",
-    "fields_r2": "R2 of the fields, blocked [share]",
-    "position_r2": "R2 of the position within the city, blocked [share]",
-    "spread_m": "median spread of the posterior over training places [m]",
-}
 
 
 @dataclass(frozen=True)
 class Sample:
     """Photos that are probed: their rows (n) of the catalogue, by its index.
-    aims {name: targets (n, K)}; block, scene (n,) of each photo; folds {split: fold (n,)}; left_out: table LEFT_OUT.
+    aims {name: targets (n, K)}; block (n,) of each photo; folds {split: fold (n,)}; left_out: table LEFT_OUT.
     """
 
     photos: pd.DataFrame
     aims: dict
     block: np.ndarray
-    scene: np.ndarray
     folds: dict
     left_out: pd.DataFrame
 
@@ -88,25 +74,23 @@ class Sample:
         return self.photos.city.to_numpy(dtype=object)
 
 
-def sample(photos, scene, usable, per_city, seed=0, *, planted, block_size_m, splits):
+def sample(photos, usable, per_city, seed=0, *, planted, block_size_m, splits):
     """The Sample of a catalogue with lat_deg, lon_deg; see chosen. planted: rows (m) -> fields (m, K) or None."""
-    rows = chosen(photos.city, scene, usable, per_city, seed=seed)
+    rows = chosen(photos.city, usable, per_city, seed=seed)
     own, city = photos.iloc[rows], photos.city.to_numpy(dtype=object)[rows]
     aims, block = aims_of(own, planted(own)), block_ids(own[["lat_deg", "lon_deg"]].to_numpy(), city, block_size_m)
-    return Sample(own, aims, block, scene[rows], *folds_of(splits, aims, city, block, own.sequence_id, seed=seed))
+    return Sample(own, aims, block, *folds_of(splits, aims, city, block, own.sequence_id, seed=seed))
 
 
-def chosen(city, scene, usable, per_city, *, seed=0):
-    """Indices (m,), rising, of photos to probe: per_city usable ones of each city, and all of rare kinds of scenes.
+def chosen(city, usable, per_city, *, seed=0):
+    """Indices (m,), rising, of photos to probe: per_city usable ones of each city.
     Cities with fewer than FEWEST_OF_A_CITY usable photos are left out: hardly any of theirs would train a probe.
     """
     checks.count("probed_per_city", per_city)
-    city, scene, rng = np.asarray(city), np.asarray(scene), random_streams.stream(seed, "probed")
+    city, rng = np.asarray(city), random_streams.stream(seed, "probed")
     usable = usable & (pd.Series(usable).groupby(city).transform("sum") >= FEWEST_OF_A_CITY).to_numpy()
-    kinds, counts = np.unique(scene[usable], return_counts=True)
-    rare = usable & np.isin(scene, kinds[counts < max(counts, default=0)])
     drawn = [rng.permutation(np.flatnonzero(usable & (city == name)))[:per_city] for name in np.unique(city)]
-    return np.union1d(np.flatnonzero(rare), np.concatenate(drawn)).astype(int)
+    return np.sort(np.concatenate(drawn))
 
 
 def aims_of(photos, fields=None):
@@ -209,22 +193,14 @@ def read(towers, sample, *, replicates=300, seed=0):
                 squares[tower, split, aim], values = measured, map(ridge_probe.r2, by_layer)
                 depth += [(tower, split, aim, *row) for row in zip(known.names, values, strict=True)]
             about = {"tower": tower, "split": split, "aim": aim, "metric": metric, "layer": layer, "seeds": len(own)}
-            for scene, here in shown_scenes(sample.scene, usable):
-                shown, draws = [measured[:, :, here]], {"replicates": replicates, "seed": seed}
-                value, low, high = ridge_probe.interval(statistic, shown, groups[here], **draws)
-                rows.append(about | {"scene": scene, "value": value, "low": low, "high": high, "n": here.sum()})
+            if usable.any():
+                shown, draws = [measured[:, :, usable]], {"replicates": replicates, "seed": seed}
+                value, low, high = ridge_probe.interval(statistic, shown, groups[usable], **draws)
+                rows.append(about | {"value": value, "low": low, "high": high, "n": usable.sum()})
     depth = pd.DataFrame(depth, columns=["tower", "split", "aim", "layer", "value"])
     same = depth.groupby(["tower", "split", "aim", depth.layer.str.split().str[-1]]).layer  # of the same token
     depth["depth"] = same.cumcount() / (same.transform("size") - 1).clip(lower=1)
     return pd.DataFrame(rows, columns=list(READ)), depth[list(DEPTH)], squares
-
-
-def shown_scenes(scene, usable):
-    """'all' and each frequent kind of scene, with its usable photos (n,), as far as there are some."""
-    kinds, counts = np.unique(scene, return_counts=True)
-    frequent = kinds[counts >= FEWEST_OF_A_SCENE] if len(kinds) > 1 else ()
-    here = {"all": usable} | {kind: usable & (scene == kind) for kind in frequent}
-    return [(kind, own) for kind, own in here.items() if own.any()]
 
 
 def published(towers, sample):
@@ -248,7 +224,7 @@ def shown_split(table):
 
 def chosen_features(table, towers):
     """{aim of WITHIN: features (n, d)}: the layer of the first tower that the folds of shown_split chose most often."""
-    own = table[(table.tower == next(iter(towers), "")) & (table.split == shown_split(table)) & (table.scene == "all")]
+    own = table[(table.tower == next(iter(towers), "")) & (table.split == shown_split(table))]
     return {row.aim: towers[row.tower].runs[0][towers[row.tower].names.index(row.layer)]
             for row in own.itertuples() if row.aim in WITHIN}  # fmt: skip
 
@@ -265,10 +241,10 @@ def dimensions(features, sample, split, shares):
 def directions(features, sample, *, seed=0):
     """Table DIRECTIONS of features {aim: (n, d)}, around their city's mean: are coefficients the same elsewhere?"""
     rows = []
-    for parts, aim in itertools.product(("city", "scene"), features):
+    for aim in features:
         known, wanted = (ridge_probe.within(values, sample.city) for values in (features[aim], sample.aims[aim]))
-        own, other, count = ridge_probe.same_directions(known, wanted, getattr(sample, parts), sample.block, seed=seed)
-        rows.append((parts, aim, own.mean(), other.mean(), count))
+        own, other, count = ridge_probe.same_directions(known, wanted, sample.city, sample.block, seed=seed)
+        rows.append((aim, own.mean(), other.mean(), count))
     return pd.DataFrame(rows, columns=list(DIRECTIONS))
 
 
@@ -280,26 +256,3 @@ def errors(table, features, sample):
     probed = ridge_probe.probe([features["position"]], aim, fold, sample.city, around_city=WITHIN)["position"]
     error_m = np.hypot(*(probed.predicted - probed.truth).T)
     return pd.DataFrame({"photo_id": sample.photos.photo_id, "method": table.tower.iloc[0], "error_m": error_m})
-
-
-def scenes(table, sample, features, places, planted):
-    """Table SCENES of the first tower: what is planted in a kind of scene, what a probe reads, how sure retrieval is.
-    How widely the posterior of features (N, d) scatters over the training photos, rows `places` of the catalogue, see
-    predictions.answers; planted: {scene: fields that its captions name}. Empty without planted fields or blocked folds.
-    """
-    if "fields" not in sample.aims or "blocked" not in sample.folds:
-        return pd.DataFrame(columns=list(SCENES))
-    own = table[(table.tower == table.tower.iloc[0]) & (table.split == "blocked") & (table.scene != "all")]
-    r2 = own[own.metric == "r2"].pivot_table(index="scene", columns="aim", values="value")
-    n = own.drop_duplicates("scene").set_index("scene").n
-    similarity = features[sample.photos.index] @ features[places.index].T
-    spread_m = predictions.answers(posterior(similarity, 50.0), places).expected_m.groupby(sample.scene).median()
-    rows = [(kind, n[kind], planted.get(kind, 0), r2.fields[kind], r2.position[kind], spread_m[kind])
-            for kind in r2.index]  # fmt: skip
-    return pd.DataFrame(rows, columns=list(SCENES)).sort_values("planted", ascending=False, kind="stable")
-
-
-def agreement(table):
-    """Spearman's rank correlations among planted, fields_r2, position_r2 and certainty (minus spread_m) of scenes."""
-    ranked = table.assign(certainty=-table.spread_m)[["planted", "fields_r2", "position_r2", "certainty"]]
-    return ranked.corr("spearman")

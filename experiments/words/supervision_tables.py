@@ -10,14 +10,13 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from experiments.words import layers, pretraining, ridge_probe
-from experiments.words.probe_tables import ASKED, READ, Layers, agreement, read
+from experiments.words.probe_tables import ASKED, READ, Layers, read
 from experiments.words.ridge_probe import INTERVAL
 from geonb import checks, random_streams
 from geonb.learning.pretrained_towers import device
 from geonb.photos.pictures import picture_path
 
 BOTH = ("random", "blocked")
-RANKED = ["planted", "fields_r2", "certainty"]
 BY_SHARE = {
     **ASKED,
     "share": "share of the fields' phrases that captions kept [share]",
@@ -173,9 +172,9 @@ KEYS = {
 }  # fmt: skip
 
 
-def headline(table, lessons, slopes, gaps, finetuned, scenes, page):
-    """Rows for page.headline of tables READ (twice), SLOPES, GAPS, FINETUNED and SCENES, empty but the first."""
-    read = pd.concat([own[own.scene == "all"] for own in (table, lessons) if len(own)], ignore_index=True)
+def headline(table, lessons, slopes, gaps, finetuned, page):
+    """Rows for page.headline of tables READ (twice), SLOPES, GAPS and FINETUNED, empty but the first."""
+    read = pd.concat([own for own in (table, lessons) if len(own)], ignore_index=True)
     known = {"seeds": read.seeds.max(), "n": read.n.max()}
     names = pd.Series([KEYS[asked] for asked in zip(read.aim, read.metric, strict=True)])
     towers = read.tower.str.replace(r"[^A-Za-z0-9._-]+", "_", regex=True)
@@ -183,10 +182,6 @@ def headline(table, lessons, slopes, gaps, finetuned, scenes, page):
     parts["read"] = read.assign(key=names + "." + read.split + "." + towers)
     for name, rows, value in (("slopes", slopes, "slope"), ("gaps", gaps, "share")):
         parts[name] = rows.assign(key=[KEYS[aim, value] for aim in rows.aim], value=rows[value], **known)
-    if len(scenes):
-        pairs = agreement(scenes).loc[RANKED, RANKED].to_numpy()[np.triu_indices(3, 1)]
-        found = {"key": "localizability_rank_agreement", "value": pairs.mean(), "seeds": 1, "n": len(scenes)}
-        parts["scenes"] = pd.DataFrame([found])
     parts["finetuned"] = finetuned.assign(key=[f"city_finetuned_accuracy.{tower}" for tower in finetuned.tower])
     rows = [rows.assign(unit="share", table=f"{page}/{name}") for name, rows in parts.items() if len(rows)]
     return pd.concat(rows, ignore_index=True)
@@ -199,7 +194,7 @@ def answer(table, slopes, gaps, by_share, beside=""):
     if not len(table):
         return "There are too few photos, of too few cities or blocks, to hold any out from a probe."
     tower, where = table.tower.iloc[0], f"In study {beside}" if beside else "Here"
-    first = table[(table.tower == tower) & (table.scene == "all") & (table.aim == "position")]
+    first = table[(table.tower == tower) & (table.aim == "position")]
     read = ", ".join(f"{round(row.value, 2) + 0:.2f} in {row.split} folds" for row in first.itertuples())  # no -0.00
     sentences = [f"From {tower} a linear probe reads the position within a city with an R² of {read}."]
     for row in slopes[(slopes.split == "blocked") & (slopes.aim == "fields")].itertuples():

@@ -15,8 +15,8 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
 
     row, value, panel, colour: columns. Where the table has them it draws low and high as an interval, null_low and
     null_high as a grey band, text at the right, and dots whose `filled` is false hollow; without that column those
-    whose p_holm, or else p, is not below 0.05. label: of the axis, else as style.LABELS has it of the value or, where
-    each panel holds another quantity, of the panels; its unit sets the scale. reference: where a line stands.
+    whose p_holm, or else p, is not below 0.05. label: of the axis, else as
+    style.LABELS has it of the value; its unit sets the scale. reference: where a line stands.
     """
     style.need(table, (row, value, panel, colour), title)
     p, hollow = table.get("p_holm", table.get("p")), ""
@@ -26,7 +26,6 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
     groups, _ = style.by_panel(table, panel)
     own_rows = panel is not None and 2 * table.groupby(row)[panel].nunique().max() <= len(groups)
     names = {name: list(dict.fromkeys((here if own_rows else table)[row])) for name, here in groups.items()}
-    own_units = label is None and value not in style.LABELS
     shades = style.looks(table[colour]) if colour else {"": (style.BLUE, "-", "o")}
     several = table.duplicated([column for column in (row, panel) if column]).any()
     step = min(0.2, 0.7 / len(shades)) if several else 0  # between dots of one row
@@ -41,8 +40,8 @@ def dots(table, title, *, row, value, label=None, panel=None, colour=None, refer
             ax.axvline(reference, color=style.GREY, lw=0.8)
         ax.set_yticks(range(len(names[name])), [style.short(one, 36) for one in names[name]])
         ax.set_ylim(len(names[name]) - 0.4, -0.6)
-        ax.set_title("" if own_units else textwrap.fill(style.short(name, 120), 104 // ax.get_gridspec().ncols))
-    style.label(axes, [style.LABELS[quantity] for quantity in groups] if own_units else label or style.LABELS[value])
+        ax.set_title(textwrap.fill(style.short(name, 120), 104 // ax.get_gridspec().ncols))
+    style.label(axes, label or style.LABELS[value])
     style.legend(figure, marks(table, shades, colour, hollow))
     return style.titled(figure, title)
 
@@ -114,17 +113,6 @@ def by_surroundings(table, radius_m):
     table = table.assign(row=rows, about=table["about"].map(words))
     title = "Error by the training photos around"
     return dots(table, title, row="row", value="error_m", panel="about", colour="method")
-
-
-def scenes(table):
-    """Figure of kinds of scenes; table: scene, n, planted, fields_r2 and position_r2 of a probe, spread_m."""
-    table = table.assign(scene=[f"{row.scene} ({row.planted} named, n = {row.n:,})" for row in table.itertuples()])
-    reads = {"fields_r2": "planted fields", "position_r2": "position", "spread_m": "position"}
-    table = table.melt(["scene"], list(reads), "read", "found")
-    table["quantity"] = table["read"].where(table["read"] == "spread_m", "probe_r2")
-    table["read"] = table["read"].map(reads)
-    title = "What is read from each kind of scene"
-    return dots(table, title, row="scene", value="found", panel="quantity", colour="read")
 
 
 def responses(table, beside):

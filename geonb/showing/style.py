@@ -58,7 +58,6 @@ LABELS = {  # what the columns of tables are on an axis; the unit sets scale and
     "of_sill": "semivariance [sill]", "depth": "depth, first to last layer [share]", "layer_r2": "R² [share]",
     "value": "R²; of cities accuracy [share]", "r2": "R² within unseen cities [share]",
     "words_r2": "R² of the words [share]", "tower_r2": "R² of the tower [share]",
-    "probe_r2": "R² of a probe, blocked [share]", "spread_m": "median spread of the posterior [m, km]",
     "read_over_planted": "read over planted range [ratio]", "weight": "target probability [1]",
     "score": "rank from low to high [share]", "auc": "ROC area within strata of distance [1]",
     "level": "nominal coverage [share]", "coverage": "measured coverage [share]", "share": "photos [share]",

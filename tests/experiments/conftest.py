@@ -9,17 +9,18 @@ from geonb.learning import pretrained_towers
 from geonb.photos import catalogue, sources
 from simcities import kinds
 
-CAPTIONED = {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4, "city_side_m": 900.0}
+SMALL = {"cities": "headroom", "city_side_m": 900.0, "range_scale": 0.3}
+CAPTIONED = SMALL | {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4}
 
 
 @pytest.fixture(scope="session")
 def options():
-    return {"city_count": 3, "photos_per_city": 60, "picture_px": 32, "world_seed": 0, "city_side_m": 900.0}
+    return SMALL | {"city_count": 3, "photos_per_city": 60, "picture_px": 32, "world_seed": 0}
 
 
 @pytest.fixture(scope="session")
 def tower():
-    return pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
+    return pretrained_towers.load_tower("local-dir:data/towers/headroom-supervised")
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,14 @@ import pytest
 
 from experiments.laboratory import conditions, worlds
 from geonb.learning import methods, recipes
-from simcities import fields, simulation
+from simcities import kinds, simulation
 
-BASE = {"city_count": 3, "photos_per_city": 120, "city_side_m": 900.0}
+BASE = {"cities": "headroom", "city_count": 3, "photos_per_city": 120, "city_side_m": 900.0, "range_scale": 0.3}
 CHANGES = {
-    "range_scale": [0.5], "nugget": [2.4], "photos_per_city": [100], "city_mean_sd": [0.0], "noise": [4.0],
-    "bandwidth_m": [50.0],
+    "range_scale": [0.15], "trend_scale": [0.0], "nugget": [2.4], "photos_per_city": [100], "city_mean_sd": [0.0],
+    "noise": [4.0], "bandwidth_m": [50.0],
 }  # fmt: skip
-NO_NOISE = np.zeros(len(fields.FIELDS))
+NO_NOISE = np.zeros(28)
 PLAIN = conditions.Condition("base", 1.0, BASE)
 
 
@@ -41,7 +41,7 @@ def test_every_condition_changes_one_thing():
 @pytest.mark.parametrize(("changes", "match"), [
     *[({name: [wrong]}, f"{name} {wrong} must be a finite number") for name in CHANGES for wrong in (np.nan, np.inf)],
     ({"bandwidth_m": [0.0]}, "bandwidth_m 0.0 must be a finite number above 0"),  # not the one of the trials
-    ({"sill": [1.0]}, "changes has no sill; it has noise, bandwidth_m, range_scale"),
+    ({"sill": [1.0]}, "changes has no sill; it has noise, bandwidth_m, range_scale, trend_scale"),
 ])  # fmt: skip
 def test_a_change_that_is_none_is_refused(changes, match):
     with pytest.raises(ValueError, match=match):
@@ -49,7 +49,7 @@ def test_a_change_that_is_none_is_refused(changes, match):
 
 
 def test_photos_without_pictures_are_those_of_the_world_and_permuting_keeps_their_features(world):
-    expected, seen = simulation.unpainted(simulation.World(**BASE | {"world_seed": 1}))
+    expected, seen = simulation.unpainted(kinds.world(BASE | {"world_seed": 1}))
     *_, photos, features = world
     pd.testing.assert_frame_equal(photos, expected)
     np.testing.assert_allclose(features, seen, atol=1e-6)
@@ -78,7 +78,7 @@ def test_a_world_is_trained_and_answered_with_and_without_geography(setting):
     assert np.isfinite(table.ratio).all()
     assert len(set(table.clip_m)) == 1
     both = conditions.with_pictures(errors, errors[errors.world == 2], replicates=19)
-    assert both.told_by.tolist() == ["fields and noise"] * 2 + ["pictures"] * 2
+    assert both.features_from.tolist() == ["fields and noise"] * 2 + ["pictures"] * 2
     assert both.ratio[:2].tolist() == both.ratio[2:].tolist()
     world = BASE | {"world_seed": 1}, *photograph(chosen[0], 1)
     gains = conditions.without_geography(setting, *world, "other_drive", tuned, 2)
@@ -104,7 +104,7 @@ def test_every_method_is_trained_without_geography_but_the_curve_that_does_not_f
 def test_the_base_stands_beside_every_change():
     table = pd.DataFrame({"dose": [conditions.BASE, "range"], "value": [1.0, 0.5], "ratio": [0.9, 1.0]})
     shown = conditions.beside_base(table, BASE)
-    assert shown[["dose", "value", "ratio"]].to_numpy().tolist() == [["range", 0.5, 1.0], ["range", 1.0, 0.9]]
+    assert shown[["dose", "value", "ratio"]].to_numpy().tolist() == [["range", 0.5, 1.0], ["range", 0.3, 0.9]]
 
 
 def test_the_answers_name_what_is_shown_and_nothing_else():

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.laboratory import planted, worlds
+from experiments.laboratory import ladder, planted, worlds
 from geonb.measuring.errors import compare
-from simcities import captions, day, simulation
+from simcities import day, kinds
 
 CUT = dataclasses.replace(worlds.cut(200.0), test_share=0.3, buffer_m=0.0)
 REDRAWN = {"world_count": 1, "photos_per_city": 40, "max_lag_m": 400.0, "lag_count": 4}
@@ -30,8 +30,8 @@ def answer(probes=PROBED, high=(0.001, np.nan), beside=""):
 @pytest.mark.slow
 def test_what_features_hold_is_read_and_the_day_is_not_read_from_a_place(world, options):
     photos, features = world
-    made = simulation.World(**options)
-    known = simulation.truth(made, captions.ahead(photos), photos.city.to_numpy())
+    made = kinds.world(options)
+    known = ladder.seen_in(made, photos)
     table = planted.probes(made, photos, {"some/fields": known, "tower": features}, 200.0)
     assert table.columns.tolist() == list(planted.PROBES)
     assert table.tower.unique().tolist() == ["fields", "tower"]
@@ -47,7 +47,7 @@ def test_knowing_the_fields_is_worth_more_than_chance(world):
     photos, _ = world
     own = np.random.default_rng(0).normal(size=(len(photos), 3))  # every place has fields of its own
     part = np.where(np.arange(len(photos)) % 5 == 0, "test", "train")
-    errors = planted.ladder(photos, own.astype(np.float32), part, own, 200.0)
+    errors = planted.rungs(photos, own.astype(np.float32), part, own, 200.0)
     assert set(errors.method) == {
         "chance", "mode", "city_centroid", "frozen_nearest", "gallery_floor", "field_reference", "probed_fields"
     }  # fmt: skip
@@ -111,12 +111,12 @@ def test_the_headline_holds_the_four_numbers_of_the_laboratory():
 def test_the_answer_says_what_is_read_what_leaks_and_where_controls_are_borrowed():
     said = answer()
     assert "lie 75% of the planted" in said
-    assert "80% of what the same tower tells" in said
-    assert "carries place: none" in said
+    assert "80% of what the ceiling explains" in said
+    assert "belongs to the day: none" in said
     assert "Hardly in the pictures" not in said
     said = answer(pd.concat([PROBED, PROBED.assign(target="stone", r2=[0.1, 0.37])]), high=0.5, beside="laboratory")
-    assert "Hardly in the pictures, as that one tells less than 40% of them too: stone (0.37)." in said
-    assert "carries place: haze, salt" in said
+    assert "Hardly in the pictures, as the ceiling explains less than 40% of them too: stone (0.37)." in said
+    assert "belongs to the day: haze, salt" in said
     assert "In study laboratory: Where nothing" in said
 
 

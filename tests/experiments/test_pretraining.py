@@ -6,7 +6,8 @@ import torch
 
 from experiments.words import pretraining
 from geonb.photos.pictures import open_picture
-from simcities import captions, kinds
+from simcities import kinds
+from simcities.headroom import fields
 
 SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
 
@@ -33,7 +34,7 @@ def test_a_tower_is_trained_once(corpus, tmp_path, monkeypatch):
     assert torch.equal(tower.model.visual(picture), again.model.visual(picture))
     assert torch.equal(tower.transform(corpus.pixels[0]), picture[0])
     files = {line.split()[0] for line in pretraining.code()}
-    assert {"experiments/words/pretraining.py", "simcities/captions.py"} <= files
+    assert {"experiments/words/pretraining.py", "simcities/headroom/captions.py"} <= files
     assert not any(Path(file).parent.name in ("showing", "book") for file in files)
 
 
@@ -77,8 +78,9 @@ def sentences(corpus, name, epoch=0):
 def test_a_corpus_shows_what_the_photos_show(corpus, photos):
     np.testing.assert_array_equal(corpus.pixels[0], np.asarray(open_picture(photos.path[0])))
     assert corpus.city.tolist() == photos.city.tolist()
-    street = (corpus.scenes == "street") & photos.caption.str.contains("no trees|not one tree").to_numpy()
-    assert corpus.traits[street, 5].mean() < corpus.traits[corpus.scenes == "street", 5].mean()
+    tiny, trees = photos.caption.str.contains("tiny trees").to_numpy(), fields.FIELDS.index("trees")
+    assert tiny.any()
+    assert corpus.traits[tiny, trees].max() < corpus.traits[~tiny, trees].mean()
 
 
 def test_words_are_numbered_anew_without_being_lost(corpus):
@@ -90,25 +92,15 @@ def test_words_are_numbered_anew_without_being_lost(corpus):
 
 def test_what_captions_describe(corpus, photos):
     for sentence in sentences(corpus, "words_of_the_day"):
-        assert not any(word in sentence for word in ("asphalt", "facades", "footways", "trees"))
+        assert not any(word in sentence for word in ("asphalt", "fronts", "pavement", "trees"))
     places = sentences(corpus, "words_of_places")
     assert all(city.lower() in place for city, place in zip(photos.city, places, strict=True))
     assert places == sentences(corpus, "words_of_places", epoch=1)
     assert sentences(corpus, "words_all") != sentences(corpus, "words_all", epoch=1)  # the same in other words
 
 
-def test_another_picture_is_of_the_same_kind_and_never_the_same(corpus):
-    whose = captions.another(corpus.scenes, np.random.default_rng(0))
-    kinds, counts = np.unique(corpus.scenes, return_counts=True)
-    many = np.isin(corpus.scenes, kinds[counts > 1])
-    assert (corpus.scenes[whose] == corpus.scenes).all()
-    assert (whose[many] != np.arange(len(whose))[many]).all()
-    assert sorted(whose) == list(range(len(whose)))
-
-
 def test_only_simulated_photos_have_a_world_and_only_known_supervisions_are_there():
     with pytest.raises(ValueError, match="source 'folder' has no world"):
         kinds.world_of("folder", {})
-    assert set(kinds.scenes("folder", {}, ["a", "b"])) == {"photo"}
     with pytest.raises(ValueError, match="no tower is trained with 'songs': there are untrained, masked"):
         pretraining.get("songs")

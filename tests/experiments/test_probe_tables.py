@@ -9,40 +9,38 @@ from experiments.words.probe_tables import Layers
 BOTH = ("random", "blocked", "unseen_city")
 
 
-def sample(city, splits, *, country="", fields=None, block=None, scene="street"):
+def sample(city, splits, *, country="", fields=None, block=None):
     """A Sample of photos (n,) of some cities."""
     rng, n = np.random.default_rng(0), len(city)
     photos = pd.DataFrame({"lat_deg": rng.uniform(0, 0.02, n), "lon_deg": rng.uniform(0, 0.02, n), "city": city})
     photos = photos.assign(country=country, photo_id=np.arange(n).astype(str)).astype({"city": str})
     photos["lat_deg"] += 5.0 * pd.factorize(photos.city)[0]
     cell = (photos.lat_deg // 0.004 * 100 + photos.lon_deg // 0.004).astype(int).to_numpy()
-    block, scene = cell if block is None else block, np.broadcast_to(scene, n)
+    block = cell if block is None else block
     own, city = probe_tables.aims_of(photos, fields), photos.city.to_numpy(object)
-    return probe_tables.Sample(photos, own, block, scene, *probe_tables.folds_of(splits, own, city, block, [""] * n))
+    return probe_tables.Sample(photos, own, block, *probe_tables.folds_of(splits, own, city, block, [""] * n))
 
 
 @pytest.fixture(scope="module")
 def two_cities():
     """A Sample of two cities, and what probes read of it: (sample, towers, read, depth, squares)."""
     rng = np.random.default_rng(0)
-    scene = np.where(np.arange(600) % 10 == 0, "park", "street")
-    own = sample(np.repeat(["a", "b"], 300), ["random", "blocked"], fields=rng.normal(size=(600, 3)), scene=scene)
+    own = sample(np.repeat(["a", "b"], 300), ["random", "blocked"], fields=rng.normal(size=(600, 3)))
     holds = np.column_stack([own.aims["fields"], own.aims["position"]])
     good = Layers([[np.ones((600, 2)), holds]] * 2, ["0 mean", "1 mean"])
     towers = {"good": good, "none": Layers([[rng.normal(size=(600, 2))]], ["0 mean"])}
     return own, towers, *probe_tables.read(towers, own, replicates=20)
 
 
-def test_what_is_read_has_a_row_for_each_tower_split_aim_and_scene(two_cities):
+def test_what_is_read_has_a_row_for_each_tower_split_and_aim(two_cities):
     _, _, read, depth, squares = two_cities
     assert list(read.columns) == list(probe_tables.READ)
     assert list(depth.columns) == list(probe_tables.DEPTH)
-    whole = read[read.scene == "all"].set_index(["tower", "split", "aim"])
+    whole = read.set_index(["tower", "split", "aim"])
     assert whole.value["good", "blocked", "fields"] > 0.99
     assert whole.layer["good", "blocked", "position"] == "1 mean"
     assert abs(whole.value["none", "random", "fields"]) < 0.1
     assert whole.seeds["good", "random", "city"] == 2
-    assert set(read.scene) == {"all", "park", "street"}
     assert depth[(depth.tower == "good") & (depth.aim == "fields")].depth.tolist() == [0, 1, 0, 1]
     assert squares["good", "random", "position"].shape == (2, 2, 600)
 
@@ -67,9 +65,9 @@ def test_nothing_is_no_crash():
     assert (probe_tables.shown_split(table), probe_tables.chosen_features(table, {})) == ("", {})
     made = [
         probe_tables.dimensions({}, own, "", [0.5]), probe_tables.directions({}, own), probe_tables.published({}, own),
-        probe_tables.errors(table, {}, own), probe_tables.scenes(table, own, None, None, {}),
+        probe_tables.errors(table, {}, own),
     ]  # fmt: skip
-    assert [len(table) for table in made] == [0] * 5
+    assert [len(table) for table in made] == [0] * 4
     assert list(made[0]) == list(probe_tables.DIMENSIONS)
 
 
@@ -81,7 +79,7 @@ def test_the_country_of_an_unseen_city_is_read_where_a_country_has_a_look():
         name: Layers([[x]], ["0 mean"]) for name, x in {"sees": looks, "blind": rng.normal(size=(360, 8))}.items()
     }
     read, _, squares = probe_tables.read(towers, own, replicates=10)
-    value = read[read.scene == "all"].set_index("tower").value
+    value = read.set_index("tower").value
     assert set(read.aim) == {"country"}
     assert value.sees > 0.95
     assert value.blind < 0.45  # below a third: the country of the held-out city is rarer among those that train
@@ -97,19 +95,18 @@ def test_a_country_that_no_other_fold_holds_has_no_row():
 
 
 def test_directions_know_nothing_of_which_city_it_is():
-    """A city's mean stands in one feature for all; within a city each scene has a feature of its own."""
+    """A city's mean stands in one feature for all; within two cities another feature counts than within the others."""
     rng, n = np.random.default_rng(0), 1600
-    city, scene = np.repeat(["a", "b", "c", "d"], 400), np.where(np.arange(n) % 2, "park", "street")
+    city = np.repeat(["a", "b", "c", "d"], 400)
     mean, features = np.repeat([-3.0, -1.0, 1.0, 3.0], 400), rng.normal(size=(n, 6))
-    target = mean + np.where(scene == "park", features[:, 1], features[:, 2])
+    target = mean + np.where(city < "c", features[:, 1], features[:, 2])
     features[:, 0] = mean
-    own = sample(city, [], fields=target[:, None], block=np.arange(n) // 10, scene=scene)
-    table = probe_tables.directions({"fields": features}, own).set_index("parts")
-    assert list(table.columns) == list(probe_tables.DIRECTIONS)[1:]
-    assert table.same_part["scene"] > 0.9
-    assert abs(table.other_part["scene"]) < 0.2
-    assert table.other_part["city"] > 0.9
-    assert table["count"].to_dict() == {"city": 4, "scene": 2}
+    own = sample(city, [], fields=target[:, None], block=np.arange(n) // 10)
+    table = probe_tables.directions({"fields": features}, own)
+    assert list(table.columns) == list(probe_tables.DIRECTIONS)
+    assert table.same_city[0] > 0.9
+    assert table.other_city[0] == pytest.approx(0.2, abs=0.1)  # two of six pairs 1, the others -0.2
+    assert table["count"].tolist() == [4]
 
 
 @pytest.mark.filterwarnings("error")
@@ -117,22 +114,6 @@ def test_directions_know_nothing_of_which_city_it_is():
 def test_the_published_number_is_missing_below_two_photos_a_fold(n, known):
     towers = {"t": Layers([[np.random.default_rng(0).normal(size=(n, 3))]], ["0 mean"]), probe_tables.PIXELS: None}
     assert np.isfinite(probe_tables.published(towers, sample(["a"] * n, [])).degrees_r2).tolist() == [known]
-
-
-def test_scenes_are_ranked_by_what_is_planted_and_a_sure_posterior_does_not_scatter():
-    scene = np.array(["street", "facade", "park"])
-    own = sample(["a"] * 3, [], fields=np.ones((3, 1)), scene=scene)
-    own.folds["blocked"] = None
-    rows = [
-        {"tower": "t", "split": "blocked", "aim": aim, "scene": kind, "metric": "r2", "value": value, "n": 50}
-        for aim in probe_tables.WITHIN for kind, value in (("street", 0.5), ("facade", 0.3), ("park", 0.0))
-    ]  # fmt: skip
-    places = pd.DataFrame({"city": "a", "lat_deg": 0.0, "lon_deg": [0.0, 0.01, 0.02]}, index=[3, 4, 5])
-    features = np.concatenate([[[1, 0, 0], [0.71, 0.7, 0], [0.58, 0.58, 0.57]], np.eye(3)])
-    table = probe_tables.scenes(pd.DataFrame(rows), own, features, places, {"street": 7, "facade": 3})
-    assert table.scene.tolist() == ["street", "facade", "park"]
-    assert table.spread_m.iloc[0] < 1 < 500 < table.spread_m.iloc[2]
-    assert probe_tables.agreement(table).loc["planted", ["fields_r2", "certainty"]].tolist() == pytest.approx([1, 1])
 
 
 def test_a_study_without_models_reads_its_features_beside_baselines(monkeypatch, tmp_path):
@@ -152,24 +133,23 @@ def cut(splits, city, block, aims=()):
     return probe_tables.folds_of(splits, aims, np.asarray(city, object), np.asarray(block), [""] * len(city))
 
 
-def test_photos_to_probe_are_usable_drawn_by_city_with_all_of_rare_kinds():
-    city, scene = np.repeat(["a", "b"], 100), np.where(np.arange(200) % 20 == 0, "park", "street")
-    usable = np.arange(200) % 2 == 0
-    here = probe_tables.chosen(city, scene, usable, 20, seed=1)
+def test_photos_to_probe_are_usable_and_drawn_by_city():
+    city, usable = np.repeat(["a", "b"], 100), np.arange(200) % 2 == 0
+    here = probe_tables.chosen(city, usable, 20, seed=1)
     assert usable[here].all()
-    assert set(np.flatnonzero(usable & (scene == "park"))) <= set(here)
-    assert 40 <= len(here) <= 50
+    assert (np.diff(here) > 0).all()
+    assert np.unique(city[here], return_counts=True)[1].tolist() == [20, 20]
     with pytest.raises(ValueError, match="probed_per_city 0 must be a whole number of at least 1"):
-        probe_tables.chosen(city, scene, usable, 0)
+        probe_tables.chosen(city, usable, 0)
 
 
 def test_small_cities_are_not_probed_and_a_sample_of_none_is_no_crash():
     photos = pd.DataFrame(
         {"city": ["a"] * 40 + ["b"] * 4, "country": "", "sequence_id": "", "lat_deg": 0.0, "lon_deg": 0.0}
     )
-    scene, ask = np.full(44, "photo"), {"planted": lambda rows: None, "block_size_m": 100.0, "splits": BOTH}
-    assert probe_tables.sample(photos, scene, np.ones(44, bool), 30, **ask).photos.index.max() < 40
-    empty = probe_tables.sample(photos, scene, (photos.city == "b").to_numpy(), 30, **ask)
+    ask = {"planted": lambda rows: None, "block_size_m": 100.0, "splits": BOTH}
+    assert probe_tables.sample(photos, np.ones(44, bool), 30, **ask).photos.index.max() < 40
+    empty = probe_tables.sample(photos, (photos.city == "b").to_numpy(), 30, **ask)
     assert (len(empty.photos), empty.folds, len(empty.left_out)) == (0, {}, 2)
 
 

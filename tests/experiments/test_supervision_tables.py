@@ -9,7 +9,7 @@ from experiments.words import pretraining, probe_tables, supervision_tables
 
 NOTHING = {name: pd.DataFrame(columns=list(columns)) for name, columns in {
     "read": probe_tables.READ, "slopes": supervision_tables.SLOPES, "gaps": supervision_tables.GAPS,
-    "finetuned": ["tower"], "scenes": probe_tables.SCENES,
+    "finetuned": ["tower"],
 }.items()}  # fmt: skip
 SETTINGS = {"steps": 30, "batch_size": 16, "learning_rate": 3e-3}
 BLOCKS, DRAWS = np.arange(600) // 20, {"replicates": 20}
@@ -26,7 +26,7 @@ def test_towers_are_compared_on_the_photos_of_a_sample(corpus, photos, tmp_path)
     settings = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
     towers = pretraining.trained(["words_all", "masked"], [corpus], tmp_path, range(2), settings)
     aims, block = probe_tables.aims_of(photos), np.arange(60)
-    sample = probe_tables.Sample(photos, aims, block, corpus.scenes, {"random": block % 3}, None)
+    sample = probe_tables.Sample(photos, aims, block, {"random": block % 3}, None)
     read, by_share, slopes, gaps = supervision_tables.compare(towers, [corpus, corpus], sample, replicates=10)
     assert set(read.tower) == {"words_all", "masked"}
     assert set(read.seeds) == {2}
@@ -60,26 +60,24 @@ def test_slopes_and_gaps_come_from_the_towers_that_are_there():
 
 
 def test_the_headline_names_what_is_there():
-    row = {"tower": "a tower", "split": "blocked", "aim": "country", "scene": "all", "metric": "accuracy"}
+    row = {"tower": "a tower", "split": "blocked", "aim": "country", "metric": "accuracy"}
     read = pd.DataFrame([row | {"value": 0.5, "low": 0.4, "high": 0.6, "seeds": 1, "n": 9}])
     finetuned = pd.DataFrame([{"tower": "masked", "value": 0.5, "low": 0.4, "high": 0.6, "seeds": 2, "n": 8}])
-    scenes = pd.DataFrame([("a", 9, 7, 0.5, 0.1, 10.0), ("b", 9, 0, 0.1, 0.0, 90.0)], columns=list(probe_tables.SCENES))
     slopes = pd.DataFrame([("fields", "blocked", 0.1, 0.0, 0.2)], columns=list(supervision_tables.SLOPES))
     gaps = pd.DataFrame([("position", 0.5, 0.4, 0.6), ("fields", *[np.nan] * 3)], columns=list(supervision_tables.GAPS))
-    rows = supervision_tables.headline(read, NOTHING["read"], slopes, gaps, finetuned, scenes, "page")
+    rows = supervision_tables.headline(read, NOTHING["read"], slopes, gaps, finetuned, "page")
     assert {row.key: (row.value, row.n, row.table) for row in rows.itertuples()} == {
         "probe_country_accuracy.blocked.a_tower": (0.5, 9, "page/read"),
         "text_dose_slope_r2": (0.1, 9, "page/slopes"),
         "published_gap_surviving_blocking": (0.5, 9, "page/gaps"),
-        "localizability_rank_agreement": (1.0, 2, "page/scenes"),
         "city_finetuned_accuracy.masked": (0.5, 8, "page/finetuned"),
     }
-    none = (NOTHING[name] for name in ("read", "slopes", "gaps", "finetuned", "scenes"))
+    none = (NOTHING[name] for name in ("read", "slopes", "gaps", "finetuned"))
     assert len(supervision_tables.headline(read, *none, "page")) == 1
 
 
 def test_what_is_borrowed_is_said_to_be():
-    read = pd.DataFrame([{"tower": "t", "split": "blocked", "aim": "position", "scene": "all", "value": -0.001}])
+    read = pd.DataFrame([{"tower": "t", "split": "blocked", "aim": "position", "value": -0.001}])
     slopes = pd.DataFrame([("fields", "blocked", 0.07, 0.05, 0.09)], columns=list(supervision_tables.SLOPES))
     shares = [("w", "blocked", "fields", k, 0, 0.1 + k / 10, 0, 0) for k in (0, 1)]
     by_share = pd.DataFrame(shares, columns=list(supervision_tables.BY_SHARE))

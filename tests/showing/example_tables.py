@@ -83,10 +83,6 @@ DOSES = table(
     "split aim share words_r2 tower_r2 low high",
     [(*aim, share, share / 2, share / 4, 0.0, 0.3) for aim in AIMS for share in (0, 0.5, 1)],
 )
-SCENES = table(
-    "scene n planted fields_r2 position_r2 spread_m",
-    [("street", 2264, 7, 0.4, 0.0, 182e3), ("park", 43, 0, -0.1, 0.01, 490e3)],
-)
 RESPONSES = table(
     "dose value split ratio low high p_holm",
     [(d, v, s, 0.9, 0.8, 1.1, 0.01) for d in ("range", "new") for v in (0.5, 1) for s in ("blocked", "random")],

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from geonb.showing import intervals
-from tests.showing.example_tables import COMPARISON, RATIOS, SCENES, SURROUNDINGS, TRIALS, texts
+from tests.showing.example_tables import COMPARISON, RATIOS, SURROUNDINGS, TRIALS, texts
 
 
 def rows_of(ax):
@@ -39,12 +39,6 @@ def test_panels_share_their_rows_unless_each_has_its_own():
     left, right = intervals.by_surroundings(table, 300.0).axes
     assert rows_of(left) == ["0 to 1", "1 to 2", "2 to 3"]
     assert rows_of(right) == ["50 to 51", "51 to 52", "52 to 53"]
-
-
-def test_each_panel_may_have_its_own_unit():
-    left, right = intervals.scenes(SCENES).axes
-    assert (left.get_xscale(), right.get_xscale()) == ("linear", "log")
-    assert right.get_xlabel().endswith("[m, km]")
 
 
 def test_flagged_trials_are_counted():

@@ -27,7 +27,6 @@ FIGURES = {  # name: (figure of tables, its tables)
     "by_city": (lambda table: intervals.by_city(table, "ours over other"), t.BY_CITY),
     "by_surroundings": (lambda table: intervals.by_surroundings(table, 300.0), t.SURROUNDINGS),
     "dots": (lambda table: intervals.dots(table, "Dots", row="method", value="median_error_m"), t.NULLS),
-    "scenes": (intervals.scenes, t.SCENES),
     "responses": (lambda table: intervals.responses(table, table[:1]), t.RESPONSES),
     "recovered_ranges": (intervals.recovered_ranges, t.TRIALS),
     "semivariograms": (lines.semivariograms, t.LAGS, t.FITS, t.LAGS),
