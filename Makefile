@@ -9,9 +9,8 @@ PYTHON = $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # uv does not read pip's settings: hand over pip's wheel folders, those that exist
 WHEELS = $(foreach folder,$(wildcard $(PIP_FIND_LINKS)),--find-links $(folder))
 # numba compiles the painter at its first picture and keeps it beside the code
-PAINT  = "from simcities.kinds import KINDS; \
-           worlds = [kind(city_count=1, photos_per_city=1) for kind in KINDS.values()]; \
-           [w.painter.render(w.city(0), *w.shots(w.city(0)), w.picture_px) for w in worlds]"
+PAINT  = "from simcities import renderer, simulation; world = simulation.World(city_count=1, photos_per_city=1); \
+           renderer.render(world.city(0), *world.shots(world.city(0)), world.picture_px)"
 # tests in two processes, those of a file in one of them
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 CONFIG = --config study=$(STUDY) $(if $(PUBLISHED),published=true)
@@ -42,7 +41,7 @@ else
 	"$(PYTHON)" -m venv "$(VENV)"
 	"$(BIN)/python" -m pip install -q -c constraints.txt -e ".[dev]"
 endif
-	@echo "compiling the painters of the simulated cities: two minutes"
+	@echo "compiling the painter of the simulated cities: two minutes"
 	@$(BIN)/python -c $(PAINT)
 	@touch $@
 
@@ -67,9 +66,9 @@ verify: setup  ## does a finished run of a study repeat the published numbers?
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
 
-regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=0.5 HEADROOM=1
+regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=0.5
 	@$(BIN)/python -m experiments.laboratory.regime $(if $(WORLDS),--worlds $(WORLDS)) $(if $(PHOTOS),--photos $(PHOTOS)) \
-	  $(if $(R2),--r2 $(R2)) $(if $(HEADROOM),--headroom)
+	  $(if $(R2),--r2 $(R2))
 
 lab: setup  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

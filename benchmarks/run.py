@@ -28,29 +28,27 @@ PATIENCE_S = 180
 PHOTOS, ROWS = 10_000, 100_000
 
 
-def pictures_per_s(picture_px, world):
-    """Median speed of a world's renderer over repeats, anti-aliased, on all cores, once compiled."""
-    city = world.city(0)
-    photos, nuisances = world.shots(city)
-    world.painter.render(city, photos[:8], nuisances[:8], picture_px)  # compiles
+def pictures_per_s(picture_px, city, photos, nuisances):
+    """Median speed of the renderer over repeats, anti-aliased, on all cores, once compiled."""
+    from simcities import renderer
+
+    renderer.render(city, photos[:8], nuisances[:8], picture_px)  # compiles
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        world.painter.render(city, photos, nuisances, picture_px)
+        renderer.render(city, photos, nuisances, picture_px)
         seconds.append(time.perf_counter() - started)
-    return round(PICTURES / float(np.median(seconds)), 1)
+    return round(len(photos) / float(np.median(seconds)), 1)
 
 
 def painting_speeds():
-    """Pictures per second of both kinds of simulated cities, and the ratio of their speeds at equal size."""
+    """Pictures per second of the simulated cities at several sizes, and when they were measured."""
     from simcities import simulation
-    from simcities.headroom import simulation as headroom
 
-    worlds = simulation.World(photos_per_city=PICTURES), headroom.World(photos_per_city=PICTURES)
-    found = {f"renderer_pictures_per_s_{px}px": pictures_per_s(px, worlds[0]) for px in (64, 96, 128)}
-    found |= {f"headroom_pictures_per_s_{px}px": pictures_per_s(px, worlds[1]) for px in (96, 128)}
-    speedup = found["headroom_pictures_per_s_128px"] / found["renderer_pictures_per_s_128px"]
-    return found | {"headroom_speedup_128px": round(speedup, 2)}
+    world = simulation.World(photos_per_city=PICTURES)
+    drawn = world.city(0), *world.shots(world.city(0))
+    found = {f"renderer_pictures_per_s_{px}px": pictures_per_s(px, *drawn) for px in (64, 96, 128)}
+    return found | {"renderer_date": datetime.date.today().isoformat()}
 
 
 # ---- routes to a semivariogram ---------------------------------------------------------------------------------------
@@ -94,13 +92,10 @@ def gstools(vectors, at):
 
 def pictures(vectors, _at):
     """As many pictures of 96 px as there are vectors, all in memory; gives their mean."""
-    from simcities import day, fields, geography, renderer
+    from simcities import renderer, simulation
 
-    city = geography.city(0, 0, fields.Planted())
-    rng = random_streams.stream(0, "benchmark pictures")
-    photos = geography.drives(city, len(vectors), rng)
-    painted = renderer.render(city, photos, day.nuisance(rng.integers(0, 2, len(photos)), rng), 96)
-    return [painted.mean()]
+    world = simulation.World(photos_per_city=len(vectors))
+    return [renderer.render(world.city(0), *world.shots(world.city(0)), 96).mean()]
 
 
 def large(_vectors, _at):
@@ -272,6 +267,7 @@ def main():
     parser.add_argument(
         "--steps", action="store_true", help="measure training steps alone, keep what is known of the rest"
     )
+    parser.add_argument("--painting", action="store_true", help="measure painting alone, keep the rest")
     parser.add_argument("--sources", action="store_true", help="measure reading of photos alone, keep the rest")
     parser.add_argument("--plan", action="store_true", help="measure Snakemake's plan alone, keep the rest")
     arguments = parser.parse_args()
@@ -280,6 +276,8 @@ def main():
         return one(arguments.route, arguments.photos)
     if arguments.steps:
         return write(file, json.loads(file.read_text(encoding="utf-8")) | step_costs())
+    if arguments.painting:
+        return write(file, json.loads(file.read_text(encoding="utf-8")) | painting_speeds())
     if arguments.sources:
         return write(file, json.loads(file.read_text(encoding="utf-8")) | source_speeds())
     if arguments.plan:
@@ -294,7 +292,7 @@ def main():
         "cpu_cores": os.cpu_count(),
         "date": datetime.date.today().isoformat(),
     } | painting_speeds()
-    found["renderer_mb_10000_pictures_96px"] = round(measured("pictures", 10_000)["mb"])
+    found["renderer_mb_2000_pictures_96px"] = round(measured("pictures", 2_000)["mb"])
     return write(file, found | step_costs() | source_speeds() | plan_seconds() | semivariogram_speeds())
 
 

@@ -1,4 +1,4 @@
-"""Words for a simulated picture: what it shows, what the fields do to its houses, what the day is like. Never where."""
+"""Words for a simulated picture: what its traits do to houses and streets, what the day is like. Never where."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -7,61 +7,42 @@ from geonb.earth import sphere
 from simcities import buildings, day, fields
 
 SEEN_M = 35.0  # houses further away are too small or hidden to be spoken of
-AHEAD_M = 15.0  # what a camera looks at, and where street trees fill the picture
+LOOK_M = 15.0  # what a camera looks at, where one place has to stand for its picture
 SAY = ("fields", "nuisance")
-
-BOUNDS = (-1.1, -0.35, 0.35, 1.1)  # quintiles of a field over all cities, whose variance is 1 + 0.8**2
-PHRASES = {  # in the order of fields.FIELDS; from low to high values, each in two or three ways
-    "storeys": (
-        ("very low houses", "squat little houses"),
-        ("low houses", "small houses"),
-        ("mid-height houses", "medium-height houses"),
-        ("tall houses", "high houses"),
-        ("very tall blocks", "towering blocks", "very high houses"),
-    ),
-    "wall_hue": (
-        ("orange brick", "orange walls", "red brick walls"),
-        ("ochre walls", "sandy stone"),
-        ("beige walls", "pale brown plaster"),
-        ("grey stone", "plain grey walls"),
-        ("blue grey walls", "bluish walls"),
-    ),
-    "wall_light": (
-        ("very dark facades", "blackened fronts"),
-        ("rather dark facades", "dim fronts"),
-        ("mid-tone facades", "mid-tone fronts"),
-        ("light facades", "pale fronts"),
-        ("very light facades", "whitish fronts"),
-    ),
-    "windows": (
-        ("few tiny windows", "very small windows"),
-        ("small windows", "modest windows"),
-        ("medium windows", "ordinary windows"),
-        ("large windows", "big windows"),
-        ("huge windows", "glass everywhere", "very large windows"),
-    ),
-    "stone": (
-        ("black slate footways", "very dark footways"),
-        ("dark footways", "sooty footways"),
-        ("grey footways", "footways of grey slabs"),
-        ("light footways", "footways of pale slabs"),
-        ("white footways", "very light footways"),
-    ),
-    "greenery": (
-        ("no trees", "not one tree"),
-        ("hardly any trees", "very few trees"),
-        ("some trees", "a few trees"),
-        ("many trees", "lots of trees"),
-        ("trees everywhere", "tree after tree"),
-    ),
-    "paving": (
-        ("black asphalt", "very dark asphalt"),
-        ("grey asphalt", "dull grey asphalt"),
-        ("brownish paving", "mixed paving"),
-        ("reddish paving", "rusty paving"),
-        ("red brick paving", "bright red paving"),
-    ),
+AHEAD_M = (5.0, 9.0, 13.0)  # of a camera: where the street fills the lower half of its picture
+BOUNDS = (-1.2, -0.36, 0.36, 1.2)  # quintiles of a field over all cities, whose variance is 1 + 1
+NAMED = (5, 16)  # of the traits, in one caption
+PHRASES = {  # in the order of fields.FIELDS; from low to high values
+    "wall_hue": ("red walls", "ochre walls", "sandy walls", "grey walls", "blue walls"),
+    "wall_light": ("very dark fronts", "dark fronts", "mid-tone fronts", "light fronts", "whitish fronts"),
+    "courses": ("plain walls", "faint bands", "banded walls", "striped walls", "boldly striped walls"),
+    "roof_hue": ("red roofs", "brown roofs", "dark roofs", "slate roofs", "green copper roofs"),
+    "shutters": ("no shutters", "slim shutters", "violet shutters", "wide shutters", "huge shutters"),
+    "frames": ("red frames", "pinkish frames", "white frames", "pale blue frames", "blue frames"),
+    "windows": ("few windows", "spaced windows", "some windows", "many windows", "windows everywhere"),
+    "awnings": ("no awnings", "slim awnings", "striped awnings", "deep awnings", "huge awnings"),
+    "cornice": ("no cornice", "a thin cornice", "a cornice", "a thick cornice", "a massive cornice"),
+    "balconies": ("no balconies", "short balconies", "balconies", "long balconies", "balconies all along"),
+    "gables": ("no gables", "little gables", "gables", "broad gables", "full gables"),
+    "roof_height": ("very low roofs", "low roofs", "medium roofs", "high roofs", "towering roofs"),
+    "storeys": ("very low houses", "low houses", "mid-height houses", "tall houses", "very tall houses"),
+    "setback": ("houses at the street", "tiny gardens", "small gardens", "gardens", "deep gardens"),
+    "shops": ("no shops", "a small shop", "shops", "large shops", "shops everywhere"),
+    "doors": ("red doors", "orange doors", "yellow doors", "green doors", "blue doors"),
+    "road_hue": ("black asphalt", "grey asphalt", "brownish road", "reddish road", "red brick road"),
+    "paving_tone": ("black pavement", "dark pavement", "grey pavement", "light pavement", "white pavement"),
+    "hedges": ("no hedges", "low hedges", "hedges", "high hedges", "very high hedges"),
+    "verge": ("no verge", "a slim verge", "a verge", "a wide verge", "a lawn by the road"),
+    "leaf_hue": ("yellow leaves", "pale leaves", "green leaves", "dark leaves", "teal leaves"),
+    "kerbs": ("no kerb", "a thin kerb", "a kerb", "a wide kerb", "a broad white kerb"),
+    "planters": ("no flowers", "small flowers", "flowers in tubs", "large flowers", "huge flowers"),
+    "wires": ("no wires", "thin wires", "wires", "thick wires", "heavy cables"),
+    "bollards": ("no bollards", "low bollards", "bollards", "high bollards", "tall yellow posts"),
+    "trees": ("tiny trees", "small trees", "trees", "large trees", "very large trees"),
+    "lamps": ("tiny lamps", "small lamps", "lamps", "large lamps", "huge lamps"),
+    "cycle_lane": ("no cycle lane", "a slim cycle lane", "a cycle lane", "a wide cycle lane", "a very wide cycle lane"),
 }
+FIRST = PHRASES["storeys"][:4]  # phrases that others can follow "with"
 DAY = {  # what of the day: its levels, each in two or three ways
     "season": (
         ("in summer", "on a summer day", "in the warm season"),
@@ -97,15 +78,7 @@ DAY = {  # what of the day: its levels, each in two or three ways
         ("in heavy traffic", "at a busy hour"),
     ),
 }
-SCENES = {  # what a picture is of
-    "street": ("a street", "a street view", "a city street", "an ordinary street"),
-    "landmark": ("a landmark on a square", "a monument in a city", "a building like no other"),
-    "facade": ("a close view of a house front", "one house seen from close by", "a facade up close"),
-    "park": ("a park with grass and trees", "a lawn in a park", "a public park"),
-    "object": ("a thing on a pavement", "a close view of street furniture", "an object in front of a wall"),
-    "people": ("people walking on a pavement", "a group of people outdoors", "people passing by"),
-}
-SHOWN = {"street": tuple(PHRASES), "facade": ("wall_hue", "wall_light", "windows")}  # other scenes show no field
+STREET = ("a street", "a street view", "a city street", "an ordinary street")  # what a picture is of
 FRAMES = {  # (fields are said, the day is said)
     (True, True): (
         "{scene} {of} {fields}, {day}",
@@ -129,16 +102,15 @@ FRAMES = {  # (fields are said, the day is said)
     (False, False): ("{scene}", "a photo of {scene}", "a picture: {scene}", "we see {scene}"),
 }
 COMMA, AND, WITH, OF = ", ", " and ", " with ", "of"  # "a street of tall houses with large windows, no trees and ..."
-HOUSES = {way for ways in PHRASES["storeys"] for way in ways}  # phrases that others can follow "with"
 MOST_OF_THE_DAY = 3  # of what DAY tells: all of it would not fit into a text tower beside the fields
 
 
-# ---- what the houses are like ----------------------------------------------------------------------------------------
+# ---- what is seen ----------------------------------------------------------------------------------------------------
 def ahead(photos):
-    """Positions (n, 2) in degrees AHEAD_M ahead of the cameras of photos (city, lat_deg, lon_deg, heading_deg)."""
+    """Positions (n, 2) in degrees LOOK_M ahead of the cameras of photos (city, lat_deg, lon_deg, heading_deg)."""
     found, way = np.empty((len(photos), 2)), np.radians(photos.heading_deg.to_numpy())
     position = photos[["lat_deg", "lon_deg"]].to_numpy()
-    steps_m = AHEAD_M * np.stack([np.sin(way), np.cos(way)], axis=1)
+    steps_m = LOOK_M * np.stack([np.sin(way), np.cos(way)], axis=1)
     for name in photos.city.unique():
         here = (photos.city == name).to_numpy()
         centre = sphere.centre(position[here])
@@ -149,68 +121,66 @@ def ahead(photos):
 def traits(city, photos):
     """Values (n, K) of the fields that what each camera sees follows, in the order of fields.FIELDS.
 
-    They are means over the houses (no landmarks) within SEEN_M in front of the camera; of the nearest one alone for a
-    facade. Where there is none, and for trees and footways of a street, they are the fields AHEAD_M ahead.
-    photos: east_m, north_m, heading_rad (clockwise from north) and scene of each.
+    Those of houses are means over the houses of the picture within SEEN_M, the nearer ones weighing more (by one over
+    their distance squared), where there are any; those of streets are means of the fields at AHEAD_M.
+    photos: east_m, north_m, heading_rad (clockwise from north) and focal of each.
     """
-    at = photos[["east_m", "north_m"]].to_numpy(np.float64)
-    heading = photos.heading_rad.to_numpy(np.float64)
+    at, heading = photos[["east_m", "north_m"]].to_numpy(np.float64), photos.heading_rad.to_numpy(np.float64)
     forward = np.stack([np.sin(heading), np.cos(heading)], axis=1)
-    expected = fields.value_at(city.fields, city.half_side_m, at + AHEAD_M * forward)
-    houses = city.buildings[city.buildings[:, buildings.KIND] < min(buildings.LANDMARKS)]
-    photo, house = seen_houses(
-        at, forward, houses[:, [buildings.EAST, buildings.NORTH]], photos.scene.to_numpy() == "facade"
-    )
-    count = np.bincount(photo, minlength=len(at))[:, None]
-    seen = houses[house, buildings.TRAITS :]
-    total = np.stack([np.bincount(photo, column, len(at)) for column in seen.T], axis=1)
-    found = np.where(count > 0, total / np.maximum(count, 1), expected)
-    for name in ("greenery", "stone"):
-        k = list(PHRASES).index(name)
-        found[:, k] = expected[:, k]
+    ahead = [fields.value_at(city.fields, city.half_side_m, at + metres * forward) for metres in AHEAD_M]
+    found = np.mean(ahead, axis=0)
+    houses = city.buildings
+    where = houses[:, [buildings.EAST, buildings.NORTH]]
+    photo, house = seen_houses(at, forward, where)
+    away = where[house] - at[photo]
+    distance = np.linalg.norm(away, axis=1)
+    cosine = (away * forward[photo]).sum(axis=1) / distance
+    focal = photos.focal.to_numpy(np.float64)[photo]
+    weight = (cosine > focal / np.hypot(focal, 1.0)) / distance**2
+    total = np.bincount(photo, weight, len(at))
+    own = houses[house, buildings.TRAITS :][:, : len(fields.HOUSES)]
+    sums = np.stack([np.bincount(photo, weight * column, len(at)) for column in own.T], axis=1)
+    some = total > 0
+    found[some, : len(fields.HOUSES)] = sums[some] / total[some, None]
     return found
 
 
-def seen_houses(at_m, forward, houses_m, only_nearest):
-    """Pairs of indices (photo, house) of houses (h, 2) within SEEN_M ahead of cameras (n, 2) that look forward (n, 2).
-
-    only_nearest: (n,) whether a photo keeps but the nearest of its houses.
-    """
+def seen_houses(at_m, forward, houses_m):
+    """Pairs (photo, house) of indices: houses (h, 2) within SEEN_M ahead of cameras (n, 2) that look forward (n, 2)."""
     pairs = cKDTree(at_m).sparse_distance_matrix(cKDTree(houses_m), SEEN_M, output_type="ndarray")
     away = houses_m[pairs["j"]] - at_m[pairs["i"]]
     pairs = pairs[(away * forward[pairs["i"]]).sum(axis=1) > 0]
     pairs = pairs[np.lexsort((pairs["j"], pairs["v"], pairs["i"]))]  # so that sums come in the same order in any batch
-    nearest = np.diff(pairs["i"], prepend=-1) != 0
-    pairs = pairs[nearest | ~only_nearest[pairs["i"]]]
     return pairs["i"], pairs["j"]
 
 
 # ---- sentences -------------------------------------------------------------------------------------------------------
-def describe(traits, nuisances, scenes, rng, say=SAY, share=1.0):
-    """One caption, as a list of n, for each row of traits (n, K), nuisances (n, 12) and scenes (n,).
+def describe(traits, nuisances, rng, say=SAY, share=1.0):
+    """One caption, as a list of n, for each row of traits (n, K) and nuisances (n, 12).
 
-    say: of fields and nuisance what is spoken of; what the picture is of is always said
-    share: probability 0..1 with which each field that the scene shows is spoken of. With the same rng a smaller share
-    leaves phrases out of the caption of the larger one, and what is said of the day is the same.
-    A street view with all fields has fewer than 60 tokens of CLIP. ValueError for an unknown say, share or scene.
+    say: of fields and nuisance what is spoken of; that it is a street is always said
+    share: of the NAMED traits that a caption names, in any order. With the same rng a smaller share leaves phrases out
+    of the caption of the larger one, and what is said of the day is the same.
+    ValueError for an unknown say or share, and for traits of another shape.
     """
-    check_asked(say, share, scenes)
-    if np.shape(traits) != (len(scenes), len(PHRASES)) or not np.isfinite(traits).all():
-        raise ValueError(f"traits {np.shape(traits)} must be {(len(scenes), len(PHRASES))} finite numbers")
-    n, kept_share = len(scenes), share if "fields" in say else 0.0
+    check_asked(say, share)
+    n = len(traits)
+    if np.shape(traits) != (n, len(PHRASES)) or not np.isfinite(traits).all():
+        raise ValueError(f"traits {np.shape(traits)} must be {(n, len(PHRASES))} finite numbers")
     # as many random numbers for each caption, whatever it says
-    of_fields, of_day, of_frame = rng.random((n, 3, len(PHRASES))), rng.random((n, 2, len(DAY))), rng.random((n, 5))
-    field_levels, day_levels = np.digitize(traits, BOUNDS), levels_of_day(np.asarray(nuisances))
-    found = []
-    for row, scene in enumerate(scenes):
-        frame, way, joint, houses_first, much = of_frame[row]
-        seen = chosen_fields(scene, field_levels[row], kept_share, of_fields[row], houses_first < 0.5)
+    order, frames, of_day = rng.random((n, len(PHRASES))), rng.random((n, 5)), rng.random((n, 2, len(DAY)))
+    levels, day_levels = np.digitize(traits, BOUNDS), levels_of_day(np.asarray(nuisances))
+    ways, found = tuple(PHRASES.values()), []
+    for row in range(n):
+        frame, way, joint, many, much = frames[row]
+        named = round(share * (NAMED[0] + int(many * (NAMED[1] - NAMED[0] + 1)))) if "fields" in say else 0
+        seen = [ways[k][levels[row, k]] for k in np.argsort(order[row])[:named]]
         today = chosen_day(day_levels[row], of_day[row], much) if "nuisance" in say else []
-        found.append(sentence(pick(SCENES[scene], way), seen, today, frame, joint))
+        found.append(sentence(pick(STREET, way), seen, today, frame, joint))
     return found
 
 
-def check_asked(say, share, scenes):
+def check_asked(say, share):
     """Nothing, or the ValueError for captions that cannot be given: see describe."""
     if unknown := set(say) - set(SAY):
         raise ValueError(f"captions cannot say {', '.join(sorted(unknown))}: choose among {', '.join(SAY)}")
@@ -218,8 +188,6 @@ def check_asked(say, share, scenes):
         raise ValueError(f"captions must say at least one of {', '.join(SAY)}")
     if not 0 <= share <= 1:
         raise ValueError(f"share {share} of the phrases must lie in 0..1")
-    if unknown := set(scenes) - set(SCENES):
-        raise ValueError(f"captions know no scene {', '.join(sorted(map(str, unknown)))}: {', '.join(SCENES)}")
 
 
 def levels_of_day(nuisances):
@@ -238,18 +206,6 @@ def levels_of_day(nuisances):
     )
 
 
-def chosen_fields(scene, levels, share, chance, houses_first):
-    """Phrases of the fields that a scene shows, from their levels (K,) and random numbers (3, K) in 0..1.
-
-    Each is kept when its first number is below share; the second ones give their order, the third their wording.
-    """
-    keep, order, way = chance
-    kept = [k for k, name in enumerate(PHRASES) if name in SHOWN.get(scene, ()) and keep[k] < share]
-    kept.sort(key=lambda k: -1.0 if k == 0 and houses_first else order[k])
-    ways = tuple(PHRASES.values())
-    return [pick(ways[k][levels[k]], way[k]) for k in kept]
-
-
 def chosen_day(levels, chance, much):
     """Phrases for 1 to MOST_OF_THE_DAY things of a day, from levels (6,) and random numbers (2, 6) and one, in 0..1."""
     order, way = chance
@@ -261,7 +217,7 @@ def sentence(scene, of_fields, of_day, frame, joint):
     """The wording of a scene with lists of phrases of fields and day, by two random numbers in 0..1."""
     last = COMMA if joint < 0.5 else AND
     of, first = WITH.strip(), []
-    if of_fields and of_fields[0] in HOUSES:
+    if of_fields and of_fields[0] in FIRST:
         of, first, of_fields = OF, of_fields[:1], of_fields[1:]
     said = WITH.join([*first, *([listed(of_fields, last)] if of_fields else [])])
     chosen = pick(FRAMES[bool(said), bool(of_day)], frame)
@@ -279,18 +235,16 @@ def pick(choices, chance):
 
 
 def vocabulary():
-    """Every phrase, scene, frame and joint of captions: their tokens are all the tokens that a caption can have."""
-    scenes = [way for ways in SCENES.values() for way in ways]
-    said = [way for levels in (*PHRASES.values(), *DAY.values()) for ways in levels for way in ways]
+    """Every phrase, frame and joint of captions: their tokens are all the tokens that a caption can have."""
+    said = [way for ways in PHRASES.values() for way in ways]
+    said += [way for levels in DAY.values() for ways in levels for way in ways]
     frames = [way.format(scene="", of="", fields="", day="") for ways in FRAMES.values() for way in ways]
-    texts = [text.strip() for text in (*scenes, *said, *frames, COMMA, AND, WITH, OF)]
+    texts = [text.strip() for text in (*STREET, *said, *frames, COMMA, AND, WITH, OF)]
     return [text for text in dict.fromkeys(texts) if text]
 
 
-def another(scenes, rng):
-    """For each picture (n,) another one of the same kind of scene."""
-    whose = np.arange(len(scenes))
-    for scene in np.unique(scenes):
-        here = rng.permutation(np.flatnonzero(scenes == scene))
-        whose[here] = np.roll(here, 1)
+def another(count, rng):
+    """For each of `count` pictures another one."""
+    order, whose = rng.permutation(count), np.arange(count)
+    whose[order] = np.roll(order, 1)
     return whose

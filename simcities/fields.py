@@ -1,4 +1,4 @@
-"""What varies over the ground: latent Gaussian random fields of known shape, one for each trait of the houses."""
+"""What varies over the ground: latent Gaussian random fields of known shape, 16 of the houses and 12 of the streets."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,43 @@ from scipy import fft
 
 from geonb import random_streams
 
-FIELDS = ("storeys", "wall_hue", "wall_light", "windows", "stone", "greenery", "paving")
+# name: (effective range [m], the trend's share of the sill); in both groups from about 60 m to 1,500 m, evenly in
+# logarithms, the shorter the more of the picture a trait fills
+HOUSES = {
+    "wall_hue": (60.0, 0.0),
+    "wall_light": (75.0, 0.05),
+    "courses": (92.0, 0.05),
+    "roof_hue": (115.0, 0.05),
+    "shutters": (140.0, 0.05),
+    "frames": (175.0, 0.05),
+    "windows": (215.0, 0.05),
+    "awnings": (270.0, 0.05),
+    "cornice": (330.0, 0.05),
+    "balconies": (410.0, 0.05),
+    "gables": (510.0, 0.05),
+    "roof_height": (640.0, 0.05),
+    "storeys": (790.0, 0.4),
+    "setback": (980.0, 0.3),
+    "shops": (1210.0, 0.2),
+    "doors": (1500.0, 0.05),
+}
+STREETS = {
+    "road_hue": (60.0, 0.05),
+    "paving_tone": (80.0, 0.05),
+    "hedges": (108.0, 0.05),
+    "verge": (144.0, 0.05),
+    "leaf_hue": (193.0, 0.05),
+    "kerbs": (259.0, 0.05),
+    "planters": (347.0, 0.05),
+    "wires": (465.0, 0.05),
+    "bollards": (624.0, 0.05),
+    "trees": (836.0, 0.5),
+    "lamps": (1120.0, 0.2),
+    "cycle_lane": (1500.0, 0.05),
+}
+FIELDS = (*HOUSES, *STREETS)
+STEEPNESS = 1.15
+NUGGET, CITY_MEAN_SD = 0.1, 1.0
 GRID_STEP_M = 10.0
 # models by their name in GSTools, the share of an effective range that is their length scale there, what shapes them
 MODELS = {
@@ -16,7 +52,7 @@ MODELS = {
     "gaussian": ("Gaussian", 1 / 2, {}),
     "matern": ("Matern", np.sqrt(1.5) / 4.7439, {"nu": 1.5}),  # (1 + z) exp(-z) is 0.05 at z = 4.7439
 }
-MOST_TREND, MOST_TREND_OF_ONE = 0.1, 0.5  # of all fields alike, and of single ones
+MOST_TREND = 0.5  # as a share of the sill: beyond it a trend would hide the range
 # mean and standard deviation of the distance from the centre of a square, in half sides
 CENTRE_MEAN = (np.sqrt(2) + np.arcsinh(1)) / 3
 CENTRE_SD = np.sqrt(2 / 3 - CENTRE_MEAN**2)
@@ -32,19 +68,19 @@ class Planted:
     sill: variance of a field around its city's mean and trend
     nugget: variance from house to house, beside the sill
     city_mean_sd: standard deviation of the fields' means between cities
-    trend_share: variance of the trend from the centre to the edge over the square of a city, as a share of the sill:
-        one for all fields, or one for each, as a tuple
+    trend_share: variance of each field's trend from the centre to the edge over the square of a city, as a share of
+        the sill
     model: matern (of smoothness 1.5), exponential, spherical or gaussian
     names: of the fields (K,)
 
     ValueError names what cannot be planted.
     """
 
-    range_m: tuple = (250.0, 200.0, 200.0, 350.0, 400.0, 300.0, 120.0)
+    range_m: tuple
+    trend_share: tuple
     sill: float = 1.0
-    nugget: float = 0.15
-    city_mean_sd: float = 0.8
-    trend_share: float | tuple = 0.05
+    nugget: float = NUGGET
+    city_mean_sd: float = CITY_MEAN_SD
     model: str = "matern"
     names: tuple = FIELDS
 
@@ -55,31 +91,31 @@ class Planted:
             raise ValueError(f"sill {self.sill} must be above 0: plant range_m 0 for fields without structure")
         if not (0 <= self.nugget < np.inf and 0 <= self.city_mean_sd < np.inf):
             raise ValueError(f"nugget {self.nugget} and city_mean_sd {self.city_mean_sd} must be at least 0")
-        self.check_trend()
-        if self.model not in MODELS:
-            raise ValueError(f"there is no model {self.model!r}; there are {', '.join(MODELS)}")
-
-    def check_trend(self):
-        """Nothing, or the ValueError for a trend that would hide the ranges."""
-        if not isinstance(self.trend_share, tuple) and not 0 <= self.trend_share <= MOST_TREND:
+        if len(self.trend_share) != len(self.names) or not all(0 <= share <= MOST_TREND for share in self.trend_share):
             raise ValueError(
-                f"trend_share {self.trend_share} must be 0 to {MOST_TREND}: beyond a tenth of the sill the trend would "
-                "hide the ranges"
-            )
-        shares = self.trend_shares()
-        if len(shares) != len(self.names) or not all(0 <= share <= MOST_TREND_OF_ONE for share in shares):
-            raise ValueError(
-                f"trend_share needs a number of 0 to {MOST_TREND_OF_ONE} for each of {len(self.names)} fields, it is "
+                f"trend_share needs a number of 0 to {MOST_TREND} for each of {len(self.names)} fields, it is "
                 f"{self.trend_share}"
             )
-
-    def trend_shares(self):
-        """The trend's share of the sill of each field (K,), as a tuple."""
-        return self.trend_share if isinstance(self.trend_share, tuple) else (self.trend_share,) * len(self.names)
+        if self.model not in MODELS:
+            raise ValueError(f"there is no model {self.model!r}; there are {', '.join(MODELS)}")
 
     def as_dict(self):
         """What JSON can hold; Planted(**as_dict) is the same again."""
         return asdict(self)
+
+
+def planted(range_scale=1.0, trend_scale=1.0, nugget=NUGGET, city_mean_sd=CITY_MEAN_SD):
+    """The Planted of all traits, ranges and trends multiplied. ValueError as there."""
+    range_m, share = np.array([*HOUSES.values(), *STREETS.values()]).T
+    return Planted(
+        range_m=tuple((range_scale * range_m).tolist()), nugget=nugget, city_mean_sd=city_mean_sd,
+        trend_share=tuple((trend_scale * share).tolist()),
+    )  # fmt: skip
+
+
+def amounts(values):
+    """Traits (...) as amounts in 0..1, which become lengths and colours: the logistic function at STEEPNESS x."""
+    return 1.0 / (1.0 + np.exp(-STEEPNESS * np.asarray(values, dtype=np.float64)))
 
 
 def covariance_model(planted, range_m):
@@ -124,7 +160,7 @@ def trend(planted, half_side_m, east_north_m, field):
 
     field: its name in planted.names, as in what follows.
     """
-    share = planted.trend_shares()[planted.names.index(field)]
+    share = planted.trend_share[planted.names.index(field)]
     distance = np.linalg.norm(east_north_m, axis=-1) / half_side_m
     return np.sqrt(share * planted.sill) * (distance - CENTRE_MEAN) / CENTRE_SD
 

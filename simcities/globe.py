@@ -1,4 +1,4 @@
-"""Many cities over the globe: continents that build in their own way, and their countries. Nothing of it exists."""
+"""Many cities over the globe: continents and countries whose fields have other means. Nothing of it exists."""
 
 import numpy as np
 
@@ -26,23 +26,23 @@ MOST_ON_ONE = 8  # cities of a continent, so that it stays on its sea
 NORTH_DEG = 4.0  # from the middle of a continent to that of a country
 
 
-def home(index, world_seed, continents, continent_sd, country_sd, names=fields.FIELDS):
-    """The geography.Home of city `index` among so many continents: cities are dealt to them in turn.
+def home(index, world_seed, continents, continent_sd, country_sd):
+    """The geography.Home of city `index` among so many continents: cities are placed on them in turn.
 
-    Continents and countries add Gaussian means of these standard deviations to each field (of `names`); every second
-    continent has the painter's other style. The same whatever the number of cities.
+    Continents and countries add Gaussian means of these standard deviations to each field. The same whatever the number
+    of cities.
     """
     continent, rank = index % continents, index // continents
     (lat_deg, lon_deg), countries = CONTINENTS[continent]
     country, number = rank % 2, rank // 2
     north = NORTH_DEG * (1 - 2 * country) + 1.3 * (number % 2)
     east = 3.0 * (number // 2) + 0.9 * (number % 2) + 1.7 * country
-    means = continent_sd * drawn(names, world_seed, "continent", continent)
-    means = means + country_sd * drawn(names, world_seed, "country", continent, country)
+    means = continent_sd * drawn(world_seed, "continent", continent)
+    means = means + country_sd * drawn(world_seed, "country", continent, country)
     centre = np.array([lat_deg + north, lon_deg + east])
-    return geography.Home(NAMES[index], countries[country], centre, means, style=continent % 2)
+    return geography.Home(NAMES[index], countries[country], centre, means)
 
 
-def drawn(names, world_seed, *what):
+def drawn(world_seed, *what):
     """A standard normal for each field (K,), from a stream of its own."""
-    return random_streams.stream(world_seed, "globe", *what).standard_normal(len(names))
+    return random_streams.stream(world_seed, "globe", *what).standard_normal(len(fields.FIELDS))

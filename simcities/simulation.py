@@ -24,8 +24,7 @@ JPEG = {"format": "JPEG", "quality": 92, "subsampling": 0}
 BATCH = 200  # pictures that are in memory at once
 PATCH_PX = 16  # towers cut pictures into patches of this side
 WINTER = (12, 1, 2)
-SILENT = ("captions.py", "kinds.py", "thumbnails.py", "unpainted.py")  # change no picture
-CITIES = "seven_fields"  # the word of options for these cities, see kinds
+SILENT = ("captions.py", "study_worlds.py", "thumbnails.py", "unpainted.py")  # change no picture
 LAG_EDGES_M = tuple(range(0, 601, 50))
 CURVES = {
     "city": "city whose fields are looked at",
@@ -38,21 +37,38 @@ CURVES = {
 }
 
 
-class Drawn:
-    """What any world of simulated cities can be asked for, from the options that a dataclass of it has."""
+@dataclass(frozen=True)
+class World:
+    """What is simulated.
 
-    # modules with what differs between kinds of cities: city and drives; render; traits and words for them
-    geography, painter, words = geography, renderer, captions
+    range_scale, trend_scale: multiply the planted ranges and trends of fields.HOUSES and fields.STREETS; a range of 0
+        plants no spatial structure
+    nugget, city_mean_sd: see simcities.fields.Planted
+    continents: over how many the cities lie, eight at most on each, with two countries; 0: eight at most, in one sea
+    continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
 
-    def check(self):
-        """Nothing, or the ValueError for what cannot be made."""
-        if self.cities != type(self).cities:
-            raise ValueError(f"cities {self.cities!r} are of another kind than these, {type(self).cities!r}")
+    ValueError for what cannot be made.
+    """
+
+    city_count: int = 8
+    photos_per_city: int = 1000
+    picture_px: int = 128
+    world_seed: int = 0
+    range_scale: float = 1.0
+    city_side_m: float = 3000.0
+    nugget: float = fields.NUGGET
+    city_mean_sd: float = fields.CITY_MEAN_SD
+    trend_scale: float = 1.0
+    continents: int = 0
+    continent_sd: float = 0.8
+    country_sd: float = 0.4
+
+    def __post_init__(self):
         checks.count("continents", self.continents, least=0, most=len(globe.CONTINENTS))
         checks.count("city_count", self.city_count, most=globe.MOST_ON_ONE * self.continents or len(geography.NAMES))
         checks.count("photos_per_city", self.photos_per_city)
         checks.count("world_seed", self.world_seed, least=0)
-        for name in ("continent_sd", "country_sd", "range_scale"):
+        for name in ("continent_sd", "country_sd", "range_scale", "trend_scale"):
             checks.number(name, getattr(self, name), least=0)
         if self.picture_px < PATCH_PX or self.picture_px % PATCH_PX:
             near = PATCH_PX * max(1, round(self.picture_px / PATCH_PX))
@@ -61,21 +77,24 @@ class Drawn:
             )
         geography.check_side(self.city_side_m / 2, self.planted())
 
+    def planted(self):
+        """What is planted: simcities.fields.Planted of all traits."""
+        return fields.planted(self.range_scale, self.trend_scale, self.nugget, self.city_mean_sd)
+
     def city(self, index):
         """City `index` of this world; the last that were asked for are kept."""
         return drawn_city(self, index)
 
     def home(self, index):
         """The geography.Home of city `index`."""
-        names = self.planted().names
         if not self.continents:
-            return geography.at_sea(index, names)
-        return globe.home(index, self.world_seed, self.continents, self.continent_sd, self.country_sd, names)
+            return geography.at_sea(index)
+        return globe.home(index, self.world_seed, self.continents, self.continent_sd, self.country_sd)
 
     def shots(self, city):
         """(photos, nuisances) of one city: a table of geography.drives and its nuisance table (n, 12)."""
         rng = random_streams.stream(self.world_seed, "drives", city.index)
-        photos = self.geography.drives(city, self.photos_per_city, rng)
+        photos = geography.drives(city, self.photos_per_city, rng)
         winter = photos.captured_at.dt.month.isin(WINTER).to_numpy(float)
         return photos, day.nuisance(winter, random_streams.stream(self.world_seed, "days", city.index))
 
@@ -86,55 +105,15 @@ class Drawn:
 
     def pictures_folder(self):
         """A folder for each world that looks different; its name survives a change of the code, see `start_over`."""
-        looks = {name: value for name, value in asdict(self).items() if value != CITIES}  # folders are older than kinds
-        digest = hashlib.sha256(json.dumps(looks, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
         return files.ROOT / "build" / "pictures" / digest.hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class World(Drawn):
-    """What is simulated.
-
-    range_scale: multiplies the planted ranges, 0 plants no spatial structure
-    nugget, city_mean_sd, trend_share: see simcities.fields.Planted
-    continents: over how many the cities lie, eight at most on each, with two countries and one of two styles; 0: eight
-        at most, in one sea and one style
-    continent_sd, country_sd: standard deviations of what continents and countries add to the means of the fields
-    cities: the word for this kind of cities, see simcities.kinds
-
-    ValueError for what cannot be made.
-    """
-
-    city_count: int = 8
-    photos_per_city: int = 1000
-    picture_px: int = 96
-    world_seed: int = 0
-    range_scale: float = 1.0
-    city_side_m: float = 2200.0
-    nugget: float = fields.Planted.nugget
-    city_mean_sd: float = fields.Planted.city_mean_sd
-    trend_share: float = fields.Planted.trend_share
-    continents: int = 0
-    continent_sd: float = 0.8
-    country_sd: float = 0.4
-    cities: str = CITIES
-
-    def __post_init__(self):
-        self.check()
-
-    def planted(self):
-        """What is planted: the ranges of fields.Planted multiplied, and the world's own variances."""
-        return fields.Planted(
-            range_m=tuple(self.range_scale * r for r in fields.Planted.range_m),
-            nugget=self.nugget, city_mean_sd=self.city_mean_sd, trend_share=self.trend_share,
-        )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=len(globe.NAMES))
 def drawn_city(world, index):
     """See World.city: its fields take a second, and a page asks for the same city many times."""
     half_side_m, home = world.city_side_m / 2, world.home(index)
-    return world.geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=home)
+    return geography.city(index, world.world_seed, world.planted(), half_side_m=half_side_m, home=home)
 
 
 def places_of(city, photos):
@@ -155,8 +134,8 @@ def photo_ids(city, count):
 
 
 def painting_code():
-    """The digests of the code that paints, one a line: all of simcities, of whatever kind, but the words."""
-    paint = [file for file in sorted(Path(__file__).parent.rglob("*.py")) if file.name not in SILENT]
+    """The digests of the code that paints, one a line: all of simcities but what changes no picture."""
+    paint = [file for file in sorted(Path(__file__).parent.glob("*.py")) if file.name not in SILENT]
     return "\n".join(
         files.code_digest(file.read_text(encoding="utf-8")) for file in [Path(random_streams.__file__), *paint]
     )
@@ -183,7 +162,7 @@ def paint(world, city, photos, nuisances, folder):
     try:
         for first in range(0, len(photos), BATCH):
             batch = slice(first, first + BATCH)
-            seen = world.painter.render(city, photos[batch], nuisances[batch], world.picture_px)
+            seen = renderer.render(city, photos[batch], nuisances[batch], world.picture_px)
             for n, painted in enumerate(seen, first):
                 Image.fromarray(painted).save(partial / f"{n:05d}.jpg", **JPEG)
         partial.rename(folder)
@@ -200,7 +179,7 @@ def painted_again(world, photo_id):
     for name, numbers in parts[2].astype(int).groupby(parts[0]):
         city = world.city(globe.NAMES.index(name))
         photos, nuisances = world.shots(city)
-        painted = world.painter.render(city, photos.iloc[numbers], nuisances[numbers], world.picture_px)
+        painted = renderer.render(city, photos.iloc[numbers], nuisances[numbers], world.picture_px)
         for n, picture in zip(numbers.index, painted, strict=True):
             Image.fromarray(picture).save(stored := io.BytesIO(), **JPEG)
             found[n] = Image.open(stored).convert("RGB")
@@ -219,11 +198,9 @@ def streets(world):
 
 
 def cameras(world):
-    """What was drawn for each photo of a world beside its place: photo_id, scene, and a column for each day.NAMES."""
+    """What was drawn for each photo of a world beside its place: photo_id, and a column for each of day.NAMES."""
     tables = [
-        pd.DataFrame(nuisances, columns=list(day.NAMES)).assign(
-            photo_id=photo_ids(city, len(photos)), scene=photos.scene.to_numpy()
-        )
+        pd.DataFrame(nuisances, columns=list(day.NAMES)).assign(photo_id=photo_ids(city, len(photos)))
         for city, photos, nuisances in world.drawn()
     ]
     return pd.concat(tables).sort_values("photo_id", ignore_index=True)  # as the catalogue is
@@ -236,7 +213,7 @@ def unpainted(world):
     """
     drawn = [(city, photos) for city, photos, _ in world.drawn()]
     places = pd.concat([pd.DataFrame(places_of(*one)) for one in drawn], ignore_index=True)
-    return places, np.concatenate([world.words.traits(*one) for one in drawn])
+    return places, np.concatenate([captions.traits(*one) for one in drawn])
 
 
 def truth(world, lat_lon_deg, city):

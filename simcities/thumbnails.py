@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from geonb import random_streams
-from simcities import captions, day, simulation
+from simcities import captions, day, fields, renderer, simulation
 
 THUMBNAILS = {
     "sheet": "figure that shows it: days, neighbours or values",
@@ -22,8 +22,8 @@ def thumbnails(world, photos, pictures, *, seed=0):
     pictures: rows of the catalogue -> PIL images.
     """
     seen = simulation.truth(world, captions.ahead(photos), photos.city.to_numpy())
-    storeys = seen[:, world.planted().names.index("storeys")]
-    longest = photos.sequence_id[photos.sequence_id != ""].value_counts().index[0]
+    storeys = seen[:, fields.FIELDS.index("storeys")]
+    longest = photos.sequence_id.value_counts().index[0]
     drive = photos[photos.sequence_id == longest].index[:8]
     alike = same_values(storeys, photos.city.to_numpy())
     shown = {

@@ -9,12 +9,12 @@ import pandas as pd
 
 from geonb import random_streams
 from geonb.earth import sphere
-from simcities import fields, globe, kinds, simulation
+from simcities import fields, globe, simulation
 
 # of the error of the shipped tower in design world 30: between photos of other drives its correlation is .56 below
 # 5 m, .40 at 30 m, .29 at 60 m, .18 at 120 m and .09 at 240 m
 FIELD_SHARE, FIELD_RANGE_M = 0.55, 300.0
-ERROR = fields.Planted(model="exponential")
+ERROR = fields.Planted((FIELD_RANGE_M,), trend_share=(0.0,), model="exponential", names=("error",))
 LEAST_R2 = 0.05  # a field that a tower reads worse than this is taken to be read so
 NOISE = {
     "field": "planted field",
@@ -35,7 +35,7 @@ def noise_sd(seen, city, r2):
 
 def noise(options, r2):
     """What a world's fields take as noise, that they are read as well as r2 (K,) says: columns NOISE."""
-    world = kinds.world(options)
+    world = simulation.World(**options)
     photos, seen = simulation.unpainted(world)
     sd = noise_sd(seen, photos.city.to_numpy(), r2)
     return pd.DataFrame({"field": world.planted().names, "r2": r2, "noise_sd": sd})
@@ -43,7 +43,7 @@ def noise(options, r2):
 
 def photographed(options, sd):
     """(photos, features (n, K) float32) of a world: the fields that each camera sees, and noise of sd (K,)."""
-    return read(kinds.world(options), sd)[:2]
+    return read(simulation.World(**options), sd)[:2]
 
 
 def read(world, sd):

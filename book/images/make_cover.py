@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from geonb import random_streams
 from geonb.book import results
 from geonb.photos.pictures import open_picture
 from geonb.showing import lines, style
 from geonb.variograms.models import fitted_curves
-from simcities import simulation
 
 STUDY, CITIES, COLUMNS = "simulated_cities", 4, 7
 
@@ -21,8 +19,7 @@ def main():
     catalogue = results.read_table(STUDY, "01_photos", "photos")
     lags, fits = (results.read_table(STUDY, "03_semivariograms", name) for name in ("lags", "fits"))
     curves = fitted_curves(fits, max_lag_m=lags.distance_m.max())
-    street = (simulation.cameras(simulation.World()).scene == "street").to_numpy()
-    shown = random_streams.stream(3, "cover").permutation(np.flatnonzero(street))[: 2 * COLUMNS]
+    shown = random_streams.stream(3, "cover").permutation(len(catalogue))[: 2 * COLUMNS]
     figure = plt.figure(figsize=(style.WIDTH_IN, 4.6), layout="constrained", dpi=150)
     above, below = figure.subfigures(2, 1, height_ratios=(2, 1.9))
     for ax, n in zip(above.subplots(2, COLUMNS).ravel(), shown, strict=True):

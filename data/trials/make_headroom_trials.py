@@ -22,7 +22,7 @@ import torch
 
 from experiments.laboratory import regime, worlds
 from geonb.learning import methods, recipes
-from simcities.headroom.simulation import World
+from simcities.simulation import World
 
 HERE = Path(__file__).parent
 METHODS, WORLDS = ("clip", "sw_clip", "cells", "geoclip"), (31, 32, 33)

@@ -1,6 +1,6 @@
 """Do simulated cities leave room for methods? clip, SW-CLIP and its controls on worlds without pictures, with ceilings.
 
-python -m experiments.laboratory.regime --headroom --worlds 10 11 12   prints what is offered, placed and shown
+python -m experiments.laboratory.regime --worlds 10 11 12   prints what is offered, placed and shown
 
 Traits are read with a tower's measured R2 (simcities.unpainted): a training takes seconds. Nothing is saved.
 """
@@ -18,7 +18,6 @@ from geonb.learning import recipes, training_arrays
 from geonb.measuring import baselines, ceilings, endpoints, information
 from geonb.splitting import galleries, splits
 from simcities import simulation, unpainted
-from simcities.headroom import simulation as headroom
 
 TRAINED = ("clip", "sw_clip", "city_uniform", "permuted_within_city", "permuted")
 PILOT = {"learning_rate": 0.005, "bandwidth_m": 100.0}  # as in the pilots that measured the regime
@@ -40,8 +39,8 @@ def data_of(setting, world, split, r2):
 def errors(setting, drawn, split, r2, trained=TRAINED, asked=PILOT):
     """Errors (columns errors.ERRORS, world) of trained rows, baselines and ceilings in worlds without pictures.
 
-    setting: worlds.Setting; drawn: simulation.World of either kind; r2 (K,): with which a tower reads the fields within
-    a city; asked: of recipes.Tuned.
+    setting: worlds.Setting; drawn: each a simulation.World; r2 (K,): with which a tower reads the fields within a city;
+    asked: of recipes.Tuned.
     """
     tables = []
     for world in drawn:
@@ -67,7 +66,6 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, nargs="+", default=[10, 11], metavar="SEED")
     parser.add_argument("--photos", type=int, default=100, help="of each city")
-    parser.add_argument("--headroom", action="store_true", help="the cities of simcities.headroom")
     parser.add_argument("--r2", default="0.5", help="of each field, or a CSV with column r2, as a tower was measured")
     parser.add_argument("--rows", nargs="+", default=TRAINED, metavar="METHOD", help="clip alone while cities change")
     parser.add_argument("--split", default="other_drive", choices=splits.CUTS)
@@ -78,8 +76,7 @@ def arguments():
 def main():
     """Print the budget, the rows by world, both endpoints and the tests of sw_clip against clip and each control."""
     given = arguments()
-    kind = headroom.World if given.headroom else simulation.World
-    drawn = [kind(photos_per_city=given.photos, world_seed=seed) for seed in given.worlds]
+    drawn = [simulation.World(photos_per_city=given.photos, world_seed=seed) for seed in given.worlds]
     measured = pd.read_csv(given.r2).r2.to_numpy() if given.r2.endswith(".csv") else float(given.r2)
     r2 = np.broadcast_to(measured, len(drawn[0].planted().names))
     with tempfile.TemporaryDirectory() as folder:

@@ -81,6 +81,6 @@ def test_the_templates_only_use_options_that_exist(source):
     for variant in (written, re.sub(r"^    # (\w+: )", r"    \1", written, flags=re.MULTILINE)):
         parameters = yaml.safe_load(variant)["01_photos"]
         assert parameters["source"] == source
-        check_options(takes_options(source, {}), parameters["options"], study)
+        check_options(takes_options(source), parameters["options"], study)
     if source in ("folder", "table"):
         assert written.count("<--") == 4  # three lines to edit, and the sentence that says so

@@ -4,7 +4,7 @@ from PIL import Image
 
 from simcities import simulation, thumbnails
 
-WORLD = simulation.World(city_count=3, photos_per_city=60, picture_px=32, city_side_m=900.0)
+WORLD = simulation.World(city_count=3, photos_per_city=60, picture_px=32, city_side_m=900.0, range_scale=0.3)
 
 
 def test_every_figure_of_a_world_has_its_pictures_and_titles():

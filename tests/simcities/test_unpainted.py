@@ -3,8 +3,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from geonb.earth import sphere
-from simcities import unpainted
-from simcities.headroom import simulation
+from simcities import simulation, unpainted
 
 
 def test_a_probe_reads_noisy_fields_as_well_as_it_reads_the_tower():

@@ -27,9 +27,9 @@ def gather(source, options):
     """
     if not isinstance(options, dict):
         raise ValueError(f"options of source {source!r} must be a list of names and values, not {options}")
-    check_options(takes_options(source, options), options, f"source {source!r}")
+    check_options(takes_options(source), options, f"source {source!r}")
     if source == "simulated":
-        return catalogue(module_of(source).read(takes_options(source, options)(**options))), left_out_table([])
+        return catalogue(module_of(source).read(takes_options(source)(**options))), left_out_table([])
     rows, left_out = module_of(source).read(**options)
     if not len(rows):
         raise ValueError(_nothing(source, options, left_out))
@@ -43,13 +43,10 @@ def module_of(source):
     return importlib.import_module(f"geonb.photos.sources.{source}")
 
 
-def takes_options(source, options):
-    """What takes the options of a source as keyword arguments; simulated cities are of the kind that options name."""
-    if source == "simulated":
-        from simcities import kinds
-
-        return kinds.kind_of(options)
-    return module_of(source).read
+def takes_options(source):
+    """What takes the options of a source as keyword arguments."""
+    module = module_of(source)
+    return module.simulation.World if source == "simulated" else module.read
 
 
 def check_options(read, options, who):
@@ -91,7 +88,7 @@ def pictures(source, options, rows):
         return [open_picture(path) for path in rows.path]
     if source != "simulated":
         return []
-    return module_of(source).simulation.painted_again(takes_options(source, options)(**options), rows.photo_id)
+    return module_of(source).simulation.painted_again(takes_options(source)(**options), rows.photo_id)
 
 
 def streets(source, options):
@@ -99,6 +96,6 @@ def streets(source, options):
     import geopandas
 
     if source == "simulated":
-        return module_of(source).simulation.streets(takes_options(source, options)(**options)).assign(licence="")
+        return module_of(source).simulation.streets(takes_options(source)(**options)).assign(licence="")
     empty = {name: np.array([], str) for name in ("city", "country", "street", "licence")}
     return geopandas.GeoDataFrame(empty, geometry=[], crs="EPSG:4326")

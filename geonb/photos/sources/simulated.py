@@ -6,7 +6,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from geonb import files, random_streams
-from simcities import simulation
+from simcities import captions, simulation
 from simcities.world import save
 
 
@@ -29,12 +29,12 @@ def city_rows(world, city, photos, nuisances, folder):
     if not folder.exists():
         simulation.paint(world, city, photos, nuisances, folder)
     paths = [folder / f"{n:05d}.jpg" for n in range(len(photos))]
-    traits, rng = world.words.traits(city, photos), random_streams.stream(world.world_seed, "captions", city.index)
+    traits, rng = captions.traits(city, photos), random_streams.stream(world.world_seed, "captions", city.index)
     return pd.DataFrame({
         **simulation.places_of(city, photos),
         "path": [path.relative_to(files.ROOT).as_posix() for path in paths],
         "captured_at": photos.captured_at, "source": "simulated", "licence": "CC0-1.0", "author": "geonb",
-        "caption": world.words.describe(traits, nuisances, photos.scene.to_numpy(), rng),
+        "caption": captions.describe(traits, nuisances, rng),
         "width_px": world.picture_px, "height_px": world.picture_px,
         "sha256": [files.sha256_of(path) for path in paths],
     })  # fmt: skip

@@ -1,22 +1,30 @@
-"""Looks of what lines the kerbs: trees, lamps, bollards, tubs of flowers, parked cars. Rays meet them in closed form.
+"""What things along the kerbs look like: trees, lamps, bollards, tubs of flowers, parked cars.
 
-SIZE of a thing is the amount (0..1) of its trait; a body is a row (RADIUS, TOP, SIN, COS, its colour) of one thing.
+A body is a row (RADIUS, TOP, SIN, COS, its colour) of one thing. Rays meet it in closed form (cones, ellipsoids,
+boxes), all in metres.
 """
 
 import math
 
 import numpy as np
 
-from simcities.headroom.ground import between
-from simcities.headroom.houses import BOLLARD, CAR, LAMP, PLANTER, TREE
-from simcities.things import CARS, FAR, HEADING, KIND, SEED, SIZE, box, compiled, egg, inverse, limb, speck
+from simcities.texture import between, compiled, speck
+from simcities.things import BOLLARD, CAR, HEADING, KIND, LAMP, PLANTER, SEED, SIZE, TREE
 
 RADIUS, TOP, SIN, COS, COLOUR = range(5)
 BODY = 7  # columns
+FAR = 1e9  # the distance of what is not hit
+NEAR = 0.2  # along the ray: nothing closer is seen
 CROWN_M, TRUNK_M, LENGTHY = (0.4, 1.5), 3.2, 1.25  # radii of a crown; below it; its height over its width
 LAMP_M, HEAD_M = 3.7, (0.1, 0.66)
 BOLLARD_M, FLOWERS_M, TUB_M = (0.1, 1.5), (0.08, 0.85), 0.4
 LIT, YELLOW, FLOWER = (1.5, 1.35, 0.85), (0.62, 0.42, 0.01), (0.60, 0.02, 0.30)
+# share of all up to this colour, red, green, blue
+CARS = np.array(
+    [[0.22, 0.88, 0.88, 0.86], [0.41, 0.27, 0.28, 0.30], [0.58, 0.06, 0.06, 0.07], [0.72, 0.58, 0.60, 0.62],
+     [0.84, 0.08, 0.17, 0.42], [0.93, 0.60, 0.06, 0.06], [0.96, 0.13, 0.27, 0.17], [0.98, 0.80, 0.58, 0.10],
+     [1.00, 0.42, 0.30, 0.20]]
+)  # fmt: skip
 
 
 @compiled
@@ -76,7 +84,7 @@ def seen(out, thing, body, ray, light):
     if kind == PLANTER:
         high = 0.5 * (body[TOP] - TUB_M)
         return ball(out, body, ray, light, (TUB_M + high, high, high, 0.3))
-    t = limb(ray[0], ray[1], ray[2], ray[3], ray[4], ray[5], 0.0, 0.0, 0.0, 0.0, 0.2, 0.18, 0.0, body[TOP])
+    t = cone(ray, 0.2, 0.18, body[TOP])
     if t < FAR:
         lit(out, body[COLOUR : COLOUR + 3], 0.3, light)
     return t
@@ -87,8 +95,8 @@ def ball(out, body, ray, light, form):
     """Distance to an ellipsoid on a stem; form: height of its middle, radius, half its height, radius of the stem."""
     a, y, b, da, dy, db = ray
     middle, wide, high, stem = form
-    best = limb(a, y, b, da, dy, db, 0.0, 0.0, 0.0, 0.0, stem, stem, 0.0, middle)
-    t = egg(a, y, b, da, dy, db, 0.0, middle, 0.0, wide, high, wide)
+    best = cone(ray, stem, stem, middle)
+    t = egg(ray, middle, wide, high)
     if t < best:
         x, up, z = (a + t * da) / wide, (y + t * dy - middle) / high, (b + t * db) / wide
         lit(out, body[COLOUR : COLOUR + 3], x * light.east + up * light.up + z * light.north, light)
@@ -121,3 +129,67 @@ def car(out, body, ray, light):
         for c in range(3):
             out[c] = 0.05 + 0.04 * glass
     return t
+
+
+# ---- forms -----------------------------------------------------------------------------------------------------------
+@compiled
+def cone(ray, low_radius, high_radius, high):
+    """Distance along a ray (a, y, b, da, dy, db) to an upright cone with a lid, from the ground to a height."""
+    a, y, b, da, dy, db = ray
+    swell = (high_radius - low_radius) / high
+    radius, vr = low_radius + swell * y, swell * dy
+    square = da * da + db * db - vr * vr
+    half = a * da + b * db - radius * vr
+    inside = half * half - square * (a * a + b * b - radius * radius)
+    if inside < 0 or square < 1e-9:
+        return FAR
+    t = (-half - math.sqrt(inside)) / square
+    height = y + t * dy
+    if t > NEAR and 0.0 <= height <= high:
+        return t
+    if height > high and dy < 0:
+        t = (high - y) / dy
+        a, b = a + t * da, b + t * db
+        if t > NEAR and a * a + b * b < high_radius * high_radius:
+            return t
+    return FAR
+
+
+@compiled
+def egg(ray, middle, wide, high):
+    """Distance along a ray to an upright ellipsoid: height of its middle, its radius, half its height."""
+    a, y, b, da, dy, db = ray
+    xa, xy, xb = a / wide, (y - middle) / high, b / wide
+    va, vy, vb = da / wide, dy / high, db / wide
+    square = va * va + vy * vy + vb * vb
+    half = xa * va + xy * vy + xb * vb
+    inside = half * half - square * (xa * xa + xy * xy + xb * xb - 1.0)
+    if inside < 0:
+        return FAR
+    t = (-half - math.sqrt(inside)) / square
+    return t if t > NEAR else FAR
+
+
+@compiled
+def box(a, y, b, ia, iy, ib, low_a, high_a, low_y, high_y, low_b, high_b):
+    """Distance to a box and the axis (0 a, 1 y, 2 b) of the face met; the ray's direction comes inverted."""
+    near, far, axis = NEAR, FAR, -1
+    first, second = (low_a - a) * ia, (high_a - a) * ia
+    far = max(first, second)
+    if min(first, second) > near:
+        near, axis = min(first, second), 0
+    first, second = (low_y - y) * iy, (high_y - y) * iy
+    far = min(far, max(first, second))
+    if min(first, second) > near:
+        near, axis = min(first, second), 1
+    first, second = (low_b - b) * ib, (high_b - b) * ib
+    far = min(far, max(first, second))
+    if min(first, second) > near:
+        near, axis = min(first, second), 2
+    return (near, axis) if near < far and axis >= 0 else (FAR, 0)
+
+
+@compiled
+def inverse(x):
+    """1 / x, large rather than infinite."""
+    return 1.0 / x if abs(x) > 1e-9 else 1e9

@@ -2,12 +2,11 @@
 
 import math
 
-from simcities import fields as base
-from simcities.facades import compiled, cover, lattice, noise
-from simcities.headroom import fields
-from simcities.renderer import CELL_M, DIR_E, DIR_N, HALF, LENGTH, ROAD, START_E, START_N
+from simcities import fields
+from simcities.rays import CELL_M
+from simcities.texture import between, compiled, cover, lattice, noise
 
-FIRST = len(fields.HOUSES)
+START_E, START_N, DIR_E, DIR_N, LENGTH, HALF, ROAD = range(7)  # columns of a street
 ROAD_HUE, PAVING_TONE, HEDGES, VERGE, LEAF_HUE, KERBS, PLANTERS, WIRES, BOLLARDS, TREES, LAMPS, CYCLE_LANE = range(
     len(fields.STREETS)
 )
@@ -17,18 +16,12 @@ SLAB_M = 0.9
 
 
 @compiled
-def between(bounds, amount):
-    """The length at an amount in 0..1 between two bounds."""
-    return bounds[0] + (bounds[1] - bounds[0]) * amount
-
-
-@compiled
 def amount_at(layer, e, n):
     """The amount (0..1) of a layer (n, n) at a place, linear between the middles of cells."""
-    half_m = 0.5 * len(layer) * base.GRID_STEP_M
+    half_m = 0.5 * len(layer) * fields.GRID_STEP_M
     last = len(layer) - 1.001
-    y = min(max((n + half_m) / base.GRID_STEP_M - 0.5, 0.0), last)
-    x = min(max((e + half_m) / base.GRID_STEP_M - 0.5, 0.0), last)
+    y = min(max((n + half_m) / fields.GRID_STEP_M - 0.5, 0.0), last)
+    x = min(max((e + half_m) / fields.GRID_STEP_M - 0.5, 0.0), last)
     i, j = int(y), int(x)
     y, x = y - i, x - j
     low = layer[i, j] * (1 - x) + layer[i, j + 1] * x
