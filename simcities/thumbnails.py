@@ -55,7 +55,7 @@ def on_other_days(world, photo, count, *, seed=0):
     city = world.city(0)
     camera = world.shots(city)[0].iloc[[photo] * count]
     days = day.nuisance(np.arange(count) % 2, random_streams.stream(seed, "other days"))
-    return [Image.fromarray(picture) for picture in world.painter.render(city, camera, days, world.picture_px)]
+    return [Image.fromarray(picture) for picture in renderer.render(city, camera, days, world.picture_px)]
 
 
 def same_values(values, city, steps=4):

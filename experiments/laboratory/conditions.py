@@ -12,7 +12,7 @@ from geonb import checks, random_streams
 from geonb.learning import methods
 from geonb.measuring import significance
 from geonb.measuring.errors import geometric_mean_m
-from simcities import kinds, unpainted
+from simcities import simulation, unpainted
 
 BASE = "base"
 PAIR = ("clip", "sw_clip")
@@ -161,7 +161,7 @@ def with_pictures(errors, painted, *, replicates, seed=0):
 
 def beside_base(table, base):
     """The table of responses with the base's rows once for each change, at its value there; base: options of worlds."""
-    world = kinds.world(base)
+    world = simulation.World(**base)
     values = {about: getattr(world, name, 1.0) for name, about in ABOUT.items() if name != "bandwidth_m"}
     plain = table[table.dose == BASE]
     shown = [plain.assign(dose=about, value=value) for about, value in values.items() if about in set(table.dose)]

@@ -14,7 +14,7 @@ from geonb.measuring import baselines
 from geonb.photos import catalogue, pictures, sources
 from geonb.splitting import galleries, splits
 from geonb.variograms import curves, models
-from simcities import kinds, simulation
+from simcities import simulation, study_worlds
 
 PLACE = ["lat_deg", "lon_deg", "city", "country", "street"]
 
@@ -52,7 +52,7 @@ class Setting:
 def data_of(setting, options, photos, features, split, seed=0):
     """The training_arrays.Data of a simulated world in one split; negatives are guided by the training photos."""
     part = splits.make(split, photos, cut(setting.yardstick_m, seed))
-    grid = street_grid(kinds.world(options), setting)
+    grid = street_grid(simulation.World(**options), setting)
     train = np.flatnonzero(part == "train")
     fitted = functools.partial(fitted_to, photos.iloc[train], features[train])
     return training_arrays.Data(photos, features, {split: part}, grid, fitted)
@@ -109,7 +109,7 @@ def read_off(errors, rows, gallery):
 
 def untrained(setting, options, data, seed=0):
     """Errors of the baselines and the ceilings on the Data of a world, with block."""
-    (split,), planted = data.parts, functools.partial(kinds.planted_at, "simulated", options)
+    (split,), planted = data.parts, functools.partial(study_worlds.planted_at, "simulated", options)
     gallery = {split: galleries.of_split(split, data.photos, data.parts[split], data.grid)}
     rows = baselines.untrained(data.photos, data.features, data.parts, gallery, planted, seed=seed)
     return rows.assign(block=splits.blocks_of(rows, setting.yardstick_m))

@@ -22,9 +22,7 @@ from geonb.book import page_dependencies
 from geonb.learning.pretrained_towers import Tower, device, open_clip
 from geonb.photos.captions import location_captions
 from geonb.photos.pictures import open_picture
-from simcities import captions as base
-from simcities import day, simulation
-from simcities.headroom import captions, fields
+from simcities import captions, day, fields, simulation
 
 EMBED, WIDTH, LAYERS, PATCH_PX = 128, 96, 4, 16
 MASKED_SHARE = 0.75  # of the patches, as in He et al. 2022
@@ -43,7 +41,7 @@ class Supervision:
 
     kind: str
     objective: str
-    described: tuple = base.SAY
+    described: tuple = captions.SAY
     phrase_share: float = 1.0
     whose: str = "own"
     views: str = "weak"
@@ -115,11 +113,11 @@ def tokens(corpus, supervision, seed, epoch):
     sentences = corpus.places
     if supervision.described != ("places",):
         rng = random_streams.stream(seed, "words", epoch)
-        of, scenes = np.arange(len(corpus.traits)), np.full(len(corpus.traits), "street")
+        of = np.arange(len(corpus.traits))
         if supervision.whose == "another":
-            of = base.another(scenes, random_streams.stream(seed, "another"))
+            of = captions.another(len(of), random_streams.stream(seed, "another"))
         how = {"say": supervision.described, "share": supervision.phrase_share}
-        sentences = captions.describe(corpus.traits[of], corpus.nuisances, scenes, rng, **how)
+        sentences = captions.describe(corpus.traits[of], corpus.nuisances, rng, **how)
     return torch.searchsorted(corpus.vocabulary, tokenizer()(sentences))
 
 

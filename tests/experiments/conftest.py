@@ -7,9 +7,9 @@ from experiments.words import pretraining
 from geonb import files
 from geonb.learning import pretrained_towers
 from geonb.photos import catalogue, sources
-from simcities import kinds
+from simcities import study_worlds
 
-SMALL = {"cities": "headroom", "city_side_m": 900.0, "range_scale": 0.3}
+SMALL = {"city_side_m": 900.0, "range_scale": 0.3}
 CAPTIONED = SMALL | {"city_count": 2, "photos_per_city": 30, "picture_px": 96, "world_seed": 4}
 
 
@@ -50,4 +50,4 @@ def photos():
 @pytest.fixture(scope="session")
 def corpus(photos):
     """The pretraining.Corpus of its photos."""
-    return pretraining.corpus(kinds.world_of("simulated", CAPTIONED), photos)
+    return pretraining.corpus(study_worlds.world_of("simulated", CAPTIONED), photos)

@@ -6,9 +6,9 @@ import pytest
 
 from experiments.laboratory import conditions, worlds
 from geonb.learning import methods, recipes
-from simcities import kinds, simulation
+from simcities import simulation
 
-BASE = {"cities": "headroom", "city_count": 3, "photos_per_city": 120, "city_side_m": 900.0, "range_scale": 0.3}
+BASE = {"city_count": 3, "photos_per_city": 120, "city_side_m": 900.0, "range_scale": 0.3}
 CHANGES = {
     "range_scale": [0.15], "trend_scale": [0.0], "nugget": [2.4], "photos_per_city": [100], "city_mean_sd": [0.0],
     "noise": [4.0], "bandwidth_m": [50.0],
@@ -49,7 +49,7 @@ def test_a_change_that_is_none_is_refused(changes, match):
 
 
 def test_photos_without_pictures_are_those_of_the_world_and_permuting_keeps_their_features(world):
-    expected, seen = simulation.unpainted(kinds.world(BASE | {"world_seed": 1}))
+    expected, seen = simulation.unpainted(simulation.World(**BASE | {"world_seed": 1}))
     *_, photos, features = world
     pd.testing.assert_frame_equal(photos, expected)
     np.testing.assert_allclose(features, seen, atol=1e-6)

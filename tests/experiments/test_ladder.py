@@ -9,14 +9,12 @@ import pytest
 from experiments.laboratory import ladder
 from geonb.measuring import ceilings, endpoints, errors, information
 from geonb.splitting import galleries, splits
-from simcities import kinds, simulation, unpainted
-
-OPTIONS = {"city_count": 3, "photos_per_city": 120, "city_side_m": 900.0, "world_seed": 1}
+from simcities import simulation, unpainted
 
 
-@pytest.fixture(scope="module", params=["seven_fields", "headroom"])
-def world(request):
-    return kinds.world(OPTIONS | {"cities": request.param, "range_scale": 0.3})
+@pytest.fixture(scope="module")
+def world():
+    return simulation.World(city_count=3, photos_per_city=120, city_side_m=900.0, world_seed=1, range_scale=0.3)
 
 
 @pytest.fixture(scope="module")

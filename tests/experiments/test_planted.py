@@ -6,7 +6,7 @@ import pytest
 
 from experiments.laboratory import ladder, planted, worlds
 from geonb.measuring.errors import compare
-from simcities import day, kinds
+from simcities import day, simulation
 
 CUT = dataclasses.replace(worlds.cut(200.0), test_share=0.3, buffer_m=0.0)
 REDRAWN = {"world_count": 1, "photos_per_city": 40, "max_lag_m": 400.0, "lag_count": 4}
@@ -30,7 +30,7 @@ def answer(probes=PROBED, high=(0.001, np.nan), beside=""):
 @pytest.mark.slow
 def test_what_features_hold_is_read_and_the_day_is_not_read_from_a_place(world, options):
     photos, features = world
-    made = kinds.world(options)
+    made = simulation.World(**options)
     known = ladder.seen_in(made, photos)
     table = planted.probes(made, photos, {"some/fields": known, "tower": features}, 200.0)
     assert table.columns.tolist() == list(planted.PROBES)

@@ -6,8 +6,7 @@ import torch
 
 from experiments.words import pretraining
 from geonb.photos.pictures import open_picture
-from simcities import kinds
-from simcities.headroom import fields
+from simcities import fields, study_worlds
 
 SETTINGS = {"steps": 2, "batch_size": 16, "learning_rate": 1e-3}
 
@@ -34,7 +33,7 @@ def test_a_tower_is_trained_once(corpus, tmp_path, monkeypatch):
     assert torch.equal(tower.model.visual(picture), again.model.visual(picture))
     assert torch.equal(tower.transform(corpus.pixels[0]), picture[0])
     files = {line.split()[0] for line in pretraining.code()}
-    assert {"experiments/words/pretraining.py", "simcities/headroom/captions.py"} <= files
+    assert {"experiments/words/pretraining.py", "simcities/captions.py"} <= files
     assert not any(Path(file).parent.name in ("showing", "book") for file in files)
 
 
@@ -101,6 +100,6 @@ def test_what_captions_describe(corpus, photos):
 
 def test_only_simulated_photos_have_a_world_and_only_known_supervisions_are_there():
     with pytest.raises(ValueError, match="source 'folder' has no world"):
-        kinds.world_of("folder", {})
+        study_worlds.world_of("folder", {})
     with pytest.raises(ValueError, match="no tower is trained with 'songs': there are untrained, masked"):
         pretraining.get("songs")

@@ -5,7 +5,7 @@ import pytest
 from experiments.laboratory import unseen_worlds, worlds
 from geonb.learning import recipes
 from geonb.measuring import errors as measured
-from simcities import kinds, simulation
+from simcities import simulation
 
 SMOOTHED = "smoothed posterior"
 
@@ -29,7 +29,7 @@ def test_names_say_how_an_answer_is_read_off_where_it_is_not_the_usual_way():
 @pytest.mark.slow
 def test_worlds_go_from_pictures_to_the_headline(options, tmp_path, monkeypatch):
     def photographed(options, tower):
-        photos, seen = simulation.unpainted(kinds.world(options))
+        photos, seen = simulation.unpainted(simulation.World(**options))
         return photos, np.float32(seen / np.linalg.norm(seen, axis=1, keepdims=True))
 
     monkeypatch.setattr(worlds, "photographed", photographed)

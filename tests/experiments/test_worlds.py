@@ -6,7 +6,7 @@ import pytest
 from experiments.laboratory import conditions, worlds
 from geonb.learning import recipes
 
-BASE = {"cities": "headroom", "city_count": 3, "photos_per_city": 120, "city_side_m": 900.0, "world_seed": 1,
+BASE = {"city_count": 3, "photos_per_city": 120, "city_side_m": 900.0, "world_seed": 1,
         "range_scale": 0.3}  # fmt: skip
 
 
@@ -26,4 +26,4 @@ def test_a_training_is_kept_under_what_it_depends_on(tmp_path):
 def test_a_gallery_without_a_spacing_is_refused():
     setting = worlds.Setting(200.0, np.inf, recipes.Course(), None)
     with pytest.raises(ValueError, match="gallery_spacing_m inf must be a finite number above 0"):
-        worlds.street_grid(worlds.kinds.world(BASE), setting)
+        worlds.street_grid(worlds.simulation.World(**BASE), setting)
