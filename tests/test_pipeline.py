@@ -168,7 +168,7 @@ def without_consequences(copy):
             os.utime(path)
 
 
-SUMS = "data/towers/headroom-supervised/SHA256SUMS"
+SUMS = "data/towers/geonb-tiny/SHA256SUMS"
 AFTER_02 = set(PAGES) - {"01_photos", "02_embeddings"}  # the yardstick that splits read may be another
 CHANGES = {  # name: what is changed, the pages whose tables are made again, those that are shown again besides
     "a parameter": (lambda copy: change_study(copy, "03_semivariograms", {"lag_count": 9}), AFTER_02, set()),

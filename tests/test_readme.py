@@ -11,57 +11,28 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SENTENCES = " ".join(README.split())
 
 
-def test_the_shares_in_the_readme_are_those_of_the_published_headline():
+def test_the_errors_in_the_readme_are_those_of_the_published_headline():
     published = json.loads((results.published_folder(DEFAULT) / "headline.json").read_text(encoding="utf-8"))
-    for method in ("chance", "frozen_nearest", "clip", "sw_clip"):
-        rows = [published[f"share_right_city.{split}.1000.{method}"] for split in ("other_drive", "blocked")]
-        shares = [f"{row['value']:.0%} ({row['low']:.0%} to {row['high']:.0%})" for row in rows]
-        assert f"(`{method}`) | {' | '.join(shares)} |" in README
+    for method in ("city_centre", "frozen_nearest", "clip", "sw_clip", "permuted_within_city", "ceiling_learnable"):
+        rows = [published[f"within_city_error_m.{split}.1000.{method}"] for split in ("other_drive", "blocked")]
+        found = [f"{row['value']:.0f} m ({row['low']:.0f} to {row['high']:.0f})" for row in rows]
+        assert f"(`{method}`) | {' | '.join(found)} |" in README
+    for split in ("other_drive", "blocked"):
+        assert (
+            f"{published[f'share_right_city.{split}.1000.clip']['value']:.0%} of the photos in `{split}`" in SENTENCES
+        )
 
 
-def test_what_the_readme_says_of_guidance_is_so_in_the_published_tables():
-    folder, page = "data/results/simulated_geoclip", "13_semivariogram_negatives"
-    ratios, trained = (results.read_beside(folder, page, name) for name in ("ratios", "trained"))
-    own = ratios[ratios.method == "geoclip_semivariogram"].set_index("split")
-    bounds = {row.Index: f"{row.low:.2f} to {row.high:.2f}" for row in own.itertuples()}
-    assert (
-        "Guiding GeoCLIP's negatives by the semivariogram is not shown to change anything in one world: its errors are "
-        f"multiplied by {bounds['other_drive']} in `other_drive` and by {bounds['blocked']} in `blocked`, and "
-        "`unseen_city` has too few blocks for an interval (study `simulated_geoclip`, chapter 13)"
-    ) in SENTENCES
-    shown = own.loc[["other_drive", "blocked"]]
-    assert ((shown.low < 1) & (shown.high > 1)).all()
-    assert own.loc["unseen_city", ["low", "high"]].isna().all()
-    assert trained.set_index("method").still_improving["geoclip_semivariogram"] == 0
-
-
-def test_what_the_readme_says_of_countries_is_so_in_the_published_tables():
-    folder, page = "data/results/simulated_world", "07_compare"
-    named, ratios = (results.read_beside(folder, page, name) for name in ("administrative", "ratios"))
-    country = named[named.level == "country"].set_index(["split", "method"]).share
-    clip, chance = (
-        [f"{country[split, name]:.0%}" for split in ("other_drive", "blocked")] for name in ("clip", "chance")
-    )
-    assert (
-        "Among 36 cities on six continents (study `simulated_world`, chapter 07) CLIP finds the right country for "
-        f"{clip[0]} of the photos of other drives and for {clip[1]} of those in held-out blocks, where a random place "
-        f"would for {chance[0]} and {chance[1]}; no method is shown to do better."
-    ) in SENTENCES
-    options = results.parameters_beside(folder, page)["options"]
-    assert (options["city_count"], options["continents"]) == (36, 6)
-    assert not ((ratios.p_holm < 0.05) & (ratios.high < 1)).any()
-
-
-def test_what_the_readme_calls_shown_is_shown_in_the_published_table():
-    said = (
-        "SW-CLIP places photos nearer than CLIP in `other_drive` and in `blocked` (study `simulated_full`, chapter 19)"
-    )
-    assert said in SENTENCES
-    asked = results.parameters_beside("data/results/simulated_full", "19_sealed_worlds")
-    assert (len(asked["worlds"]), asked["options"]["photos_per_city"]) == (5, 1000)
-    ratios = results.read_beside("data/results/simulated_full", "19_sealed_worlds", "ratios")
-    own = ratios[ratios.method == "sw_clip"].set_index("split")
-    assert own.index[(own.p_holm < 0.05) & (own.high < 1)].tolist() == ["other_drive", "blocked"]
+def test_what_the_readme_says_of_spatial_targets_is_so_in_the_published_table():
+    table = results.read_beside("data/results/simulated_cities", "07_compare", "endpoint_ratios")
+    rows = table[table.endpoint == "within_city_error_m"].set_index(["split", "other"])
+    for split in ("other_drive", "blocked"):
+        for other in ("clip", "permuted_within_city"):
+            row = rows.loc[split, other]
+            assert (
+                f"{row.value:.2f} times ({row.low:.2f} to {row.high:.2f}) the error of `{other}` in `{split}`, "
+                f"adjusted p {row.p_holm:.2f}, where {row.detectable:.2f} would have been found"
+            ) in SENTENCES
 
 
 def test_what_the_readme_says_of_a_released_model_is_so_in_the_published_tables():

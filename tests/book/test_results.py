@@ -139,15 +139,14 @@ def test_published_tables_of_another_study_may_stand_beside_whatever_the_snakefi
     monkeypatch.setattr(results, "tables_read", {})
     assert list(read_beside("data/results/real_sample", "03_semivariograms", "fits")["sample"])
     assert list(results.tables_read) == ["data/results/real_sample/03_semivariograms/fits"]
-    asked = results.parameters_beside("data/results/simulated_full", "19_sealed_worlds")
-    assert asked["worlds"] == [100, 101, 102, 103, 104]
+    assert results.parameters_beside("data/results/laboratory", "18_known_ranges")["fields"] == 50
 
 
 def test_what_was_never_published_cannot_stand_beside():
     with pytest.raises(ValueError, match=r"there is no data/results/real_sample/.*photos.json: .* not published"):
         read_beside("data/results/real_sample", "03_semivariograms", "photos")
     with pytest.raises(ValueError, match="not published"):
-        results.parameters_beside("data/results/simulated_full", "99_none")
+        results.parameters_beside("data/results/laboratory", "99_none")
 
 
 def test_a_failing_writer_leaves_the_old_file(toy):

@@ -20,7 +20,7 @@ def options():
 
 @pytest.fixture(scope="session")
 def tower():
-    return pretrained_towers.load_tower("local-dir:data/towers/headroom-supervised")
+    return pretrained_towers.load_tower("local-dir:data/towers/geonb-tiny")
 
 
 @pytest.fixture(scope="session")
