@@ -1,10 +1,10 @@
 """The trials of every method on every split: 12, over its own two most important parameters, on that validation part.
 
 python data/trials/make_trials.py [NAME...]   trains on the tables of study simulated_cities, writes trials.csv here
-python data/trials/make_trials.py --text [NAME...]   the same with simulated_full's text tower: text_trials.csv
+python data/trials/make_trials.py --text [NAME...]   the same with a text tower for the places: text_trials.csv
 
-One seed, splits other_drive, blocked and unseen_city, world seed 0: a design world. The score is the geometric mean
-validation error at the step that validation chose; a split's parameters are chosen on its own validation photos, and no
+One seed, splits other_drive, blocked and unseen_city. The score is the geometric mean validation error at the step that
+validation chose; a split's parameters are chosen on its own validation photos, and no
 photo that tests in it has a part in the choice. Rows of methods that are not named stay as they are; what is like
 another method takes that one's best values for the rest, so it is tried after it, and again if that one is. The text
 tower takes ten times as long as the Fourier tower: there only the learning rate is tried again, 3 values for each
@@ -33,7 +33,7 @@ from geonb.splitting.splits import parts_by_split
 
 STUDY, SPLITS, SEED = "simulated_cities", ("other_drive", "blocked", "unseen_city"), 0
 FILES = {"fourier": Path(__file__).with_name("trials.csv"), "text": Path(__file__).with_name("text_trials.csv")}
-STUDIES = {"fourier": STUDY, "text": "simulated_full"}  # whose page 06 is tried
+TEXT = {"towers": {"location": "text"}, "course": {"evaluate_every": 75}}  # beside the parameters of page 06
 
 
 def trials(name, split, tower):
@@ -60,10 +60,10 @@ def recipe_of(name, split, tried, tower):
 
     What is like another method has that one's best values for the rest; of its own trials none counts.
     """
-    page, study, like = f"06_train/{name}", STUDIES[tower], methods.get(name).like
+    page, like, towers = f"06_train/{name}", methods.get(name).like, TEXT if tower == "text" else {}
     known = recipes.tuned(like, split, pd.read_csv(FILES[tower]), {}) if like else {}
-    asked = parameters(page, study) | {"splits": [split], "trials": ""} | known | tried
-    return recipes.of_page(asked, parameters("02_embeddings", study), parameters("03_semivariograms", study))[split]
+    asked = parameters(page, STUDY) | towers | {"splits": [split], "trials": ""} | known | tried
+    return recipes.of_page(asked, parameters("02_embeddings", STUDY), parameters("03_semivariograms", STUDY))[split]
 
 
 def one_trial(name, split, asked, tower):
