@@ -66,7 +66,7 @@ verify: setup  ## does a finished run of a study repeat the published numbers?
 bench: setup  ## measure speeds on this machine: benchmarks/results.json
 	$(BIN)/python benchmarks/run.py
 
-regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=0.5
+regime: setup  ## do simulated cities leave room for methods? minutes: make regime WORLDS="10 11" PHOTOS=100 R2=tower
 	@$(BIN)/python -m experiments.laboratory.regime $(if $(WORLDS),--worlds $(WORLDS)) $(if $(PHOTOS),--photos $(PHOTOS)) \
 	  $(if $(R2),--r2 $(R2))
 

@@ -45,9 +45,7 @@ def trials():
 @functools.lru_cache(maxsize=1)
 def data_of(seed, split):
     """The training_arrays.Data of one design world in one split; the last one is kept."""
-    known = pd.read_csv(HERE.parent / "towers" / "r2.csv")
-    r2 = known[known.tower == "ceiling"].r2.to_numpy()
-    return regime.data_of(SETTING, World(world_seed=seed), split, r2)[0]
+    return regime.data_of(SETTING, World(world_seed=seed), split, regime.tower_r2())[0]
 
 
 def validation_error_m(job):

@@ -4,11 +4,11 @@ python data/trials/make_trials.py [NAME...]   trains on the tables of study simu
 python data/trials/make_trials.py --text [NAME...]   the same with a text tower for the places: text_trials.csv
 
 One seed, splits other_drive, blocked and unseen_city. The score is the geometric mean validation error at the step that
-validation chose; a split's parameters are chosen on its own validation photos, and no
-photo that tests in it has a part in the choice. Rows of methods that are not named stay as they are; what is like
-another method takes that one's best values for the rest, so it is tried after it, and again if that one is. The text
-tower takes ten times as long as the Fourier tower: there only the learning rate is tried again, 3 values for each
-method, and the other parameter is the one that the Fourier tower chose.
+validation chose; a split's parameters are chosen on its own validation photos, and no photo that tests in it has a part
+in the choice. Rows of methods that are not named stay as they are; what is like another method takes that one's best
+values for the rest, so it is tried after it, and again if that one is. The text tower takes ten times as long as the
+Fourier tower: there only the learning rate is tried again, 3 values for each method, and the other parameter is the one
+that the Fourier tower chose.
 """
 
 import argparse

@@ -166,7 +166,10 @@ def answer(table, ratios, flag="", beside=""):
             f"({chance} than chance; {own.auc['similarity alone']:.2f} by similarity alone)."
         )
     if ratios.empty:
-        return " ".join([*said, "What guiding is worth in training was not compared: this study trains no GeoCLIP."])
+        untrained = (
+            "What guiding is worth in training was not compared: this study trains no guided row beside GeoCLIP."
+        )
+        return " ".join([*said, untrained])
     own = ratios[ratios.method == "geoclip_semivariogram"]
     said += [f"In {row.split}{beside and f' of study {beside}'}: {row.verdict}" for row in own.itertuples()]
     shown = (significance.shown_to(word, ratios) for word in ("helps", "harms"))

@@ -43,6 +43,12 @@ def test_the_fields_of_a_world_are_kriged_from_its_photos_as_well_as_the_kriging
     assert ((mean - maps[~even]) ** 2).mean() < 0.5 * maps.var()
 
 
+def test_the_shipped_tower_has_one_r2_for_each_field():
+    r2 = regime.tower_r2()
+    assert r2.shape == (len(fields.FIELDS),)
+    assert ((r2 > 0.25) & (r2 < 1)).all()
+
+
 @pytest.mark.slow
 def test_methods_controls_baselines_and_ceilings_stand_in_one_table_that_the_endpoints_read(tmp_path):
     course = recipes.Course(steps=8, batch_size=32, evaluate_every=4)

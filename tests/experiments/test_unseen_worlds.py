@@ -57,6 +57,14 @@ def test_worlds_go_from_pictures_to_the_headline(options, tmp_path, monkeypatch)
     assert headline.value["median_error_m.other_drive.60.own"] == pytest.approx(own.error_m.median())
 
 
+def test_a_photo_that_one_trained_row_places_in_a_wrong_city_counts_for_none_however_far_that_is():
+    errors = pd.DataFrame({
+        "split": "s", "photo_id": ["a", "b"] * 3, "method": np.repeat(["clip", "sw_clip", "chance"], 2),
+        "kind": np.repeat(["method", "method", "trivial"], 2), "right_city": [True, True, False, True, False, False],
+    })  # fmt: skip
+    assert unseen_worlds.within_city(errors).photo_id.tolist() == ["b"] * 3
+
+
 def test_the_answer_claims_only_what_holm_leaves():
     ratios = pd.DataFrame({
         "split": ["blocked", "blocked", "unseen_city"], "method": ["sw_clip", "own", "own"], "ratio": [0.9, 0.7, 0.8],

@@ -121,7 +121,7 @@ def test_the_answer_says_what_is_found_and_what_it_is_worth():
     assert " In blocked of study x: It helps here" in negative_detection.answer(table, ratios, beside="x")
     said = negative_detection.answer(table[:0], ratios[:0], "too few pilots")
     assert said.startswith("No curve could be fitted (too few pilots)")
-    assert said.endswith("this study trains no GeoCLIP.")
+    assert said.endswith("this study trains no guided row beside GeoCLIP.")
 
 
 def test_no_guided_row_makes_empty_tables():

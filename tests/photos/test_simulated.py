@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from geonb import files
+from geonb.book.page_dependencies import notebooks_folder, parameters
 from geonb.photos import sources
 from geonb.photos.catalogue import with_lat_lon
 from simcities import captions, fields, renderer, simulation, study_worlds
@@ -15,6 +16,7 @@ from simcities.world import load
 
 OPTIONS = {"city_count": 2, "photos_per_city": 30, "picture_px": 32, "city_side_m": 900.0, "range_scale": 0.3}
 WORLD = simulation.World(**OPTIONS)
+STUDIES = sorted(path.stem for path in (notebooks_folder() / "studies").glob("*.yml"))
 GLOBE = OPTIONS | {"city_count": 12, "continents": 3, "picture_px": 32, "photos_per_city": 8}
 
 
@@ -31,6 +33,13 @@ def painted(tmp_path_factory):
 def read(painted):
     """(catalogue, left_out) of the small world."""
     return sources.gather("simulated", OPTIONS)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_cities_of_a_simulated_study_can_be_drawn(study):
+    asked = parameters("01_photos", study)
+    if asked["source"] == "simulated":  # an impossible city is refused when its World is made
+        assert simulation.World(**asked["options"]).planted().names == fields.FIELDS
 
 
 def test_every_city_has_the_photos_that_were_asked_each_with_a_picture_of_its_own(read, painted):
